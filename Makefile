@@ -18,8 +18,8 @@ help: ## this list
 
 # A stamp newer than its lock file means the environment is as the lock says.
 $(VENV)/.made:
-	@command -v $(PYTHON) >/dev/null || { echo "trimtab wants $(PYTHON); it is not on PATH. Install Python 3.11 or say: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"trimtab wants Python 3.11; {sys.executable} is {v[0]}.{v[1]}. Say: make PYTHON=/path/to/python3.11")'
+	@command -v $(PYTHON) >/dev/null || { echo "trimtab needs $(PYTHON); it is not on PATH. Install Python 3.11 or run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"trimtab needs Python 3.11; {sys.executable} is {v[0]}.{v[1]}. Run: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -85,7 +85,7 @@ generated: setup-dev ## check that generated files are what their sources give
 
 check: lint type imports generated ## lint, type, imports and generated files
 
-# The site's generator has an environment of its own, apart from the locks.
+# The site's generator has a separate environment, apart from the locks.
 $(VENV)-docs/.ready: requirements-docs.txt
 	$(PYTHON) -m venv $(VENV)-docs
 	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt

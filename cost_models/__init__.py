@@ -1,1 +1,1 @@
-"""What will it cost: learned and simulated cost models."""
+"""Learned and simulated cost models."""

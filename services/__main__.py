@@ -74,7 +74,7 @@ def main(argv: list[str]) -> int:
         _check_sandbox(settings)
         _check_llvm(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _only_one(settings), _listening(settings) as listener:
+        with _folder_lock(settings), _bound_socket(settings) as listener:
             app = create_app(settings)
             config = uvicorn.Config(
                 app,
@@ -87,16 +87,16 @@ def main(argv: list[str]) -> int:
                 ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
             )
             context: Context = app.state.context
-            with _announced(settings, listener) as url:
+            with _server_file(settings, listener) as url:
                 server = Server(
                     config,
                     lifetime=context.lifetime,
-                    on_started=functools.partial(_greet, context, url),
+                    on_started=functools.partial(_print_address, context, url),
                 )
                 server.run(sockets=[listener])
             return 0 if server.started else 1
     except (
-        _InUse,
+        _CannotStart,
         StoreUnavailable,
         SandboxUnavailable,
         OSError,
@@ -146,7 +146,7 @@ def _default(field: str) -> str:
     return "none" if value is None else str(value)
 
 
-async def _greet(context: Context, url: str) -> None:
+async def _print_address(context: Context, url: str) -> None:
     """Print the address; on a terminal with a one-time sign-in link, which no log may hold."""
     settings = context.settings
     if settings.role == "dispatcher":
@@ -217,12 +217,12 @@ def _check_llvm(settings: Settings) -> None:
             raise ValueError(str(missing)) from missing
 
 
-class _InUse(Exception):
-    """The port or the data folder is used by another process."""
+class _CannotStart(Exception):
+    """The data folder is in use, or the address cannot be bound."""
 
 
 @contextlib.contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
+def _folder_lock(settings: Settings) -> Iterator[None]:
     """Lock the data folder against a second server, unless they share PostgreSQL."""
     if settings.database_url is not None:
         yield
@@ -233,12 +233,12 @@ def _only_one(settings: Settings) -> Iterator[None]:
         except BlockingIOError as error:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 url = json.loads((settings.data_dir / "server.json").read_text())["url"]
-                raise _InUse(
+                raise _CannotStart(
                     f"another trimtab server uses {settings.data_dir} and serves {url}; use "
                     "that one (`trimtab open`), stop it, or give this one its own --data-dir "
                     "and --port"
                 ) from error
-            raise _InUse(
+            raise _CannotStart(
                 f"another trimtab server uses {settings.data_dir}; stop it, or give this one its "
                 "own --data-dir"
             ) from error
@@ -246,14 +246,14 @@ def _only_one(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _bound_socket(settings: Settings) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise _InUse(
+            raise _CannotStart(
                 f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose "
                 "another --port (0: any free one)"
             ) from error
@@ -262,7 +262,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _announced(settings: Settings, listener: socket.socket) -> Iterator[str]:
+def _server_file(settings: Settings, listener: socket.socket) -> Iterator[str]:
     """Write the server's URL to server.json, for SDK, CLI and pages on this machine."""
     port = listener.getsockname()[1]
     host = settings.host

@@ -40,8 +40,7 @@ def default_workers() -> int:
 
 
 class Settings(BaseSettings):
-    """Settings of an operator. The fields' descriptions are their only documentation: the guide
-    is generated from them."""
+    """Settings of an operator. The reference page is generated from the fields' descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix="TRIMTAB_", extra="forbid", use_attribute_docstrings=True
@@ -76,7 +75,7 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     """Address of the Ray cluster; unset starts one on this machine."""
     workers: Annotated[int, Field(ge=1, le=4096)] = Field(default_factory=default_workers)
-    """Jobs that run at once (process executor): one per two usable cores and at least one if unset,
+    """Jobs that run at once (process executor). Unset: one per two usable cores, and at least one,
     because a job of kind ilp uses two. With more, jobs share cores, and in each job the complete
     solver has priority."""
     diagnostic_kinds: bool = False
@@ -100,7 +99,7 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     """Largest JSON body."""
     max_batch_jobs: Annotated[int, Field(ge=1)] = 10_000
-    """Most jobs in one batch."""
+    """Maximum number of jobs in a batch."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 512 * 2**20
     """Largest file that can be uploaded."""
     max_unpacked_bytes: Annotated[int, Field(ge=1024)] = 2 * 2**30
@@ -117,7 +116,7 @@ class Settings(BaseSettings):
     max_queued_jobs: Annotated[int, Field(ge=1)] = 1_000_000
     """Jobs that a tenant may have in the queue, unless the key has its own limit."""
     max_artifact_bytes: Annotated[int, Field(ge=1)] = 50 * 2**30
-    """Size of all files of a tenant, unless the key has its own limit."""
+    """Maximum total size of a tenant's files, unless the key has its own limit."""
 
     webhook_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """Hosts with private or loopback addresses that webhooks may call, separated by commas."""

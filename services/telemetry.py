@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from services.settings import Settings
 
@@ -29,6 +32,30 @@ _BUCKETS = (
     30.0,
     60.0,
 )
+
+
+class StoredCounter(Collector):
+    """A counter that lives in the database; set it before each scrape."""
+
+    def __init__(
+        self, name: str, documentation: str, *, registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._value = 0.0
+        registry.register(self)
+
+    def set(self, value: float) -> None:
+        """Take over the value in the database."""
+        self._value = value
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        """Return the family without a sample."""
+        return [CounterMetricFamily(self._name, self._documentation)]
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return the family with its sample."""
+        return [CounterMetricFamily(self._name, self._documentation, value=self._value)]
 
 
 class Metrics:
@@ -59,8 +86,8 @@ class Metrics:
             "Age of the oldest QUEUED job; 0 without one",
             registry=registry,
         )
-        self.stale_writes = Gauge(
-            "trimtab_stale_writes_total",
+        self.stale_writes = StoredCounter(
+            "trimtab_stale_writes",
             "Writes refused because their lease had moved to another worker",
             registry=registry,
         )

@@ -9,7 +9,6 @@ import numpy as np
 from solvers.types import (
     FEASIBILITY_TOLERANCE,
     INTEGRALITY_TOLERANCE,
-    Bools,
     Floats,
     MilpModel,
 )
@@ -83,23 +82,6 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
 def is_feasible(model: MilpModel, x: Floats) -> bool:
     """Return True when the point is feasible within tolerance."""
     return violation(model, x).feasible
-
-
-def rows_always_satisfied(model: MilpModel, lower: Floats, upper: Floats) -> Bools:
-    """Return (m,) True for rows that no point of the box [lower, upper] can violate.
-
-    Sub-MIPs can leave them out.
-    """
-    low, high = activity_range(model, lower, upper)
-    slack = 1e-9
-    return (low >= model.row_lower - slack) & (high <= model.row_upper + slack)
-
-
-def activity_range(model: MilpModel, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """Return the smallest and the largest activity of each row over the box, (m,) each."""
-    return activity_range_of(
-        model.data, model.indices, model.row_of_entry, model.m, lower, upper
-    )
 
 
 def activity_range_of(

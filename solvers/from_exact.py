@@ -63,7 +63,7 @@ def from_exact(exact: ExactModel) -> MilpModel:
         if exact.objective_products
         else None,
         rows=tuple(special_row(row) for row in special),
-        sets=tuple(_ordered_set(one) for one in exact.sets),
+        sets=tuple(map(_ordered_set, exact.sets)),
         semi=semi,
     )
     in_linear = linear[rows]

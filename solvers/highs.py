@@ -133,10 +133,8 @@ def new_engine(params: SolveParams) -> Any:
         ("mip_heuristic_effort", 0.3 if params.aggressive else 0.05),
         ("mip_abs_gap", params.absolute_gap),
         ("small_matrix_value", _SMALLEST),
-        (
-            "large_matrix_value",
-            math.inf,
-        ),  # solvers.scaling detects numbers that are too large
+        # solvers.scaling detects numbers that are too large.
+        ("large_matrix_value", math.inf),
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
         (
             "objective_target",

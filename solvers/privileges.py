@@ -61,12 +61,8 @@ _FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = (
     1 << 15,
 )
 _OF_A_FILE = _FS_EXECUTE | _FS_WRITE | _FS_READ | _FS_TRUNCATE | _FS_IOCTL
-_FS_ALL = {
-    1: (1 << 13) - 1,
-    2: (1 << 14) - 1,
-    3: (1 << 15) - 1,
-    4: (1 << 15) - 1,
-}  # by ABI; from 5 on 16 rights
+# By ABI; from 5 on 16 rights.
+_FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract sockets, and signals to processes outside
 

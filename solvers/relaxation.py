@@ -139,11 +139,6 @@ class Relaxation:
         self._engine.startCallback(cb.HighsCallbackType.kCallbackSimplexInterrupt)
         self._engine.startCallback(cb.HighsCallbackType.kCallbackIpmInterrupt)
 
-    @property
-    def solved_root(self) -> LpSolution | None:
-        """The optimum of the root, if it was solved."""
-        return self._root if self._root is not None and self._root.optimal else None
-
     def root(
         self, *, time_limit_s: float = math.inf, stop: Stop | None = None
     ) -> LpSolution:

@@ -1,4 +1,4 @@
-"""Parts common to the solvers: a watch over a running solve, and its result."""
+"""Parts common to the solvers: a monitor of a running solve, and its result."""
 
 from __future__ import annotations
 

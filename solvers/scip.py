@@ -47,10 +47,8 @@ from trimtab.results import Limit, Reason
 
 _STOP_POLL_S = 0.05
 _INFINITY = 1e20
-_FEASTOL, _LEAST_FEASTOL = (
-    1e-6,
-    1e-7,
-)  # the default, and the least that the LP solver accepts
+_FEASTOL = 1e-6  # the default
+_LEAST_FEASTOL = 1e-7  # the least that the LP solver accepts
 _FEASTOL_OF_PRODUCTS = 1e-7
 _INJECTION_PRIORITY = 100_000  # above SCIP's own heuristics
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import cast
 
-from solvers.types import MilpModel, Solver
+from solvers.types import Solver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,3 @@ def make_solver(name: str) -> Solver:
     if row is None:
         raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
     return row.make()
-
-
-def applicable(model: MilpModel) -> dict[str, str | None]:
-    """Return for each solver None if it takes the model, and the reason otherwise."""
-    return {name: row.make().why_not(model) for name, row in SOLVERS.items()}

@@ -1,4 +1,4 @@
-"""Vocabulary over all solvers: model, parameters, result, and the `Solver` protocol.
+"""Types common to all solvers: model, parameters, result, and the `Solver` protocol.
 
 A `MilpModel` always minimises. A model that maximises has `maximize=True` and negated costs and
 offset; every objective, bound, cutoff and callback below is in the minimising sense, offset
@@ -187,10 +187,6 @@ class MilpModel:
     def in_user_sense(self, value: float) -> float:
         """Convert an objective or bound to the author's sense."""
         return (-value if self.maximize else value) / self.cost_factor
-
-    def from_user_sense(self, value: float) -> float:
-        """Convert an objective or bound from the author's sense."""
-        return (-value if self.maximize else value) * self.cost_factor
 
     def column_name(self, column: int) -> str:
         """Return the author's name, or C1, C2, … as solvers write them."""

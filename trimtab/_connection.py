@@ -16,7 +16,7 @@ import httpx2
 
 from trimtab import _core, _twins, config, files
 from trimtab._core import Call, EventStream, RetryPolicy
-from trimtab.errors import ConnectionFailed
+from trimtab.errors import ClientClosed, ConnectionFailed
 from trimtab.results import Event
 
 
@@ -60,6 +60,15 @@ class Connection:
         """Close the connections."""
         self._http.close()
 
+    def _open_http(self) -> httpx2.Client:
+        """Return the HTTP client. Raises ClientClosed after `close`."""
+        if self._http.is_closed:
+            raise ClientClosed(
+                "client: expected an open one, got one that was closed; read a result's values "
+                "before you close the client (inside its `with` block), or use a new client"
+            )
+        return self._http
+
     def _send(
         self,
         sent: Call,
@@ -83,7 +92,7 @@ class Connection:
             )
             failure: httpx2.Response | httpx2.TransportError
             try:
-                failure = self._http.request(
+                failure = self._open_http().request(
                     sent.method,
                     sent.path,
                     params=dict(sent.params),
@@ -150,7 +159,7 @@ class Connection:
             while True:
                 failure: httpx2.Response | httpx2.TransportError
                 try:
-                    with self._http.stream(
+                    with self._open_http().stream(
                         sent.method, sent.path, headers={"Accept": "*/*"}
                     ) as answer:
                         if answer.is_success:
@@ -178,7 +187,7 @@ class Connection:
                 timeout = self._retry.timeout(
                     self._timeout_s, sent.read_timeout_s, answered=self._answered
                 )
-                with self._http.stream(
+                with self._open_http().stream(
                     "GET", sent.path, headers=dict(sent.headers), timeout=timeout
                 ) as answer:
                     if answer.is_success:

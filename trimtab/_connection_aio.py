@@ -13,7 +13,7 @@ import httpx2
 
 from trimtab import _core, _twins, config, files
 from trimtab._core import Call, EventStream, RetryPolicy
-from trimtab.errors import ConnectionFailed
+from trimtab.errors import ClientClosed, ConnectionFailed
 from trimtab.results import Event
 
 
@@ -57,6 +57,15 @@ class AsyncConnection:
         """Close the connections."""
         await self._http.aclose()
 
+    def _open_http(self) -> httpx2.AsyncClient:
+        """Return the HTTP client. Raises ClientClosed after `close`."""
+        if self._http.is_closed:
+            raise ClientClosed(
+                "client: expected an open one, got one that was closed; read a result's values "
+                "before you close the client (inside its `with` block), or use a new client"
+            )
+        return self._http
+
     async def _send(
         self,
         sent: Call,
@@ -80,7 +89,7 @@ class AsyncConnection:
             )
             failure: httpx2.Response | httpx2.TransportError
             try:
-                failure = await self._http.request(
+                failure = await self._open_http().request(
                     sent.method,
                     sent.path,
                     params=dict(sent.params),
@@ -147,7 +156,7 @@ class AsyncConnection:
             while True:
                 failure: httpx2.Response | httpx2.TransportError
                 try:
-                    async with self._http.stream(
+                    async with self._open_http().stream(
                         sent.method, sent.path, headers={"Accept": "*/*"}
                     ) as answer:
                         if answer.is_success:
@@ -175,7 +184,7 @@ class AsyncConnection:
                 timeout = self._retry.timeout(
                     self._timeout_s, sent.read_timeout_s, answered=self._answered
                 )
-                async with self._http.stream(
+                async with self._open_http().stream(
                     "GET", sent.path, headers=dict(sent.headers), timeout=timeout
                 ) as answer:
                     if answer.is_success:

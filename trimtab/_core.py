@@ -268,17 +268,20 @@ def parse_json(response: httpx2.Response) -> Any:
         ) from error
 
 
-def parse_list(model: type[M], response: httpx2.Response, *names: str) -> list[M]:
-    """Decode a body that is a list, or has one under one of `names`. Raises ProtocolError."""
+def parse_list(
+    model: type[M], response: httpx2.Response, field: str | None = None
+) -> list[M]:
+    """Decode a body that is a list, or an object with the list as `field`.
+
+    Raises ProtocolError.
+    """
     body = parse_json(response)
-    if isinstance(body, dict):
-        body = next((body[name] for name in names if name in body), None)
-    if not isinstance(body, list):
-        raise ProtocolError(
-            f"{response.url}: expected a list under one of {names}, got {type(body).__name__}"
-        )
+    items = body.get(field) if field is not None and isinstance(body, dict) else body
+    if not isinstance(items, list):
+        shape = "a list" if field is None else f"an object with the list {field!r}"
+        raise ProtocolError(f"{response.url}: expected {shape}, got {type(body).__name__}")
     try:
-        return [model.model_validate_json(json.dumps(item)) for item in body]
+        return [model.model_validate_json(json.dumps(item)) for item in items]
     except ValidationError as error:
         raise _not_a(model, response, error) from error
 

@@ -1,4 +1,4 @@
-"""Parts of the clients that differ by nature, written twice by hand: here, blocking and asyncio.
+"""Hand-written pairs of functions of the blocking and the asyncio client.
 
 `aio.py` and `_connection_aio.py` are written by hand, and `deploy/tools/unasync.py` generates
 `client.py` and `_connection.py` from them by removing `async` and `await`. Whatever cannot be

@@ -114,7 +114,7 @@ class AsyncClient(AsyncConnection):
         sent = _core.call(
             "submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key()
         )
-        views = _core.parse_list(JobView, await self._send(sent), "jobs", "items")
+        views = _core.parse_list(JobView, await self._send(sent), "items")
         if len(views) != len(bodies):
             raise ProtocolError(
                 f"expected {len(bodies)} jobs in the answer, got {len(views)}"
@@ -245,9 +245,7 @@ class AsyncClient(AsyncConnection):
 
     async def kinds(self) -> list[KindView]:
         """List the kinds of job that the server runs, with the JSON schemas of their specs."""
-        return _core.parse_list(
-            KindView, await self._send(_core.call("kinds")), "kinds", "items"
-        )
+        return _core.parse_list(KindView, await self._send(_core.call("kinds")))
 
     async def kind(self, kind: str) -> KindView:
         """Return one kind of job. Raises NotFound."""
@@ -256,7 +254,7 @@ class AsyncClient(AsyncConnection):
     async def healthy(self) -> bool:
         """Return True when the server is ready; never raises because it is down."""
         try:
-            answer = await self._http.get(_core.ROUTES["healthz"][1])
+            answer = await self._open_http().get(_core.ROUTES["healthz"][1])
             if not answer.is_success:
                 return False
             report = await self.ready()
@@ -266,7 +264,7 @@ class AsyncClient(AsyncConnection):
 
     async def ready(self) -> dict[str, Any]:
         """Return the readiness report; its `status` is `down` while the server is not ready."""
-        answer = await self._http.get(_core.ROUTES["readyz"][1])
+        answer = await self._open_http().get(_core.ROUTES["readyz"][1])
         return {
             **_core.parse_json(answer),
             **({} if answer.is_success else {"status": "down"}),
@@ -287,10 +285,7 @@ class AsyncClient(AsyncConnection):
 
     async def keys(self) -> list[dict[str, Any]]:
         """List the API keys (admin), without their secrets."""
-        body = _core.parse_json(await self._send(_core.call("list_keys")))
-        return list(
-            body if isinstance(body, list) else body.get("items", body.get("keys", []))
-        )
+        return list(_core.parse_json(await self._send(_core.call("list_keys"))))
 
     async def create_key(self, **fields: Any) -> dict[str, Any]:
         """Create an API key (admin). The secret in the answer is shown only once.
@@ -437,9 +432,9 @@ class AsyncJob:
         )
 
     async def attempts(self) -> list[Attempt]:
-        """List the attempts of this job, the first one first."""
+        """List the attempts of this job, oldest first."""
         answer = await self._client._send(_core.call("attempts", id=self.id))
-        return _core.parse_list(Attempt, answer, "attempts", "items")
+        return _core.parse_list(Attempt, answer)
 
     async def artifacts(self) -> dict[str, ArtifactRef]:
         """Files that the run produced, by name. Waits for the job's end."""

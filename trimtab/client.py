@@ -115,7 +115,7 @@ class Client(Connection):
         sent = _core.call(
             "submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key()
         )
-        views = _core.parse_list(JobView, self._send(sent), "jobs", "items")
+        views = _core.parse_list(JobView, self._send(sent), "items")
         if len(views) != len(bodies):
             raise ProtocolError(
                 f"expected {len(bodies)} jobs in the answer, got {len(views)}"
@@ -239,7 +239,7 @@ class Client(Connection):
 
     def kinds(self) -> list[KindView]:
         """List the kinds of job that the server runs, with the JSON schemas of their specs."""
-        return _core.parse_list(KindView, self._send(_core.call("kinds")), "kinds", "items")
+        return _core.parse_list(KindView, self._send(_core.call("kinds")))
 
     def kind(self, kind: str) -> KindView:
         """Return one kind of job. Raises NotFound."""
@@ -248,7 +248,7 @@ class Client(Connection):
     def healthy(self) -> bool:
         """Return True when the server is ready; never raises because it is down."""
         try:
-            answer = self._http.get(_core.ROUTES["healthz"][1])
+            answer = self._open_http().get(_core.ROUTES["healthz"][1])
             if not answer.is_success:
                 return False
             report = self.ready()
@@ -258,7 +258,7 @@ class Client(Connection):
 
     def ready(self) -> dict[str, Any]:
         """Return the readiness report; its `status` is `down` while the server is not ready."""
-        answer = self._http.get(_core.ROUTES["readyz"][1])
+        answer = self._open_http().get(_core.ROUTES["readyz"][1])
         return {
             **_core.parse_json(answer),
             **({} if answer.is_success else {"status": "down"}),
@@ -279,10 +279,7 @@ class Client(Connection):
 
     def keys(self) -> list[dict[str, Any]]:
         """List the API keys (admin), without their secrets."""
-        body = _core.parse_json(self._send(_core.call("list_keys")))
-        return list(
-            body if isinstance(body, list) else body.get("items", body.get("keys", []))
-        )
+        return list(_core.parse_json(self._send(_core.call("list_keys"))))
 
     def create_key(self, **fields: Any) -> dict[str, Any]:
         """Create an API key (admin). The secret in the answer is shown only once.
@@ -421,9 +418,9 @@ class Job:
         return dict(_core.parse_json(self._client._send(_core.call("input", id=self.id))))
 
     def attempts(self) -> list[Attempt]:
-        """List the attempts of this job, the first one first."""
+        """List the attempts of this job, oldest first."""
         answer = self._client._send(_core.call("attempts", id=self.id))
-        return _core.parse_list(Attempt, answer, "attempts", "items")
+        return _core.parse_list(Attempt, answer)
 
     @property
     def artifacts(self) -> dict[str, ArtifactRef]:

@@ -4,6 +4,7 @@ TrimtabError
 ├── SpecError                 invalid spec or request: `faults` lists path, expected, got, remedy
 ├── ConfigError               no server is configured, or others can read the key file
 ├── ConnectionFailed          the server could not be reached within the retry deadline
+├── ClientClosed              the client was closed before the request
 ├── ProtocolError             the answer does not follow the API
 ├── DigestMismatch            transferred bytes do not have the expected digest
 ├── WaitTimeout               `wait(timeout_s=...)` expired; the job continues
@@ -59,16 +60,30 @@ class ConnectionFailed(TrimtabError):
     """The server could not be reached within the retry deadline."""
 
 
+class ClientClosed(TrimtabError):
+    """The client was closed before the request."""
+
+
 class ProtocolError(TrimtabError):
     """The answer does not follow the API. Is another program at this address?"""
 
 
 class DigestMismatch(TrimtabError):
-    """Transferred bytes do not have the expected digest (`wanted`, not `came`)."""
+    """Transferred bytes have the digest `got`, not the one `expected`."""
 
     def __init__(self, name: str, *, expected: str, got: str) -> None:
-        self.wanted, self.came = expected, got
+        self.expected, self.got = expected, got
         super().__init__(f"{name}: expected {expected}, got {got}; transfer it again")
+
+    @property
+    def wanted(self) -> str:
+        """Deprecated name of `expected`."""
+        return self.expected
+
+    @property
+    def came(self) -> str:
+        """Deprecated name of `got`."""
+        return self.got
 
 
 class WaitTimeout(TrimtabError):

@@ -1,4 +1,8 @@
-"""Pictures for notebooks as inline SVG: no matplotlib, no script."""
+"""Pictures for notebooks as inline SVG: no matplotlib, no script, no style block.
+
+A style block inside a page applies to the whole page. Files of a result have one, see
+deploy/docs/adr/0001-two-distributions-one-repository.md.
+"""
 
 from __future__ import annotations
 

@@ -49,8 +49,11 @@ class Reason(StrEnum):
     NO_SOLUTION_FOUND = "no_solution_found"
     """A limit was reached without a solution; nothing was proved."""
     INFEASIBLE = "infeasible"
+    """Proved: no solution exists."""
     UNBOUNDED = "unbounded"
+    """Proved: the objective can improve without limit."""
     INFEASIBLE_OR_UNBOUNDED = "infeasible_or_unbounded"
+    """Proved: there is no optimum; which of the two holds is open."""
     COMPLETED = "completed"
     """All work is done; the kind has no notion of optimality."""
     INVALID_INPUT = "invalid_input"
@@ -60,9 +63,11 @@ class Reason(StrEnum):
     RESOURCE_EXHAUSTED = "resource_exhausted"
     """The run needed more memory, time or file space than its limits."""
     NUMERICAL_ERROR = "numerical_error"
+    """The solvers gave up because of numerical trouble, and no solution is known."""
     VERIFICATION_FAILED = "verification_failed"
     """The search claimed a solution that the independent check refused."""
     CANCELLED = "cancelled"
+    """The owner cancelled the job; its result is discarded."""
     WORKER_LOST = "worker_lost"
     """The worker died, or was silent for too long."""
     INTERNAL_ERROR = "internal_error"
@@ -73,13 +78,19 @@ class Limit(StrEnum):
     """The limit that ended a run."""
 
     TIME = "time"
+    """`budget.seconds`."""
     EVALUATIONS = "evaluations"
+    """`budget.evaluations`."""
     TARGET_GAP = "target_gap"
+    """`budget.target_gap`."""
     STOPPED = "stopped"
     """The owner called `stop`: end now and keep the best solution."""
     MEMORY = "memory"
+    """The memory limit of the run."""
     ATTEMPTS = "attempts"
+    """The limit of attempts (batch runs)."""
     OTHER = "other"
+    """A limit inside a solver, or the end of a component; `detail` explains it."""
 
 
 class Termination(WireModel):
@@ -87,8 +98,11 @@ class Termination(WireModel):
 
     model_config = _READ
     reason: Reason
+    """Why the run ended."""
     limit: Limit | None = None
+    """Limit that ended it. None: no limit did."""
     detail: str = ""
+    """A sentence for people."""
 
 
 class Incumbent(WireModel):
@@ -126,18 +140,26 @@ class Event(WireModel):
 
     model_config = _READ
     job_id: str
+    """Id of the job."""
     seq: int
+    """Number of the event, from 1."""
     type: EventType
+    """Type of the event; decides the fields of `data`."""
     at: datetime
+    """Time of the event (RFC 3339, UTC)."""
     data: dict[str, JsonValue]
+    """Content of the event."""
 
 
 class VerificationStatus(StrEnum):
     """Verdict of the independent check."""
 
     VALID = "valid"
+    """The check confirmed the solution."""
     INVALID = "invalid"
+    """The check refused the solution."""
     NOT_CHECKED = "not_checked"
+    """Nothing was checked, for example because there is no solution."""
 
 
 class Verification(WireModel):
@@ -145,6 +167,7 @@ class Verification(WireModel):
 
     model_config = _READ
     status: VerificationStatus
+    """Verdict of the check."""
     method: str = ""
     """Method of the check, e.g. `rational arithmetic on the original file`."""
     claimed_objective: float | None = None
@@ -156,7 +179,9 @@ class Verification(WireModel):
     max_violation: float | None = None
     """Largest violation of any row, bound or integrality; 0.0 means exactly feasible."""
     checks: dict[str, JsonValue] = Field(default_factory=dict)
+    """Kind-specific figures of the check."""
     detail: str = ""
+    """A sentence for people, for example the first fault."""
 
 
 class RunResult(WireModel):
@@ -164,16 +189,24 @@ class RunResult(WireModel):
 
     model_config = _READ
     kind: str
+    """Kind of the job."""
     termination: Termination
+    """Why the run ended."""
     sense: str = "minimize"
+    """`minimize` or `maximize`."""
     objective: float | None = None
+    """Objective of the solution. None: no solution."""
     bound: float | None = None
+    """Proved bound on the objective. None: nothing is proved."""
     gap: float | None = None
+    """Relative gap between `objective` and `bound`, as in the trace. None unless both exist."""
     primal_integral: float | None = None
     """Integral over the run of the primal gap to the final objective, seconds (the gap is 1 before
     the first solution)."""
     trace: list[Incumbent] = Field(default_factory=list)
+    """Incumbents and bounds in the order of time."""
     verification: Verification
+    """Independent check of the solution."""
     artifacts: dict[str, ArtifactRef] = Field(default_factory=dict)
     """Produced files by name, e.g. `solution.sol`."""
     summary: dict[str, JsonValue] = Field(default_factory=dict)
@@ -181,7 +214,9 @@ class RunResult(WireModel):
     timings_s: dict[str, float] = Field(default_factory=dict)
     """Seconds by phase: parse, encode, search, verify."""
     seed: int
+    """Seed of the job."""
     versions: dict[str, str] = Field(default_factory=dict)
+    """Versions of the packages that took part, by name."""
     weights: dict[str, str] = Field(default_factory=dict)
     """sha256 of each weights file used."""
     _solution: SolutionValues | None = PrivateAttr(default=None)
@@ -219,11 +254,18 @@ class Attempt(WireModel):
 
     model_config = _READ
     number: int
+    """Number of the attempt, from 1; starts again after a retry."""
     fence: int
+    """Fencing token of the claim; rises with every claim of the job."""
     worker: str
+    """Name of the worker."""
     started_at: datetime
+    """Start of the attempt."""
     ended_at: datetime | None = None
+    """End of the attempt. None: it is running."""
     outcome: str | None = None
+    """`result`, `failed`, `cancelled`, `lost`, `transient` or `handed_back`. None: it is
+    running."""
 
 
 class WebhookView(WireModel):
@@ -231,12 +273,15 @@ class WebhookView(WireModel):
 
     model_config = _READ
     url: str
+    """Address that is called."""
     state: str
     """`not due`, `waiting` (for the next try), `delivered` or `given up`."""
     tries: int = 0
+    """Number of calls so far."""
     detail: str = ""
     """Reason of the newest failure."""
     at: datetime | None = None
+    """Time of the newest call."""
 
 
 class JobView(WireModel):
@@ -244,29 +289,47 @@ class JobView(WireModel):
 
     model_config = _READ
     id: str
+    """Id of the job."""
     kind: str
+    """Kind of the job."""
     state: JobState
+    """State of the job."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the request."""
     priority: int = 0
+    """Priority of the request."""
     seed: int = 0
+    """Seed of the request."""
     budget: Budget
+    """Limits of the run."""
     created_at: datetime
+    """Time of the submit."""
     started_at: datetime | None = None
     """Start of the newest attempt."""
     finished_at: datetime | None = None
+    """End of the job. None: it has not ended."""
     attempt: int = 0
+    """Attempts so far."""
     max_attempts: int = 3
+    """Limit of attempts."""
     stop_requested: bool = False
+    """The owner called `stop`."""
     cancel_requested: bool = False
+    """The owner called `cancel`."""
     phase: str | None = None
+    """Phase of the run: parse, encode, search or verify."""
     heartbeat_age_s: float | None = None
     """Seconds since the worker's last sign of life; None unless RUNNING."""
     best: Incumbent | None = None
+    """Newest incumbent and bound."""
     termination: Termination | None = None
+    """Why the run ended. None: it has not."""
     verification_status: VerificationStatus | None = None
+    """Verdict of the independent check. None: no result."""
     webhook: WebhookView | None = None
     """None in lists, and for a job without a webhook."""
     links: dict[str, str] = Field(default_factory=dict)
+    """Paths of related resources: self, events, input, page, result."""
 
 
 class JobPage(WireModel):
@@ -274,7 +337,9 @@ class JobPage(WireModel):
 
     model_config = _READ
     items: list[JobView]
+    """The jobs, newest first."""
     next_cursor: str | None = None
+    """Cursor of the next page. None: this is the last."""
 
 
 class KindView(WireModel):
@@ -282,11 +347,17 @@ class KindView(WireModel):
 
     model_config = _READ
     kind: str
+    """Word of the kind on the wire."""
     summary: str
+    """One line for people."""
     diagnostic: bool = False
+    """The kind tests the service itself."""
     spec_schema: dict[str, Any]
+    """JSON schema of the spec."""
     request_schema: dict[str, Any]
+    """JSON schema of the whole request."""
     example: dict[str, Any] | None = None
+    """A complete request."""
 
 
 class Problem(WireModel):
@@ -294,14 +365,21 @@ class Problem(WireModel):
 
     model_config = _READ
     type: str
+    """URI of the type of problem."""
     title: str
+    """Name of the type of problem."""
     status: int
+    """HTTP status."""
     detail: str
+    """What was expected and what was received."""
     instance: str | None = None
+    """Path of the request."""
     request_id: str | None = None
+    """Id of the request, as in the server's log."""
     errors: list[dict[str, JsonValue]] = Field(default_factory=list)
     """Faults of an invalid body. Keys: `path`, `message`, the received value as `came`, and the
     expected one as `wanted`."""
     fix: str | None = None
     """Remedy."""
     retry_after_s: float | None = None
+    """Seconds to wait before the next try."""

@@ -60,8 +60,8 @@ def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ..
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TablesError(
-            f"{shown}: expected a .csv or .json list of tables, got no UTF-8 text "
-            f"(byte {error.start})"
+            f"{shown}: expected a .csv or .json list of tables, got bytes that are not "
+            f"UTF-8 (byte {error.start})"
         ) from error
     if "\x00" in text:
         raise TablesError(
@@ -134,7 +134,7 @@ def _table(record: Mapping[str, Any]) -> Table:
             f"unknown column {unknown[0]!r}: expected {columns}, bin_0 ... bin_16"
         )
     if missing := [column for column in _REQUIRED if column not in cells]:
-        raise TablesError(f"{missing[0]}: is missing; every table needs name, rows, dim")
+        raise TablesError(f"{missing[0]}: missing; every table needs name, rows and dim")
     fields: dict[str, Any] = {
         "name": str(cells["name"]),
         "rows": _whole(cells["rows"], "rows"),
@@ -154,7 +154,7 @@ def _access(cells: Mapping[str, Any]) -> ZipfAccess | ReuseAccess | None:
     bins = [column for column in _BINS if column in cells]
     if bins and len(bins) != REUSE_BINS:
         absent = next(column for column in _BINS if column not in cells)
-        raise TablesError(f"{absent}: is missing; reuse needs all of bin_0 ... bin_16")
+        raise TablesError(f"{absent}: missing; reuse needs all of bin_0 ... bin_16")
     if bins and "alpha" in cells:
         raise TablesError("expected alpha or bin_0 ... bin_16, got both; give one of them")
     if "alpha" in cells:
@@ -163,9 +163,7 @@ def _access(cells: Mapping[str, Any]) -> ZipfAccess | ReuseAccess | None:
             alpha=_number(cells["alpha"], "alpha"), active_rows=_whole(rows, "active_rows")
         )
     if "active_rows" in cells:
-        raise TablesError(
-            "alpha: is missing; active_rows needs the Zipf exponent beside it"
-        )
+        raise TablesError("alpha: missing; active_rows needs the Zipf exponent beside it")
     if bins:
         return ReuseAccess(bins=tuple(_number(cells[column], column) for column in _BINS))
     return None
@@ -179,7 +177,9 @@ def _number(value: Any, column: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise TablesError(f"{column}: expected a number, got {value!r:.60}") from None
+        raise TablesError(
+            f"{column}: expected a finite number, got {value!r:.60}"
+        ) from None
     if not math.isfinite(number):
         raise TablesError(f"{column}: expected a finite number, got {value!r:.60}")
     return number
@@ -230,7 +230,9 @@ def _json(text: str, shown: str) -> list[dict[str, Any]]:
     try:
         body = json.loads(text, parse_constant=refuse)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise TablesError(f"{shown}: no JSON: {error}") from error
+        raise TablesError(
+            f"{shown}: expected JSON, got text that does not parse: {error}"
+        ) from error
     tables = body.get("tables") if isinstance(body, dict) else body
     if not isinstance(tables, list):
         raise TablesError(

@@ -76,8 +76,8 @@ def from_modules(
     configs = list(_named_configs(module, leave_out))
     if not configs:
         raise ValueError(
-            f"no EmbeddingBagCollection in {type(module).__name__}; give the module that holds the "
-            "embedding tables"
+            f"module: expected an EmbeddingBagCollection in it, got {type(module).__name__} without "
+            "one; give the module that holds the embedding tables"
         )
     tables = {name: _features(config) for name, config in configs}
     features = {feature: name for name, own in tables.items() for feature in own}
@@ -172,13 +172,13 @@ def to_torchrec(
         modules[path] = sharded
     if not modules:
         raise PlanMismatch(
-            f"no EmbeddingBagCollection in {type(module).__name__}; give the module the plan was "
-            "made for"
+            f"module: expected an EmbeddingBagCollection in it, got {type(module).__name__} without "
+            "one; give the module the plan was made for"
         )
     if missing := sorted(set(tables) - used):
         listed = ", ".join(map(repr, missing[:5]))
         raise PlanMismatch(
-            f"the plan has {len(missing)} tables that the module has not ({listed}); give the "
+            f"the plan has {len(missing)} tables that the module does not have ({listed}); give the "
             "module the plan was made for, or plan this one"
         )
     return types.ShardingPlan(plan=modules)

@@ -1,4 +1,4 @@
-"""Things that a domain needs and `search` may not import, by name.
+"""Providers of builder arguments that `search` may not import, by name.
 
 A row of KINDS lists names (`needs=("text_model",)`). The worker's child looks them up here and
 passes what they make to the domain's builder: `build(text_model=...)`. So no import runs upwards

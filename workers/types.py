@@ -26,8 +26,6 @@ class TaskLimits:
     """Address space of each process."""
     file_bytes: int = 2 * 2**30
     """Largest file that a process may write."""
-    processes: int = 256
-    """Processes and threads of the user, where the kernel counts them per sandbox."""
     cpu_s: int | None = None
     """Processor seconds. None: 4 × the wall-clock budget + 60."""
     grace_s: float = 2.0
@@ -46,7 +44,7 @@ class Task:
 
     job_id: str
     fence: int
-    """Number of the attempt; a result with an old fence is refused by the store."""
+    """Fencing token of the claim: the store refuses a write with an older one."""
     kind: str
     builder: str
     """`module:function` of the domain's builder, from KINDS and never from a client."""

@@ -35,16 +35,16 @@ class Reuse:
 
     @property
     def lookups(self) -> np.ndarray:
-        """Look-ups in the batch.  # (T,)"""
+        """Look-ups (T,) in the batch."""
         return np.asarray((self.unique * self.count).sum(1))
 
     @property
     def unique_rows(self) -> np.ndarray:
-        """Different rows accessed in the batch.  # (T,)"""
+        """Different rows (T,) accessed in the batch."""
         return np.asarray(self.unique.sum(1))
 
     def fractions(self) -> np.ndarray:
-        """Return the share of the unique rows in each bin.  # (T, 17)"""
+        """Return (T, 17) the share of the unique rows in each bin."""
         return np.asarray(
             self.unique / np.maximum(self.unique.sum(1, keepdims=True), 1e-12)
         )
@@ -103,14 +103,12 @@ def zipf_reuse(alpha: np.ndarray, active_rows: np.ndarray, lookups: np.ndarray) 
     wide = np.diff(ends, axis=1)  # (T, nodes - 32)
     mass_head = head[None] ** -alpha[:, None] * (head[None] <= active)
     mass_tail = _power_integral(ends[:, :-1], ends[:, 1:], alpha[:, None])
-    ranks = np.concatenate(
-        [(head[None] <= active).astype(float), wide], axis=1
-    )  # (T, nodes)
+    active_head = (head[None] <= active).astype(float)
+    ranks = np.concatenate([active_head, wide], axis=1)  # (T, nodes)
     mass = np.concatenate([mass_head, mass_tail], axis=1)
     mass /= mass.sum(1, keepdims=True)
-    rate = (
-        np.where(ranks > 0, mass / np.maximum(ranks, 1e-300), 0.0) * lookups[:, None]
-    )  # (T, nodes)
+    probability = np.where(ranks > 0, mass / np.maximum(ranks, 1e-300), 0.0)
+    rate = probability * lookups[:, None]  # (T, nodes)
     unique = np.empty((len(alpha), REUSE_BINS))
     count = np.empty((len(alpha), REUSE_BINS))
     for start in range(0, len(alpha), 256):  # bounded memory: (256, nodes, 17) at a time
@@ -153,7 +151,7 @@ def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _poisson_at_most(count: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Return P(Poisson(rate) <= count), exact to 1e-17.  (K,), (T, nodes) → (T, nodes, K)
+    """Return P(Poisson(rate) <= count), exact to 1e-17; (K,), (T, nodes) → (T, nodes, K).
 
     Most rates are far from most counts; there Chernoff's bound exp(-distance) gives 0 or 1.
     """

@@ -19,7 +19,7 @@ from cost_models.sharding.simulator import (
 
 
 def paper_features(tables: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Return NeuroShard's 20 features of shards (Zha et al., MLSys 2023).  # (S, 20)
+    """Return (S, 20) NeuroShard's features of shards (Zha et al., MLSys 2023).
 
     Largest index seen + 1, mean pooling, 17 reuse shares, width. The first is an observation of one
     batch, not the declared number of rows: the largest of U random ids below `rows`, at least 100.
@@ -58,7 +58,7 @@ PHYSICAL_FEATURES = len(Physical)
 def physical_features(
     tables: TableArrays, table: np.ndarray, width: np.ndarray, hardware: HardwareProfile
 ) -> np.ndarray:
-    """Return quantities that add up over the shards of a device.  # (S, PHYSICAL_FEATURES)"""
+    """Return (S, PHYSICAL_FEATURES) quantities that add up over the shards of a device."""
     quantities = np.empty((len(table), PHYSICAL_FEATURES))
     columns = width.astype(float)
     lookups = tables.lookups[table]
@@ -126,7 +126,7 @@ def conditioned_features(
     hardware: HardwareProfile,
     physical: np.ndarray,
 ) -> np.ndarray:
-    """Return the inputs of the conditioned net.  # (S, F)
+    """Return (S, F) the inputs of the conditioned net.
 
     Logarithms of the physical quantities, reuse shares, width, hardware.
     """
@@ -150,5 +150,5 @@ MAGNITUDE = (
 
 
 def magnitude(physical: np.ndarray) -> np.ndarray:
-    """Return the rough milliseconds of work of each shard.  # (S,)"""
+    """Return (S,) the rough milliseconds of work of each shard."""
     return np.asarray(physical[:, list(MAGNITUDE)].sum(1))

@@ -51,7 +51,7 @@ class HardwareProfile:
     inter_peer_s: float = 1.0e-6  # [assumed] per peer
 
     def conditions(self) -> np.ndarray:
-        """Return the inputs of a hardware-conditioned net: natural logarithms.  # (CONDITIONS,)"""
+        """Return (CONDITIONS,) the inputs of a hardware-conditioned net: natural logarithms."""
         return np.log(
             [
                 self.hbm_bytes_s * self.hbm_efficiency,

@@ -32,7 +32,7 @@ class Dense:
     bias: np.ndarray  # (out,)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Apply the layer.  (..., in) → (..., out)"""
+        """Apply the layer; (..., in) → (..., out)."""
         return x @ self.weight.T + self.bias
 
 
@@ -72,12 +72,12 @@ class PaperComputeNet:
     def embed(
         self, tables: TableArrays, table: np.ndarray, width: np.ndarray
     ) -> np.ndarray:
-        """Embed shards.  # (S, 32)"""
+        """Return the embeddings (S, 32) of shards."""
         x = (paper_features(tables, table, width) - self.mean) / self.std
         return _relu(self.table[1](_relu(self.table[0](x))))
 
     def cost(self, pooled: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of devices from their summed embeddings.  (..., 32) → (...)"""
+        """Return the milliseconds of devices from their summed embeddings; (..., 32) → (...)."""
         return np.asarray(self.head[1](_relu(self.head[0](pooled)))[..., 0])
 
 
@@ -103,7 +103,7 @@ class PaperExchangeNet:
         )
 
     def cost(self, x: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of each device.  (..., in) → (..., D)"""
+        """Return the milliseconds of each device; (..., in) → (..., D)."""
         x = (x - self.mean) / self.std
         for layer in self.layers[:-1]:
             x = _relu(layer(x))
@@ -124,7 +124,7 @@ class ConvexHead:
     out: np.ndarray  # (J,) >= 0
 
     def __call__(self, pooled: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of devices that hold shards.  (..., K) → (...)"""
+        """Return the milliseconds of devices that hold shards; (..., K) → (...)."""
         return np.asarray(
             self.bias
             + pooled @ self.skip
@@ -174,7 +174,7 @@ class ConvexComputeNet:
         width: np.ndarray,
         hardware: HardwareProfile,
     ) -> np.ndarray:
-        """Embed shards.  # (S, K)"""
+        """Return the embeddings (S, K) of shards."""
         physical = physical_features(tables, table, width, hardware)
         x = (
             conditioned_features(tables, table, width, hardware, physical) - self.mean
@@ -233,7 +233,7 @@ class ConvexExchangeNet:
     def cost(
         self, near_ms: np.ndarray, far_ms: np.ndarray, *, ranks: int, per_node: int
     ) -> np.ndarray:
-        """Return the milliseconds of the exchange.  (...), (...) → (...)"""
+        """Return the milliseconds of the exchange; (...), (...) → (...)."""
         forms = (
             near_ms[..., None] * self.slopes[:, 0] + far_ms[..., None] * self.slopes[:, 1]
         )
@@ -241,5 +241,5 @@ class ConvexExchangeNet:
 
 
 def exchange_condition(ranks: int, per_node: int) -> np.ndarray:
-    """Return the inputs of the latency.  # (2,)"""
+    """Return (2,) the inputs of the latency."""
     return np.array([np.log2(ranks), np.log2(ranks / per_node)])

@@ -53,17 +53,17 @@ class TableArrays:
 
     @property
     def lookups(self) -> np.ndarray:
-        """Look-ups of a batch.  # (T,)"""
+        """Look-ups (T,) of a batch."""
         return np.asarray((self.unique * self.count).sum(1))
 
     @property
     def index_bytes(self) -> np.ndarray:
-        """Bytes of a batch's indices and offsets on a device that holds a shard.  # (T,)"""
+        """Bytes (T,) of a batch's indices and offsets on a device that holds a shard."""
         return np.asarray(INDEX_BYTES * self.batch * (self.pooling + self.features))
 
     @property
     def unique_rows(self) -> np.ndarray:
-        """Different rows of a batch.  # (T,)"""
+        """Different rows (T,) of a batch."""
         return np.asarray(self.unique.sum(1))
 
 

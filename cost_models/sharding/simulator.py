@@ -55,7 +55,7 @@ class ComputeCost:
 
     @property
     def total_ms(self) -> np.ndarray:
-        """Forward and backward.  # (G,)"""
+        """Milliseconds (G,) forward and backward."""
         return np.asarray(self.forward_ms + self.backward_ms)
 
 
@@ -74,9 +74,8 @@ def compute_ms(
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(shards.group, weights=values, minlength=groups)
 
-    tau = eviction_time(
-        unique, count, row_bytes, shards.group, groups, hardware.l2_bytes
-    )  # (G,)
+    cache = hardware.l2_bytes
+    tau = eviction_time(unique, count, row_bytes, shards.group, groups, cache)  # (G,)
     misses = expected_misses(unique, count, tau[shards.group])  # (S,)
 
     chunks = np.ceil(width / LANES_ELEMENTS)
@@ -135,7 +134,7 @@ def sector_bytes(size: np.ndarray) -> np.ndarray:
 
 
 def expected_misses(unique: np.ndarray, count: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Return the cache misses when a row stays for `tau` of the batch.  # (S,)
+    """Return (S,) the cache misses when a row stays for `tau` of the batch.
 
     Rows are accessed `count` times at random moments. The first access misses; a later one misses
     when no access of that row fell into the tau before it.
@@ -152,7 +151,7 @@ def eviction_time(
     groups: int,
     capacity: float,
 ) -> np.ndarray:
-    """Return Che's characteristic time of each group's cache.  # (G,)
+    """Return (G,) Che's characteristic time of each group's cache.
 
     The time tau is a share of the batch in (0, 1]. The cache holds the rows accessed within it:
     sum of unique (1 - (1 - tau)^count) row_bytes = capacity.
@@ -201,7 +200,7 @@ class FabricModel:
 
 
 def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarray:
-    """Return the milliseconds of one all-to-all of the pooled outputs.  (..., W) → (...)
+    """Return the milliseconds of one all-to-all of the pooled outputs; (..., W) → (...).
 
     All ranks enter together. Rank r holds `dims[r]` columns for the whole batch and sends each peer
     its share of the samples; the two levels work at the same time, and the slowest rank of the

@@ -25,7 +25,7 @@ def load_weights(name: str, *, folder: Path = FOLDER) -> dict[str, np.ndarray]:
 
 
 def read_learned(file: str, *, folder: Path = FOLDER) -> bytes:
-    """Return the content of a learned file after comparing its hash with the manifest.
+    """Return the content of a published file after comparing its hash with the manifest.
 
     The manifest row is named after the file's stem. Raises WeightsRefused when there is no row, the
     file is missing, or its hash differs.

@@ -45,7 +45,7 @@ def publish(
 def publish_file(
     file: str, content: bytes, *, folder: Path, command: str, data: str, metric: str
 ) -> None:
-    """Write a learned file and its row, which is named after the file's stem."""
+    """Write a published file and its row, which is named after the file's stem."""
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / file, content)
     rows = manifest(folder)
@@ -62,7 +62,7 @@ def publish_file(
 
 
 def withdraw(name: str, *, folder: Path) -> None:
-    """Remove a learned file and its row, if they exist."""
+    """Remove a published file and its row, if they exist."""
     rows = manifest(folder)
     if rows.pop(name, None) is not None:
         _write_manifest(rows, folder)

@@ -42,7 +42,7 @@ fi
 cat >&2 <<TEXT
 trimtab setup: these programs are missing: ${missing[*]}
   Debian or Ubuntu:  sudo apt-get install --no-install-recommends ${missing[*]}
-  Without bubblewrap, runs are held by rlimits alone (trimtab doctor tells). Without openEMS, designs of kind antenna
+  Without bubblewrap, runs are isolated by rlimits alone (see trimtab doctor). Without openEMS, designs of kind antenna
   are not checked by a second solver. Without PostgreSQL, Chromium, csmith or QEMU, their tests are skipped.
 TEXT
 # Running works without them. Tests say themselves what they skip, and under CI they fail.

@@ -68,22 +68,19 @@ class GraphEdgeAttention(nn.Module):
         x, weight = self.node_norm(nodes), self.first.weight
         # W₁ of a joined vector is a sum of parts; the parts of nodes are computed once per node
         # instead of once per edge.
-        hidden = (
-            linear(x, weight[:, :d])[source] + linear(x, weight[:, d : 2 * d])[target]
-        )  # (E, c)
+        by_source, by_target = linear(x, weight[:, :d]), linear(x, weight[:, d : 2 * d])
+        hidden = by_source[source] + by_target[target]  # (E, c)
         hidden = hidden + linear(self.edge_norm(edges), weight[:, 2 * d :], self.first.bias)
         z = self.second(gelu(hidden, approximate="tanh"))  # (E, c + 2 heads)
         to_source, to_target, message_source, message_target, renewal = z.split(
             [heads, heads, d, d, self.edge_width], dim=1
         )
         receiver = torch.cat([source, target])  # (2E,)
-        share = scatter_softmax(
-            torch.cat([to_source, to_target]), receiver, count
-        )  # (2E, heads)
+        logits = torch.cat([to_source, to_target])
+        share = scatter_softmax(logits, receiver, count)  # (2E, heads)
         sent = torch.cat([message_source, message_target])  # (2E, width)
-        message = scatter_sum(
-            sent * share.repeat_interleave(d // heads, dim=1), receiver, count
-        )  # (N, width)
+        weighted = sent * share.repeat_interleave(d // heads, dim=1)
+        message = scatter_sum(weighted, receiver, count)  # (N, width)
         nodes = nodes + gelu(self.node_out(self.message_norm(message)), approximate="tanh")
         edges = edges + gelu(self.edge_out(self.renewal_norm(renewal)), approximate="tanh")
         return nodes, edges

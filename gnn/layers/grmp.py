@@ -51,17 +51,15 @@ class GatedRelationalMessage(nn.Module):
         weight: Tensor | None = None,
     ) -> Tensor:
         """Return o, (N, width)."""
-        pair, which = torch.unique(
-            receiver * self.relations + relation, return_inverse=True
-        )  # (P,), (E,)
+        key = receiver * self.relations + relation
+        pair, which = torch.unique(key, return_inverse=True)  # (P,), (E,)
         node, kind = (
             torch.div(pair, self.relations, rounding_mode="floor"),
             pair % self.relations,
         )
         factor = x.new_ones(len(sender), 1) if weight is None else weight[:, None]  # (E, 1)
-        total = scatter_sum(
-            self.message(x)[sender] * factor, which, len(pair)
-        )  # (P, width)
+        weighted = self.message(x)[sender] * factor
+        total = scatter_sum(weighted, which, len(pair))  # (P, width)
         mean = total / scatter_sum(factor, which, len(pair)).clamp_min(1e-10)  # A
         used = gelu(mean * self.scale[kind], approximate="tanh")  # U
         mixed = scatter_sum(self.mix(x)[node, kind][:, None] * used, node, len(x))  # s

@@ -119,9 +119,8 @@ def attend(
     weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(
         len(sent), WIDTH
     )
-    columns = np.ascontiguousarray(
-        np.concatenate([weighted, e], axis=1)
-    )  # (J, WIDTH + HEADS)
+    # (J, WIDTH + HEADS)
+    columns = np.ascontiguousarray(np.concatenate([weighted, e], axis=1))
     if which is None:
         total = pattern @ columns
     else:

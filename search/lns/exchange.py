@@ -59,9 +59,8 @@ class Exchange:
         self._inside = [False] * n
         self._count = [0] * n  # of neighbours inside
         self._weight = [0.0] * n  # sum of their weights
-        self._owner = [
-            0
-        ] * n  # sum of their numbers: the neighbour itself where there is one
+        # Sum of their numbers: the neighbour itself where there is one.
+        self._owner = [0] * n
         self._value = 0.0
         # Moves since the last kick: j + 1 for a column put in, -(j + 1) for one taken out.
         self._journal: list[int] = []

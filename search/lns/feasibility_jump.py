@@ -1,7 +1,7 @@
 """Feasibility jump (Luteberget and Sartor 2023): a start heuristic for models of any shape.
 
-Every row has a weight. A variable jumps to the value that lowers the weighted violation most; where
-none lowers it, the row's weight grows and the least bad jump is taken.
+Every row has a weight. A variable jumps to the value that lowers the weighted violation most; if
+none does, the row's weight is increased and the least harmful jump is taken.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from solvers.types import Bools, Floats, MilpModel
 
 
 class Focus:
-    """No restriction: every variable may move, and no core is known."""
+    """Default focus: all variables may move."""
 
     def __init__(self, model: MilpModel) -> None:
         self._model = model

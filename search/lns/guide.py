@@ -21,7 +21,7 @@ _NEAR_TRIES = 2
 _UNBOUNDED_RANGE = 1e3  # stands for the range of a variable without two bounds
 
 
-class Pool:
+class SolutionPool:
     """Best distinct solutions, the best one last."""
 
     def __init__(self, size: int = _POOL_SIZE) -> None:
@@ -47,7 +47,7 @@ class Pool:
 class Guide:
     """Root LP, local-branching LPs, solution pool and focus of one search.
 
-    root_place: shared memory in which another process leaves the root LP's optimum; without it
+    shared_root: shared memory in which another process leaves the root LP's optimum; without it
     the guide solves the LP when it is first needed.
     """
 
@@ -57,15 +57,15 @@ class Guide:
         *,
         deadline: Deadline | None = None,
         focus: Focus | None = None,
-        root_place: SharedRootLp | None = None,
+        shared_root: SharedRootLp | None = None,
     ) -> None:
         self.model = model
         self.deadline = Deadline() if deadline is None else deadline
         self.focus = Focus(model) if focus is None else focus
-        self.stretch = WallClockRatio()
-        self.pool = Pool()
+        self.wall_ratio = WallClockRatio()
+        self.pool = SolutionPool()
         self.solver_s = 0.0  # inside LPs solved here, the root LP excepted
-        self._root_place = root_place
+        self._shared_root = shared_root
         self._root: LpSolution | None = None
         self._basis: Basis | None = None
         self._relaxation: Relaxation | None = None
@@ -89,7 +89,9 @@ class Guide:
     def waiting(self) -> bool:
         """True while another process solves the root LP."""
         return (
-            self._root is None and self._root_place is not None and self._root_place.pending
+            self._root is None
+            and self._shared_root is not None
+            and self._shared_root.pending
         )
 
     def wait(self, seconds: float, stop: Stop) -> LpSolution | None:
@@ -103,8 +105,8 @@ class Guide:
         """Return the root LP's optimum; None while it is pending or when its time ran out."""
         if self._root is not None or self._gave_up:
             return self._root
-        if self._root_place is not None:
-            return self._take(self._root_place)
+        if self._shared_root is not None:
+            return self._take_from(self._shared_root)
         began = time.process_time()
         left_s = self.deadline.left_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
@@ -118,10 +120,10 @@ class Guide:
         self.focus.learn(solution)
         return solution
 
-    def _take(self, place: SharedRootLp) -> LpSolution | None:
-        taken = place.take()
+    def _take_from(self, shared: SharedRootLp) -> LpSolution | None:
+        taken = shared.take()
         if taken is None:
-            self._gave_up = not place.pending
+            self._gave_up = not shared.pending
             return None
         self._root, self._basis = taken
         self._root_s = self._root.elapsed_s
@@ -136,7 +138,7 @@ class Guide:
         seconds, self._setup_s = self._setup_s, 0.0
         return seconds
 
-    def near(self, x: Floats, distance: float) -> Floats:
+    def local_branching_optimum(self, x: Floats, distance: float) -> Floats:
         """Return (n,) the optimum of the LP within Hamming `distance` of x.
 
         This is the local-branching LP of LB-RELAX (Huang et al., CPAIOR 2023). It is the root's
@@ -149,7 +151,7 @@ class Guide:
             return root.x
         # A useful warm solve takes a fraction of the root's time; beyond it the root must do.
         limit_s = min(
-            self.stretch.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)),
+            self.wall_ratio.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)),
             0.1 * self.deadline.left_s() + 0.01,
         )
         began = time.process_time()
@@ -157,7 +159,7 @@ class Guide:
             x, distance, time_limit_s=limit_s, stop=self.deadline.over
         )
         used_s = time.process_time() - began
-        self.stretch.record(wall_s=near.elapsed_s, cpu_s=used_s)
+        self.wall_ratio.record(wall_s=near.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         self._near_failures += near.x is None
         best = near if near.x is not None else root

@@ -26,7 +26,7 @@ from search.bandit import DiscountedBandit
 from search.lns.arms import ActiveArm
 from search.lns.guide import Guide
 from search.lns.intensify import Intensifier
-from search.lns.observer import LnsObserver, Step
+from search.lns.observer import LnsObserver, Repair
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
 from solvers.feasibility import is_feasible
@@ -91,7 +91,7 @@ class LnsLoop:
     ) -> None:
         self._guide, self._slicer, self._solver = guide, slicer, solver
         self._model, self._pool = guide.model, guide.pool
-        self._deadline, self._stretch = guide.deadline, guide.stretch
+        self._deadline, self._wall_ratio = guide.deadline, guide.wall_ratio
         self._arms = {arm.name: arm.heuristic for arm in arms}
         self._intensifier = intensifier
         self._params, self._rng, self._observer = params, rng, observer
@@ -234,8 +234,8 @@ class LnsLoop:
                 proved=proved, improved=improved, seconds=used_s, limit_s=limit_s
             )
         after = sub.lift(self.x, result.x) if improved and result.x is not None else None
-        self._observer.on_step(
-            Step(arm=name, before=self.x, free=free, proved=proved, after=after)
+        self._observer.on_repair(
+            Repair(arm=name, before=self.x, free=free, proved=proved, after=after)
         )
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
 
@@ -260,7 +260,7 @@ class LnsLoop:
             sub.model,
             SolveParams(
                 time_limit_s=max(
-                    0.05, min(self._stretch.wall_s(limit_s), self._deadline.left_s())
+                    0.05, min(self._wall_ratio.wall_s(limit_s), self._deadline.left_s())
                 ),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=self._params.sub_mip_gap,
@@ -269,7 +269,7 @@ class LnsLoop:
             stop=stop,
         )
         used_s = time.process_time() - began
-        self._stretch.record(wall_s=result.elapsed_s, cpu_s=used_s)
+        self._wall_ratio.record(wall_s=result.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         return result, used_s
 

@@ -26,7 +26,7 @@ class DestroyHeuristic(Protocol):
     """Heuristic that chooses the variables to free."""
 
     def ready(self, x: Floats) -> bool:
-        """Return False to drop the arm for good, because it has nothing to say about this model."""
+        """Return False to drop the arm for good, because it does not apply to this model."""
         ...
 
     def waits(self) -> bool:
@@ -262,7 +262,9 @@ class LbRelaxNeighbourhood(GuidedBase):
     ) -> Bools:
         """Free the `count` largest differences, or a sample of all differences."""
         model = self._model
-        difference = self._guide.difference(x, self._guide.near(x, float(count)))
+        difference = self._guide.difference(
+            x, self._guide.local_branching_optimum(x, float(count))
+        )
         order = np.lexsort((rng.random(model.n), -difference))
         order = order[(model.integrality & movable)[order]]
         chosen = order[:count]
@@ -283,7 +285,9 @@ class LbRelaxSampling(GuidedBase):
 
         Otherwise the sample would be the whole set each time.
         """
-        difference = self._guide.difference(x, self._guide.near(x, float(count)))
+        difference = self._guide.difference(
+            x, self._guide.local_branching_optimum(x, float(count))
+        )
         differs = np.flatnonzero((difference > _DIFFERS) & movable)
         share = count if len(differs) > 2 * count else max(1, min(count, len(differs)) // 2)
         chosen = rng.choice(differs, size=min(share, len(differs)), replace=False)
@@ -297,7 +301,9 @@ class LbRelaxRounding(GuidedBase):
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
         """Draw independently; trim or fill at random to `count`, which the size control needs."""
-        difference = self._guide.difference(x, self._guide.near(x, float(count)))
+        difference = self._guide.difference(
+            x, self._guide.local_branching_optimum(x, float(count))
+        )
         candidates = self._candidates(movable)
         # On a large model ε alone would fill more than the whole neighbourhood: use less there.
         epsilon = min(_EPSILON, 0.5 * count / max(1, len(candidates)))

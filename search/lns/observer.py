@@ -1,4 +1,4 @@
-"""Observer of the neighbourhood search: its ties to the rest of a run."""
+"""Observer of the neighbourhood search: hooks that connect it to the rest of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from solvers.types import Bools, Floats
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Step:
+class Repair:
     """One destroy and repair. Shapes: (n,)."""
 
     arm: str
@@ -27,7 +27,7 @@ class LnsObserver:
     def on_iteration(self) -> None:
         """Receive control after each turn of an arm."""
 
-    def on_step(self, step: Step) -> None:
+    def on_repair(self, step: Repair) -> None:
         """Receive each destroy and repair; a turn may have several."""
 
     def better_elsewhere(self, objective: float) -> tuple[float, Floats] | None:
@@ -35,5 +35,5 @@ class LnsObserver:
         return None
 
     def late_start(self) -> Floats | None:
-        """Return a start solution (n,) that came after the start; called before each turn."""
+        """Return a late start solution (n,); called before each turn."""
         return None

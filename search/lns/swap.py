@@ -109,7 +109,7 @@ class OneSwap:
         return True
 
     def _drop_redundant(self, taken: np.ndarray, rng: np.random.Generator | None) -> None:
-        """Take out columns whose rows others cover: dearest first, or at random with `rng`."""
+        """Drop columns whose rows others cover: most expensive first, or at random with `rng`."""
         inside = taken[self._entry_column]
         times = np.bincount(self._columns.indices[inside], minlength=self._model.m)
         members = np.flatnonzero(taken)

@@ -1,4 +1,4 @@
-"""Composition root of the service: the one place where its parts are put together."""
+"""Assemble the service from its parts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def create_app(
 ) -> FastAPI:
     """Build the application.
 
-    store, executor: the ones of the settings by default; tests pass their own.
+    store, executor: as configured by default; tests pass their own.
     Raises ValueError for settings that are not safe together.
     """
     settings = settings or Settings()

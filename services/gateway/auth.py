@@ -47,8 +47,10 @@ class Principal:
         return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
-# Auth is off.
-NOBODY = Principal(tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={})
+# Every caller of a server with auth `off`.
+AUTH_OFF_PRINCIPAL = Principal(
+    tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={}
+)
 
 
 def new_key(

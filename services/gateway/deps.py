@@ -15,9 +15,9 @@ from search.domains import Kind
 from services.bus import Bus
 from services.errors import Forbidden, Unauthorized
 from services.gateway.auth import (
+    AUTH_OFF_PRINCIPAL,
     COOKIE,
     HOW_TO_AUTHENTICATE,
-    NOBODY,
     SCOPES,
     Keyring,
     Principal,
@@ -117,7 +117,7 @@ async def current_principal(request: Request) -> Principal:
     if context.settings.auth == "off":
         # Any page open in a browser on this machine can reach a server on loopback.
         refuse_cross_site(request)
-        return NOBODY
+        return AUTH_OFF_PRINCIPAL
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, key = header.partition(" ")

@@ -25,13 +25,13 @@ class RateLimiter:
             self._buckets[key_id, sort] = (tokens, now)
             if count > per_minute:
                 raise TooManyRequests(
-                    f"{sort}: expected at most {per_minute} per minute, got {count} at once",
+                    f"{sort}_per_minute: expected at most {per_minute}, got {count} at once",
                     fix="send smaller batches",
                     retry_after_s=60.0,
                     headers=self.headers(key_id, sort, per_minute=per_minute),
                 )
             raise TooManyRequests(
-                f"{sort}: expected at most {per_minute} per minute with this key, got more",
+                f"{sort}_per_minute: expected at most {per_minute} with this key, got more",
                 fix="wait for Retry-After seconds; the SDK and the CLI do so by themselves",
                 retry_after_s=max(0.05, (count - tokens) * 60.0 / per_minute),
                 headers=self.headers(key_id, sort, per_minute=per_minute),

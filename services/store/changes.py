@@ -1,7 +1,7 @@
 """Changes of a job as values, shared by all stores so that they cannot differ.
 
 `lifecycle.move` decides the state; the functions here add times, lease, events and webhook, and
-return a `Step`. A store reads a job, computes the step, and writes it in one transaction.
+return a `JobChange`. A store reads a job, computes the change, and writes it in one transaction.
 
 `append` and `complete` are accepted while the job is RUNNING under the writer's fence, even if
 its lease has just expired and no sweep has taken it back: no other worker can have started the
@@ -29,8 +29,8 @@ HANDED_BACK = "handed_back"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """Everything that one change writes."""
+class JobChange:
+    """Everything that one change of a job writes."""
 
     job: JobRecord  # the job after the change
     events: tuple[NewEvent, ...] = ()  # their seqs end at job.last_seq
@@ -40,7 +40,7 @@ class Step:
     drops_checkpoint: bool = False
 
 
-def submitted(new: NewJob, job_id: str, now_us: int) -> Step:
+def submitted(new: NewJob, job_id: str, now_us: int) -> JobChange:
     """Create a QUEUED job."""
     job = JobRecord(
         id=job_id,
@@ -74,7 +74,7 @@ def submitted(new: NewJob, job_id: str, now_us: int) -> Step:
     return _with_events(job, _state_event(job))
 
 
-def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
+def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> JobChange:
     """Start an attempt (QUEUED → RUNNING), without phase and best solution."""
     after = _moved(job, Verb.CLAIM)
     job = replace(
@@ -91,7 +91,7 @@ def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
     return _with_events(job, _state_event(job))
 
 
-def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
+def completed(job: JobRecord, completion: Completion, now_us: int) -> JobChange:
     """End the attempt as its worker reports."""
     verb = Verb(completion.verb)
     if verb is Verb.LOSE and completion.checkpoint is not None:
@@ -105,7 +105,7 @@ def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
     return _ended(job, verb, completion, now_us)
 
 
-def expired(job: JobRecord, now_us: int) -> Step:
+def expired(job: JobRecord, now_us: int) -> JobChange:
     """End an attempt whose lease expired."""
     detail = f"worker {job.owner} did not renew its lease on attempt {job.attempt}"
     completion = Completion(
@@ -116,14 +116,14 @@ def expired(job: JobRecord, now_us: int) -> Step:
     return _ended(job, Verb.LOSE, completion, now_us)
 
 
-def cancelled(job: JobRecord, now_us: int) -> Step | None:
+def cancelled(job: JobRecord, now_us: int) -> JobChange | None:
     """Cancel at the owner's request; None if the job is cancelled already."""
     if job.state is JobState.CANCELLED:
         return None
     return _requested(job, Verb.CANCEL, now_us)
 
 
-def stopped(job: JobRecord, now_us: int) -> Step | None:
+def stopped(job: JobRecord, now_us: int) -> JobChange | None:
     """Stop at the owner's request; None if the job has ended that way already."""
     if job.state is JobState.SUCCEEDED or (
         job.state is JobState.CANCELLED and job.stop_requested
@@ -132,7 +132,7 @@ def stopped(job: JobRecord, now_us: int) -> Step | None:
     return _requested(job, Verb.STOP, now_us)
 
 
-def redriven(job: JobRecord, now_us: int) -> Step:
+def redriven(job: JobRecord, now_us: int) -> JobChange:
     """Queue an unsuccessful job again, like a new one but with its fence and history."""
     after = _moved(job, Verb.REDRIVE)
     job = replace(
@@ -149,7 +149,7 @@ def redriven(job: JobRecord, now_us: int) -> Step:
     return replace(_with_events(job, _state_event(job)), drops_result=True)
 
 
-def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> Step:
+def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> JobChange:
     """Append events of the running attempt; phase and best follow the newest ones."""
     phase, best = progress(events)
     return _with_events(
@@ -216,7 +216,7 @@ def microseconds(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> Step:
+def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> JobChange:
     after = _moved(job, verb)
     termination = dict(completion.termination)
     if verb is Verb.LOSE and after.state is JobState.CANCELLED:
@@ -241,9 +241,9 @@ def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> S
     )
     drops = _drops_checkpoint(job)
     job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
-    step = _with_events(job, _state_event(job, termination))
+    change = _with_events(job, _state_event(job, termination))
     return replace(
-        step, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
+        change, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
     )
 
 
@@ -252,7 +252,7 @@ def _drops_checkpoint(job: JobRecord) -> bool:
     return job.has_checkpoint and job.state.is_terminal and job.state is not JobState.DEAD
 
 
-def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
+def _requested(job: JobRecord, verb: Verb, now_us: int) -> JobChange:
     after = _moved(job, verb)
     changed = (after.stop_requested, after.cancel_requested) != (
         job.stop_requested,
@@ -263,7 +263,7 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
         event = NewEvent(
             type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"}
         )
-        return _with_events(job, event) if changed else Step(job=job)
+        return _with_events(job, event) if changed else JobChange(job=job)
     termination = _termination(
         Reason.CANCELLED, detail=f"{verb.value} requested before a worker began"
     )
@@ -274,8 +274,8 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
         finished_us=now_us,
         has_checkpoint=job.has_checkpoint and not drops,
     )
-    step = _with_events(job, _state_event(job, termination))
-    return replace(step, webhook=_webhook(job), drops_checkpoint=drops)
+    change = _with_events(job, _state_event(job, termination))
+    return replace(change, webhook=_webhook(job), drops_checkpoint=drops)
 
 
 def facts_of(job: JobRecord) -> Facts:
@@ -313,8 +313,8 @@ def _flagged(job: JobRecord, after: Move) -> JobRecord:
     )
 
 
-def _with_events(job: JobRecord, *events: NewEvent) -> Step:
-    return Step(job=replace(job, last_seq=job.last_seq + len(events)), events=events)
+def _with_events(job: JobRecord, *events: NewEvent) -> JobChange:
+    return JobChange(job=replace(job, last_seq=job.last_seq + len(events)), events=events)
 
 
 def _state_event(job: JobRecord, termination: Json | None = None) -> NewEvent:

@@ -1,4 +1,4 @@
-"""Forms as the templates draw them: fields, answers so far, faults."""
+"""Form data for the templates: fields, values, errors."""
 
 from __future__ import annotations
 

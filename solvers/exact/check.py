@@ -74,7 +74,7 @@ class ExactCheck:
                 f"the SOS set {self.worst_set[:100]!r} has too many values that are not 0"
             )
         if self.max_integrality > ROUNDING:
-            parts.append("an integer variable is not whole")
+            parts.append("an integer variable has a fractional value")
         return "; ".join(parts)
 
     @property

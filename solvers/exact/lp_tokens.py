@@ -39,17 +39,8 @@ _WORD = re.compile(
 )
 
 _SENSES = {
-    word: "maximize" if word.startswith("max") else "minimize"
-    for word in (
-        "max",
-        "min",
-        "maximize",
-        "minimize",
-        "maximise",
-        "minimise",
-        "maximum",
-        "minimum",
-    )
+    **dict.fromkeys(("max", "maximize", "maximise", "maximum"), "maximize"),
+    **dict.fromkeys(("min", "minimize", "minimise", "minimum"), "minimize"),
 }
 _ALONE = {
     **dict.fromkeys(("st", "s.t.", "st."), "rows"),

@@ -8,14 +8,8 @@ from fractions import Fraction
 from solvers.errors import ModelError
 from solvers.exact.model import parse_side
 
-_FIXED_FIELDS = (
-    (1, 3),
-    (4, 12),
-    (14, 22),
-    (24, 36),
-    (39, 47),
-    (49, 61),
-)  # columns [from, to)
+# Columns [from, to).
+_FIXED_FIELDS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
 
 
 def fixed_fields(text: str, section: str, line: int) -> list[str]:

@@ -55,13 +55,8 @@ _REFUSED = {
     "PWLOBJ": "a piecewise linear objective",
 }
 _HEADERS = frozenset((*_SECTIONS, *SPECIAL, *_MORE_ROWS, *_REFUSED))
-_WITHOUT_TEXT = (
-    "ROWS",
-    "COLUMNS",
-    "RANGES",
-    "BOUNDS",
-    "OBJSENSE",
-)  # nothing after the header
+# Nothing may follow these headers.
+_WITHOUT_TEXT = ("ROWS", "COLUMNS", "RANGES", "BOUNDS", "OBJSENSE")
 _SENSES = {
     **dict.fromkeys(("MAX", "MAXIMIZE", "MAXIMISE"), True),
     **dict.fromkeys(("MIN", "MINIMIZE", "MINIMISE"), False),

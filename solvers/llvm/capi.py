@@ -1,6 +1,7 @@
-"""The part of LLVM's C API that is used, with its types. Loaded in the engine's server process only.
+"""The functions of LLVM's C API that the engine's server uses, with their types.
 
-Source: llvm-c/Core.h, Support.h, IRReader.h, BitWriter.h, Analysis.h, TargetMachine.h, Transforms/PassBuilder.h of LLVM 22.
+Source: llvm-c/Core.h, Support.h, IRReader.h, BitWriter.h, Analysis.h, TargetMachine.h and
+Transforms/PassBuilder.h of LLVM 22. Loaded in the server process only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _TEXT = c_char_p
 _OUT = POINTER(c_void_p)
 _OUT_SIZE = POINTER(c_size_t)
 
-# name → (result, arguments). A `char *` that must be freed is declared c_void_p: ctypes would lose the address.
+# name → (result, arguments). A `char *` to be freed is a c_void_p: ctypes would lose its address.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "LLVMParseCommandLineOptions": (None, (c_int, POINTER(c_char_p), _TEXT)),
     "LLVMGetVersion": (None, (POINTER(c_uint), POINTER(c_uint), POINTER(c_uint))),
@@ -81,7 +82,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "LLVMAddAttributeAtIndex": (None, (_P, c_uint, _P)),
     "LLVMRemoveEnumAttributeAtIndex": (None, (_P, c_uint, c_uint)),
 }
-# The C API has no count; these C++ members take the object alone, so the C calling convention reaches them.
+# The C API has no count. These C++ members take the object alone, as the C calling convention does.
 _MODULE_COUNT = "_ZNK4llvm6Module19getInstructionCountEv"
 _FUNCTION_COUNT = "_ZNK4llvm8Function19getInstructionCountEv"
 
@@ -102,7 +103,7 @@ _TARGETS = (
     ),
     *("Xtensa", "Hexagon", "Lanai", "BPF", "VE", "ARC", "CSKY", "XCore"),
 )
-# The settings of `llc` for a target machine; the C API has a few of them only. They take and give what every ABI passes alike.
+# llc's settings of a target machine; the C API has only some. Every ABI passes these types alike.
 _REGISTER_FLAGS = "_ZN4llvm7codegen20RegisterCodeGenFlagsC1Ev"
 _MACHINE_BY_FLAGS = (
     "_ZN4llvm7codegen28createTargetMachineForTripleENS_9StringRefENS_15CodeGenOptLevelE"
@@ -111,7 +112,7 @@ _PARTS = ("TargetInfo", "Target", "TargetMC", "AsmParser", "AsmPrinter")
 
 
 class _Made(ctypes.Structure):
-    """An Expected<unique_ptr<TargetMachine>>, with room behind it so that it comes back by address on every ABI."""
+    """An Expected<unique_ptr<TargetMachine>>, padded so that every ABI returns it by address."""
 
     _fields_ = (
         ("pointer", ctypes.c_uint64),
@@ -121,10 +122,10 @@ class _Made(ctypes.Structure):
 
 
 class CApi:
-    """libLLVM with typed functions. `lib` is the CDLL: other modules may add signatures of their own."""
+    """libLLVM with typed functions. Other modules may add signatures to `lib`, the CDLL."""
 
     def __init__(self, library: str) -> None:
-        # RTLD_LOCAL: another libLLVM that something else loaded must not share symbols with this one.
+        # RTLD_LOCAL: another libLLVM in this process must not share symbols with this one.
         self.lib = ctypes.CDLL(library, mode=ctypes.RTLD_LOCAL)
         for name, (result, arguments) in SIGNATURES.items():
             function = getattr(self.lib, name)
@@ -132,17 +133,17 @@ class CApi:
         self.count_module = self._counter(_MODULE_COUNT)
         self.count_function = self._counter(_FUNCTION_COUNT)
         for target in _TARGETS:
-            for part in (
-                _PARTS
-            ):  # a build holds the targets it was configured with; some have no AsmParser
+            # A build holds the targets it was configured with; some have no AsmParser.
+            for part in _PARTS:
                 start = getattr(self.lib, f"LLVMInitialize{target}{part}", None)
                 if start is not None:
                     start()
 
     def machine_by_flags(self, triple: str, words: Sequence[str], level: int) -> int | None:
-        """A target machine as `llc` with `words` makes it; None when this library does not have llc's settings.
+        """Return a target machine as `llc` with `words` makes it.
 
-        Words hold in this process from then on. One that is unknown ends the process.
+        None when this library lacks llc's settings. The options hold in this process from then on;
+        an unknown one ends it.
         """
         register, make = (
             getattr(self.lib, name, None) for name in (_REGISTER_FLAGS, _MACHINE_BY_FLAGS)
@@ -151,9 +152,8 @@ class CApi:
             return None
         register.restype, register.argtypes = None, (_P,)
         make.restype, make.argtypes = _Made, (_TEXT, c_size_t, c_int)
-        self._flags = ctypes.create_string_buffer(
-            64
-        )  # the object is empty; its constructor makes the options
+        # The object is empty; its constructor registers the options.
+        self._flags = ctypes.create_string_buffer(64)
         register(ctypes.addressof(self._flags))
         self.set_options(words)
         made = make(triple.encode(), len(triple.encode()), level)
@@ -169,20 +169,20 @@ class CApi:
 
     @property
     def version(self) -> str:
-        """Like "22.1.8"."""
+        """Version of the library, such as "22.1.8"."""
         parts = [c_uint() for _ in range(3)]
         self.lib.LLVMGetVersion(*(ctypes.byref(part) for part in parts))
         return ".".join(str(part.value) for part in parts)
 
     def set_options(self, options: Sequence[str]) -> None:
-        """LLVM's command-line options, for this process from now on. One it does not know ends the process, with its words."""
+        """Set LLVM's command-line options for this process. An unknown one ends the process."""
         words = (c_char_p * (len(options) + 1))(
             b"llvm", *(option.encode() for option in options)
         )
         self.lib.LLVMParseCommandLineOptions(len(words), words, None)
 
     def message(self, address: int | None) -> str:
-        """Text of a message that LLVM made; frees it."""
+        """Return the text of a message of LLVM, and free it."""
         if not address:
             return ""
         text = ctypes.string_at(address).decode("utf-8", "replace")
@@ -190,7 +190,7 @@ class CApi:
         return text
 
     def error(self, reference: int | None) -> str | None:
-        """Text of an LLVMErrorRef; None when there was no error."""
+        """Return the text of an LLVMErrorRef, or None when there was no error."""
         if not reference:
             return None
         address = self.lib.LLVMGetErrorMessage(reference)
@@ -199,7 +199,7 @@ class CApi:
         return text
 
     def buffer(self, reference: int) -> bytes:
-        """Content of a memory buffer; frees it."""
+        """Return the content of a memory buffer, and free it."""
         data = ctypes.string_at(
             self.lib.LLVMGetBufferStart(reference), self.lib.LLVMGetBufferSize(reference)
         )
@@ -207,7 +207,7 @@ class CApi:
         return data
 
     def name(self, value: int) -> str:
-        """Name of a global value."""
+        """Return the name of a global value."""
         length = c_size_t()
         address = self.lib.LLVMGetValueName2(value, ctypes.byref(length))
         return (
@@ -217,10 +217,13 @@ class CApi:
         )
 
     def each(self, owner: int, kind: str) -> list[int]:
-        """Addresses of all children of a kind: Function, Global, GlobalAlias, GlobalIFunc, BasicBlock, Instruction."""
-        following, found = getattr(self.lib, f"LLVMGetNext{kind}"), []
+        """Return the addresses of all children of a kind.
+
+        Kinds: Function, Global, GlobalAlias, GlobalIFunc, BasicBlock, Instruction.
+        """
+        following, addresses = getattr(self.lib, f"LLVMGetNext{kind}"), []
         item = getattr(self.lib, f"LLVMGetFirst{kind}")(owner)
         while item:
-            found.append(item)
+            addresses.append(item)
             item = following(item)
-        return found
+        return addresses

@@ -1,4 +1,4 @@
-"""Candidates in forked children of the server: each with limits of its own, ended at its deadline, its last words kept."""
+"""Run candidates in forked children of the server, each with its own limits and deadline."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from solvers.llvm.module import die_with_parent
+from solvers.llvm.server_process import die_with_parent
 
-SAID_BYTES = 1 << 20  # of stderr, per process
+STDERR_BYTES = 1 << 20  # of stderr, per process
 _ANSWER_BYTES = 256 << 20
 _DETAIL = 2000
 _OUT_OF_MEMORY = re.compile(
@@ -24,12 +24,12 @@ _OUT_OF_MEMORY = re.compile(
 )
 _MEMORY_EXIT, _ERROR_EXIT = 71, 70
 
-# A job gets `tell` to answer with, once or more often (each answer is one line of JSON), and may write files.
+# A job sends replies through its argument, each one line of JSON. It may write files.
 Job = Callable[[Callable[[dict[str, Any]], None]], None]
 
 
 class Child:
-    """One forked child at work. `answers` fills while it runs; `ended` says how it ended."""
+    """A forked child. `answers` fills while it runs; `outcome` reports how it ended."""
 
     def __init__(
         self, job: Job, *, seconds: float, memory_bytes: int, close: tuple[int, ...] = ()
@@ -39,18 +39,18 @@ class Child:
         self.ended_at = self.started
         self.answers: list[dict[str, Any]] = []
         self._rest, self._timed_out, self._status = b"", False, 0
-        self._said = os.memfd_create("stderr")
+        self._stderr = os.memfd_create("stderr")
         self.pipe, write = os.pipe()
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(
-                job, write, self._said, parent, seconds, memory_bytes, (self.pipe, *close)
+            _run_job(
+                job, write, self._stderr, parent, seconds, memory_bytes, (self.pipe, *close)
             )
         os.close(write)
 
     def read(self) -> bool:
-        """Takes what the child wrote; True when it has ended (its end of the pipe is closed)."""
+        """Read what the child wrote; True when it has ended and closed its end of the pipe."""
         data = os.read(self.pipe, 1 << 20)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -62,7 +62,7 @@ class Child:
         return False
 
     def kill(self, *, timed_out: bool = False) -> None:
-        """Ends it at once and waits for its end."""
+        """Kill the child and wait for its end."""
         self._timed_out = timed_out
         self._reap(kill=True)
 
@@ -74,30 +74,33 @@ class Child:
         self.ended_at = time.monotonic()
         os.close(self.pipe)
 
-    def ended(self) -> tuple[str, str]:
-        """(outcome, detail): outcome is ok, timeout, memory or crashed. To be asked once, after the end."""
-        said = os.pread(self._said, SAID_BYTES, 0).decode("utf-8", "replace")
-        os.close(self._said)
+    def outcome(self) -> tuple[str, str]:
+        """Return (outcome, detail); outcome is ok, timeout, memory or crashed.
+
+        Call it once, after the child's end.
+        """
+        stderr = os.pread(self._stderr, STDERR_BYTES, 0).decode("utf-8", "replace")
+        os.close(self._stderr)
         code = os.waitstatus_to_exitcode(self._status)
         seconds = self.ended_at - self.started
         if self._timed_out or code == -signal.SIGXCPU:
             return "timeout", f"ended after {seconds:.1f} s"
         if code == 0:
             return "ok", ""
-        words = last_words(said)
-        if code == _MEMORY_EXIT or _OUT_OF_MEMORY.search(said):
+        words = last_words(stderr)
+        if code == _MEMORY_EXIT or _OUT_OF_MEMORY.search(stderr):
             return "memory", words or "memory limit reached"
-        if code == -signal.SIGKILL:  # not by us: the kernel's, when memory is short
-            return "memory", "killed by the system, most likely for want of memory"
+        if code == -signal.SIGKILL:  # not by us: by the kernel, when memory is short
+            return "memory", "killed by the system, most likely for lack of memory"
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return "crashed", f"{how}: {words}"[:_DETAIL] if words else how
 
 
-def last_words(said: str) -> str:
-    """The lines of a crash that say what happened: an assertion or a fatal error where there is one, else the end."""
+def last_words(stderr: str) -> str:
+    """Return the lines that explain a crash: assertions and fatal errors, or else the last ones."""
     lines = [
         line
-        for line in said.splitlines()
+        for line in stderr.splitlines()
         if line.strip() and not line.startswith(("PLEASE submit", "Stack dump"))
     ]
     telling = [
@@ -116,9 +119,9 @@ def run_all(
     memory_bytes: int,
     stop: int,
 ) -> Iterator[tuple[int, Child]]:
-    """Runs jobs, `side_by_side` at a time; yields each with its number when it has ended.
+    """Run jobs, `side_by_side` at a time; yield each with its number when it has ended.
 
-    Ends early, with all children killed, when file `stop` (the client's pipe) has something to read.
+    Ends early, with all children killed, when file `stop` (the client's pipe) becomes readable.
     """
     running: dict[int, tuple[int, Child]] = {}
     poll = select.poll()
@@ -161,49 +164,47 @@ def run_all(
     finally:
         for _, child in running.values():
             child.kill()
-            child.ended()
+            child.outcome()
 
 
-def _live(
+def _run_job(
     job: Job,
     write: int,
-    said: int,
+    stderr: int,
     parent: int,
     seconds: float,
     memory_bytes: int,
     close: tuple[int, ...],
 ) -> None:
-    """The child's life; never returns."""
+    """Run the job in the child, and exit."""
     code = _ERROR_EXIT
     try:
         die_with_parent(parent, signal.SIGKILL)
         for file in close:
             with contextlib.suppress(OSError):
                 os.close(file)
-        os.dup2(said, 2)
-        os.dup2(said, 1)
+        os.dup2(stderr, 2)
+        os.dup2(stderr, 1)
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
         limit_memory(memory_bytes)
 
-        def tell(answer: dict[str, Any]) -> None:
+        def reply(answer: dict[str, Any]) -> None:
             line = json.dumps(answer).encode() + b"\n"
             while line:
                 line = line[os.write(write, line) :]
 
-        job(tell)
+        job(reply)
         code = 0
     except MemoryError:
         code = _MEMORY_EXIT
-    except (
-        BaseException
-    ) as error:  # whatever it was, the parent hears of it and the child ends
+    except BaseException as error:  # any failure is reported to the parent
         os.write(2, f"{type(error).__name__}: {error}"[:_DETAIL].encode("utf-8", "replace"))
     finally:
         os._exit(code)
 
 
 def limit_memory(more_bytes: int) -> None:
-    """Lets this process take so much address space beyond what it has now."""
+    """Limit the address space of this process to `more_bytes` beyond what it uses now."""
     with open("/proc/self/statm", encoding="ascii") as file:
         pages = int(file.read().split()[0])
     limit = pages * resource.getpagesize() + more_bytes
@@ -213,7 +214,7 @@ def limit_memory(more_bytes: int) -> None:
 
 
 def limit_files(byte_count: int) -> None:
-    """Lets this process write files of so many bytes; beyond, writes fail."""
+    """Limit the files that this process writes to `byte_count` bytes; longer writes fail."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    wanted = byte_count if hard == resource.RLIM_INFINITY else min(byte_count, hard)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (wanted, hard))
+    soft = byte_count if hard == resource.RLIM_INFINITY else min(byte_count, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,16 +1,19 @@
-"""Starts one program held: limits, no network, only the files it is given, and nothing of it left when it has ended.
+"""Start one program under limits, without network, with the files of its order alone.
 
-Run as a file, `python -I -S confine.py ORDER ROOT`: it starts in milliseconds and imports only `solvers.privileges` of ours;
-`confined.py` is its client and writes the order (JSON). What is held, each as far as the kernel lets an ordinary user:
+Run as a file, `python -I -S confine.py ORDER ROOT`, so that it starts in milliseconds and imports
+only `solvers.privileges` of ours. `confined.py` is its client and writes the order (JSON). What is
+restricted, each as far as the kernel lets an ordinary user:
 
-- network and processes: own user, network and process namespaces (unshare(2)). The program's ancestor is process 1 of the
-  process namespace, so the kernel ends all of it with that one, also what left the session or forked twice.
-  Where namespaces are not allowed, this process is the reaper of orphans (PR_SET_CHILD_SUBREAPER) and kills what is left.
-- files, sockets and capabilities: `solvers.privileges`. What is not under a folder of the order cannot be opened.
-- limits: address space, processor time, size of a file, open files, no core dump; processes too, unless we are root (whom
-  the kernel exempts).
+- network and processes: own user, network and process namespaces (unshare(2)). The program's
+  ancestor is process 1 of the process namespace, so the kernel ends all of it together, also what
+  left the session or forked twice. Where namespaces are not allowed, this process adopts orphans
+  (PR_SET_CHILD_SUBREAPER) and kills what is left.
+- files, sockets and capabilities: `solvers.privileges`. Nothing outside the folders of the order
+  can be opened.
+- limits: address space, processor time, size of a file, open files, no core dump; processes too,
+  unless we are root (whom the kernel exempts).
 
-The last line on the report's descriptor says what held and how the program ended.
+The last line on the report's descriptor says which restrictions held and how the program ended.
 """
 
 from __future__ import annotations
@@ -33,13 +36,13 @@ from solvers import privileges
 
 _NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_NO_RANDOM_ADDRESSES = 0x0040000  # personality(2): an address that a program prints is the same at the next run
+_NO_RANDOM_ADDRESSES = 0x0040000  # personality(2): printed addresses repeat between runs
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _isolate() -> dict[str, bool]:
-    """Namespaces, all or none. True where it held."""
+    """Enter the namespaces, all or none; return which restrictions hold."""
     user, group = os.geteuid(), os.getegid()
     if _libc.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC) != 0:
         return {"network": False, "processes": False}
@@ -54,9 +57,9 @@ def _isolate() -> dict[str, bool]:
 
 
 def _limit(order: dict[str, Any]) -> None:
-    def lower(what: int, wanted: int) -> None:
+    def lower(what: int, limit: int) -> None:
         hard = resource.getrlimit(what)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        value = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(what, (value, value))
 
     lower(resource.RLIMIT_AS, order["memory_bytes"])
@@ -69,15 +72,14 @@ def _limit(order: dict[str, Any]) -> None:
 def _become_the_program(
     order: dict[str, Any], held: dict[str, bool], report: int
 ) -> NoReturn:
-    """In the last child: hold, then exec. What held is reported here, because only here it is known."""
+    """Apply the restrictions in the last child, report which hold, and exec."""
     try:
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # Python ignores the last two, and that would be inherited
+            # Python ignores the last two, and exec keeps that.
+            signal.signal(number, signal.SIG_DFL)
         privileges.drop_capabilities()
         _limit(order)
         if held["processes"]:
@@ -89,7 +91,8 @@ def _become_the_program(
         )
         held["network"] |= privileges.refuse_sockets()
         os.write(report, json.dumps({"held": held}).encode() + b"\n")
-        os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - no shell wanted
+        command = order["command"]
+        os.execve(command[0], command, order["environment"])  # noqa: S606 - no shell
     except BaseException as error:
         os.write(
             report,
@@ -99,8 +102,8 @@ def _become_the_program(
 
 
 def _children() -> list[int]:
-    """Direct children of this process. Orphans of the program are among them: we are their reaper."""
-    mine, found = os.getpid(), []
+    """Return the direct children of this process, adopted orphans of the program among them."""
+    mine, children = os.getpid(), []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with (
@@ -108,12 +111,12 @@ def _children() -> list[int]:
                 open(f"/proc/{name}/stat") as file,
             ):
                 if int(file.read().rpartition(")")[2].split()[1]) == mine:
-                    found.append(int(name))
-    return found
+                    children.append(int(name))
+    return children
 
 
 def _kill_all_left() -> None:
-    """Until no child is left: each kill may make us the parent of what it had started."""
+    """Kill children until none is left: each kill may make us the parent of its children."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         for pid in _children():
@@ -128,7 +131,7 @@ def _kill_all_left() -> None:
 
 
 def _run(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
-    """As the program's parent: start it, reap whatever ends, say how the program ended, leave nothing."""
+    """Start the program, reap what ends, report how the program ended, leave nothing behind."""
     program = os.fork()
     if program == 0:
         _become_the_program(order, held, report)
@@ -148,7 +151,7 @@ def _run(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """The supervisor. SIGTERM to it ends everything at once."""
+    """Supervise the program. SIGTERM ends everything at once."""
     order = json.loads(sys.argv[1])
     report = int(order["report"])
     os.set_inheritable(report, False)  # the program must not write it
@@ -169,9 +172,8 @@ def main() -> NoReturn:
         _run(order, held, report)
 
     def stop_all(_number: int, _frame: object) -> None:
-        os.kill(
-            first, signal.SIGKILL
-        )  # the kernel ends the namespace with it, before waitpid returns
+        # The kernel ends the namespace before waitpid returns.
+        os.kill(first, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, stop_all)
     os.waitpid(first, 0)

@@ -1,4 +1,4 @@
-"""Runs a program that is not trusted and reports how it ended: `run(...)`. What holds it is in `confine.py`."""
+"""Run an untrusted program under limits and report how it ended; `confine.py` holds it."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ from pathlib import Path
 
 from solvers.privileges import SYSTEM_FOLDERS
 
-# The mark by which workers.process.process_tree finds what a killed run started; everything else of our environment stays here.
+# By this variable workers.process.process_tree finds what a killed run started. Nothing else of our
+# environment is passed on.
 _MARK = "RUN_FOLDER"
 _LAUNCHER = Path(__file__).with_name("confine.py")
-_ROOT = str(
-    Path(__file__).absolute().parents[2]
-)  # not resolved: in a sandbox only this way to the code can be listed
+# Not resolved: in a sandbox only this path to the code can be listed.
+_ROOT = str(Path(__file__).absolute().parents[2])
 _LONGEST_ORDER = 100_000  # the kernel takes 128 KiB in one argument
 _TICK_S = 0.05
 
 
 class CannotConfine(Exception):
-    """The launcher could not start the program. The message says why."""
+    """The launcher could not start the program. The message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one program may use. Passing one of them ends it."""
+    """Limits of one program. Exceeding one ends it."""
 
     wall_s: float
     cpu_s: float | None = None  # None: as `wall_s`
     memory_bytes: int = 4 * 2**30  # address space of each process
     output_bytes: int = 8 * 2**20  # standard output and error, each
     file_bytes: int = 256 * 2**20  # one file
-    processes: int = 64  # at once; not held when we are root
+    processes: int = 64  # at once; not enforced when we are root
     open_files: int = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What this kernel let us hold."""
+    """Protections that this kernel allowed."""
 
-    network: bool = False  # no network but its own, which has no device
-    processes: bool = False  # a process namespace: nothing it started can outlive it
+    network: bool = False  # a network namespace of its own, without devices
+    processes: bool = False  # a process namespace: nothing it started outlives it
     files: bool = False  # Landlock: only the folders given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """How a program ended. Exactly one of `exit_code`, `signal` and `limit` tells it."""
+    """End of a program. Exactly one of `exit_code`, `signal` and `limit` is set."""
 
     exit_code: int | None = None
     signal: int | None = None  # number of the signal that ended it
-    limit: str = ""  # "seconds", "output", "files", "stopped": why we ended it
+    limit: str = ""  # "seconds", "output", "files" or "stopped": why it was killed
     stdout: bytes = b""
     stderr: bytes = b""
     seconds: float = 0.0  # wall clock
@@ -67,31 +67,38 @@ class Finished:
     held: Held = field(default_factory=Held)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Files and environment of one program."""
+
+    readable: Sequence[Path | str] = ()  # beside SYSTEM_FOLDERS
+    writable: Sequence[Path | str] = ()  # may be read too
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 def run(
     command: Sequence[str],
     *,
     cwd: Path,
     limits: Limits,
-    readable: Sequence[Path | str] = (),
-    writable: Sequence[Path | str] = (),
-    environment: Mapping[str, str] | None = None,
+    access: Access,
     stdin: bytes = b"",
     stopped: Callable[[], bool] = lambda: False,
     watch: Callable[[], str | None] = lambda: None,
 ) -> Finished:
-    """One run of `command` (its first word is a path), to its end or to a limit; then nothing of it is left.
+    """Run `command` (its first word is a path) to its end or to a limit; nothing of it is left.
 
-    `readable` adds to SYSTEM_FOLDERS; `writable` may be read too. `watch` is asked a few times a second and may
-    name a limit that was passed. Raises CannotConfine.
+    `watch` is called a few times a second and may name a limit that was exceeded. Raises
+    CannotConfine.
     """
     mark = {_MARK: os.environ[_MARK]} if _MARK in os.environ else {}
     report, its_end = os.pipe()
     order = json.dumps(
         {
             "command": [str(word) for word in command],
-            "environment": {**mark, **(environment or {})},
-            "readable": [*SYSTEM_FOLDERS, *(str(p) for p in readable)],
-            "writable": [str(p) for p in writable],
+            "environment": {**mark, **access.environment},
+            "readable": [*SYSTEM_FOLDERS, *map(str, access.readable)],
+            "writable": list(map(str, access.writable)),
             "report": its_end,
             "memory_bytes": limits.memory_bytes,
             "cpu_s": limits.wall_s if limits.cpu_s is None else limits.cpu_s,
@@ -104,7 +111,7 @@ def run(
         os.close(report)
         os.close(its_end)
         raise CannotConfine(
-            f"arguments of {len(order):,} bytes came; at most {_LONGEST_ORDER:,} are passed on"
+            f"command: expected arguments of at most {_LONGEST_ORDER:,} bytes, got {len(order):,}"
         )
     started = time.monotonic()
     try:
@@ -133,7 +140,7 @@ def run(
 
 
 class _Reading:
-    """The program's four streams, moved without ever holding more than the limit allows."""
+    """The program's four streams, read and written within the limit on output."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], report: int, stdin: bytes, most: int
@@ -165,7 +172,7 @@ class _Reading:
     def until(
         self, deadline: float, stopped: Callable[[], bool], watch: Callable[[], str | None]
     ) -> str:
-        """Until all streams are closed, that is, nothing is left that holds them; or the limit's name."""
+        """Move data until no process holds a stream; return the limit that ended it, or ""."""
         ticks = 0
         while self._selector.get_map():
             left_s = deadline - time.monotonic()
@@ -220,7 +227,7 @@ class _Reading:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM lets the launcher end what it started; it is killed if it does not within five seconds."""
+    """End the launcher: SIGTERM lets it end what it started, SIGKILL follows after six seconds."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -234,17 +241,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _finished(
     command: Sequence[str], reading: _Reading, limit: str, seconds: float
 ) -> Finished:
-    told: dict[str, object] = {}
+    report: dict[str, object] = {}
     for line in reading.report.splitlines():
-        told.update(json.loads(line))
-    if "failed" in told:
-        raise CannotConfine(f"cannot run {command[0]}: {told['failed']}")
-    if not limit and "status" not in told:
-        raise CannotConfine(
-            f"the launcher of {command[0]} ended early: {bytes(reading.texts[reading.err])[-500:]!r}"
-        )
-    held = told.get("held")
-    status = told.get("status")
+        report.update(json.loads(line))
+    if "failed" in report:
+        raise CannotConfine(f"cannot run {command[0]}: {report['failed']}")
+    if not limit and "status" not in report:
+        log = bytes(reading.texts[reading.err])[-500:]
+        raise CannotConfine(f"the launcher of {command[0]} ended early: {log!r}")
+    held = report.get("held")
+    status = report.get("status")
     code = status if isinstance(status, int) and not limit else None
     return Finished(
         exit_code=code if code is not None and code >= 0 else None,
@@ -253,8 +259,8 @@ def _finished(
         stdout=bytes(reading.texts[reading.out]),
         stderr=bytes(reading.texts[reading.err]),
         seconds=seconds,
-        cpu_s=_number(told.get("cpu_s")),
-        peak_bytes=int(_number(told.get("peak_bytes"))),
+        cpu_s=_number(report.get("cpu_s")),
+        peak_bytes=int(_number(report.get("peak_bytes"))),
         held=Held(**held) if isinstance(held, dict) else Held(),
     )
 

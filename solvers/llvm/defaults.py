@@ -1,4 +1,7 @@
-"""The installed LLVM's own pipelines as text that parses again: what -Oz means here is asked, never written down."""
+"""The installed LLVM's own pipelines, as text that LLVM parses again.
+
+What -Oz means is read from the installed build and never written down here.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,12 @@ _MOST_DROPPED = 20
 
 
 def printed_pipeline(installed: Installed, target: Target, level: str) -> str:
-    """What `opt -passes=default<level> -print-pipeline-passes` prints for the target. Raises ValueError or LlvmMissing."""
+    """Return the output of `opt -passes=default<level> -print-pipeline-passes` for the target.
+
+    Raises ValueError or LlvmMissing.
+    """
     if level not in LEVELS:
-        raise ValueError(f"level {level!r} came; wanted one of {', '.join(LEVELS)}")
+        raise ValueError(f"level: expected one of {', '.join(LEVELS)}, got {level!r}")
     opt = installed.opt or installed.tool("opt")
     done = subprocess.run(
         [
@@ -33,48 +39,48 @@ def printed_pipeline(installed: Installed, target: Target, level: str) -> str:
     )  # fmt: skip
     text = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode or not text:
-        said = done.stderr.decode("utf-8", "replace").strip()[:1000]
+        message = done.stderr.decode("utf-8", "replace").strip()[:1000]
         raise LlvmMissing(
-            f"{opt} did not print its default<{level}>: {said or f'exit {done.returncode}'}"
+            f"{opt} did not print its default<{level}>: {message or f'exit {done.returncode}'}"
         )
     return text
 
 
 def parsable(text: str, check: Callable[[str], str | None]) -> str:
-    """The pipeline without what LLVM prints but does not read (passes that do nothing here, such as alloc-token).
+    """Return the pipeline without passes that LLVM prints but cannot parse, such as alloc-token.
 
-    `check` says what LLVM objects to. Raises ValueError when it still objects.
+    `check` returns LLVM's objection, or None. Raises ValueError when an objection remains.
     """
     text = with_safe_instcombine(text)
-    said = check(text)
+    objection = check(text)
     for _ in range(_MOST_DROPPED):
-        if said is None:
+        if objection is None:
             return text
-        # The innermost name comes last: "unknown function pass 'x' in pipeline 'x,y'" names it first, a nesting error too.
-        found = _UNKNOWN.search(said)
-        shorter = without(text, found.group(1)) if found else text
+        # "unknown function pass 'x' in pipeline 'x,y'": the first quoted name is the pass.
+        unknown = _UNKNOWN.search(objection)
+        shorter = without(text, unknown.group(1)) if unknown else text
         if shorter == text:
             break
-        text, said = shorter, check(shorter)
-    raise ValueError(f"LLVM does not read its own pipeline: {said}")
+        text, objection = shorter, check(shorter)
+    raise ValueError(f"LLVM cannot parse its own pipeline: {objection}")
 
 
 def with_safe_instcombine(text: str) -> str:
-    """`instcombine` ends the process when it has not reached its fix-point, unless told not to look."""
+    """Return the pipeline with the fix-point check of `instcombine` off: it ends the process."""
 
-    def told(found: re.Match[str]) -> str:
+    def unchecked(match: re.Match[str]) -> str:
         words = [
             word
-            for word in (found.group(1) or "").split(";")
+            for word in (match.group(1) or "").split(";")
             if word and not word.endswith("verify-fixpoint")
         ]
         return f"instcombine<{';'.join([*words, 'no-verify-fixpoint'])}>"
 
-    return _INSTCOMBINE.sub(told, text)
+    return _INSTCOMBINE.sub(unchecked, text)
 
 
 def without(text: str, name: str) -> str:
-    """The pipeline without every pass of that name, and without nests that became empty."""
+    """Return the pipeline without the passes of a name, and without adaptors that became empty."""
     text = re.sub(rf"(?<![\w<;=-]){re.escape(name)}(?:<[^()]*?>)?(?=[,)]|$)", "", text)
     before = ""
     while before != text:

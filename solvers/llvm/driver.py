@@ -1,8 +1,9 @@
-"""Decisions of clang's driver that do not show in the IR: float ABI, sections, relocation model, the level's own passes.
+"""Decisions of clang's driver that do not show in the IR.
 
-The driver turns `clang -Oz --target=T flags` into a `clang -cc1` line. Part of that line shapes the IR, part sets up the code
-generator and the pass manager. The second part is read from the line (`clang -###`) and put into words of `opt` and `llc`,
-which take the same settings by other names. An object made with them is the one that clang makes.
+They are float ABI, sections, relocation model and the level's own passes. The driver turns
+`clang -Oz --target=T flags` into a `clang -cc1` line. Part of that line shapes the IR, part sets up
+the code generator and the pass manager. The second part is read from the line (`clang -###`) and
+translated into options of `opt` and `llc`. An object made with them is the one that clang makes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _PROBE = "void trimtab_probe(void) {}\n"
 _PROBE_CXX = 'extern "C" void trimtab_probe() {}\n'
 _ATTRIBUTE = re.compile(r'"(target-cpu|target-features)"="([^"]*)"')
 _UNUSED = "-Werror=unused-command-line-argument"
-# Words of `clang -cc1` that set the code generator → the same for `llc`.
+# Options of `clang -cc1` that set the code generator → the same for `llc`.
 _ALONE: Mapping[str, str] = {
     "-ffunction-sections": "-function-sections",
     "-fdata-sections": "-data-sections",
@@ -46,10 +47,13 @@ _WITH_VALUE: Mapping[str, str] = {
     "-mcmodel": "-code-model",
     "-exception-model": "-exception-model",
 }
-# All that may come out of it: a recipe file that names other words is not followed.
+# Every option that can result: a recipe file with others is refused.
+_PLAIN = "|".join(
+    map(re.escape, [*_ALONE.values(), "-arm-restrict-it", "-arm-no-restrict-it"])
+)
+_VALUED = "|".join(map(re.escape, _WITH_VALUE.values()))
 OF_DRIVER = re.compile(
-    rf"({'|'.join(map(re.escape, [*_ALONE.values(), '-arm-restrict-it', '-arm-no-restrict-it']))})"
-    rf"|({'|'.join(map(re.escape, _WITH_VALUE.values()))})=[A-Za-z0-9_.+-]+|-enable-machine-outliner(=[a-z]+)?"
+    rf"({_PLAIN})|({_VALUED})=[A-Za-z0-9_.+-]+|-enable-machine-outliner(=[a-z]+)?"
 )
 
 
@@ -57,14 +61,13 @@ OF_DRIVER = re.compile(
 class Driver:
     """Clang's driver for one target, set of flags and language."""
 
-    target: Target  # as the engine takes it: everything decided
-    levels: Mapping[
-        str, str
-    ]  # level → its own pipeline, as clang prints it; may hold passes that LLVM does not read back
+    target: Target  # for the engine: everything decided
+    # level → its own pipeline, as clang prints it; may hold passes that LLVM cannot parse.
+    levels: Mapping[str, str]
 
 
 def decide(
-    asked: Target,
+    requested: Target,
     *,
     flags: Sequence[str] = (),
     cxx: bool = False,
@@ -73,14 +76,14 @@ def decide(
     timeout_s: float = 60.0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Driver:
-    """Ask the driver what it does for `asked` with the caller's `flags`.
+    """Return the driver's decisions for a target and the caller's `flags`.
 
-    Raises SourceError: a target or a flag that the compiler does not take, or a flag without effect on this target, by name.
-    Raises LlvmMissing, Stopped. Answers are kept in this process.
+    Answers are cached in this process. Raises SourceError for a target or flag that the compiler
+    does not support, or a flag without effect on this target, by name. Raises LlvmMissing, Stopped.
     """
     key = (
         install.find_llvm().build_id,
-        asked,
+        requested,
         tuple(_without_paths(flags)),
         cxx,
         tuple(levels),
@@ -93,7 +96,7 @@ def decide(
         probe = folder / ("probe.cpp" if cxx else "probe.c")
         probe.write_text(_PROBE_CXX if cxx else _PROBE)
         code_flags = [word for word in _without_paths(flags) if word != "-w"]
-        command, words = command_for(probe, asked, code_flags, folder)
+        command, words = command_for(probe, requested, code_flags, folder)
         own = [*command.words, *words]
 
         def ask(*more: str) -> str:
@@ -106,10 +109,10 @@ def decide(
             )
             text = done.stderr.decode("utf-8", "replace")
             if done.exit_code != 0 or " error: " in text.partition('"-cc1"')[0]:
-                told = diagnostics(done, command.folders, folder, folder)
+                messages = diagnostics(done, command.folders, folder, folder)
                 raise SourceError(
-                    f"target {asked.triple!r}, flags {shlex.join(flags)[:400]!r}",
-                    _plainly(told),
+                    f"target {requested.triple!r}, flags {shlex.join(flags)[:400]!r}",
+                    _plainly(messages),
                 )
             return text + done.stdout.decode("utf-8", "replace")
 
@@ -120,31 +123,29 @@ def decide(
             level: ask(f"-{level}", "-c", "-w", "-mllvm", "-print-pipeline-passes").strip()
             for level in levels
         }
+    if len(_DECIDED) >= _MOST_DECIDED:
+        _DECIDED.clear()
+    _DECIDED[key] = Driver(target=_decided(requested, line, attributes), levels=pipelines)
+    return _DECIDED[key]
+
+
+def _decided(requested: Target, line: str, attributes: Mapping[str, str]) -> Target:
+    """Return the target with what the `-cc1` line and the functions' attributes decide."""
     arguments = next(
         (shlex.split(text) for text in line.splitlines() if '"-cc1"' in text), []
     )
-    triple = (
-        arguments[arguments.index("-triple") + 1]
-        if "-triple" in arguments
-        else asked.triple
-    )
-    model = (
-        arguments[arguments.index("-mrelocation-model") + 1]
-        if "-mrelocation-model" in arguments
-        else "static"
-    )
-    target = replace(
-        asked,
-        triple=triple,
-        cpu=attributes.get("target-cpu", asked.cpu),
-        features=attributes.get("target-features", asked.features),
-        pic=model != "static",
+
+    def value_of(option: str, default: str) -> str:
+        return arguments[arguments.index(option) + 1] if option in arguments else default
+
+    return replace(
+        requested,
+        triple=value_of("-triple", requested.triple),
+        cpu=attributes.get("target-cpu", requested.cpu),
+        features=attributes.get("target-features", requested.features),
+        pic=value_of("-mrelocation-model", "static") != "static",
         codegen=tuple(dict.fromkeys(_codegen(arguments))),
     )
-    if len(_DECIDED) >= _MOST_DECIDED:
-        _DECIDED.clear()
-    _DECIDED[key] = Driver(target=target, levels=pipelines)
-    return _DECIDED[key]
 
 
 _DECIDED: dict[tuple[str, Target, tuple[str, ...], bool, tuple[str, ...]], Driver] = {}
@@ -155,27 +156,27 @@ def object_by_clang(
     module: Path,
     out: Path,
     *,
-    asked: Target,
+    requested: Target,
     flags: Sequence[str] = (),
     level: str = "Oz",
     bitcode: bool = False,
     timeout_s: float = 120.0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Object of a module as the front-end's own passes and code generator make it; its bitcode where that is asked for.
+    """Write the object (or bitcode) that the front-end's own passes make of a module.
 
     Raises SourceError, LlvmMissing, Stopped.
     """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="clang-") as name:
         folder = Path(name).resolve()
         command, words = command_for(
-            Path("module.c"), asked, [*_without_paths(flags), "-nostdinc"], folder
+            Path("module.c"), requested, [*_without_paths(flags), "-nostdinc"], folder
         )
         (folder / "module.bc").write_bytes(module.read_bytes())
         done = run_held(
             [
-                *command.words, *words, f"-{level}", "-w", "-x", "ir", *(["-emit-llvm"] if bitcode else []),
-                "-c", "module.bc", "-o", "module.o",
+                *command.words, *words, f"-{level}", "-w", "-x", "ir",
+                *(["-emit-llvm"] if bitcode else []), "-c", "module.bc", "-o", "module.o",
             ],
             command=command,
             root=folder,
@@ -192,7 +193,7 @@ def object_by_clang(
 
 
 def _codegen(arguments: Sequence[str]) -> Iterator[str]:
-    """Words for `llc` from those of `clang -cc1`."""
+    """Translate options of `clang -cc1` into those of `llc`."""
     for place, word in enumerate(arguments):
         following = arguments[place + 1] if place + 1 < len(arguments) else ""
         name, equals, value = word.partition("=")
@@ -205,19 +206,19 @@ def _codegen(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _without_paths(flags: Sequence[str]) -> list[str]:
-    """Flags without those that name folders or headers of the program, which the probe does not have."""
-    kept: list[str] = []
+    """Return the flags without those that name folders or headers, which the probe lacks."""
+    remaining: list[str] = []
     words = iter(flags)
     for word in words:
         if word in ("-I", "-iquote", "-isystem", "-idirafter", "-include"):
             next(words, None)
         elif not word.startswith(("-I", "-iquote")):
-            kept.append(word)
-    return kept
+            remaining.append(word)
+    return remaining
 
 
 def _plainly(text: str) -> str:
-    """The driver's complaints without its name and its own flags, and a remedy for a flag that does nothing here."""
+    """Return the driver's errors without its name and own flags, with a remedy for unused flags."""
     lines = [
         line for line in text.splitlines() if re.search(r"(error|note): ", line)
     ] or text.splitlines()

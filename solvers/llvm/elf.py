@@ -1,6 +1,7 @@
-"""Sizes of sections and functions in an ELF object. Pure Python; bytes may be hostile: it raises BadObject and nothing else.
+"""Read the sizes of sections and functions from an ELF object.
 
-Source: System V ABI, gABI chapters 4 and 5 (ELF header, sections, symbol table, relocation); Linux Standard Base, core
+Pure Python, for hostile bytes: it raises BadObject and nothing else. Sources: System V ABI, gABI
+chapters 4 and 5 (ELF header, sections, symbol table, relocation); Linux Standard Base, core
 specification 5.0, section 10.6 (.eh_frame).
 """
 
@@ -14,9 +15,7 @@ _FUNCTION, _IFUNC = 2, 10
 _UNDEFINED, _RESERVED, _XINDEX = 0, 0xFF00, 0xFFFF
 _MOST_SECTIONS = 1 << 20
 _MOST_SYMBOLS = 1 << 22
-_LONG = (
-    0xFFFFFFFF  # length of an entry of .eh_frame whose length is told in eight bytes more
-)
+_LONG = 0xFFFFFFFF  # marks an entry of .eh_frame whose length follows in eight bytes
 
 
 class BadObject(Exception):
@@ -24,7 +23,7 @@ class BadObject(Exception):
 
 
 class ObjectSizes:
-    """What an object takes. All numbers are bytes."""
+    """Sizes of an object, in bytes."""
 
     __slots__ = ("code", "functions", "loadable", "sections", "unwind")
 
@@ -38,10 +37,12 @@ class ObjectSizes:
         unwind: dict[str, int],
     ) -> None:
         self.code = code  # sections with SHF_EXECINSTR
-        self.loadable = loadable  # sections with SHF_ALLOC that are in the file: what Berkeley `size` calls text + data
-        self.sections = sections  # every section with SHF_ALLOC by name (.bss too); equal names are added up
+        # Sections with SHF_ALLOC that are in the file: text + data of Berkeley `size`.
+        self.loadable = loadable
+        # Sections with SHF_ALLOC, also .bss, by name; equal names are summed.
+        self.sections = sections
         self.functions = functions  # st_size of every defined function symbol
-        self.unwind = unwind  # of each function that has one, its entry in .eh_frame
+        self.unwind = unwind  # entry in .eh_frame of each function that has one
 
 
 class _Section:
@@ -72,7 +73,7 @@ class _Symbol:
 
 
 def sizes_of(data: bytes) -> ObjectSizes:
-    """Reads section headers and the symbol table. Raises BadObject."""
+    """Read section headers and the symbol table. Raises BadObject."""
     try:
         return _read(data)
     except (struct.error, IndexError, ValueError, OverflowError) as error:
@@ -87,7 +88,7 @@ def _read(data: bytes) -> ObjectSizes:
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     if data[4] not in (1, 2) or data[5] not in (1, 2):
         raise BadObject(
-            f"ELF class {data[4]} and byte order {data[5]} are unknown; wanted 1 or 2 for each"
+            f"expected ELF class and byte order 1 or 2, got {data[4]} and {data[5]}"
         )
     sections = _sections(data, wide=wide, order=order)
     code = loadable = 0
@@ -134,25 +135,25 @@ def _sections(data: bytes, *, wide: bool, order: str) -> list[tuple[_Section, st
     if at == 0:
         return []
     if entry != header.size:
-        raise BadObject(f"section headers of {entry} bytes; wanted {header.size}")
+        raise BadObject(f"expected section headers of {header.size} bytes, got {entry}")
     first = _Section(header.unpack_from(data, at))
-    count = count or first.size  # more than 65,279 sections: the number stands in section 0
+    count = count or first.size  # more than 65,279 sections: section 0 holds the number
     names = first.link if names == _XINDEX else names
     if count > _MOST_SECTIONS or at + count * entry > len(data):
         raise BadObject(
             f"{count} section headers at byte {at} do not fit in {len(data)} bytes"
         )
-    found = [
+    sections = [
         _Section(header.unpack_from(data, at + entry * index)) for index in range(count)
     ]
-    texts = found[names] if names < len(found) else None
-    return [(section, _text(data, texts, section.name)) for section in found]
+    texts = sections[names] if names < len(sections) else None
+    return [(section, _text(data, texts, section.name)) for section in sections]
 
 
 def _symbols(
     data: bytes, sections: list[_Section], *, wide: bool, order: str
 ) -> tuple[list[_Symbol], _Section | None]:
-    """All, in their order, and the section that has their names."""
+    """Return all symbols in their order, and the section that holds their names."""
     table = next((section for section in sections if section.kind == _SYMTAB), None)
     if table is None:
         return [], None
@@ -164,15 +165,15 @@ def _symbols(
         )
     if table.link >= len(sections):
         raise BadObject(f"symbol names are in section {table.link} of {len(sections)}")
-    found = []
+    symbols = []
     for name, *rest in row.iter_unpack(
         data[table.offset : table.offset + count * row.size]
     ):
         info, _, place, value, size = (
             rest if wide else (rest[2], rest[3], rest[4], rest[0], rest[1])
         )
-        found.append(_Symbol(name=name, info=info, place=place, value=value, size=size))
-    return found, sections[table.link]
+        symbols.append(_Symbol(name=name, info=info, place=place, value=value, size=size))
+    return symbols, sections[table.link]
 
 
 def _unwind(
@@ -184,8 +185,8 @@ def _unwind(
     wide: bool,
     order: str,
 ) -> dict[str, int]:
-    """Bytes of each function's frame description entry. Common entries (CIE) are nobody's."""
-    found: dict[str, int] = {}
+    """Return the bytes of each function's frame description entry, without common entries."""
+    unwind: dict[str, int] = {}
     for index, (frames, name) in enumerate(sections):
         if name != ".eh_frame" or frames.kind == _NOBITS:
             continue
@@ -208,12 +209,13 @@ def _unwind(
                 raise BadObject(
                     f"an entry of .eh_frame ends at byte {at + head + length}, the section at {end}"
                 )
-            pointer = 8 if head == 12 else 4  # of the common entry: 0 in such a one itself
+            # Size of the pointer to the common entry, which itself has 0 there.
+            pointer = 8 if head == 12 else 4
             function = starts.get(places.get(at + head + pointer - frames.offset, (0, 0)))
             if function is not None:
-                found[function] = found.get(function, 0) + head + length
+                unwind[function] = unwind.get(function, 0) + head + length
             at += head + length
-    return found
+    return unwind
 
 
 def _relocated(
@@ -225,8 +227,8 @@ def _relocated(
     wide: bool,
     order: str,
 ) -> dict[int, tuple[int, int]]:
-    """Offset in section `target` → (section, offset in it) that a relocation puts there."""
-    found: dict[int, tuple[int, int]] = {}
+    """Return the (section, offset) that relocations put at each offset of section `target`."""
+    places: dict[int, tuple[int, int]] = {}
     for section in sections:
         if section.kind not in (_RELA, _REL) or section.info != target:
             continue
@@ -246,12 +248,12 @@ def _relocated(
             number = info >> 32 if wide else info >> 8
             if number < len(symbols):
                 symbol = symbols[number]
-                found[at] = (symbol.place, symbol.value + (addend[0] if addend else 0))
-    return found
+                places[at] = (symbol.place, symbol.value + (addend[0] if addend else 0))
+    return places
 
 
 def _text(data: bytes, table: _Section | None, at: int) -> str:
-    """The NUL-ended text at offset `at` of a string table; empty when there is no table."""
+    """Return the NUL-terminated text at offset `at` of a string table; empty without a table."""
     if table is None:
         return ""
     end_of_table = min(table.offset + table.size, len(data))

@@ -1,7 +1,7 @@
-"""Engine: one module in a process of its own, measured under many recipes.
+"""Measure one module under many recipes, in a process of its own.
 
-Every candidate runs in a forked child of the server: a pass that asserts, hangs, exits or eats memory costs that candidate
-and nothing else. This process never loads LLVM.
+Every candidate runs in a forked child of the server: a pass that asserts, hangs, exits or exhausts
+memory costs that candidate alone. This process never loads LLVM.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from solvers.llvm.features import Features
     from solvers.llvm.graph import ProgramGraph
 
-_TEXT_FACTOR = 8  # textual IR is about so many times as long as its bitcode
+_TEXT_FACTOR = 8  # length of textual IR over its bitcode, about
 _START_S = 60.0
-_GRACE_S = 30.0  # beyond a candidate's own limit, before the server counts as gone
+_GRACE_S = 30.0  # beyond a candidate's own limit, before the server counts as dead
 _AT_ONCE = 256  # recipes in one request
 _TARGET, _LIMITS = Target(), EngineLimits()
 
@@ -46,7 +46,7 @@ class BadTarget(BadModule):
 
 
 class CandidateFailed(Exception):
-    """The recipe does not give a program. `measured` says how it ended."""
+    """The recipe makes no program. `measured` has the reason."""
 
     def __init__(self, measured: Measured) -> None:
         super().__init__(f"{measured.outcome.value}: {measured.detail}")
@@ -55,15 +55,15 @@ class CandidateFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleInfo:
-    """What is known of the input."""
+    """Facts about the input module."""
 
-    source_sha256: str  # of the bytes that came
+    source_sha256: str  # of the bytes received
     ir_instructions: int
     functions: tuple[str, ...]  # defined, in the module's order
     function_instructions: Mapping[str, int]  # of each defined function
     exported: tuple[str, ...]  # definitions other objects can rely on, sorted
     declared: tuple[str, ...]  # functions it needs from elsewhere, sorted
-    inline_asm: bool  # assembly in the module or in a call: LLVM does not look inside
+    inline_asm: bool  # assembly in the module or in a call, opaque to LLVM
     constructors: bool  # code that runs before or after main
     triple: str  # the module's own
 
@@ -79,7 +79,10 @@ class Built:
 
 
 class Engine:
-    """One module in one server process. A context manager; not for two threads at once, except `kill`."""
+    """One module in one server process, as a context manager.
+
+    Only `kill` may be called from another thread.
+    """
 
     def __init__(
         self,
@@ -90,9 +93,10 @@ class Engine:
         workdir: Path | None = None,
         installed: Installed | None = None,
     ) -> None:
-        """`module` is bitcode or textual IR; `workdir` is where the private folder is made.
+        """Start the server with `module` (bitcode or textual IR); its folder is made in `workdir`.
 
-        Raises BadModule with LLVM's own message (BadTarget: about triple, CPU or features), LlvmMissing or EngineDied.
+        Raises BadModule with LLVM's own message (BadTarget: about triple, CPU or features),
+        LlvmMissing or EngineDied.
         """
         self.target, self.limits = target, limits
         self.installed = installed or find_llvm()
@@ -103,12 +107,10 @@ class Engine:
             1 if module.startswith(BITCODE_MAGIC) else _TEXT_FACTOR
         )
         if len(module) > most:
-            raise BadModule(
-                f"the module has {len(module):,} bytes; at most {most:,} are taken"
-            )
+            raise BadModule(f"module: expected at most {most:,} bytes, got {len(module):,}")
         self.info = self._start()
 
-    # --- questions
+    # --- requests
 
     def measure(
         self,
@@ -119,16 +121,20 @@ class Engine:
         jobs: int = 1,
         seconds: float | None = None,
     ) -> list[Measured]:
-        """Every recipe's result, in order. Recipes that fail are results, too.
+        """Return the result of every recipe, in order; failures are results, too.
 
-        emit: make the object; without, only the IR is counted. stopped: asked every 20 ms; when it turns true, what runs is
-        killed and the results so far come back. jobs: candidates side by side. seconds: of one candidate, where less than the
-        engine's own limit will do. Raises EngineDied.
+        emit: make the object; otherwise only the IR is counted.
+        stopped: called every 20 ms; when it returns true, running candidates are killed and the
+            results so far are returned.
+        jobs: candidates side by side.
+        seconds: limit of one candidate, where shorter than the engine's own.
+
+        Raises EngineDied.
         """
-        found: dict[int, Measured] = {}
+        results: dict[int, Measured] = {}
         died = 0
-        while len(found) < len(recipes) and not stopped():
-            open_ = [i for i in range(len(recipes)) if i not in found][:_AT_ONCE]
+        while len(results) < len(recipes) and not stopped():
+            open_ = [i for i in range(len(recipes)) if i not in results][:_AT_ONCE]
             request = {
                 "op": "measure",
                 "recipes": [recipes[i].as_json() for i in open_],
@@ -136,19 +142,19 @@ class Engine:
                 "jobs": jobs,
                 "seconds": seconds,
             }
-            before = len(found)
+            before = len(results)
             try:
                 for reply in self._ask(request, stopped=stopped):
                     if "i" in reply:
                         place = open_[reply["i"]]
-                        found[place] = _measured(recipes[place], reply)
+                        results[place] = _measured(recipes[place], reply)
             except EngineDied:
-                died = 0 if len(found) > before else died
+                died = 0 if len(results) > before else died
                 died += 1
                 if died > 1:
                     raise
                 self._restart()
-        return [found[i] for i in sorted(found)]
+        return [results[i] for i in sorted(results)]
 
     def trajectory(
         self,
@@ -157,17 +163,25 @@ class Engine:
         sizes: bool = False,
         stopped: Callable[[], bool] = lambda: False,
     ) -> list[int]:
-        """IR counts after 0, 1, … passes, each run by itself; shorter when a pass crashes or is refused.
+        """Return IR counts after 0, 1, … passes, each run by itself.
 
-        sizes: loadable bytes instead of IR counts. The limit of a candidate holds for the whole. stopped: as for `measure`, but
-        nothing comes back. Raises CandidateFailed when it was stopped or not even the first count came, and EngineDied.
+        The list is shorter when a pass crashes or is refused. The limit of one candidate holds for
+        all passes together.
+
+        sizes: loadable bytes instead of IR counts.
+        stopped: as for `measure`, but no counts are returned.
+
+        Raises EngineDied, and CandidateFailed when stopped or without even the first count.
         """
         request = {"op": "trajectory", "passes": list(passes), "sizes": sizes}
         counts: list[int] = self._all(request, stopped=stopped)[-1]["counts"]
         return counts
 
     def build(self, recipe: Recipe) -> Built:
-        """The optimised module as bitcode, text and object. Raises CandidateFailed or EngineDied."""
+        """Return the optimised module as bitcode, text and object.
+
+        Raises CandidateFailed or EngineDied.
+        """
         reply = self._once(
             {"op": "measure", "recipes": [recipe.as_json()], "emit": True, "keep": "built"},
             first=True,
@@ -184,12 +198,15 @@ class Engine:
         )
 
     def check(self, pipelines: Sequence[str]) -> list[str | None]:
-        """What LLVM objects to in each pipeline; None when it reads it."""
+        """Return LLVM's objection to each pipeline, or None."""
         answers = self._all({"op": "check", "pipelines": list(pipelines)})
-        return [answer["said"] for answer in answers if "i" in answer]
+        return [answer["objection"] for answer in answers if "i" in answer]
 
     def default_pipeline(self, level: str) -> str:
-        """Text of `opt`'s default<level> for this target; it gives the same program. Levels: O0 O1 O2 O3 Os Oz."""
+        """Return `opt`'s default<level> for this target as text that makes the same program.
+
+        Levels: O0 O1 O2 O3 Os Oz.
+        """
         key = (
             self.installed.build_id,
             self.target.triple,
@@ -203,36 +220,39 @@ class Engine:
         return _DEFAULTS[key]
 
     def readable(self, pipeline: str) -> str:
-        """A pipeline as LLVM prints it, without what it prints but does not read. Raises ValueError."""
+        """Return a printed pipeline without the parts that LLVM cannot parse. Raises ValueError."""
         return parsable(pipeline, lambda text: self.check([text])[0])
 
     def default_pipelines(self) -> dict[str, str]:
-        """Level → text, of every level."""
+        """Return the default pipelines by level."""
         return {level: self.default_pipeline(level) for level in LEVELS}
 
     def completed(self) -> tuple[bytes, int]:
-        """The module with target words on the functions that lack them, and how many did. Raises CandidateFailed."""
+        """Return the module with target attributes on all functions, and how many lacked them.
+
+        Raises CandidateFailed.
+        """
         changed = int(self._once({"op": "complete"})["changed"])
         return (self._take("complete.bc") if changed else self._module), changed
 
     def features(self) -> Features:
-        """Feature vectors of the input."""
+        """Return the feature vectors of the input."""
         from solvers.llvm.features import Features
 
         return Features.from_reply(self._once({"op": "features"})["value"])
 
     def graph(self) -> ProgramGraph:
-        """The input's graph."""
+        """Return the graph of the input."""
         from solvers.llvm.graph import ProgramGraph
 
         value = self._once({"op": "graph"})["value"]
         assert self._process is not None
         return ProgramGraph.from_reply(value, self._process.folder)
 
-    # --- life
+    # --- start and end
 
     def close(self) -> None:
-        """Ends the server and removes its folder. More than once does no harm."""
+        """End the server and remove its folder. May be called again."""
         self._closed = True
         with self._lock:
             process, self._process = self._process, None
@@ -240,7 +260,10 @@ class Engine:
             process.close()
 
     def kill(self) -> None:
-        """Ends the server at once, from any thread; what runs raises EngineDied. `close` cleans up."""
+        """End the server at once, from any thread; running requests raise EngineDied.
+
+        `close` removes its folder.
+        """
         self._closed = True
         with self._lock:
             if self._process:
@@ -263,7 +286,7 @@ class Engine:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server while it lives."""
+        """Process id of the server while it runs."""
         return self._process.pid if self._process else None
 
     def _start(self) -> ModuleInfo:
@@ -293,9 +316,9 @@ class Engine:
             except EngineDied as died:
                 if self._closed:
                     raise
-                # LLVM's reader ends the process on some damaged bitcode: an assertion, or a recursion without end.
+                # LLVM's reader crashes on some damaged bitcode: assertions, endless recursion.
                 raise BadModule(
-                    f"LLVM {self.installed.version} does not survive reading the module: {died}"
+                    f"LLVM {self.installed.version} crashed while reading the module: {died}"
                 ) from died
             if "error" in reply:
                 kind = BadTarget if reply["what"] == "target" else BadModule
@@ -340,7 +363,7 @@ class Engine:
     def _all(
         self, request: dict[str, Any], stopped: Callable[[], bool] = lambda: False
     ) -> list[dict[str, Any]]:
-        """All replies; asks once more when the server died."""
+        """Return all replies; send the request once more when the server died."""
         try:
             replies = list(self._ask(request, stopped=stopped))
         except EngineDied:
@@ -354,7 +377,7 @@ class Engine:
         return self._all(request)[0 if first else -1]
 
     def _take(self, name: str) -> bytes:
-        """Reads a file of the server and removes it."""
+        """Read a file of the server and remove it."""
         assert self._process is not None
         path = self._process.folder / name
         data = path.read_bytes()
@@ -362,9 +385,7 @@ class Engine:
         return data
 
 
-_DEFAULTS: dict[
-    tuple[str, ...], str
-] = {}  # pipelines that were asked for, by LLVM build and target
+_DEFAULTS: dict[tuple[str, ...], str] = {}  # default pipelines by LLVM build and target
 
 
 def _failure(text: str) -> Exception:

@@ -1,7 +1,8 @@
-"""Makes a program of objects, runs it under limits, and says whether two runs behaved the same.
+"""Link objects into a program, run it under limits, and compare the behaviour of two runs.
 
-Everything here runs held (`confined.py`): no network, its own work folder, an empty environment, time, memory and output
-bounded, and nothing of it left afterwards. `Ran.held` says what of that this kernel allowed.
+Everything runs confined (`confined.py`): no network, a work folder of its own, an empty
+environment, bounded time, memory and output, and nothing left afterwards. `Ran.held` lists the
+restrictions that this kernel allowed.
 """
 
 from __future__ import annotations
@@ -15,38 +16,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from solvers.llvm.confined import CannotConfine, Finished, Held, Limits, run
+from solvers.llvm.confined import Access, CannotConfine, Finished, Held, Limits, run
 from solvers.llvm.flags import FlagRefused, checked_linker_flags
 from solvers.llvm.frontend import SourceError, diagnostics, run_tool
 from solvers.llvm.toolchain import BadTarget, compiler, linker
 from solvers.llvm.types import Target
 
 LINK_S = 180.0  # zig's first link builds its C library
-ZIG_CACHE = "ZIG_GLOBAL_CACHE_DIR"  # a folder that later links share, when the caller's environment names one
+ZIG_CACHE = "ZIG_GLOBAL_CACHE_DIR"  # names a folder that later links share
 _MEMORY_BYTES = 4 * 2**30
 _LINK_MEMORY_BYTES = 64 * 2**30  # of address space: zig maps its caches sparsely
 _OUTPUT_BYTES = 8 * 2**20
 _FILE_BYTES = 64 * 2**20
 _ALL_FILES_BYTES, _MOST_FILES = 256 * 2**20, 1000
-_SHOWN = 4000  # bytes of output kept for people to read
+_SHOWN = 4000  # bytes of output for people to read
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunCase:
-    """One way to run a program, and what is expected of it where that is known."""
+    """Arguments and input of one run, and the output expected where it is known."""
 
     arguments: tuple[str, ...] = ()
     stdin: bytes = b""
     expected_stdout: bytes | None = None
     expected_exit: int | None = None
-    files: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  # made in the work folder before the run
+    # In the work folder before the run.
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """One run. Exactly one of `exit_code`, `signal` and `limit` says how it ended."""
+    """Result of one run. Exactly one of `exit_code`, `signal` and `limit` is set."""
 
     exit_code: int | None
     signal: int | None  # number of the signal that ended it
@@ -54,17 +54,13 @@ class Ran:
     stdout_sha256: str  # of all of it
     stdout_bytes: int
     stderr: bytes  # the first 4,000 bytes
-    seconds: float  # wall clock, with some 40 ms of start-up
-    cpu_s: float  # of the program and what it waited for
-    peak_bytes: int  # resident memory at most
-    files: Mapping[
-        str, str
-    ]  # left in its work folder: name → sha256 ("" for what is no regular file)
+    seconds: float  # wall clock, about 40 ms of start-up included
+    cpu_s: float  # of the program and the children it waited for
+    peak_bytes: int  # of resident memory
+    files: Mapping[str, str]  # left in its folder: name → sha256 ("" if not a regular file)
     limit: str = ""  # "seconds", "output", "files", "stopped"
     held: Held = field(default_factory=Held)
-    unexpected: str = (
-        ""  # how it differs from what the case expects; empty when it does not
-    )
+    unexpected: str = ""  # difference from the expected result, or ""
 
 
 def link_program(
@@ -77,16 +73,17 @@ def link_program(
     timeout_s: float = LINK_S,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Path:
-    """An executable in `workdir`, of objects, archives and IR (which is compiled without optimisation).
+    """Link objects, archives and IR (compiled without optimisation) into a program in `workdir`.
 
-    `cxx`, or the flag -lstdc++, links the C++ library of the front-end. The system's linker serves x86-64, zig's the rest.
-    Raises SourceError (undefined symbols, the linker's own text), LlvmMissing, Stopped.
+    `cxx`, or the flag -lstdc++, links the C++ library of the front-end. The system's linker serves
+    x86-64, zig's the rest. Raises SourceError (undefined symbols, with the linker's own text),
+    LlvmMissing, Stopped.
     """
     if not objects:
-        raise SourceError("nothing to link came; wanted at least one object", "")
+        raise SourceError("objects: expected at least one to link, got none", "")
     cxx = cxx or "-lstdc++" in flags
     try:
-        given = checked_linker_flags([flag for flag in flags if flag != "-lstdc++"])
+        own_flags = checked_linker_flags([flag for flag in flags if flag != "-lstdc++"])
         command = linker(target, cxx=cxx)
     except (FlagRefused, BadTarget) as error:
         raise SourceError(str(error), "") from error
@@ -102,9 +99,11 @@ def link_program(
         cache = _zig_cache(workdir)
         environment |= {ZIG_CACHE: str(cache), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
         writable.append(cache)
-    driver = [word for word in command.words if word != "-pie" or "-static" not in given]
+    driver = [
+        word for word in command.words if word != "-pie" or "-static" not in own_flags
+    ]
     done = _tool(
-        [*driver, "-o", "program", *map(str, paths), *given],
+        [*driver, "-o", "program", *map(str, paths), *own_flags],
         cwd=folder,
         readable=[*command.folders, *paths],
         writable=writable,
@@ -131,16 +130,19 @@ def run_program(
     stopped: Callable[[], bool] = lambda: False,
     output_bytes: int = _OUTPUT_BYTES,
 ) -> Ran:
-    """One run in a fresh folder below `workdir`, which is gone afterwards. Raises ValueError on a case that cannot be run."""
+    """Run a program once, in a fresh folder below `workdir` that is removed afterwards.
+
+    Raises ValueError for a case that cannot be run.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
-    # The program is called by the same name at each run: what prints argv[0] or counts its length stays comparable.
+    # The same name at each run: programs that print argv[0] or use its length stay comparable.
     folder = Path(tempfile.mkdtemp(dir=workdir, prefix="run-")).resolve()
     try:
         inside = folder / "files"
         inside.mkdir()
         _lay_out(case.files, inside)
         if any("\0" in word for word in case.arguments):
-            raise ValueError("a run's argument holds a zero byte")
+            raise ValueError("arguments: expected text without zero bytes")
         callee = folder / "program"
         try:
             os.link(program.resolve(), callee)
@@ -156,8 +158,7 @@ def run_program(
                     output_bytes=output_bytes,
                     file_bytes=_FILE_BYTES,
                 ),
-                readable=[callee],
-                writable=[inside],
+                access=Access(readable=[callee], writable=[inside]),
                 stdin=case.stdin,
                 stopped=stopped,
                 watch=lambda: "files" if _too_much(inside) else None,
@@ -170,12 +171,12 @@ def run_program(
 
 
 def compare(reference: Ran, candidate: Ran) -> str | None:
-    """None when both behaved the same; else the first difference. A run that a limit ended is never the same."""
+    """Return the first difference of two runs, or None; a run ended by a limit differs."""
     for name, ran in (("the reference", reference), ("the candidate", candidate)):
         if ran.limit:
             return f"{name} was ended by the limit on {ran.limit} after {ran.seconds:.1f} s"
     if reference.signal != candidate.signal or reference.exit_code != candidate.exit_code:
-        return f"{_end(reference)} came from the reference, {_end(candidate)} from the candidate"
+        return f"the reference ended with {_end(reference)}, the candidate with {_end(candidate)}"
     if reference.stdout_sha256 != candidate.stdout_sha256:
         return _first_difference(reference, candidate)
     for name in sorted({*reference.files, *candidate.files}):
@@ -224,7 +225,7 @@ def _object(
     timeout_s: float,
     stopped: Callable[[], bool],
 ) -> Path:
-    """A file the linker takes."""
+    """Return a file that the linker reads, compiled from IR where necessary."""
     if isinstance(code, bytes):
         head, path = code[:8], folder / f"{i}.o"
         path.write_bytes(code)
@@ -237,13 +238,13 @@ def _object(
     is_bitcode = head.startswith((b"BC\xc0\xde", b"\xde\xc0\x17\x0b"))
     if not is_bitcode and path.suffix != ".ll":
         raise SourceError(
-            f"object {i} begins with {head!r}; wanted an ELF object, an archive, or LLVM IR",
+            f"object {i}: expected an ELF object, an archive or LLVM IR, got {head!r}…",
             "",
         )
     command = compiler(target, cxx=False, freestanding=True)
     copy = folder / f"{i}.{'bc' if is_bitcode else 'll'}"
     copy.write_bytes(path.read_bytes())
-    # Optimisation level 0 of the code generator; -x ir keeps the C headers out of it.
+    # -O0: the code generator does not optimise. -x ir: no C headers are involved.
     done = _tool(
         [
             *command.words,
@@ -267,14 +268,14 @@ def _object(
     made = folder / f"{i}.ir.o"
     if done.exit_code != 0 or not made.exists():
         raise SourceError(
-            f"the IR of object {i} gives no code",
+            f"the IR of object {i} does not compile",
             diagnostics(done, command.folders, folder, folder),
         )
     return made
 
 
 def _zig_cache(workdir: Path) -> Path:
-    """Shared with others when the environment names a folder we may write, else this work folder's own."""
+    """Return the folder that the environment names, if we may write it, else one in `workdir`."""
     named = os.environ.get(ZIG_CACHE, "")
     cache = Path(named) if named else workdir / "zig-cache"
     try:
@@ -291,17 +292,15 @@ def _lay_out(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         pure = PurePosixPath(name)
         if not name or pure.is_absolute() or ".." in pure.parts or "\0" in name:
-            raise ValueError(
-                f"a run's file {name!r} came; wanted a relative path without '..'"
-            )
+            raise ValueError(f"files: expected a relative path without '..', got {name!r}")
         path = folder / pure
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 
 def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
-    """Everything below, links not followed; one more than allowed when there are too many."""
-    found: list[tuple[str, os.stat_result]] = []
+    """Return all files below, links not followed; one more than allowed if there are too many."""
+    files: list[tuple[str, os.stat_result]] = []
     for base, folders, names in os.walk(folder):
         for name in (
             *names,
@@ -309,19 +308,19 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
         ):
             path = os.path.join(base, name)
             try:
-                found.append((os.path.relpath(path, folder), os.lstat(path)))
+                files.append((os.path.relpath(path, folder), os.lstat(path)))
             except FileNotFoundError:
                 continue  # the program is still running
-            if len(found) > _MOST_FILES:
-                return found
-    return found
+            if len(files) > _MOST_FILES:
+                return files
+    return files
 
 
 def _too_much(folder: Path) -> bool:
-    found = _walk(folder)
+    files = _walk(folder)
     return (
-        len(found) > _MOST_FILES
-        or sum(info.st_blocks * 512 for _, info in found) > _ALL_FILES_BYTES
+        len(files) > _MOST_FILES
+        or sum(info.st_blocks * 512 for _, info in files) > _ALL_FILES_BYTES
     )
 
 
@@ -334,7 +333,7 @@ def _digests(folder: Path) -> dict[str, str]:
                 with (folder / name).open("rb") as file:
                     digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
             except PermissionError:
-                continue  # it took its own right to read it
+                continue  # the program removed its own right to read it
     return digests
 
 
@@ -348,10 +347,10 @@ def _ran(done: Finished, case: RunCase, files: Mapping[str, str]) -> Ran:
             if done.signal is None
             else f"signal {done.signal}"
         )
-        unexpected = f"{how} came; wanted exit code {case.expected_exit}"
+        unexpected = f"expected exit code {case.expected_exit}, got {how}"
     elif case.expected_stdout is not None and done.stdout != case.expected_stdout:
         unexpected = (
-            f"stdout {done.stdout[:100]!r} came; wanted {case.expected_stdout[:100]!r}"
+            f"expected stdout {case.expected_stdout[:100]!r}, got {done.stdout[:100]!r}"
         )
     return Ran(
         exit_code=done.exit_code,
@@ -380,7 +379,10 @@ def _first_difference(reference: Ran, candidate: Ran) -> str:
     both = zip(reference.stdout, candidate.stdout, strict=False)
     at = next((i for i, (a, b) in enumerate(both) if a != b), None)
     if at is None:
-        return f"stdout differs: {reference.stdout_bytes:,} bytes came from the reference, {candidate.stdout_bytes:,} from ours"
+        return (
+            f"stdout differs: {reference.stdout_bytes:,} bytes from the reference, "
+            f"{candidate.stdout_bytes:,} from the candidate"
+        )
     start = max(0, at - 20)
     return (
         f"stdout differs at byte {at:,}: {reference.stdout[start : at + 40]!r} from the reference,"

@@ -1,60 +1,25 @@
-"""Autophase's 56 numbers and LLVM 10's instruction counts of a module, in CompilerGym's order.
+"""Autophase's 56 counts and LLVM 10's 70 instruction counts of a module, in CompilerGym's order.
 
-Sources: Autophase (Haj-Ali et al., MLSys 2020) as CompilerGym computes it, and CompilerGym's InstCount. Opcodes are
-matched by name, so that the 70 numbers of LLVM 10 can be told of a later LLVM: opcodes it did not have are in the total only.
+Sources: Autophase (Haj-Ali et al., MLSys 2020) as CompilerGym computes it, and CompilerGym's
+InstCount. Opcodes are matched by name, so the counts have the same meaning under a later LLVM;
+opcodes that LLVM 10 did not have are in the total only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from solvers.llvm.vocabulary import OPCODES
-from solvers.llvm.walk import ModuleHandle, Walker, walker_for
+from solvers.llvm.vocabulary import OPCODES, Count
+from solvers.llvm.walk import walker_for
+from solvers.llvm.walk_interface import ModuleHandle, Walker
 
-if TYPE_CHECKING:  # numpy is the client's: the engine's server starts without it
+if TYPE_CHECKING:  # the client alone imports numpy; the engine's server starts without it
     import numpy as np
 
 
-class Count(IntEnum):
-    """What both walkers count beside opcodes; walk.c has the same order."""
-
-    ARGS_HI = 0
-    ARGS_LO = 1
-    ONE_PRED = 2
-    ONE_PRED_ONE_SUC = 3
-    ONE_PRED_TWO_SUC = 4
-    ONE_SUC = 5
-    TWO_PRED = 6
-    TWO_PRED_ONE_SUC = 7
-    TWO_EACH = 8
-    TWO_SUC = 9
-    MORE_PREDS = 10
-    PHI_LO = 11
-    PHI_HI = 12
-    PHI_NO = 13
-    BEGIN_PHI = 14
-    RETURN_INT = 15
-    CRITICAL = 16
-    EDGES = 17
-    CONST_32 = 18
-    CONST_64 = 19
-    ZEROES = 20
-    ONES = 21
-    UNCONDITIONAL = 22
-    BINARY_CONST = 23
-    BLOCK_MID = 24
-    BLOCK_LOW = 25
-    BLOCKS = 26
-    INSTRUCTIONS = 27
-    FUNCTIONS = 28
-    ARGS_PHI = 29
-    UNARY = 30
-
-
-# CompilerGym's names, and where each number comes from: a count, or an opcode's name.
+# CompilerGym's name of each number, and its source: a count, or an opcode's name.
 _AUTOPHASE: tuple[tuple[str, Count | str], ...] = (
     ("BBNumArgsHi", Count.ARGS_HI),  # blocks with more than 5 incoming values of phis
     ("BBNumArgsLo", Count.ARGS_LO),  # 1 to 5
@@ -116,23 +81,27 @@ _AUTOPHASE: tuple[tuple[str, Count | str], ...] = (
 AUTOPHASE_NAMES: tuple[str, ...] = tuple(name for name, _ in _AUTOPHASE)
 _MEMORY = ("getelementptr", "load", "store", "call", "invoke", "alloca")
 
-# LLVM 10's Instruction.def in its order, by the names our table has for these opcodes.
+# Opcodes of LLVM 10's Instruction.def in its order, with their names in `OPCODES`.
 _LLVM10: tuple[tuple[str, str], ...] = (
-    ("Ret", "ret"), ("Br", "br"), ("Switch", "switch"), ("IndirectBr", "indirectbr"), ("Invoke", "invoke"),
-    ("Resume", "resume"), ("Unreachable", "unreachable"), ("CleanupRet", "cleanupret"), ("CatchRet", "catchret"),
-    ("CatchSwitch", "catchswitch"), ("CallBr", "callbr"), ("FNeg", "fneg"), ("Add", "add"), ("FAdd", "fadd"),
-    ("Sub", "sub"), ("FSub", "fsub"), ("Mul", "mul"), ("FMul", "fmul"), ("UDiv", "udiv"), ("SDiv", "sdiv"),
-    ("FDiv", "fdiv"), ("URem", "urem"), ("SRem", "srem"), ("FRem", "frem"), ("Shl", "shl"), ("LShr", "lshr"),
-    ("AShr", "ashr"), ("And", "and"), ("Or", "or"), ("Xor", "xor"), ("Alloca", "alloca"), ("Load", "load"),
-    ("Store", "store"), ("GetElementPtr", "getelementptr"), ("Fence", "fence"), ("AtomicCmpXchg", "cmpxchg"),
-    ("AtomicRMW", "atomicrmw"), ("Trunc", "trunc"), ("ZExt", "zext"), ("SExt", "sext"), ("FPToUI", "fptoui"),
-    ("FPToSI", "fptosi"), ("UIToFP", "uitofp"), ("SIToFP", "sitofp"), ("FPTrunc", "fptrunc"), ("FPExt", "fpext"),
-    ("PtrToInt", "ptrtoint"), ("IntToPtr", "inttoptr"), ("BitCast", "bitcast"), ("AddrSpaceCast", "addrspacecast"),
-    ("CleanupPad", "cleanuppad"), ("CatchPad", "catchpad"), ("ICmp", "icmp"), ("FCmp", "fcmp"), ("PHI", "phi"),
-    ("Call", "call"), ("Select", "select"), ("UserOp1", "userop1"), ("UserOp2", "userop2"), ("VAArg", "va_arg"),
-    ("ExtractElement", "extractelement"), ("InsertElement", "insertelement"), ("ShuffleVector", "shufflevector"),
-    ("ExtractValue", "extractvalue"), ("InsertValue", "insertvalue"), ("LandingPad", "landingpad"),
-    ("Freeze", "freeze"),
+    ("Ret", "ret"), ("Br", "br"), ("Switch", "switch"), ("IndirectBr", "indirectbr"),
+    ("Invoke", "invoke"), ("Resume", "resume"), ("Unreachable", "unreachable"),
+    ("CleanupRet", "cleanupret"), ("CatchRet", "catchret"), ("CatchSwitch", "catchswitch"),
+    ("CallBr", "callbr"), ("FNeg", "fneg"), ("Add", "add"), ("FAdd", "fadd"), ("Sub", "sub"),
+    ("FSub", "fsub"), ("Mul", "mul"), ("FMul", "fmul"), ("UDiv", "udiv"), ("SDiv", "sdiv"),
+    ("FDiv", "fdiv"), ("URem", "urem"), ("SRem", "srem"), ("FRem", "frem"), ("Shl", "shl"),
+    ("LShr", "lshr"), ("AShr", "ashr"), ("And", "and"), ("Or", "or"), ("Xor", "xor"),
+    ("Alloca", "alloca"), ("Load", "load"), ("Store", "store"),
+    ("GetElementPtr", "getelementptr"), ("Fence", "fence"), ("AtomicCmpXchg", "cmpxchg"),
+    ("AtomicRMW", "atomicrmw"), ("Trunc", "trunc"), ("ZExt", "zext"), ("SExt", "sext"),
+    ("FPToUI", "fptoui"), ("FPToSI", "fptosi"), ("UIToFP", "uitofp"), ("SIToFP", "sitofp"),
+    ("FPTrunc", "fptrunc"), ("FPExt", "fpext"), ("PtrToInt", "ptrtoint"),
+    ("IntToPtr", "inttoptr"), ("BitCast", "bitcast"), ("AddrSpaceCast", "addrspacecast"),
+    ("CleanupPad", "cleanuppad"), ("CatchPad", "catchpad"), ("ICmp", "icmp"), ("FCmp", "fcmp"),
+    ("PHI", "phi"), ("Call", "call"), ("Select", "select"), ("UserOp1", "userop1"),
+    ("UserOp2", "userop2"), ("VAArg", "va_arg"), ("ExtractElement", "extractelement"),
+    ("InsertElement", "insertelement"), ("ShuffleVector", "shufflevector"),
+    ("ExtractValue", "extractvalue"), ("InsertValue", "insertvalue"),
+    ("LandingPad", "landingpad"), ("Freeze", "freeze"),
 )  # fmt: skip
 INST_COUNT_NAMES: tuple[str, ...] = (
     "TotalInstsCount",
@@ -143,9 +112,10 @@ INST_COUNT_NAMES: tuple[str, ...] = (
 
 
 def features_of(module: ModuleHandle, walker: Walker | None = None) -> dict[str, list[int]]:
-    """`autophase` (56), `inst_count` (70) and `native` ([1]: counted by walk.c, [0]: in Python) of a module.
+    """Return the feature vectors of a module as JSON lists, for the engine's server.
 
-    For the engine's server: JSON, no numpy. Raises MemoryError.
+    `autophase` has 56 numbers, `inst_count` 70, `native` one: 1 when walk.c counted, 0 when the
+    Python walker did. Raises MemoryError.
     """
     walker = walker or walker_for(module.api.lib)
     counts, by_number = walker.counts(module)
@@ -166,7 +136,7 @@ def features_of(module: ModuleHandle, walker: Walker | None = None) -> dict[str,
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Features:
-    """Numbers of one module."""
+    """Feature vectors of one module."""
 
     autophase: np.ndarray  # (56,) int64, AUTOPHASE_NAMES
     inst_count: np.ndarray  # (70,) int64, INST_COUNT_NAMES
@@ -174,17 +144,17 @@ class Features:
 
     @classmethod
     def from_reply(cls, reply: Mapping[str, Sequence[int]]) -> Features:
-        """What `features_of` said. Raises KeyError or ValueError on other shapes."""
+        """Read the reply of `features_of`. Raises KeyError or ValueError on other shapes."""
         import numpy as np
 
-        vectors = {
-            name: np.array(reply[name], dtype=np.int64)
-            for name in ("autophase", "inst_count")
-        }
-        wanted = {
-            "autophase": (len(AUTOPHASE_NAMES),),
-            "inst_count": (len(INST_COUNT_NAMES),),
-        }
-        if (shapes := {name: vector.shape for name, vector in vectors.items()}) != wanted:
-            raise ValueError(f"features have shapes {shapes}; wanted {wanted}")
+        vectors = {}
+        for name, length in (
+            ("autophase", len(AUTOPHASE_NAMES)),
+            ("inst_count", len(INST_COUNT_NAMES)),
+        ):
+            vectors[name] = np.array(reply[name], dtype=np.int64)
+            if (shape := vectors[name].shape) != (length,):
+                raise ValueError(
+                    f"features.{name}: expected shape {(length,)}, got {shape}"
+                )
         return cls(**vectors, native=bool(reply["native"][0]))

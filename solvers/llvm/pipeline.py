@@ -1,8 +1,9 @@
-"""Pass pipelines of LLVM's new pass manager: text to tree and back, unchanged.
+"""Parse and print pass pipelines of LLVM's new pass manager, without loss.
 
-The grammar is that of `opt -passes=`: items separated by commas, each a name, optional parameters in angle brackets,
-and for an adaptor (module, cgscc, function, loop, loop-mssa, machine-function, devirt<n>, repeat<n>) an inner pipeline in
-round brackets. Nothing here knows which passes exist; LLVM itself says that when it parses the text.
+The grammar is that of `opt -passes=`: items separated by commas, each a name, optional parameters
+in angle brackets, and for an adaptor (module, cgscc, function, loop, loop-mssa, machine-function,
+devirt<n>, repeat<n>) an inner pipeline in parentheses. LLVM itself decides which passes exist, when
+it parses the text.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Path = tuple[int, ...]  # index at each depth; () is the whole pipeline
 
 
 class BadPipeline(ValueError):
-    """The text is no pipeline, or names a place that is not there. The message shows where."""
+    """The text is not a pipeline, or a path leads nowhere. The message shows the place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Pass:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaf:
-    """A pass that runs, and where. (name, occurrence) says the same place in texts that differ elsewhere."""
+    """A pass and its place. (name, occurrence) holds across texts that differ elsewhere."""
 
     name: str
     occurrence: int  # 0 for the first leaf of this name, depth first
@@ -48,24 +49,24 @@ class Leaf:
 
 
 def parse(text: str) -> tuple[Pass, ...]:
-    """The tree of `text`. Raises BadPipeline."""
+    """Return the tree of `text`. Raises BadPipeline."""
     if len(text) > MAX_TEXT:
         raise BadPipeline(
-            f"a pipeline of {len(text):,} characters; at most {MAX_TEXT:,} are read"
+            f"pipeline: expected at most {MAX_TEXT:,} characters, got {len(text):,}"
         )
     items, end = _items(text, 0, 0)
     if end != len(text):
-        raise BadPipeline(f"{_shown(text, end)}: a closing bracket without its opening one")
+        raise BadPipeline(f"{_shown(text, end)}: unmatched closing parenthesis")
     return items
 
 
 def text_of(items: Sequence[Pass]) -> str:
-    """The text of a tree; `text_of(parse(text)) == text`."""
+    """Return the text of a tree; `text_of(parse(text)) == text`."""
     return ",".join(map(str, items))
 
 
 def leaves(items: Sequence[Pass]) -> Iterator[Leaf]:
-    """Every leaf in the order of running."""
+    """Iterate over the leaves in the order in which they run."""
     seen: dict[str, int] = {}
 
     def walk(inner: Sequence[Pass], path: Path, level: str) -> Iterator[Leaf]:
@@ -84,7 +85,7 @@ def leaves(items: Sequence[Pass]) -> Iterator[Leaf]:
 
 
 def find(items: Sequence[Pass], name: str, occurrence: int) -> Leaf:
-    """The leaf with that address. Raises BadPipeline when there is none."""
+    """Return the leaf with that address. Raises BadPipeline when there is none."""
     count = 0
     for leaf in leaves(items):
         if leaf.name == name:
@@ -97,7 +98,7 @@ def find(items: Sequence[Pass], name: str, occurrence: int) -> Leaf:
 
 
 def at(items: Sequence[Pass], path: Path) -> Pass:
-    """The item at a path. Raises BadPipeline."""
+    """Return the item at a path. Raises BadPipeline."""
     inner: Sequence[Pass] | None = items
     item: Pass | None = None
     for index in path:
@@ -113,9 +114,9 @@ def at(items: Sequence[Pass], path: Path) -> Pass:
 def splice(
     items: Sequence[Pass], path: Path, change: Callable[[Pass], Sequence[Pass]]
 ) -> tuple[Pass, ...]:
-    """The tree with the item at `path` replaced by what `change` makes of it (nothing, one or several).
+    """Return the tree with the item at `path` replaced by the items that `change` returns.
 
-    An adaptor that is left empty goes too: LLVM refuses `function()`.
+    An adaptor that becomes empty is removed too: LLVM refuses `function()`.
     """
     index, rest = path[0], path[1:]
     item = at(items, path[:1])
@@ -128,12 +129,15 @@ def splice(
 
 
 def with_flags(parameters: str | None, flags: Sequence[str]) -> str:
-    """Parameters with some set: `x` takes out `no-x`, `no-x` takes out `x`, `key=value` takes out `key=other`."""
-    kept = [word for word in (parameters or "").split(";") if word]
+    """Return parameters with flags set.
+
+    `x` replaces `no-x`, `no-x` replaces `x`, and `key=value` replaces `key=other`.
+    """
+    words = [word for word in (parameters or "").split(";") if word]
     for flag in flags:
-        kept = [word for word in kept if _subject(word) != _subject(flag)]
-        kept.append(flag)
-    return ";".join(kept)
+        words = [word for word in words if _subject(word) != _subject(flag)]
+        words.append(flag)
+    return ";".join(words)
 
 
 def _subject(flag: str) -> str:
@@ -141,18 +145,18 @@ def _subject(flag: str) -> str:
 
 
 def _items(text: str, start: int, depth: int) -> tuple[tuple[Pass, ...], int]:
-    """Items from `start` to the end or an unmatched `)`, and where that is."""
+    """Return the items from `start` to the end or an unmatched `)`, and that place."""
     if depth > MAX_DEPTH:
         raise BadPipeline(f"adaptors nested deeper than {MAX_DEPTH}")
-    found: list[Pass] = []
+    items: list[Pass] = []
     here = start
     while True:
         item, here = _item(text, here, depth)
-        found.append(item)
+        items.append(item)
         if here == len(text) or text[here] == ")":
-            return tuple(found), here
+            return tuple(items), here
         if text[here] != ",":
-            raise BadPipeline(f"{_shown(text, here)}: a comma was expected")
+            raise BadPipeline(f"{_shown(text, here)}: expected a comma")
         here += 1
 
 
@@ -162,19 +166,18 @@ def _item(text: str, start: int, depth: int) -> tuple[Pass, int]:
         here += 1
     name = text[start:here]
     if not name or name != name.strip():
-        raise BadPipeline(f"{_shown(text, start)}: the name of a pass was expected")
+        raise BadPipeline(f"{_shown(text, start)}: expected the name of a pass")
     parameters, inner = None, None
     if here < len(text) and text[here] == "<":
         end = _closing(text, here)
-        while (
-            end + 1 < len(text) and text[end + 1] == "<"
-        ):  # as in print<structural-hash><detailed>
+        # Several pairs of brackets, as in print<structural-hash><detailed>.
+        while end + 1 < len(text) and text[end + 1] == "<":
             end = _closing(text, end + 1)
         parameters, here = text[here + 1 : end], end + 1
     if here < len(text) and text[here] == "(":
         inner, here = _items(text, here + 1, depth + 1)
         if here == len(text):
-            raise BadPipeline(f"{_shown(text, start)}: its bracket is not closed")
+            raise BadPipeline(f"{_shown(text, start)}: expected a closing parenthesis")
         here += 1
     return Pass(name=name, parameters=parameters, inner=inner), here
 
@@ -185,8 +188,9 @@ def _closing(text: str, start: int) -> int:
         depth += {"<": 1, ">": -1}.get(text[here], 0)
         if depth == 0:
             return here
-    raise BadPipeline(f"{_shown(text, start)}: its angle bracket is not closed")
+    raise BadPipeline(f"{_shown(text, start)}: expected a closing angle bracket")
 
 
 def _shown(text: str, where: int) -> str:
-    return f"at character {where}, {text[max(0, where - 20) : where]!r} before {text[where : where + 20]!r}"
+    before, after = text[max(0, where - 20) : where], text[where : where + 20]
+    return f"at character {where}, {before!r} before {after!r}"

@@ -1,4 +1,4 @@
-"""The client's side of the server process: start, talk, end."""
+"""Client side of the engine's server process: start it, exchange messages, end it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from solvers.llvm.children import last_words
 from solvers.llvm.types import EngineDied
 
 _POLL_S = 0.02
-_ROOT = str(
-    Path(__file__).absolute().parents[2]
-)  # not resolved: in a sandbox only this way to the code can be listed
-# -I and -S: neither the user's environment nor site packages; that also halves the start.
+# Not resolved: in a sandbox only this path to the code can be listed.
+_ROOT = str(Path(__file__).absolute().parents[2])
+# -I and -S: neither the user's environment nor site packages; that also halves the start-up time.
 _PASSED_ON = (
     "PATH",
     "HOME",
@@ -32,11 +31,14 @@ _PASSED_ON = (
     "LD_LIBRARY_PATH",
     "TMPDIR",
 )
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvers.llvm.server import main; main()"
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from solvers.llvm.server import main; main()"
+)
 
 
 class ServerProcess:
-    """One running server with a private folder for its files."""
+    """A running server with a private folder for its files."""
 
     def __init__(self, workdir: Path | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="llvm-", dir=workdir))  # mode 0700
@@ -49,12 +51,12 @@ class ServerProcess:
             _START,
         ]
         try:
-            with (self.folder / "stderr").open("wb") as said:
+            with (self.folder / "stderr").open("wb") as log:
                 self._process = subprocess.Popen(
                     [*command, _ROOT, str(os.getpid()), str(self.folder)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=said,
+                    stderr=log,
                     start_new_session=True,
                     cwd=self.folder,  # some passes write files where they are
                     env={
@@ -83,15 +85,15 @@ class ServerProcess:
         seconds: float,
         stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[dict[str, Any]]:
-        """Sends a request; yields its replies, the last one with "done" or "error".
+        """Send a request and yield its replies; the last has "done" or "error".
 
-        When `stopped()` turns true, the server is told to stop and the replies end sooner.
-        Raises EngineDied when the server ends or says nothing more for `seconds`.
+        When `stopped()` turns true, the server receives a stop and the replies end sooner. Raises
+        EngineDied when the server ends, or is silent for `seconds`.
         """
         finished = False
         try:
             self._send(json.dumps(request).encode() + b"\n")
-            deadline, told = time.monotonic() + seconds, False
+            deadline, stop_sent = time.monotonic() + seconds, False
             while not finished:
                 line = self._receive()
                 if line is not None:
@@ -101,13 +103,11 @@ class ServerProcess:
                     deadline = time.monotonic() + seconds
                 elif time.monotonic() > deadline:
                     raise EngineDied(f"the engine did not answer for {seconds:.0f} s")
-                if not finished and not told and stopped():
+                if not finished and not stop_sent and stopped():
                     self._send(b'{"op": "stop"}\n')
-                    told = True
+                    stop_sent = True
         finally:
-            if (
-                not finished
-            ):  # replies nobody took would be read as those of the next request
+            if not finished:  # unread replies would be taken for those of the next request
                 self.signal_end()
 
     def _send(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class ServerProcess:
             raise EngineDied(self.last_words()) from error
 
     def _receive(self) -> bytes | None:
-        """A line, or None when there is none after a short wait."""
+        """Return a line, or None when none arrives within a short wait."""
         if self._lines:
             return self._lines.pop(0)
         try:
@@ -134,29 +134,29 @@ class ServerProcess:
         return self._lines.pop(0) if self._lines else None
 
     def last_words(self) -> str:
-        """How the server ended and what it said."""
+        """Return how the server ended, and the end of its log."""
         code = self._process.poll()
         if code is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(timeout=1)
         with contextlib.suppress(OSError):
             with (self.folder / "stderr").open("rb") as file:
-                said = last_words(file.read(1 << 20).decode("utf-8", "replace"))
+                message = last_words(file.read(1 << 20).decode("utf-8", "replace"))
             how = (
                 signal.Signals(-code).name
                 if code is not None and code < 0
                 else f"exit {code}"
             )
-            return f"{how}: {said}" if said else how
+            return f"{how}: {message}" if message else how
         return "the engine's process is gone"
 
     def signal_end(self) -> None:
-        """Ends the server and all its children at once; may be called from any thread."""
+        """End the server and its children at once; may be called from any thread."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Ends the server, waits for it and removes its folder."""
+        """End the server, wait for it and remove its folder."""
         if self._process.poll() is None:
             self.signal_end()
         self._process.wait()

@@ -106,7 +106,7 @@ class LlvmPrograms:
             object_by_clang(
                 module,
                 out,
-                asked=self.front_end,
+                requested=self.front_end,
                 flags=self.flags,
                 level=level,
                 bitcode=bitcode,

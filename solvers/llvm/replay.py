@@ -1,7 +1,8 @@
-"""`python -m solvers.llvm.replay recipe.json original.bc out.bc`: does an answer again and says what it takes.
+"""Repeat an answer: `python -m solvers.llvm.replay recipe.json original.bc out.bc`.
 
-`out` may be .bc, .ll or .o. recipe.json holds the recipe, its target, the LLVM build it was found with and, when known,
-the sha256 of both modules. Exit: 0 repeated, 1 not possible, 3 done but the result is another than the answer was.
+`out` may be .bc, .ll or .o. recipe.json holds the recipe, its target, the LLVM build it was made
+with and, when known, the sha256 of both modules. Exit codes: 0 repeated, 1 not possible, 3 the
+result differs from the answer.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ _OTHER_RESULT = 3
 
 
 class CannotReplay(Exception):
-    """The recipe file or the modules are not what a replay needs."""
+    """The recipe file or the modules do not allow a replay. The message has the reason."""
 
 
 def read_recipe(data: bytes) -> tuple[Recipe, Target, Mapping[str, Any]]:
-    """(recipe, target, whole file). Raises CannotReplay."""
+    """Return (recipe, target, whole file). Raises CannotReplay."""
     try:
         whole = json.loads(data)
         target = whole["target"]
@@ -55,12 +56,13 @@ def read_recipe(data: bytes) -> tuple[Recipe, Target, Mapping[str, Any]]:
 
 
 def _codegen(words: object) -> tuple[str, ...]:
-    """Words for the code generator, from a file: only such as clang's driver may lead to."""
+    """Read options of the code generator from a file: only those that clang's driver can choose."""
     if not isinstance(words, list) or not all(
         isinstance(word, str) and OF_DRIVER.fullmatch(word) for word in words
     ):
         raise ValueError(
-            "target.codegen: expected a list of words that set up the code generator, such as -float-abi=hard"
+            "target.codegen: expected a list of options of the code generator, such as "
+            "-float-abi=hard"
         )
     return tuple(words)
 
@@ -68,26 +70,26 @@ def _codegen(words: object) -> tuple[str, ...]:
 def replay(
     recipe_file: Path, original: Path, out: Path, *, any_build: bool = False
 ) -> tuple[Measured, Measured, bool]:
-    """Does the recipe again and writes `out`: (the result, -Oz, whether it is the very program the file names).
+    """Repeat the recipe and write `out`; return (the result, -Oz, whether it equals the answer).
 
     Raises CannotReplay, BadModule, CandidateFailed, LlvmMissing or EngineDied.
     """
     recipe, target, whole = read_recipe(recipe_file.read_bytes())
     if out.suffix not in (".bc", ".ll", ".o"):
         raise CannotReplay(
-            f"output {out.name!r} came; wanted a name that ends in .bc, .ll or .o"
+            f"out: expected a name that ends in .bc, .ll or .o, got {out.name!r}"
         )
     installed, made_with = find_llvm(), whole.get("llvm")
     if made_with != installed.build_id and not any_build:
         raise CannotReplay(
-            f"the recipe was found with {made_with}, installed is {installed.build_id}: passes differ between builds. "
-            "Install that build, or say --any-build"
+            f"llvm: expected {made_with}, the build of the recipe, got {installed.build_id}: "
+            "passes differ between builds. Install that build, or add --any-build"
         )
     module = original.read_bytes()
-    wanted = whole.get("original_sha256")
-    if wanted and wanted != hashlib.sha256(module).hexdigest():
+    expected = whole.get("original_sha256")
+    if expected and expected != hashlib.sha256(module).hexdigest():
         raise CannotReplay(
-            f"{original} is not the module the recipe was found for (its sha256 differs from {wanted})"
+            f"{original} is not the recipe's module: expected a file with sha256 {expected}"
         )
     with Engine(module, target=target, installed=installed) as engine:
         oz = engine.measure([Recipe(pipeline="default<Oz>")])[0]
@@ -103,7 +105,7 @@ def replay(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m solvers.llvm.replay", description=__doc__.split("\n")[0]
     )
@@ -111,12 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("original", type=Path, help="the unoptimised module, .bc or .ll")
     parser.add_argument("out", type=Path, help="what to write: .bc, .ll or .o")
     parser.add_argument(
-        "--any-build", action="store_true", help="go on with another LLVM build"
+        "--any-build", action="store_true", help="accept another LLVM build"
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
         measured, oz, same = replay(
-            asked.recipe, asked.original, asked.out, any_build=asked.any_build
+            options.recipe, options.original, options.out, any_build=options.any_build
         )
     except (
         CannotReplay,
@@ -137,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name:16}{shown[0]:>12}{shown[1]:>12}")
     if not same:
         print(
-            "replay: the result is not the program the recipe file names", file=sys.stderr
+            "replay: the result differs from the program of the recipe file",
+            file=sys.stderr,
         )
         return _OTHER_RESULT
     return 0

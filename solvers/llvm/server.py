@@ -1,9 +1,10 @@
-"""`python -m solvers.llvm.server`: the process that holds libLLVM and one module, and measures candidates in forked children.
+"""`python -m solvers.llvm.server`: hold libLLVM and one module, measure candidates in children.
 
-Protocol: one JSON object a line. Requests come on stdin: {"op": name, …}. Replies go to stdout: any number of
-{"i": number, …}, then one {"done": true, …} or {"error": text, "what": kind}. Anything that comes in meanwhile stops the
-request. What is too big for a line lies in the engine's folder. Started by `solvers.llvm.engine`, which owns that folder.
-No numpy, no dataclasses: the start takes as long as its imports.
+Protocol: one JSON object a line. Requests come on stdin: {"op": name, …}. Replies go to stdout: any
+number of {"i": number, …}, then one {"done": true, …} or {"error": text, "what": kind}. Any input
+meanwhile stops the request. Data too large for a line lies in the engine's folder.
+`solvers.llvm.engine` starts the server and owns that folder. No numpy and no dataclasses are
+imported: start-up takes as long as the imports.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from pathlib import Path
 from typing import Any
 
 from solvers.llvm.capi import CApi
-from solvers.llvm.children import SAID_BYTES, Job, limit_files, limit_memory, run_all
+from solvers.llvm.children import STDERR_BYTES, Job, limit_files, limit_memory, run_all
 from solvers.llvm.elf import sizes_of
-from solvers.llvm.module import Module, Refused, Session, die_with_parent
+from solvers.llvm.module import Module, Refused, Session
 from solvers.llvm.options import unknown_option
+from solvers.llvm.server_process import die_with_parent
 
 _DETAIL = 2000
 _FILE_BYTES = 1 << 30  # the largest file a child may write
 _LINE_BYTES = 64 << 20  # the longest request
 Request = dict[str, Any]
-Tell = Callable[[dict[str, Any]], None]
+Reply = Callable[[dict[str, Any]], None]
 
 
 class Server:
-    """One module and what can be asked about it."""
+    """One module and the operations on it."""
 
     def __init__(self, request: Request, out: int) -> None:
         self._out = out
@@ -58,13 +60,14 @@ class Server:
         if self.instructions > request["instructions"]:
             raise Refused(
                 "module",
-                f"{self.instructions:,} instructions; at most {request['instructions']:,} are taken",
+                f"module: expected at most {request['instructions']:,} instructions, "
+                f"got {self.instructions:,}",
             )
         self.exported = self.module.exported()
         self.checked_module: Module | None = None
 
     def info(self) -> dict[str, Any]:
-        """What `ModuleInfo` shows."""
+        """Return the fields of `ModuleInfo`."""
         module = self.module
         return {
             "version": self.session.api.version,
@@ -78,15 +81,15 @@ class Server:
         }
 
     def reply(self, answer: dict[str, Any]) -> None:
-        """Writes one line to the client."""
+        """Write one line to the client."""
         line = json.dumps(answer).encode() + b"\n"
         while line:
             line = line[os.write(self._out, line) :]
 
-    # --- operations: each replies line by line and returns what its last line says
+    # --- operations: each replies line by line and returns the contents of its last line
 
     def measure(self, request: Request) -> dict[str, Any]:
-        """Outcome, sizes and digest of every recipe."""
+        """Reply with outcome, sizes and digest of every recipe."""
         recipes, emit, keep = (
             request["recipes"],
             bool(request["emit"]),
@@ -104,7 +107,7 @@ class Server:
             if outcome == "ok" and not answers:
                 line = {
                     "outcome": "crashed",
-                    "detail": "the pass ended the process without a word",
+                    "detail": "the pass ended the process without a message",
                 }
             elif outcome == "ok":
                 line = answers[-1]
@@ -112,19 +115,19 @@ class Server:
         return {}
 
     def trajectory(self, request: Request) -> dict[str, Any]:
-        """Counts after 0, 1, 2 … passes; shorter when a pass ends the child or is refused."""
+        """Return counts after 0, 1, 2 … passes; fewer when a pass crashes or is refused."""
         passes, sizes = request["passes"], bool(request["sizes"])
 
-        def job(tell: Tell) -> None:
-            limit_files(_FILE_BYTES if sizes else SAID_BYTES)
+        def job(reply: Reply) -> None:
+            limit_files(_FILE_BYTES if sizes else STDERR_BYTES)
             module = self.module
-            tell({"n": _loadable(module, self) if sizes else module.count()})
+            reply({"n": _loadable(module, self) if sizes else module.count()})
             for text in passes:
                 problem = module.run(text) or module.verify()
                 if problem:
-                    tell({"refused": problem[:_DETAIL]})
+                    reply({"refused": problem[:_DETAIL]})
                     return
-                tell({"n": _loadable(module, self) if sizes else module.count()})
+                reply({"n": _loadable(module, self) if sizes else module.count()})
 
         return self._one(
             job,
@@ -133,66 +136,70 @@ class Server:
         )
 
     def check(self, request: Request) -> dict[str, Any]:
-        """For every pipeline, what LLVM objects to (null: nothing); it is run on an empty module."""
+        """Reply with LLVM's objection to every pipeline, run on an empty module; null for none."""
         if self.checked_module is None:
             self.checked_module = self.session.empty()
         empty = self.checked_module
         jobs = (
-            (i, lambda tell, text=text: tell({"said": empty.run(text)}))
+            (i, lambda reply, text=text: reply({"objection": empty.run(text)}))
             for i, text in enumerate(request["pipelines"])
         )
         for number, answers, outcome, detail, _ in self._run(jobs, 1):
             self.reply(
                 {
                     "i": number,
-                    "said": answers[0]["said"] if answers else f"{outcome}: {detail}",
+                    "objection": (
+                        answers[0]["objection"] if answers else f"{outcome}: {detail}"
+                    ),
                 }
             )
         return {}
 
     def features(self, request: Request) -> dict[str, Any]:
-        """Feature vectors of the module."""
-        from solvers.llvm.features import (
-            features_of,
-        )  # here and not in the child: the next child has it then
+        """Return the feature vectors of the module."""
+        # Imported here and not in the child, so that the next child has it.
+        from solvers.llvm.features import features_of
 
-        def job(tell: Tell) -> None:
-            limit_files(_FILE_BYTES)  # the walker may be built now
-            tell(features_of(self.module))
+        def job(reply: Reply) -> None:
+            limit_files(_FILE_BYTES)  # the first use may compile the walker
+            reply(features_of(self.module))
 
         return self._one(job, lambda answers: {"value": answers[-1]})
 
     def graph(self, request: Request) -> dict[str, Any]:
-        """The program's graph; arrays lie in the engine's folder."""
+        """Return the program's graph; its arrays lie in the engine's folder."""
         from solvers.llvm.graph import graph_of
 
-        def job(tell: Tell) -> None:
+        def job(reply: Reply) -> None:
             limit_files(_FILE_BYTES)
-            tell(graph_of(self.module, Path(self.folder)))
+            reply(graph_of(self.module, Path(self.folder)))
 
         return self._one(job, lambda answers: {"value": answers[-1]})
 
     def complete(self, request: Request) -> dict[str, Any]:
-        """The module with target words on every function that lacks them, in the engine's folder; how many lacked them."""
+        """Set target attributes on the functions that lack them, and return their number.
 
-        def job(tell: Tell) -> None:
+        The module lies in the engine's folder.
+        """
+
+        def job(reply: Reply) -> None:
             limit_files(_FILE_BYTES)
             changed = self.module.complete()
             if changed:
                 self._keep("complete.bc", self.module.bitcode())
-            tell({"changed": changed})
+            reply({"changed": changed})
 
         return self._one(job, lambda answers: {"changed": answers[-1]["changed"]})
 
     # --- children
 
     def _candidate(self, recipe: Request, *, emit: bool, keep: str) -> Job:
-        def job(tell: Tell) -> None:
-            limit_files(SAID_BYTES)
+        def job(reply: Reply) -> None:
+            limit_files(STDERR_BYTES)
             module = self.module
             problem, remark = self._optimise(module, recipe)
             if problem:
-                tell({"outcome": "refused", "detail": problem[:_DETAIL]})
+                reply({"outcome": "refused", "detail": problem[:_DETAIL]})
                 return
             limit_files(_FILE_BYTES)
             bitcode = module.bitcode()
@@ -207,12 +214,12 @@ class Server:
                 self._keep(f"{keep}.bc", bitcode)
                 self._keep(f"{keep}.ll", module.text().encode())
             if emit:
-                found = module.emit(
+                made = module.emit(
                     llc=self.llc,
                     folder=self.folder,
                     options=self._options(recipe["options"]),
                 )
-                sizes = sizes_of(found)
+                sizes = sizes_of(made)
                 answer |= {
                     "code": sizes.code,
                     "loadable": sizes.loadable,
@@ -221,13 +228,13 @@ class Server:
                     "unwind": sizes.unwind,
                 }
                 if keep:
-                    self._keep(f"{keep}.o", found)
-            tell(answer)
+                    self._keep(f"{keep}.o", made)
+            reply(answer)
 
         return job
 
     def _options(self, options: Sequence[str]) -> list[str]:
-        """A recipe's, and those of the target's settings that it does not set otherwise."""
+        """Return a recipe's options, and those of the target that the recipe leaves alone."""
         own = {word.partition("=")[0] for word in options}
         return [
             *options,
@@ -239,7 +246,7 @@ class Server:
         ]
 
     def _optimise(self, module: Module, recipe: Request) -> tuple[str | None, str]:
-        """(what is wrong, remark)."""
+        """Apply a recipe and return (problem, remark)."""
         options = recipe["options"]
         if problem := unknown_option(options):
             return problem, ""
@@ -250,7 +257,8 @@ class Server:
             if problem:
                 return problem, ""
         if recipe["attributes"]:
-            problem = module.verify()  # passes trust their input: alwaysinline and noinline at once would end the process
+            # Passes trust their input: alwaysinline with noinline would end the process.
+            problem = module.verify()
             if problem:
                 return f"after setting attributes: {problem}", ""
         problem = module.run(recipe["pipeline"])
@@ -273,12 +281,11 @@ class Server:
             if problem:
                 return problem, ""
         problem = module.verify() or self._other_symbols(module)
-        told = (
-            f"{', '.join(dict.fromkeys(absent))}: not defined after the pipeline, decisions left out"
-            if absent
-            else ""
+        names = ", ".join(dict.fromkeys(absent))
+        remark = (
+            f"{names}: not defined after the pipeline, decisions left out" if absent else ""
         )
-        return problem, told
+        return problem, remark
 
     def _other_symbols(self, module: Module) -> str | None:
         now = module.exported()
@@ -292,8 +299,8 @@ class Server:
             if now[name] != self.exported[name]
         ]
         parts = [
-            f"{said} {', '.join(names[:20])}"
-            for said, names in (("lost", lost), ("new", new), ("changed", changed))
+            f"{change} {', '.join(names[:20])}"
+            for change, names in (("lost", lost), ("new", new), ("changed", changed))
             if names
         ]
         return f"exported symbols differ: {'; '.join(parts)}"
@@ -316,7 +323,7 @@ class Server:
             stop=0,
         )
         for number, child in ended:
-            outcome, detail = child.ended()
+            outcome, detail = child.outcome()
             yield (
                 number,
                 child.answers,
@@ -357,7 +364,7 @@ OPS: dict[str, Callable[[Server, Request], dict[str, Any]]] = {
 
 
 def serve(stdin: int, out: int) -> None:
-    """Reads requests until the client is gone. The first one names module, target and limits."""
+    """Serve requests until the client is gone. The first names module, target and limits."""
     server: Server | None = None
     for request in _requests(stdin):
         try:
@@ -365,7 +372,7 @@ def serve(stdin: int, out: int) -> None:
                 server = Server(request, out)
                 answer = server.info()
             elif request["op"] == "stop":
-                answer = {}  # it came too late: what it was meant for has ended
+                answer = {}  # too late: the request it was meant for has ended
                 continue
             else:
                 answer = OPS[request["op"]](server, request)
@@ -398,11 +405,11 @@ def _requests(stdin: int) -> Iterator[Request]:
 
 
 def main() -> None:
-    """Takes the parent's process id and the folder as arguments."""
+    """Serve over stdin and stdout; arguments: the parent's process id and the folder."""
     parent, folder = int(sys.argv[1]), sys.argv[2]
 
     def parent_died(number: int, frame: object) -> None:
-        # The signal comes when the starting *thread* ends, too; only the process counts.
+        # The kernel also signals the end of the starting thread; only the process counts.
         if os.getppid() != parent:
             os._exit(1)
 
@@ -412,15 +419,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-    limit_files(SAID_BYTES)
-    said = os.open(
+    limit_files(STDERR_BYTES)
+    log = os.open(
         os.path.join(folder, "stderr"),
         os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
         0o600,
     )
-    os.dup2(said, 2)
+    os.dup2(log, 2)
     out = os.dup(1)
-    os.dup2(2, 1)  # a pass that prints must not speak to the client
+    os.dup2(2, 1)  # what a pass prints must not reach the client
     serve(0, out)
 
 

@@ -1,10 +1,10 @@
-"""How the C compiler is called: which program, which headers, for which target.
+"""Command lines of C compiler and linker: program, headers, target.
 
-Two front-ends make the same code. Debian's clang is called as it is. The wheel `ziglang` holds a whole clang 22: `zig clang …`
-is LLVM's own driver, and with its bundled headers named it gives the IR of Debian's clang-22, to the letter but for the
-producer's name. (`zig cc`, the documented way, does not: it defines NDEBUG, turns -Oz into -Os, keeps frame pointers and
-writes debug information.)
-Linking is zig's own work, so `zig cc` and `zig c++` are the linkers where the system has none.
+Two front-ends make the same code. Debian's clang is called as it is. The wheel `ziglang` holds a
+whole clang 22: `zig clang …` is LLVM's own driver, and with its bundled headers named it makes the
+IR of Debian's clang-22, equal but for the producer's name. (`zig cc`, the documented way, does not:
+it defines NDEBUG, turns -Oz into -Os, keeps frame pointers and writes debug information.) zig links
+by itself, so `zig cc` and `zig c++` are the linkers where the system has none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from solvers.llvm import install
 from solvers.llvm.types import LlvmMissing, Target
 
-# Zig's folder of headers for a triple's architecture; its glibc headers are for all of them.
+# Zig's folder of headers for a triple's architecture; its glibc headers serve all of them.
 _ARCHITECTURES = {
     "x86_64": "x86",
     "i386": "x86",
@@ -38,7 +38,7 @@ _ARCHITECTURES = {
     "mips": "mips",
     "mipsel": "mips",
 }
-# libc++ is configured on the command line there; these are what its own build was configured with.
+# zig configures libc++ on the command line; these are the settings of its own build.
 _LIBCXX = (
     "ABI_VERSION=1",
     "ABI_NAMESPACE=__1",
@@ -66,13 +66,12 @@ _SOFT_FLOAT, _HARD_FLOAT = (
     re.compile(r"-(gnu|musl)?eabi(t64)?$"),
     re.compile(r"-(gnu|musl)?eabihf(t64)?$"),
 )
-_GLIBC_MINOR = (
-    31  # the oldest glibc that compiled code may meet; `zig cc` links against the same
-)
+# The oldest glibc that compiled code supports; `zig cc` links against the same.
+_GLIBC_MINOR = 31
 
 
 class BadTarget(ValueError):
-    """A triple, CPU or feature is not a word that a compiler can be given."""
+    """A triple, CPU or feature is not a valid argument of a compiler."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +80,17 @@ class Command:
 
     words: tuple[str, ...]
     folders: tuple[Path, ...] = ()
-    wants_cache: bool = (
-        False  # zig as linker: builds its C library first, in ZIG_GLOBAL_CACHE_DIR
-    )
+    # zig as linker builds its C library first, in ZIG_GLOBAL_CACHE_DIR.
+    wants_cache: bool = False
 
 
 def compiler(
     target: Target, *, cxx: bool, freestanding: bool = False, flags: Sequence[str] = ()
 ) -> Command:
-    """clang, with the headers for `target`; `flags` are those that will follow. Raises LlvmMissing, BadTarget."""
+    """Return clang with the headers for `target`; `flags` are the caller's, which follow.
+
+    Raises LlvmMissing, BadTarget.
+    """
     _check(target)
     installed = install.find_llvm()
     zig = _zig(installed.clang)
@@ -98,7 +99,7 @@ def compiler(
         prefix = installed.clangxx if cxx else installed.clang
         path = shutil.which(prefix[0])
         if path is None:
-            raise LlvmMissing(f"the C compiler {prefix[0]!r} is gone since it was found")
+            raise LlvmMissing(f"the C compiler {prefix[0]!r} has been removed")
         return Command(
             words=(path, *prefix[1:], *chosen), folders=(Path(path).resolve().parents[1],)
         )
@@ -110,9 +111,7 @@ def compiler(
         *chosen,
         "-nobuiltininc",
     ]
-    if cxx and _system_cxx(
-        target
-    ):  # libstdc++ with the C headers it was made for: clang finds both itself
+    if cxx and _system_cxx(target):  # clang locates libstdc++ and its C headers itself
         return Command(
             words=(*words, "-isystem", str(library / "include")), folders=(zig.parent,)
         )
@@ -133,10 +132,10 @@ def compiler(
 
 
 def driver_words(target: Target, flags: Sequence[str] = ()) -> list[str]:
-    """Arguments of clang's driver for a target, beside its triple.
+    """Return the arguments of clang's driver for a target, beside its triple.
 
-    Vendors patch the defaults of 32-bit ARM (Debian's clang and zig's differ): those are written out here, as Debian has them,
-    so that both front-ends make the same code. `flags` are the caller's own, which win.
+    Vendors patch the defaults of 32-bit ARM (Debian's clang and zig's differ). They are written out
+    here with Debian's values, so that both front-ends make the same code. The caller's `flags` win.
     """
     architecture = target.triple.split("-")[0]
     words = []
@@ -170,30 +169,35 @@ def driver_words(target: Target, flags: Sequence[str] = ()) -> list[str]:
 
 
 def is_hosted(triple: str) -> bool:
-    """Whether code for `triple` runs under an operating system, where clang's driver makes it position-independent."""
+    """Return whether code for `triple` runs under an operating system.
+
+    clang's driver makes such code position-independent.
+    """
     return bool(re.search(r"linux|android|bsd|fuchsia|hurd|solaris|haiku", triple))
 
 
 def linker(target: Target, *, cxx: bool) -> Command:
-    """A driver that links objects: the system's `cc` or `c++` for its own target, which takes 0.1 s, otherwise zig's.
+    """Return a driver that links objects: the system's `cc` or `c++` (0.1 s), or else zig's.
 
-    Zig builds its C library at the first link (14 s on one core here; with libc++ 34 s more) and keeps it in its cache.
-    Raises LlvmMissing, BadTarget.
+    The system's serves its own target. zig builds its C library at the first link (14 s on one core
+    of the machine it was measured on; with libc++ 34 s more) and caches it. Raises LlvmMissing,
+    BadTarget.
     """
     _check(target)
     zig = _zig(install.find_llvm().clang)
     if _is_native(target) and (not cxx or zig is None or _system_cxx(target)):
-        found = _system_compiler(cxx)
-        if found is not None:
-            return Command(words=(found, "-no-pie" if target.pic is False else "-pie"))
+        driver = _system_compiler(cxx)
+        if driver is not None:
+            return Command(words=(driver, "-no-pie" if target.pic is False else "-pie"))
     if zig is None:
-        found = shutil.which("zig")
-        if found is None:
+        installed = shutil.which("zig")
+        if installed is None:
             raise LlvmMissing(
-                f"no linker for {target.triple}: wanted the system's cc (Debian: apt-get install gcc libc6-dev) for"
-                " x86-64, or the wheel `ziglang` (pip install ziglang) for other targets"
+                f"no linker for {target.triple}: expected the system's cc (Debian: apt-get "
+                "install gcc libc6-dev) for x86-64, or the wheel `ziglang` (pip install ziglang) "
+                "for other targets"
             )
-        zig = Path(found).resolve()
+        zig = Path(installed).resolve()
     words = (
         str(zig),
         "c++" if cxx else "cc",
@@ -209,24 +213,28 @@ def linker(target: Target, *, cxx: bool) -> Command:
 
 
 def _system_compiler(cxx: bool) -> str | None:
-    """Debian's `cc` is a link through /etc/alternatives, which a sandbox may not show: then the program's own name."""
+    """Return the system's C or C++ compiler, or None.
+
+    Debian's `cc` is a link through /etc/alternatives, which a sandbox may hide: try other names.
+    """
     names = ("c++", "g++", "clang++") if cxx else ("cc", "gcc", "clang")
-    return next(
-        (found for name in names if (found := shutil.which(name)) is not None), None
-    )
+    return next((path for name in names if (path := shutil.which(name)) is not None), None)
 
 
 def _zig(prefix: Sequence[str]) -> Path | None:
-    """The program inside the wheel, when that is what was found. Called directly: no interpreter in between."""
+    """Return the program inside the wheel `ziglang`, or None when clang is another's.
+
+    It is called directly, without an interpreter in between.
+    """
     if "ziglang" not in prefix:
         return None
-    found = importlib.util.find_spec("ziglang")
+    wheel = importlib.util.find_spec("ziglang")
     program = (
-        Path(found.origin).with_name("zig") if found is not None and found.origin else None
+        Path(wheel.origin).with_name("zig") if wheel is not None and wheel.origin else None
     )
     if program is None or not program.exists():
         raise LlvmMissing(
-            "the wheel `ziglang` has no program `zig`; wanted ziglang 0.17 (pip install ziglang)"
+            "the wheel `ziglang` has no program `zig`: expected version 0.17 (pip install ziglang)"
         )
     return program
 
@@ -237,7 +245,7 @@ def _is_native(target: Target) -> bool:
 
 @functools.cache
 def _has_system_cxx() -> bool:
-    """The headers of libstdc++ and a driver that links it. Without them zig's libc++ is used."""
+    """Return whether libstdc++'s headers and a driver that links it exist; else libc++ is used."""
     return _system_compiler(cxx=True) is not None and any(
         Path("/usr/include/c++").glob("*/cstddef")
     )
@@ -248,7 +256,7 @@ def _system_cxx(target: Target) -> bool:
 
 
 def _headers(triple: str) -> list[str]:
-    """Folders of C library headers; none for a target without an operating system."""
+    """Return the folders of C library headers; none for a target without an operating system."""
     architecture = next(
         (v for k, v in _ARCHITECTURES.items() if re.match(rf"{k}\w*-", triple)), None
     )
@@ -274,7 +282,7 @@ def _headers(triple: str) -> list[str]:
 
 
 def _for_zig(triple: str) -> str:
-    """Zig's triples have no vendor: x86_64-unknown-linux-gnu is its x86_64-linux-gnu."""
+    """Return zig's name of a triple: x86_64-linux-gnu for x86_64-unknown-linux-gnu."""
     parts = triple.split("-")
     architecture = {"i686": "x86", "i386": "x86", "armv7": "arm"}.get(parts[0], parts[0])
     return "-".join([architecture, *(parts[2:] if len(parts) == 4 else parts[1:])])
@@ -292,5 +300,6 @@ def _check(target: Target) -> None:
             or value.startswith("-" if what != "features" else "=")
         ):
             raise BadTarget(
-                f"target {what} {value[:100]!r} came; wanted a word like those `clang --print-targets` lists"
+                f"target.{what}: expected a word such as `clang --print-targets` lists, "
+                f"got {value[:100]!r}"
             )

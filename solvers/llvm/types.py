@@ -1,4 +1,7 @@
-"""What the LLVM engine takes and gives. Plain data: no numpy, no LLVM, so that the engine's server starts in milliseconds."""
+"""Data of the LLVM engine: targets, recipes, sizes, results.
+
+No numpy and no LLVM are imported, so that the engine's server starts in milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -11,32 +14,31 @@ from typing import Any
 
 
 class Metric(StrEnum):
-    """What is made small."""
+    """Size that a search minimises."""
 
-    LOADABLE_BYTES = "loadable_bytes"  # sections that take room in memory or flash: SHF_ALLOC without NOBITS
+    LOADABLE_BYTES = "loadable_bytes"  # sections in memory or flash: SHF_ALLOC, not NOBITS
     CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
     IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What code is made for. Sizes of objects are comparable only under one and the same target.
+    """Target of code generation. Sizes of objects compare only under the same target.
 
-    The front-end takes one as a caller asks for it: an empty `cpu` and `pic` None leave the choice to clang's driver. The
-    engine takes one with everything decided, as `driver.decide` returns it.
+    The front-end takes the caller's: an empty `cpu` and `pic` None leave the choice to clang's
+    driver. The engine takes one with everything decided, as `driver.decide` returns it.
     """
 
     triple: str = "x86_64-unknown-linux-gnu"
     cpu: str = ""  # as -mcpu takes it; empty: the triple's own
     features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
     pic: bool | None = True  # relocation model PIC; False: static
-    codegen: tuple[
-        str, ...
-    ] = ()  # further words for the code generator, as `llc` takes them, e.g. "-float-abi=hard"
+    # Further options of the code generator, as `llc` takes them: "-float-abi=hard".
+    codegen: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Arguments that set up the code generator of `opt` and `llc` for this target, without its triple."""
+        """Options of `opt` and `llc` that select this target, without its triple."""
         model = "static" if self.pic is False else "pic"
         words = [f"-relocation-model={model}"]
         words += [f"-mcpu={self.cpu}"] if self.cpu else []
@@ -46,24 +48,21 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a module is optimised: enough to do it again with the same LLVM.
+    """Recipe of an optimised module: enough to repeat it with the same LLVM.
 
-    Order: `attributes` are set on the input's functions, then `pipeline` runs on the module, then each function of
-    `function_tails` gets its own function pipeline, then `late_attributes` are set and code is generated. `options` hold for
-    all of it.
+    Order: `attributes` are set on the input's functions, `pipeline` runs on the module, each
+    function of `function_tails` runs its own function pipeline, `late_attributes` are set, and code
+    is generated. `options` hold throughout.
     """
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
-    attributes: tuple[
-        tuple[str, str, bool], ...
-    ] = ()  # (function, enum attribute, added or removed)
-    late_attributes: tuple[
-        tuple[str, str, bool], ...
-    ] = ()  # of those that the pipeline left; for the code generator alone
-    options: tuple[
-        str, ...
-    ] = ()  # LLVM's own, as opt and llc take them and clang after -mllvm
+    # (function, enum attribute, added or removed)
+    attributes: tuple[tuple[str, str, bool], ...] = ()
+    # The same for functions that remain after the pipeline; for the code generator alone.
+    late_attributes: tuple[tuple[str, str, bool], ...] = ()
+    # LLVM's own options (cl::opt), as opt and llc take them, and clang after -mllvm.
+    options: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
@@ -77,13 +76,13 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Recipe:
-        """Raises KeyError, TypeError or ValueError on other shapes."""
+        """Read the form of `as_json`. Raises KeyError, TypeError or ValueError on other shapes."""
         lists: dict[str, Sequence[Any]] = {}
         for name in ("function_tails", "attributes", "late_attributes", "options"):
             value = data.get(name, ())
             if not isinstance(value, (list, tuple)):
                 raise TypeError(
-                    f"recipe wants a list `{name}`; {type(value).__name__} came"
+                    f"recipe.{name}: expected a list, got {type(value).__name__}"
                 )
             lists[name] = value
         return cls(
@@ -104,7 +103,10 @@ class Recipe:
 
     @property
     def by_opt(self) -> bool:
-        """Whether `opt` has words for all of it: it has none for a function's own pipeline, nor for attributes before it."""
+        """True when `opt` can run all of it.
+
+        It has no option for a function's own pipeline, nor for attributes set before a pipeline.
+        """
         names = "".join(name for name, *_ in self.late_attributes)
         return (
             not self.function_tails
@@ -123,25 +125,23 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Measured on one optimised module and the object made from it. Bytes; object fields are 0 when none was emitted."""
+    """Sizes of an optimised module and its object, in bytes; 0 where no object was emitted."""
 
     ir_instructions: int
     code_bytes: int = 0
     loadable_bytes: int = 0
     sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
-    functions: Mapping[str, int] = field(
-        default_factory=dict
-    )  # bytes of each defined function symbol
-    unwind: Mapping[str, int] = field(
-        default_factory=dict
-    )  # bytes of its entry in .eh_frame, where it has one
+    # Bytes of each defined function symbol.
+    functions: Mapping[str, int] = field(default_factory=dict)
+    # Bytes of each function's entry in .eh_frame, where it has one.
+    unwind: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, metric: Metric) -> int:
-        """The number that `metric` names."""
+        """Return the size that `metric` names."""
         return int(getattr(self, metric.value))
 
     def of_functions(self, metric: Metric) -> dict[str, int]:
-        """What each defined function adds to the number that `metric` names, which has to be one of bytes."""
+        """Return each defined function's share of a metric in bytes."""
         if metric is Metric.CODE_BYTES:
             return dict(self.functions)
         return {
@@ -150,39 +150,36 @@ class Sizes:
 
 
 class Outcome(StrEnum):
-    """How one candidate ended."""
+    """Outcome of one candidate."""
 
     OK = "ok"
-    REFUSED = (
-        "refused"  # LLVM does not know the pipeline, or the verifier refuses its result
-    )
-    CRASHED = (
-        "crashed"  # assertion, fatal error or signal inside a pass or the code generator
-    )
+    # LLVM does not know the pipeline, or its verifier refuses the result.
+    REFUSED = "refused"
+    CRASHED = "crashed"  # assertion, fatal error or signal in a pass or the code generator
     TIMEOUT = "timeout"
     MEMORY = "memory"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One candidate's result. `sizes` is there exactly when `outcome` is OK."""
+    """Result of one candidate. `sizes` is set exactly when `outcome` is OK."""
 
     recipe: Recipe
     outcome: Outcome
     seconds: float
     sizes: Sizes | None = None
     ir_sha256: str = ""  # of the optimised bitcode
-    detail: str = ""  # what LLVM said, at most 2,000 characters
+    detail: str = ""  # LLVM's message, at most 2,000 characters
 
     @property
     def program(self) -> str:
-        """Equal for equal machine code: the optimised bitcode's digest and the code generator's options."""
+        """Key that is equal for equal machine code: digest of the bitcode, and options."""
         return " ".join((self.ir_sha256, *self.recipe.options))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineLimits:
-    """What one candidate may use."""
+    """Limits of one candidate."""
 
     candidate_s: float = 20.0
     memory_bytes: int = 4 * 2**30
@@ -191,12 +188,12 @@ class EngineLimits:
 
 
 class LlvmMissing(Exception):
-    """No usable LLVM or C compiler. The message says what was looked for, where, and what to install."""
+    """No usable LLVM or C compiler. The message names the places searched and what to install."""
 
 
 class BadModule(Exception):
-    """The IR cannot be read, is refused by the verifier, or is beyond a limit. The message is LLVM's own where there is one."""
+    """The IR cannot be read, is refused by LLVM's verifier, or is beyond a limit."""
 
 
 class EngineDied(Exception):
-    """The engine's process is gone (killed, out of memory) and could not be started again."""
+    """The engine's process died (killed, out of memory) and could not be started again."""

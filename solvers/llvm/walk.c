@@ -1,9 +1,10 @@
-/* Walks an LLVM module through the LLVM-C interface: the program graph, and counts for Autophase and InstCount.
+/* Walk an LLVM module through the LLVM-C interface: program graph, counts for Autophase and
+ * InstCount.
  *
- * walk_python.py does the same walk in the same order, twenty times slower; tests hold them equal. Nothing of LLVM is
- * linked: the caller binds each function of CALLS by its address in the libLLVM it already holds (walk_bind), so one
- * build serves every LLVM whose C interface has these functions. Out of memory is an answer (-1), never an abort.
- */
+ * walk_python.py is the reference: the same walk in the same order, about twenty times slower;
+ * tests compare the two. Nothing of LLVM is linked. The caller binds each function of CALLS to its
+ * address in the libLLVM that it has loaded (walk_bind), so one build works with every LLVM whose C
+ * interface has these functions. Out of memory returns -1 and never aborts. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,10 +48,10 @@ CALLS(DECLARE)
 #define NAME(result, name, arguments) #name,
 static const char *const names[] = {CALLS(NAME) NULL};
 
-/* The name of the i-th function to bind, NULL after the last. */
+/* Return the name of the i-th function to bind, NULL after the last. */
 const char *walk_name(int i) { return names[i]; }
 
-/* Addresses in the order of walk_name. */
+/* Set the functions' addresses, in the order of walk_name. */
 void walk_bind(void *const *addresses) {
     int i = 0;
 #define BIND(result, name, arguments) name = (result(*) arguments)addresses[i++];
@@ -61,23 +62,25 @@ void walk_bind(void *const *addresses) {
 enum { ARGUMENT = 0, FUNCTION = 5, CONSTANT_INT = 18, INSTRUCTION = 24 };
 enum { INTEGER = 8, STRUCT = 10, ARRAY = 11, VECTOR = 13, SCALABLE_VECTOR = 17 };
 enum { INTERNAL = 8, PRIVATE = 9 };
-enum { BR = 2, INVOKE = 5, ADD = 8, XOR = 25, ALLOCA = 26, LOAD = 27, STORE = 28, GEP = 29, FIRST_CAST = 30,
-       LAST_CAST = 41, PHI = 44, CALL = 45, VA_ARG = 49, EXTRACT_VALUE = 53, ADDRSPACE_CAST = 60, FNEG = 66,
-       CALLBR = 67, FREEZE = 68, PTR_TO_ADDR = 69 };
+enum { BR = 2, INVOKE = 5, ADD = 8, XOR = 25, ALLOCA = 26, LOAD = 27, STORE = 28, GEP = 29,
+       FIRST_CAST = 30, LAST_CAST = 41, PHI = 44, CALL = 45, VA_ARG = 49, EXTRACT_VALUE = 53,
+       ADDRSPACE_CAST = 60, FNEG = 66, CALLBR = 67, FREEZE = 68, PTR_TO_ADDR = 69 };
 /* vocabulary.py: kinds, flows, special tokens, the layout of the table. */
 enum { K_INSTRUCTION, K_VARIABLE, K_CONSTANT, K_TYPE };
 enum { F_CONTROL, F_DATA, F_CALL, F_TYPE };
 enum { T_UNKNOWN, T_VARIABLE, T_CONSTANT, T_EXTERNAL, T_UNDEFINED };
 enum { OPCODE_ROOM = 128, KIND_ROOM = 64, LARGEST_POSITION = 31, MOST_EXITS = 16 };
 
-/* Growable rows of `width` numbers. `failed` stays once memory is out; callers look at it at the end of a stage. */
+/* Growable rows of `width` numbers. `failed` is set when an allocation fails and never cleared;
+ * callers check it at the end of a stage. */
 struct Rows { int32_t *data; size_t count, room; int width, failed; };
 
 static int32_t *row(struct Rows *r) {
     if (r->failed) return NULL;
     if (r->count == r->room) {
         size_t room = r->room ? r->room * 2 : 1024;
-        int32_t *grown = r->count > INT32_MAX / 2 ? NULL : realloc(r->data, room * r->width * sizeof *grown);
+        int32_t *grown =
+            r->count > INT32_MAX / 2 ? NULL : realloc(r->data, room * r->width * sizeof *grown);
         if (!grown) { r->failed = 1; return NULL; }
         r->data = grown;
         r->room = room;
@@ -85,7 +88,7 @@ static int32_t *row(struct Rows *r) {
     return r->data + r->width * r->count++;
 }
 
-/* Pointer → number, open addressing, at most half full. */
+/* Map of pointers to numbers: open addressing, at most half full. */
 struct Map { Ref *keys; int32_t *values; size_t count, room; int failed; };
 
 static size_t slot(const struct Map *m, Ref key) {
@@ -107,7 +110,12 @@ static void put(struct Map *m, Ref key, int32_t value) {
         grown.room = m->room ? m->room * 2 : 2048;
         grown.keys = calloc(grown.room, sizeof *grown.keys);
         grown.values = malloc(grown.room * sizeof *grown.values);
-        if (!grown.keys || !grown.values) { free(grown.keys); free(grown.values); m->failed = 1; return; }
+        if (!grown.keys || !grown.values) {
+            free(grown.keys);
+            free(grown.values);
+            m->failed = 1;
+            return;
+        }
         for (size_t i = 0; i < m->room; i++)
             if (m->keys[i]) {
                 size_t j = slot(&grown, m->keys[i]);
@@ -131,11 +139,12 @@ static void drop(struct Map *m) { free(m->keys); free(m->values); }
 
 struct Walk {
     struct Rows nodes, edges;
-    struct Map instructions, blocks /* block → its first instruction's node */, arguments, constants, types;
+    struct Map instructions, arguments, constants, types;
+    struct Map blocks;    /* block → node of its first instruction */
     struct Map functions; /* function → row of `entries` */
-    struct Rows entries;  /* entry node, first of its exits, how many */
+    struct Rows entries;  /* entry node, first exit, number of exits */
     struct Rows exits;    /* nodes of terminators without successors */
-    Ref *pending; /* composite types whose members are still to be told */
+    Ref *pending;         /* composite types whose members have no nodes yet */
     size_t waiting, pending_room;
     int failed;
     const int32_t *table;
@@ -151,10 +160,15 @@ static int32_t node(struct Walk *w, int kind, int token, int function, int block
 static void edge(struct Walk *w, int32_t source, int32_t target, int flow, unsigned position) {
     int32_t *r = row(&w->edges);
     if (!r) { w->failed = 1; return; }
-    r[0] = source; r[1] = target; r[2] = flow; r[3] = position < LARGEST_POSITION ? position : LARGEST_POSITION;
+    r[0] = source;
+    r[1] = target;
+    r[2] = flow;
+    r[3] = position < LARGEST_POSITION ? position : LARGEST_POSITION;
 }
 
-static int composite(int kind) { return kind == STRUCT || kind == ARRAY || kind == VECTOR || kind == SCALABLE_VECTOR; }
+static int composite(int kind) {
+    return kind == STRUCT || kind == ARRAY || kind == VECTOR || kind == SCALABLE_VECTOR;
+}
 
 static int32_t type_token(struct Walk *w, Ref type, int kind) {
     static const unsigned widths[] = {1, 8, 16, 32, 64, 128};
@@ -167,8 +181,8 @@ static int32_t type_token(struct Walk *w, Ref type, int kind) {
 }
 
 static int32_t shared_type(struct Walk *w, Ref type) {
-    int32_t known = find(&w->types, type);
-    if (known >= 0) return known;
+    int32_t existing = find(&w->types, type);
+    if (existing >= 0) return existing;
     int kind = LLVMGetTypeKind(type);
     int32_t made = node(w, K_TYPE, type_token(w, type, kind), -1, -1);
     put(&w->types, type, made);
@@ -185,9 +199,10 @@ static int32_t shared_type(struct Walk *w, Ref type) {
     return made;
 }
 
-/* The node of a type; its members' nodes come with it. Plain members of a struct are nodes of that struct alone. */
+/* Return the node of a type and add its members' nodes. A plain member is a node of its struct
+ * alone. */
 static int32_t type_node(struct Walk *w, Ref type) {
-    int32_t found = shared_type(w, type);
+    int32_t result = shared_type(w, type);
     while (w->waiting && !w->failed) {
         Ref outer = w->pending[--w->waiting];
         int32_t at = find(&w->types, outer);
@@ -204,17 +219,18 @@ static int32_t type_node(struct Walk *w, Ref type) {
             edge(w, own, at, F_TYPE, i);
         }
     }
-    return found;
+    return result;
 }
 
-static void operand(struct Walk *w, int32_t user, Ref value, unsigned position, int function, int block) {
+static void operand(struct Walk *w, int32_t user, Ref value, unsigned position, int function,
+                    int block) {
     int kind = LLVMGetValueKind(value);
     int32_t own;
-    if (kind == FUNCTION) return; /* call edges say it */
+    if (kind == FUNCTION) return; /* represented by call edges */
     if (kind == INSTRUCTION) {
         int32_t producer = find(&w->instructions, value);
         if (producer < 0) return;
-        own = node(w, K_VARIABLE, T_VARIABLE, function, block); /* one a use */
+        own = node(w, K_VARIABLE, T_VARIABLE, function, block); /* one for each use */
         edge(w, producer, own, F_DATA, 0);
         edge(w, type_node(w, LLVMTypeOf(value)), own, F_TYPE, 0);
     } else if (kind == ARGUMENT || LLVMIsConstant(value)) {
@@ -227,16 +243,16 @@ static void operand(struct Walk *w, int32_t user, Ref value, unsigned position, 
             edge(w, type_node(w, LLVMTypeOf(value)), own, F_TYPE, 0);
         }
     } else {
-        return; /* blocks are control edges; metadata and inline assembly are no data */
+        return; /* blocks have control edges; metadata and inline assembly are not data */
     }
     edge(w, own, user, F_DATA, position);
 }
 
-/* To the callee and back from its exits. */
+/* Add call edges to the callee and back from its exits. */
 static void calls(struct Walk *w, int32_t caller, Ref function) {
-    int32_t known = find(&w->functions, function);
-    if (known < 0) return;
-    const int32_t *entry = w->entries.data + 3 * (size_t)known;
+    int32_t row = find(&w->functions, function);
+    if (row < 0) return;
+    const int32_t *entry = w->entries.data + 3 * (size_t)row;
     edge(w, caller, entry[0], F_CALL, 0);
     for (int32_t i = 0; i < entry[2]; i++) edge(w, w->exits.data[entry[1] + i], caller, F_CALL, 0);
 }
@@ -249,14 +265,19 @@ static void leave(struct Walk *w, int32_t from, int32_t *count) {
 static void place_nodes(struct Walk *w, Ref module) {
     int function = 0, block = 0;
     node(w, K_INSTRUCTION, T_EXTERNAL, -1, -1);
-    for (Ref f = LLVMGetFirstFunction(module); f && !w->failed; f = LLVMGetNextFunction(f), function++) {
+    for (Ref f = LLVMGetFirstFunction(module); f && !w->failed;
+         f = LLVMGetNextFunction(f), function++) {
         int32_t entry = (int32_t)w->nodes.count, first_exit = (int32_t)w->exits.count, exits = 0;
-        if (LLVMIsDeclaration(f)) leave(w, node(w, K_INSTRUCTION, T_UNDEFINED, function, -1), &exits);
-        for (Ref b = LLVMGetFirstBasicBlock(f); b && !w->failed; b = LLVMGetNextBasicBlock(b), block++) {
+        if (LLVMIsDeclaration(f))
+            leave(w, node(w, K_INSTRUCTION, T_UNDEFINED, function, -1), &exits);
+        for (Ref b = LLVMGetFirstBasicBlock(f); b && !w->failed;
+             b = LLVMGetNextBasicBlock(b), block++) {
             int32_t before = -1;
-            for (Ref i = LLVMGetFirstInstruction(b); i && !w->failed; i = LLVMGetNextInstruction(i)) {
+            for (Ref i = LLVMGetFirstInstruction(b); i && !w->failed;
+                 i = LLVMGetNextInstruction(i)) {
                 int opcode = LLVMGetInstructionOpcode(i);
-                int32_t own = node(w, K_INSTRUCTION, opcode < OPCODE_ROOM ? w->table[opcode] : T_UNKNOWN, function, block);
+                int32_t token = opcode < OPCODE_ROOM ? w->table[opcode] : T_UNKNOWN;
+                int32_t own = node(w, K_INSTRUCTION, token, function, block);
                 put(&w->instructions, i, own);
                 if (before >= 0) edge(w, before, own, F_CONTROL, 0);
                 else put(&w->blocks, b, own);
@@ -274,15 +295,18 @@ static void place_nodes(struct Walk *w, Ref module) {
 
 static void place_edges(struct Walk *w, Ref module) {
     int function = 0;
-    for (Ref f = LLVMGetFirstFunction(module); f && !w->failed; f = LLVMGetNextFunction(f), function++) {
+    for (Ref f = LLVMGetFirstFunction(module); f && !w->failed;
+         f = LLVMGetNextFunction(f), function++) {
         int linkage = LLVMGetLinkage(f);
         if (linkage != INTERNAL && linkage != PRIVATE) calls(w, 0, f);
         for (Ref b = LLVMGetFirstBasicBlock(f); b && !w->failed; b = LLVMGetNextBasicBlock(b)) {
             int32_t own = find(&w->blocks, b);
-            for (Ref i = LLVMGetFirstInstruction(b); i && !w->failed; i = LLVMGetNextInstruction(i), own++) {
+            for (Ref i = LLVMGetFirstInstruction(b); i && !w->failed;
+                 i = LLVMGetNextInstruction(i), own++) {
                 int block = w->nodes.data[5 * own + 3], opcode = LLVMGetInstructionOpcode(i);
                 int operands = LLVMGetNumOperands(i);
-                for (int k = 0; k < operands; k++) operand(w, own, LLVMGetOperand(i, k), k, function, block);
+                for (int k = 0; k < operands; k++)
+                    operand(w, own, LLVMGetOperand(i, k), k, function, block);
                 if (opcode == CALL || opcode == INVOKE || opcode == CALLBR) {
                     Ref called = LLVMGetCalledValue(i);
                     if (called && LLVMGetValueKind(called) == FUNCTION) calls(w, own, called);
@@ -298,9 +322,9 @@ static void place_edges(struct Walk *w, Ref module) {
     }
 }
 
-/* 0, or -1 when memory is out. The caller frees both arrays with walk_free. */
-int walk_graph(Ref module, const int32_t *table, int32_t **nodes, int64_t *node_count, int32_t **edges,
-               int64_t *edge_count) {
+/* Return 0, or -1 when out of memory. The caller frees both arrays with walk_free. */
+int walk_graph(Ref module, const int32_t *table, int32_t **nodes, int64_t *node_count,
+               int32_t **edges, int64_t *edge_count) {
     struct Walk w;
     memset(&w, 0, sizeof w);
     w.nodes.width = 5;
@@ -310,9 +334,13 @@ int walk_graph(Ref module, const int32_t *table, int32_t **nodes, int64_t *node_
     w.table = table;
     place_nodes(&w, module);
     if (!w.failed) place_edges(&w, module);
-    int failed = w.failed || w.exits.failed || w.instructions.failed || w.blocks.failed || w.arguments.failed || w.constants.failed ||
-                 w.types.failed || w.functions.failed;
-    drop(&w.instructions); drop(&w.blocks); drop(&w.arguments); drop(&w.constants); drop(&w.types); drop(&w.functions);
+    struct Map *maps[] = {&w.instructions, &w.blocks, &w.arguments,
+                          &w.constants,    &w.types,  &w.functions};
+    int failed = w.failed || w.exits.failed;
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        failed = failed || maps[i]->failed;
+        drop(maps[i]);
+    }
     free(w.pending); free(w.entries.data); free(w.exits.data);
     if (failed) {
         free(w.nodes.data);
@@ -328,17 +356,18 @@ void walk_free(void *memory) { free(memory); }
 
 /* ---- counts ---- */
 
-/* features.py, Count: the order of what is counted beside opcodes. */
-enum { ARGS_HI, ARGS_LO, ONE_PRED, ONE_PRED_ONE_SUC, ONE_PRED_TWO_SUC, ONE_SUC, TWO_PRED, TWO_PRED_ONE_SUC, TWO_EACH,
-       TWO_SUC, MORE_PREDS, PHI_LO, PHI_HI, PHI_NO, BEGIN_PHI, RETURN_INT, CRITICAL, EDGES, CONST_32, CONST_64, ZEROES,
-       ONES, UNCONDITIONAL, BINARY_CONST, BLOCK_MID, BLOCK_LOW, BLOCKS, INSTRUCTIONS, FUNCTIONS, ARGS_PHI, UNARY, COUNTS };
+/* Counts apart from opcodes, in the order of `Count` in vocabulary.py. */
+enum { ARGS_HI, ARGS_LO, ONE_PRED, ONE_PRED_ONE_SUC, ONE_PRED_TWO_SUC, ONE_SUC, TWO_PRED,
+       TWO_PRED_ONE_SUC, TWO_EACH, TWO_SUC, MORE_PREDS, PHI_LO, PHI_HI, PHI_NO, BEGIN_PHI,
+       RETURN_INT, CRITICAL, EDGES, CONST_32, CONST_64, ZEROES, ONES, UNCONDITIONAL, BINARY_CONST,
+       BLOCK_MID, BLOCK_LOW, BLOCKS, INSTRUCTIONS, FUNCTIONS, ARGS_PHI, UNARY, COUNTS };
 
 int walk_counts_size(void) { return COUNTS; }
 
 static int unary(int opcode) {
-    return opcode == ALLOCA || opcode == LOAD || (opcode >= FIRST_CAST && opcode <= LAST_CAST) || opcode == VA_ARG ||
-           opcode == EXTRACT_VALUE || opcode == ADDRSPACE_CAST || opcode == FNEG || opcode == FREEZE ||
-           opcode == PTR_TO_ADDR;
+    return opcode == ALLOCA || opcode == LOAD || (opcode >= FIRST_CAST && opcode <= LAST_CAST) ||
+           opcode == VA_ARG || opcode == EXTRACT_VALUE || opcode == ADDRSPACE_CAST ||
+           opcode == FNEG || opcode == FREEZE || opcode == PTR_TO_ADDR;
 }
 
 static void constant(Ref value, int64_t *c) {
@@ -348,16 +377,19 @@ static void constant(Ref value, int64_t *c) {
     c[CONST_32] += width == 32;
     c[CONST_64] += width == 64;
     if (LLVMIsNull(value)) c[ZEROES]++;
-    else if (LLVMConstInt(type, 1, 0) == value) c[ONES]++; /* constants are unique, whatever their width */
+    else if (LLVMConstInt(type, 1, 0) == value) c[ONES]++; /* LLVM makes each constant once */
 }
 
-static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t *c, int64_t *opcodes) {
+static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t *c,
+                         int64_t *opcodes) {
     int64_t size = 0, phis = 0, incoming = 0;
     c[BLOCKS]++;
     c[ONE_SUC] += successors == 1; c[TWO_SUC] += successors == 2;
     c[ONE_PRED] += preds == 1; c[TWO_PRED] += preds == 2; c[MORE_PREDS] += preds > 2;
-    c[ONE_PRED_ONE_SUC] += preds == 1 && successors == 1; c[ONE_PRED_TWO_SUC] += preds == 1 && successors == 2;
-    c[TWO_PRED_ONE_SUC] += preds == 2 && successors == 1; c[TWO_EACH] += preds == 2 && successors == 2;
+    c[ONE_PRED_ONE_SUC] += preds == 1 && successors == 1;
+    c[ONE_PRED_TWO_SUC] += preds == 1 && successors == 2;
+    c[TWO_PRED_ONE_SUC] += preds == 2 && successors == 1;
+    c[TWO_EACH] += preds == 2 && successors == 2;
     for (Ref i = LLVMGetFirstInstruction(block); i; i = LLVMGetNextInstruction(i), size++) {
         int opcode = LLVMGetInstructionOpcode(i), operands = LLVMGetNumOperands(i);
         if (opcode < OPCODE_ROOM) opcodes[opcode]++;
@@ -368,11 +400,14 @@ static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t
         if (opcode == BR) c[UNCONDITIONAL] += !LLVMIsConditional(i);
         if (opcode == CALL) {
             Ref called = LLVMGetCalledValue(i);
-            if (called && LLVMGetValueKind(called) == FUNCTION)
-                c[RETURN_INT] += LLVMGetTypeKind(LLVMGetReturnType(LLVMGlobalGetValueType(called))) == INTEGER;
+            if (called && LLVMGetValueKind(called) == FUNCTION) {
+                Ref returned = LLVMGetReturnType(LLVMGlobalGetValueType(called));
+                c[RETURN_INT] += LLVMGetTypeKind(returned) == INTEGER;
+            }
         }
         if (opcode >= ADD && opcode <= XOR)
-            c[BINARY_CONST] += LLVMIsConstant(LLVMGetOperand(i, 0)) || LLVMIsConstant(LLVMGetOperand(i, 1));
+            c[BINARY_CONST] +=
+                LLVMIsConstant(LLVMGetOperand(i, 0)) || LLVMIsConstant(LLVMGetOperand(i, 1));
         if (opcode == PHI) {
             c[BEGIN_PHI] += size == 0;
             phis++;
@@ -387,10 +422,11 @@ static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t
     c[BLOCK_LOW] += size < 15; c[BLOCK_MID] += size >= 15 && size <= 500;
 }
 
-/* Fills `counts` (walk_counts_size) and `opcodes` (OPCODE_ROOM), both zeroed by the caller. -1: memory is out. */
+/* Fill `counts` (walk_counts_size numbers) and `opcodes` (OPCODE_ROOM), zeroed by the caller.
+ * Return -1 when out of memory. */
 int walk_counts(Ref module, int64_t *counts, int64_t *opcodes) {
     for (Ref f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
-        struct Map preds = {0}; /* edges into a block, a switch's double edges counted twice */
+        struct Map preds = {0}; /* edges into each block; parallel edges count separately */
         counts[FUNCTIONS]++;
         for (Ref b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
             Ref end = LLVMGetBasicBlockTerminator(b);

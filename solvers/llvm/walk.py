@@ -1,8 +1,9 @@
-"""Two walkers of a module with one interface: `walk.c`, built once with the C compiler that is there, and `walk_python`.
+"""Choose and build the fastest walker of modules: `walk.c`, or else `walk_python`.
 
-The built walker is kept in the user's cache folder under the hash of its source and of the LLVM it was built beside. It
-links nothing: it is given the addresses of LLVM's functions. Without a compiler, or without a place to keep the result,
-the Python walker serves, some twenty times slower; `native` says which one did.
+`walk.c` is built once with the C compiler of this machine and cached in the user's folder, under
+the hash of its source and of the LLVM that it was built for. It links nothing: it receives the
+addresses of LLVM's functions. Without a compiler or a cache folder the Python walker is used, which
+is about twenty times slower; `native` tells them apart.
 """
 
 from __future__ import annotations
@@ -18,55 +19,14 @@ import sys
 import tempfile
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from solvers.llvm.vocabulary import OPCODE_ROOM, table
+from solvers.llvm.walk_interface import ModuleHandle, Walked, Walker
 
 SOURCE = Path(__file__).with_name("walk.c")
 _BUILD_S = 60.0
 _FLAGS = ("-O2", "-std=c11", "-shared", "-fPIC")
-
-
-class Api(Protocol):
-    """What is needed of the engine's C API."""
-
-    @property
-    def lib(self) -> ctypes.CDLL:
-        """libLLVM."""
-
-
-class ModuleHandle(Protocol):
-    """What is needed of the engine's module. Its context must live as long as the walk."""
-
-    @property
-    def ref(self) -> int | None:
-        """LLVMModuleRef."""
-
-    @property
-    def api(self) -> Api:
-        """The C API it was made by."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Walked:
-    """Little-endian int32 rows."""
-
-    nodes: array[int]  # 5 numbers a node, as NodeColumn
-    edges: array[int]  # 4 numbers an edge, as EdgeColumn
-
-
-class Walker(Protocol):
-    """Walks modules."""
-
-    native: bool
-
-    def graph(self, module: ModuleHandle) -> Walked:
-        """The program graph. Raises MemoryError."""
-
-    def counts(self, module: ModuleHandle) -> tuple[list[int], list[int]]:
-        """Counts in the order of `features.Count`, and instructions by LLVM-C opcode number. Raises MemoryError."""
 
 
 class NativeWalker:
@@ -75,13 +35,16 @@ class NativeWalker:
     native = True
 
     def __init__(self, built: Path, lib: ctypes.CDLL) -> None:
-        """Raises OSError when `built` cannot be loaded, AttributeError when this LLVM lacks a function it needs."""
+        """Load `built` and give it the functions of `lib`.
+
+        Raises OSError when `built` cannot be loaded, AttributeError when `lib` lacks a function.
+        """
         self._walk = ctypes.CDLL(str(built), mode=ctypes.DEFAULT_MODE)
         name = self._walk["walk_name"]
         name.restype, name.argtypes = ctypes.c_char_p, [ctypes.c_int]
         names: list[str] = []
-        while (one := name(len(names))) is not None:
-            names.append(one.decode())
+        while (text := name(len(names))) is not None:
+            names.append(text.decode())
         addresses = [ctypes.cast(getattr(lib, one), ctypes.c_void_p).value for one in names]
         bind = self._walk["walk_bind"]
         bind.restype, bind.argtypes = None, [ctypes.c_void_p]
@@ -92,11 +55,11 @@ class NativeWalker:
         self._free.restype, self._free.argtypes = None, [ctypes.c_void_p]
         self._counts = self._walk["walk_counts"]
         self._counts.argtypes = [ctypes.c_void_p] * 3
-        words = table()
-        self._table = (ctypes.c_int32 * len(words))(*words)
+        tokens = table()
+        self._table = (ctypes.c_int32 * len(tokens))(*tokens)
 
     def graph(self, module: ModuleHandle) -> Walked:
-        """As Walker.graph."""
+        """Return the program graph. Raises MemoryError."""
         nodes, edges = ctypes.c_void_p(), ctypes.c_void_p()
         node_count, edge_count = ctypes.c_int64(), ctypes.c_int64()
         outputs = [ctypes.byref(one) for one in (nodes, node_count, edges, edge_count)]
@@ -112,7 +75,7 @@ class NativeWalker:
             self._free(edges)
 
     def counts(self, module: ModuleHandle) -> tuple[list[int], list[int]]:
-        """As Walker.counts."""
+        """Return the counts. Raises MemoryError."""
         counts = (ctypes.c_int64 * self._walk["walk_counts_size"]())()
         opcodes = (ctypes.c_int64 * OPCODE_ROOM)()
         if self._counts(module.ref, counts, opcodes):
@@ -121,19 +84,19 @@ class NativeWalker:
 
 
 def _copied(memory: ctypes.c_void_p, numbers: int) -> array[int]:
-    found = array("i")
+    rows = array("i")
     if memory.value and numbers:
-        found.frombytes(ctypes.string_at(memory.value, 4 * numbers))
-    return found
+        rows.frombytes(ctypes.string_at(memory.value, 4 * numbers))
+    return rows
 
 
 def walker_for(lib: ctypes.CDLL) -> Walker:
-    """The fastest walker this machine allows; kept for the life of the process."""
+    """Return the fastest walker that this machine allows; cached in this process."""
     return _walker(lib._name, _Library(lib))
 
 
 class _Library:
-    """libLLVM as a key of a cache: all are alike, the name beside it tells them apart."""
+    """Carrier of libLLVM through a cache keyed by its name: all instances are equal."""
 
     def __init__(self, lib: ctypes.CDLL) -> None:
         self.lib = lib
@@ -160,9 +123,9 @@ def built_walker(
     folder: Path | None = None,
     compilers: Sequence[Sequence[str]] | None = None,
 ) -> Path:
-    """The shared object made of walk.c, built now if the cache has none.
+    """Return the shared object made of walk.c for `library`; build it when the cache lacks it.
 
-    `library` is the libLLVM it is for. Raises OSError when no compiler works or no folder is both writable and private.
+    Raises OSError when no compiler works or no folder is both writable and private.
     """
     source = SOURCE.read_bytes()
     folder = folder or cache_folder()
@@ -171,7 +134,7 @@ def built_walker(
     )
     if path.is_file() and path.stat().st_uid == os.getuid():
         return path
-    said = []
+    failures = []
     for compiler in _compilers() if compilers is None else compilers:
         part = Path(tempfile.mkstemp(prefix="walk-", suffix=".part.so", dir=folder)[1])
         try:
@@ -181,17 +144,16 @@ def built_walker(
                 command, capture_output=True, timeout=_BUILD_S, env=environment, check=False
             )
             if done.returncode == 0:
-                os.replace(part, path)  # whole or not at all, whoever else is building
+                os.replace(part, path)  # atomic: other processes may build the same file
                 return path
-            said.append(
-                f"{compiler[0]}: {done.stderr.decode(errors='replace').strip()[-300:]}"
-            )
+            message = done.stderr.decode(errors="replace").strip()[-300:]
+            failures.append(f"{compiler[0]}: {message}")
         except (OSError, subprocess.TimeoutExpired) as error:
-            said.append(f"{compiler[0]}: {error}")
+            failures.append(f"{compiler[0]}: {error}")
         finally:
             part.unlink(missing_ok=True)
     raise OSError(
-        f"no C compiler built {SOURCE.name}: {'; '.join(said) or 'none is installed'}"
+        f"no C compiler built {SOURCE.name}: {'; '.join(failures) or 'none is installed'}"
     )
 
 
@@ -199,12 +161,15 @@ _ZIG_FOLDERS = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
 
 
 def _compilers() -> list[tuple[str, ...]]:
-    found = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
-    return [*found, (sys.executable, "-P", "-m", "ziglang", "cc")]
+    installed = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    return [*installed, (sys.executable, "-P", "-m", "ziglang", "cc")]
 
 
 def cache_folder() -> Path:
-    """A folder of this user alone: what is loaded from it becomes part of the process. Raises OSError when there is none."""
+    """Return the cache folder, which only this user can write: libraries are loaded from it.
+
+    Raises OSError when there is none.
+    """
     places = [
         os.environ.get("TRIMTAB_CACHE"),
         os.environ.get("XDG_CACHE_HOME"),
@@ -232,7 +197,7 @@ def cache_folder() -> Path:
 def _identity(library: Path) -> bytes:
     try:
         status = library.stat()
-    except OSError:  # a name that the loader looked up, as "libLLVM.so.22.1"
+    except OSError:  # a name for the loader, such as "libLLVM.so.22.1"
         return library.name.encode()
     return f"{library.name} {status.st_size} {status.st_mtime_ns}".encode()
 

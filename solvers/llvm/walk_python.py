@@ -1,4 +1,7 @@
-"""The walk of `walk.c` in Python: same order, same numbers. It serves where no C compiler is, and it says what C means."""
+"""Walker of modules in Python by ctypes: the same order and numbers as `walk.c`.
+
+It is used where no C compiler is available, and it is the reference for `walk.c`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from solvers.llvm.features import Count
 from solvers.llvm.vocabulary import (
     CONSTANT,
     EXTERNAL,
@@ -18,15 +20,15 @@ from solvers.llvm.vocabulary import (
     UNKNOWN,
     VARIABLE,
     WIDTHS,
+    Count,
     Flow,
     NodeKind,
     table,
 )
-from solvers.llvm.walk import ModuleHandle, Walked
+from solvers.llvm.walk_interface import ModuleHandle, Walked
 
-MOST_EXITS = (
-    16  # of one function that calls go back from: calls times exits would be without bound
-)
+# Exits of one function from which calls return. All of them would be calls times exits edges.
+MOST_EXITS = 16
 
 # LLVM-C's numbers: LLVMValueKind, LLVMTypeKind, LLVMLinkage, LLVMOpcode.
 _ARGUMENT, _FUNCTION, _CONSTANT_INT, _INSTRUCTION = 0, 5, 18, 24
@@ -41,7 +43,10 @@ Ref = int
 
 
 class _Llvm:
-    """Functions of libLLVM, typed here and not on the library's own attributes, which the engine has typed its way."""
+    """Functions of libLLVM with types of their own.
+
+    The attributes of the library object have the types that the engine set.
+    """
 
     def __init__(self, lib: ctypes.CDLL) -> None:
         self._lib = lib
@@ -137,7 +142,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 class PythonWalker:
-    """As Walker, by ctypes alone."""
+    """`Walker` by ctypes alone."""
 
     native = False
 
@@ -145,14 +150,14 @@ class PythonWalker:
         self._llvm = _Llvm(lib)
 
     def graph(self, module: ModuleHandle) -> Walked:
-        """As Walker.graph."""
+        """Return the program graph. Raises MemoryError."""
         walk = _GraphWalk(self._llvm)
         walk.place_nodes(module.ref)
         walk.place_edges(module.ref)
         return Walked(nodes=walk.nodes, edges=walk.edges)
 
     def counts(self, module: ModuleHandle) -> tuple[list[int], list[int]]:
-        """As Walker.counts."""
+        """Return the counts. Raises MemoryError."""
         counts, opcodes = [0] * len(Count), [0] * OPCODE_ROOM
         llvm = self._llvm
         for function in llvm.functions(module.ref):
@@ -184,7 +189,7 @@ class _GraphWalk:
         self._values: dict[Ref, int] = {}  # arguments and constants
         self._types: dict[Ref, int] = {}
         self._functions: dict[Ref, tuple[int, list[int]]] = {}  # entry, exits
-        self._pending: list[Ref] = []  # composite types whose members are still to be told
+        self._pending: list[Ref] = []  # composite types whose members have no nodes yet
 
     def node(self, kind: NodeKind, token: int, function: int, block: int) -> int:
         self.nodes.extend((kind, token, function, block, UNKNOWN))
@@ -249,9 +254,9 @@ class _GraphWalk:
     ) -> None:
         llvm = self.llvm
         kind = llvm.LLVMGetValueKind(value)
-        if kind == _FUNCTION:  # call edges say it
+        if kind == _FUNCTION:  # represented by call edges
             return
-        if kind == _INSTRUCTION:  # one variable a use
+        if kind == _INSTRUCTION:  # one variable for each use
             own = self.node(NodeKind.VARIABLE, VARIABLE, function, block)
             self.edge(self._instructions[value], own, Flow.DATA, 0)
             self.edge(self._type(llvm.LLVMTypeOf(value)), own, Flow.TYPE, 0)
@@ -264,13 +269,13 @@ class _GraphWalk:
                     own = self.node(NodeKind.CONSTANT, CONSTANT, -1, -1)
                 self._values[value] = own
                 self.edge(self._type(llvm.LLVMTypeOf(value)), own, Flow.TYPE, 0)
-        else:  # blocks are control edges; metadata and inline assembly are no data
+        else:  # blocks have control edges; metadata and inline assembly are not data
             return
         self.edge(own, user, Flow.DATA, position)
 
     def _type(self, type_: Ref) -> int:
         llvm = self.llvm
-        found = self._shared_type(type_)
+        node = self._shared_type(type_)
         while self._pending:
             outer = self._pending.pop()
             at = self._types[outer]
@@ -284,10 +289,10 @@ class _GraphWalk:
                 kind = llvm.LLVMGetTypeKind(member)
                 if kind in _COMPOSITE:
                     own = self._shared_type(member)
-                else:  # plain members of a struct are nodes of that struct alone
+                else:  # a plain member is a node of its struct alone
                     own = self.node(NodeKind.TYPE, self._type_token(member, kind), -1, -1)
                 self.edge(own, at, Flow.TYPE, i)
-        return found
+        return node
 
     def _shared_type(self, type_: Ref) -> int:
         if type_ not in self._types:
@@ -375,7 +380,5 @@ def _count_constant(llvm: _Llvm, value: Ref, counts: list[int]) -> None:
     counts[Count.CONST_64] += width == 64
     if llvm.LLVMIsNull(value):
         counts[Count.ZEROES] += 1
-    elif (
-        llvm.LLVMConstInt(type_, 1, 0) == value
-    ):  # constants are unique, whatever their width
+    elif llvm.LLVMConstInt(type_, 1, 0) == value:  # LLVM makes each constant once
         counts[Count.ONES] += 1

@@ -43,6 +43,19 @@ class RootSpec(Spec):
         return {} if self.file is None else {"file": self.file}
 
 
+def check_root(problem: int, solution: Any) -> Verification:
+    root, claimed = solution
+    off = float(abs(problem - root**2))
+    right = off == claimed
+    return Verification(
+        status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
+        method="multiplication",
+        claimed_objective=claimed,
+        objective=off,
+        detail="" if right else f"it is {off:g} off",
+    )
+
+
 class RootDomain:
     """Counts up while the square comes nearer."""
 
@@ -78,16 +91,7 @@ class RootDomain:
         )
 
     def verify(self, problem: int, solution: Any) -> Verification:
-        root, claimed = solution
-        off = float(abs(problem - root**2))
-        right = off == claimed
-        return Verification(
-            status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
-            method="multiplication",
-            claimed_objective=claimed,
-            objective=off,
-            detail="" if right else f"it is {off:g} off",
-        )
+        return check_root(problem, solution)
 
     def produce(self, problem: int, solution: Any, workdir: Path) -> list[Produced | Extra]:
         path = workdir / "root.txt"
@@ -157,19 +161,29 @@ from typing import Any
 
 import numpy as np
 
+from search.domains.root.verify import check_root
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
-from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.root import RootSpec
 
 
 {inspect.getsource(RootDomain)}
 
 {inspect.getsource(build)}'''
+VERIFY_FILE = f'''"""Check of a root."""
+
+from typing import Any
+
+from trimtab.results import Verification, VerificationStatus
+
+
+{inspect.getsource(check_root)}'''
 INDEX = "deploy/docs/guide/README.md"
 WRITTEN = {
     "trimtab/specs/root.py",  # the spec
-    "search/domains/root/__init__.py",  # the folder
+    "search/domains/root/__init__.py",  # the folder ...
+    "search/domains/root/verify.py",  # ... with the check apart
     "search/domains/__init__.py",  # the row
     "tests/search/domains/root/test_root.py",  # the tests
     "deploy/docs/guide/root.md",  # the guide page ...
@@ -189,6 +203,7 @@ def follow_the_recipe(tree: Path) -> None:
         (tree / folder).mkdir(parents=True)
     (tree / "trimtab/specs/root.py").write_text(SPEC_FILE)
     (tree / "search/domains/root/__init__.py").write_text(DOMAIN_FILE)
+    (tree / "search/domains/root/verify.py").write_text(VERIFY_FILE)
     (tree / "tests/search/domains/root/test_root.py").write_text("# as TestRootContract\n")
     (tree / "deploy/docs/guide/root.md").write_text("# Square roots\n")
     with (tree / INDEX).open("a") as index:
@@ -251,6 +266,21 @@ def run_python(tree: Path, *arguments: str) -> str:
 def test_a_kind_touches_spec_folder_row_tests_and_guide_page(tree: Path) -> None:
     changed = set(json.loads((tree / "changed.json").read_text()))
     assert changed == WRITTEN | GENERATED
+
+
+def test_the_check_of_the_new_kind_is_held_apart(tree: Path) -> None:
+    """The test over KINDS reads the new folder; an import of the domain would fail it."""
+    code = (
+        "import sys\n"
+        f"sys.path.append({str(ROOT / 'tests/contracts')!r})\n"
+        "from independence import check_closure, import_graph\n"
+        "graph = import_graph()\n"
+        "print(check_closure(graph, 'root').shared_with_the_search())\n"
+        "package = 'search.domains.root'\n"
+        "graph.add_import(importer=f'{package}.verify', imported=package)\n"
+        "print(package in check_closure(graph, 'root').shared_with_the_search())\n"
+    )
+    assert run_python(tree, "-c", code).split("\n")[:2] == ["[]", "True"]
 
 
 def test_export_suffix_and_help_follow_from_the_spec(tree: Path) -> None:

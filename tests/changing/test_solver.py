@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from solvers import table
-from solvers.table import SOLVERS, Row, applicable, make_solver
+from solvers.table import SOLVERS, Row, make_solver
 from solvers.types import MilpModel, SolveParams, SolveResult
 from tests.contracts.solver import SolverContract
 from tests.solvers.models import milp
@@ -63,9 +63,10 @@ def test_a_row_is_all_that_callers_need(monkeypatch: pytest.MonkeyPatch) -> None
     rows = MappingProxyType({**SOLVERS, row.name: row})
     monkeypatch.setattr(table, "SOLVERS", rows)
     model = milp([3, 2, 4], [([1, 1, 1], 2, math.inf)], upper=[1, 1, 1])
-    assert applicable(model)["enumeration"] is None
-    assert "binary" in (applicable(milp([1], [], upper=[7]))["enumeration"] or "")
-    solved = make_solver("enumeration").solve(model, SolveParams())
+    solver = make_solver("enumeration")
+    assert solver.why_not(model) is None
+    assert "binary" in (solver.why_not(milp([1], [], upper=[7])) or "")
+    solved = solver.solve(model, SolveParams())
     assert solved.primal == make_solver("highs").solve(model, SolveParams()).primal == 5
 
 

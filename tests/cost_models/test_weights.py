@@ -1,3 +1,5 @@
+"""Published weights: the manifest, and files that the loader refuses."""
+
 from __future__ import annotations
 
 import hashlib

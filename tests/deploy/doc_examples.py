@@ -4,7 +4,7 @@ Marks are HTML comments, which no reader sees:
 
 - `<!-- not executed: REASON -->` before a block that cannot run in a test;
 - `<!-- file: NAME -->` before a block that the reader saves as NAME;
-- `<!-- given: bash ... -->`, `<!-- given: python ... -->`: what the page assumes (a model, a file).
+- `<!-- given: python ... -->`: what the reader has (a module of their own). Files are shown.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Step:
     @property
     def fault(self) -> str:
         """Return the fault of the mark; empty when there is none."""
+        if self.given and self.language not in PYTHON:
+            return "a hidden command: show the reader how the file is made"
         if self.reason or self.file:
             return ""
         if not self.language:

@@ -120,6 +120,8 @@ def test_every_example_runs(
     folder = tmp_path / "reader"
     folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "deploy").mkdir()
+    (folder / "deploy" / "examples").symlink_to(ROOT / "deploy" / "examples")
     sessions = Sessions(folder, environment(home, port), timeout_s=BLOCK_S)
     try:
         for step in listed:
@@ -148,6 +150,8 @@ def test_marks_are_understood() -> None:
     assert (file.file, file.text, file.runs) == ("a.c", "int x;\n", False)
     assert (skipped.reason, skipped.runs, skipped.fault) == ("needs Docker", False, "")
     assert "without a language" in bare.fault
+    (hidden,) = steps_of("<!-- given: bash\necho > model.lp\n-->\n")
+    assert "hidden command" in hidden.fault
     with pytest.raises(ValueError, match="expected a text"):
         steps_of("<!-- not executed: -->\n```bash\n```\n")
     with pytest.raises(ValueError, match="expected a block"):

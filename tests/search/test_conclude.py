@@ -106,11 +106,8 @@ def test_an_accepted_answer_is_checked_once(tmp_path: Path) -> None:
     [
         ([9, 3, 2, 1], {9, 3, 2}, 2),
         ([9, 3, 2, 1], {9, 3}, 3),
-        (
-            [9, 8, 7, 6, 5, 4, 3, 2, 1],
-            {9},
-            9,
-        ),  # the first one: what a search begins with is the safest
+        # The first one: a search's start is the safest.
+        ([9, 8, 7, 6, 5, 4, 3, 2, 1], {9}, 9),
         ([9, -2, 1], {9}, 9),  # a check that breaks on one of them does not hide the others
     ],
 )

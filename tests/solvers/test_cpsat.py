@@ -1,4 +1,4 @@
-"""The contract over CpSatSolver, and what is its own."""
+"""The contract over CpSatSolver, and behaviour specific to CP-SAT."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvers.feasibility import is_feasible, rows_always_satisfied, violation
+from solvers.feasibility import is_feasible, violation
 from tests.solvers.models import INF, milp
 
 
@@ -23,14 +23,3 @@ def test_violation() -> None:
     assert not is_feasible(model, np.array([np.nan, 1.0]))
     with pytest.raises(ValueError, match="shape"):
         violation(model, np.zeros(3))
-
-
-def test_rows_always_satisfied() -> None:
-    model = milp(
-        [0, 0],
-        [([1, 1], 1, INF), ([1, -1], -INF, 1), ([0, 1], 0, 5)],
-        lower=[0, 0],
-        upper=[1, INF],
-    )
-    low, high = np.array([1.0, 0.0]), np.array([1.0, INF])
-    assert rows_always_satisfied(model, low, high).tolist() == [True, True, False]

@@ -1,4 +1,4 @@
-"""The contract over HighsSolver, and what is its own."""
+"""The contract over HighsSolver, and behaviour specific to HiGHS."""
 
 from __future__ import annotations
 

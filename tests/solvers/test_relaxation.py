@@ -1,4 +1,4 @@
-"""The warm LP: the same answers as a cold one, whatever was asked before."""
+"""Warm-started LPs equal cold solves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COVER = set_cover(80, 120, density=0.08, seed=2)
 
 
 def cold(model: MilpModel, extra: tuple[np.ndarray, float] | None = None) -> float:
-    """The LP solved from scratch through the MILP door, with one more row."""
+    """Solve the LP from scratch with HighsSolver, with one more row."""
     row = [] if extra is None else [(extra[0].tolist(), -INF, extra[1])]
     dense = np.zeros((model.m, model.n))
     dense[model.row_of_entry, model.indices] = model.data
@@ -139,7 +139,7 @@ def test_limits() -> None:
     relaxation = Relaxation(big)
     stopped = relaxation.root(stop=lambda: True)
     assert stopped.termination.limit is Limit.STOPPED
-    assert relaxation.root().optimal  # and it can go on
+    assert relaxation.root().optimal  # a stopped relaxation can continue
 
 
 def test_exceptions_of_stop_are_raised() -> None:

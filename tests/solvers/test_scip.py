@@ -1,4 +1,4 @@
-"""The contract over ScipSolver, and what is its own."""
+"""The contract over ScipSolver, and behaviour specific to SCIP."""
 
 from __future__ import annotations
 

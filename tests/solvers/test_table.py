@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from solvers.table import SOLVERS, applicable, make_solver
+from solvers.table import SOLVERS, make_solver
 from tests.solvers.models import milp
 
 
@@ -15,7 +15,8 @@ def test_table() -> None:
     assert list(SOLVERS) == ["highs", "scip", "cp-sat"]
     for name in SOLVERS:
         assert make_solver(name).name == name
-    reasons = applicable(milp([1], integer=False))
+    model = milp([1], integer=False)
+    reasons = {name: make_solver(name).why_not(model) for name in SOLVERS}
     assert reasons["highs"] is reasons["scip"] is None
     assert "continuous" in (reasons["cp-sat"] or "")
     with pytest.raises(

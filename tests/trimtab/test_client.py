@@ -17,7 +17,9 @@ import pytest
 
 from trimtab import AsyncClient, Client, IlpSpec, ProbeSpec, config
 from trimtab._core import RetryPolicy
+from trimtab.client import Job
 from trimtab.errors import (
+    ClientClosed,
     ConfigError,
     ConnectionFailed,
     DigestMismatch,
@@ -25,6 +27,8 @@ from trimtab.errors import (
     JobFailed,
 )
 from trimtab.files import LocalFile
+from trimtab.results import JobView
+from trimtab.solution import Variables
 
 URL = "http://server.test"
 FAST = RetryPolicy(first_s=0.001, most_s=0.002, deadline_s=5)
@@ -227,7 +231,7 @@ def test_map_keeps_the_order() -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST":
             jobs = json.loads(request.content)["jobs"]
-            return ok({"jobs": [view(id=f"j{job['spec']['steps']}") for job in jobs]})
+            return ok({"items": [view(id=f"j{job['spec']['steps']}") for job in jobs]})
         return ok(view("SUCCEEDED", id=request.url.path.split("/")[3]))
 
     with Client(URL, api_key="k", transport=httpx2.MockTransport(answer)) as client:
@@ -246,3 +250,41 @@ def test_exit_code_of_an_unreachable_server() -> None:
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert "expected a URL" in done.stderr
+
+
+def test_values_of_a_closed_client_raise_its_own_error() -> None:
+    digest = "sha256:" + 64 * "0"
+    result = {
+        "kind": "ilp",
+        "termination": {"reason": "optimal"},
+        "verification": {"status": "valid"},
+        "artifacts": {"solution.json": {"digest": digest}},
+        "seed": 0,
+    }
+    script = Script(ok(view("SUCCEEDED")), ok(result))
+    variables = Variables(
+        source="model", names=("x",), file_names=("x",), locate=lambda _: None
+    )
+    with script.client() as client:
+        answer = Job(
+            client, JobView.model_validate_json(json.dumps(view())), variables
+        ).result()
+    with pytest.raises(ClientClosed, match="before you close the client"):
+        answer.value("x")
+
+
+def test_requests_of_a_closed_client_raise_its_own_error() -> None:
+    script = Script()
+
+    async def run() -> None:
+        client = AsyncClient(
+            URL, api_key="k", retry=FAST, transport=httpx2.MockTransport(script)
+        )
+        await client.close()
+        with pytest.raises(ClientClosed):
+            await client.me()
+        with pytest.raises(ClientClosed):
+            await client.healthy()
+
+    asyncio.run(run())
+    assert not script.requests

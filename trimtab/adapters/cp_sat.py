@@ -85,7 +85,7 @@ def _read(proto: Any, source: str) -> tuple[Draft, Locate]:
             strict=True,
         )
     )
-    draft.finish(variables=len(proto.variables), constraints=len(proto.constraints))
+    draft.check_complete(variables=len(proto.variables), constraints=len(proto.constraints))
     count = draft.own_columns
 
     def locate(variable: Any) -> Place | None:

@@ -1,4 +1,4 @@
-"""Intermediate model between a foreign object and our file."""
+"""Intermediate model between another package's object and the MPS file."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class Draft:
             "IlpSpec.from_file"
         )
 
-    def finish(self, *, variables: int, constraints: int) -> None:
+    def check_complete(self, *, variables: int, constraints: int) -> None:
         """Compare with the object's own counts. Raises NotCarriedOver for a difference."""
         for what, carried, expected in (
             ("variables", self.own_columns, variables),

@@ -47,7 +47,9 @@ def read(highs: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     solution = highs.getSolution()
     if solution.value_valid and len(solution.col_value) == columns:
         draft.set_start(enumerate(solution.col_value))
-    draft.finish(variables=int(highs.getNumCol()), constraints=int(highs.getNumRow()))
+    draft.check_complete(
+        variables=int(highs.getNumCol()), constraints=int(highs.getNumRow())
+    )
 
     def locate(variable: Any) -> Place | None:
         if type(variable).__name__ == "highs_var":

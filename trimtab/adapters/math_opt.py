@@ -18,7 +18,7 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
         int(getattr(model, f"get_num_{kind}_constraints")())
         for kind in ("linear", "quadratic", "indicator")
     )
-    draft.finish(
+    draft.check_complete(
         variables=int(model.get_num_variables()),
         # SOS sets have no count in the Python API; the proto's own is compared in `_draft`.
         constraints=constraints + len(draft.sets),
@@ -44,7 +44,7 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 def read_proto(proto: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     """Read a `ModelProto`; the user names its variables by id."""
     draft, places = _draft(proto, "MathOpt ModelProto")
-    draft.finish(
+    draft.check_complete(
         variables=len(proto.variables.ids),
         constraints=len(proto.linear_constraints.ids)
         + len(proto.quadratic_constraints)

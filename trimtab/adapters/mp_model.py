@@ -19,7 +19,7 @@ def read_pywraplp(solver: Any) -> tuple[Draft, Locate]:
     ).MPModelProto()
     solver.ExportModelToProto(proto)
     draft = _draft(proto, "pywraplp.Solver")
-    draft.finish(
+    draft.check_complete(
         variables=int(solver.NumVariables()),
         constraints=int(solver.NumConstraints()) + len(proto.general_constraint),
     )
@@ -37,7 +37,9 @@ def read_builder(model: Any) -> tuple[Draft, Locate]:
     """Read a `model_builder.Model` through its proto."""
     proto = model.export_to_proto()
     draft = _draft(proto, "ModelBuilder")
-    draft.finish(variables=int(model.num_variables), constraints=int(model.num_constraints))
+    draft.check_complete(
+        variables=int(model.num_variables), constraints=int(model.num_constraints)
+    )
     return draft, _locate(
         len(draft.columns), "Variable", lambda variable: int(variable.index)
     )
@@ -46,7 +48,7 @@ def read_builder(model: Any) -> tuple[Draft, Locate]:
 def read_proto(proto: Any) -> tuple[Draft, Locate]:
     """Read an `MPModelProto`; the user names its variables by index."""
     draft = _draft(proto, "MPModelProto")
-    draft.finish(
+    draft.check_complete(
         variables=len(proto.variable),
         constraints=len(proto.constraint) + len(proto.general_constraint),
     )

@@ -67,7 +67,7 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     for number, constraint in enumerate(constraints):
         reader.add(number, constraint)
         draft.carried += 1
-    draft.finish(
+    draft.check_complete(
         variables=int(model.getNVars(transformed=False)),
         constraints=int(model.getNConss(transformed=False)),
     )

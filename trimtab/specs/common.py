@@ -30,7 +30,6 @@ from pydantic_core import CoreSchema
 
 from trimtab.solution import Variables
 
-API_VERSION = "v1"
 MAX_SECONDS = 86_400.0
 MAX_LABELS = 32
 
@@ -128,7 +127,9 @@ class ArtifactRef(WireModel):
     name: ShortText = ""
     """File name, shown to people and used to detect the format; never used as a path."""
     size_bytes: Annotated[int, Field(ge=0)] | None = None
+    """Size of the stored file. If given in a spec, it must agree with the store."""
     media_type: ShortText | None = None
+    """Media type of the stored file. If given in a spec, it must agree with the store."""
 
 
 class Budget(WireModel):
@@ -148,6 +149,7 @@ class Webhook(WireModel):
     url: Annotated[
         str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)
     ]
+    """HTTP or HTTPS address that receives the POST."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,7 @@ class Spec(WireModel):
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
     """Limits of the budget beside `seconds` that this kind observes; any other is refused."""
     schema_version: Literal[1] = 1
+    """Version of the kind's spec."""
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Return the files that the run needs, by input name; the worker has `inputs[name]`."""
@@ -195,17 +198,23 @@ class JobRequest(WireModel):
     """The envelope of a job; `request_model` gives its type for one kind."""
 
     kind: str
+    """Kind of the job, which decides the fields of `spec`."""
     spec: Any
+    """Problem and options of the kind, see the page of that kind."""
     budget: Budget = Field(default_factory=Budget)
+    """Limits of the run."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Seed of every random choice of the run."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Higher runs first; equal priorities run in order of arrival."""
     labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS)] = Field(
         default_factory=dict
     )
+    """Names and values of your own, to filter lists of jobs; at most 32."""
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Limit of attempts, counting those lost with a worker."""
     webhook: Webhook | None = None
+    """Address to call when the job has ended. None: no call."""
 
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:

@@ -255,10 +255,15 @@ class CompileSpec(Spec):
     language: Language | None = None
     """Language of `source_text`. None: detected from its content (LLVM IR or C)."""
     build: Build = Field(default_factory=Build)
+    """Build of the sources."""
     target: CompileTarget = Field(default_factory=CompileTarget)
+    """Processor and ABI to generate code for."""
     objective: Objective = Objective.LOADABLE_BYTES
+    """Quantity to minimise."""
     tier: Tier = Tier.DEFAULT
+    """Passes that the search may use."""
     mode: Mode = Mode.PRODUCT
+    """Product search, or the method of the paper."""
     runs: Annotated[tuple[Run, ...], Field(max_length=MAX_RUNS, strict=False)] = ()
     """Runs to compare with the unoptimised program, e.g. `[{"arguments": ["-d"], "stdin": "abc"}]`.
 
@@ -268,11 +273,12 @@ class CompileSpec(Spec):
     run_by_itself: bool = True
     """Without `runs`: run a program that has a `main` once, without arguments or input."""
     link: Link = Field(default_factory=Link)
+    """Libraries and objects to link for runs."""
     per_function: bool = True
     """Also choose between pipelines function by function, which costs no more compilations."""
     llvm_options: bool = True
-    """Also set options of LLVM and its code generator. Off: passes alone, for a compiler that takes
-    no `-mllvm`."""
+    """Also set options of LLVM and its code generator. False: passes only, for compilers without
+    `-mllvm`."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> CompileSpec:

@@ -38,19 +38,21 @@ class Neighbourhood(StrEnum):
     LB_RELAX = "lb-relax"
     """The largest differences between incumbent and local-branching LP (Huang et al. 2023)."""
     LB_RELAX_S = "lb-relax-s"
-    """A uniform sample of all these differences."""
+    """A uniform sample of the variables where incumbent and local-branching LP differ."""
     LB_RELAX_R = "lb-relax-r"
     """Each variable with the probability of its difference."""
     CL_LNS = "cl-lns"
     """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); not a default."""
     ONE_SWAP = "one-swap"
-    """No arm: local search on pure covers and packings, beside or among the arms."""
+    """Not an arm: local search without a solver, by one-swaps on pure set covers (in turn with the
+    arms) and by exchanges on packings and vertex covers (beside them); results use this name for both."""
 
 
 class LnsOptions(WireModel):
     """Large neighbourhood search beside the complete solver."""
 
     enabled: bool = True
+    """False: the complete solver works alone."""
     neighbourhoods: Annotated[
         tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)
     ] = tuple(arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS)
@@ -86,6 +88,7 @@ class IlpSpec(Spec):
     format: Literal["auto", "mps", "lp"] = "auto"
     """Format of the model; `auto` detects it from the file name, then from the content."""
     engine: Engine = Engine.HIGHS
+    """Complete solver that works on the whole problem and proves the bound."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Cores that the run may use. 1: the complete solver and the large neighbourhood search take
     turns. 2: a core each. More: further threads of the complete solver. Without the search, all are
@@ -93,6 +96,7 @@ class IlpSpec(Spec):
     warm_start: ArtifactRef | None = None
     """Uploaded solution to start from, a .sol or .mst text file. A partial one is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
+    """Options of the large neighbourhood search."""
     _variables: Variables | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")

@@ -19,6 +19,8 @@ class ProbeSpec(Spec):
     SUMMARY: ClassVar[str] = "Diagnostic: a run with known behaviour."
 
     steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    """Number of incumbents to report."""
     step_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds before each incumbent."""
     outcome: Literal["succeed", "invalid", "raise", "crash", "hang", "allocate"] = "succeed"
     """`crash` dies by SIGSEGV, `hang` ignores `stop`, `allocate` allocates up to its limit."""

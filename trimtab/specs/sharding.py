@@ -57,14 +57,18 @@ class ZipfAccess(ExplainedModel):
     """Look-ups follow a Zipf law over `active_rows` of the table's rows: p(rank) ~ rank^-alpha."""
 
     type: Literal["zipf"] = "zipf"
+    """Discriminator of the access statistics."""
     alpha: Annotated[float, Field(ge=0, le=4)]
+    """Exponent of the law; 0: every active row is equally likely."""
     active_rows: Annotated[int, Field(ge=1, le=2**40)]
+    """Number of rows that are looked up at all."""
 
 
 class ReuseAccess(ExplainedModel):
     """Measured reuse in one batch: shares of the accessed rows, by number of accesses."""
 
     type: Literal["reuse"] = "reuse"
+    """Discriminator of the access statistics."""
     bins: Annotated[
         tuple[Annotated[float, Field(ge=0, le=1)], ...],
         Field(min_length=REUSE_BINS, max_length=REUSE_BINS, strict=False),
@@ -88,10 +92,12 @@ class SampleAccess(ExplainedModel):
     """A sample of the indices looked up, in any order."""
 
     type: Literal["sample"] = "sample"
+    """Discriminator of the access statistics."""
     indices: Annotated[
         tuple[Annotated[int, Field(ge=0, le=2**40)], ...],
         Field(min_length=1, max_length=200_000, strict=False),
     ]
+    """Row numbers, counted from 0."""
 
 
 Access = Annotated[ZipfAccess | ReuseAccess | SampleAccess, Field(discriminator="type")]
@@ -101,7 +107,9 @@ class Table(ExplainedModel):
     """An embedding table."""
 
     name: TableName
+    """Unique name, used by the constraints and in the plan."""
     rows: Annotated[int, Field(ge=1, le=2**40)]
+    """Number of rows (embeddings)."""
     dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)]
     """Embedding width; a multiple of 4."""
     pooling: Annotated[float, Field(gt=0, le=100_000)] = 1.0
@@ -110,6 +118,7 @@ class Table(ExplainedModel):
     """Features that look rows up in this table. The pooled output has `dim` columns for each, and
     a shard of the table computes and exchanges its columns once per feature."""
     dtype: Annotated[DataType, Field(strict=False)] = DataType.FP32
+    """Type of the weights."""
     access: Access | None = None
     """Access statistics of the rows. None: an assumed Zipf law, which the result names."""
 
@@ -118,9 +127,11 @@ class DeviceGroup(ExplainedModel):
     """Equal devices. Devices are numbered 0, 1, 2, ... through the groups in their order."""
 
     count: Annotated[int, Field(ge=1, le=MAX_DEVICES)]
+    """Number of devices in the group."""
     memory_gib: Annotated[float, Field(gt=0, le=65_536)]
     """Memory that tables may use on each device, GiB (2^30 bytes)."""
     hardware: Annotated[Hardware, Field(strict=False)] = Hardware.A100
+    """Profile of the simulated device."""
 
 
 class Fabric(ExplainedModel):
@@ -148,25 +159,32 @@ class Pin(ExplainedModel):
     """All shards of a table must be on one of these devices."""
 
     table: TableName
+    """Name of the table."""
     devices: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=MAX_DEVICES)], ...],
         Field(min_length=1, max_length=MAX_DEVICES, strict=False),
     ]
+    """Numbers of the allowed devices, counted from 0."""
 
 
 class PlanShard(ExplainedModel):
     """Columns [offset, offset + width) of a table on a device."""
 
     table: TableName
+    """Name of the table."""
     offset: Annotated[int, Field(ge=0)]
+    """First column of the shard, counted from 0."""
     width: Annotated[int, Field(ge=1)]
+    """Number of columns."""
     device: Annotated[int, Field(ge=0)]
+    """Number of the device that holds the shard, counted from 0."""
 
 
 class Constraints(ExplainedModel):
     """Rules that the plan must satisfy."""
 
     pin: Annotated[tuple[Pin, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
+    """Tables that may only be on certain devices."""
     together: Annotated[
         tuple[
             Annotated[
@@ -181,6 +199,7 @@ class Constraints(ExplainedModel):
     no_split: Annotated[
         tuple[TableName, ...], Field(max_length=MAX_TABLES, strict=False)
     ] = ()
+    """Names of tables that are placed whole."""
     min_shard_dim: Annotated[
         int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)
     ] = MIN_SHARD_DIM
@@ -214,8 +233,11 @@ class BeamOptions(ExplainedModel):
     """Parameters of NeuroShard's two searches; defaults are the paper's."""
 
     levels: Annotated[int, Field(ge=0, le=64)] = 10
+    """Levels of the beam search: each splits one more shard. 0: no split."""
     width: Annotated[int, Field(ge=1, le=64)] = 3
+    """Plans kept at each level."""
     candidates: Annotated[int, Field(ge=1, le=256)] = 10
+    """Shards tried for a split in each plan: this many by memory and as many by predicted cost."""
     grid: Annotated[int, Field(ge=1, le=101)] = 11
     """Values of the dim cap between 1.0 and 1.5 times the mean."""
 
@@ -246,13 +268,19 @@ class ShardingSpec(ExplainedModel, Spec):
     """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`;
     hardware: v100, a100, h100."""
     fabric: Fabric = Field(default_factory=Fabric)
+    """Bandwidths between the devices."""
     global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
     """Samples in one step over all devices."""
     optimizer: Annotated[Optimizer, Field(strict=False)] = Optimizer.ROWWISE_ADAGRAD
+    """Optimizer whose state the devices hold beside the weights."""
     memory_model: Annotated[MemoryModel, Field(strict=False)] = MemoryModel.TRAINING
+    """Bytes that count against a device's memory."""
     constraints: Constraints = Field(default_factory=Constraints)
+    """Pins, groups, and the plan in use."""
     method: Annotated[Method, Field(strict=False)] = Method.TRIMTAB
+    """Method of the search."""
     beam: BeamOptions = Field(default_factory=BeamOptions)
+    """Parameters of the beam and grid searches."""
     kicks: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """Successive random kicks without a better plan after which the search ends.
 
@@ -410,25 +438,37 @@ class DeviceLoad(WireModel):
     """Load of one device under a plan, by the oracle."""
 
     device: int
+    """Number of the device, counted from 0."""
     compute_ms: float
+    """Time of the device's own look-ups, forward and backward, milliseconds."""
     forward_ms: float
     """Forward all-to-all, including the wait for the slowest device."""
     backward_ms: float
+    """Backward all-to-all, milliseconds."""
     memory_bytes: int
+    """Memory that its shards count as."""
     memory_limit_bytes: int
+    """Memory that tables may use on it."""
     dim: int
     """Output columns: the widths of its shards, each once per feature of its table."""
     shards: int
+    """Number of shards on it."""
 
 
 class ShardingPlan(WireModel):
     """A plan, as in the file `plan.json`."""
 
     format: Literal["trimtab-sharding-plan/1"] = PLAN_FORMAT  # type: ignore[assignment]
+    """Name and version of this file format."""
     cost_ms: float
     """Compute and communication of one step on the slowest device, by the oracle, milliseconds."""
     global_batch: int
+    """Samples in one step over all devices."""
     devices: tuple[DeviceLoad, ...] = Field(strict=False)
+    """Load of each device."""
     devices_per_node: int
+    """Devices in one node."""
     shards: tuple[PlanShard, ...] = Field(strict=False)
+    """Every shard and its device."""
     tables: tuple[Table, ...] = Field(strict=False)
+    """The tables of the job."""

@@ -166,7 +166,7 @@ async def _attempt(
         if outcome.status is OutcomeStatus.CANCELLED:  # not by an owner: a batch has none
             why = "the executor ended it"
             if silent:
-                why = f"it was silent for {batch.silence_s:g} s"
+                why = f"no report for {batch.silence_s:g} s"
             lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
             outcome = replace(lost, usage=outcome.usage)
         artifacts: Json = {}

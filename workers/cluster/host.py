@@ -230,7 +230,7 @@ class Host:
                 except StopAsyncIteration:
                     return None
                 except TimeoutError:
-                    raise Silent(f"it was silent for {self._silence_s:g} s") from None
+                    raise Silent(f"no report for {self._silence_s:g} s") from None
                 if isinstance(item, bytes):
                     file.write(item)
                     continue

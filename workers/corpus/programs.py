@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvers.llvm.frontend import SourceError, compile_to_bitcode
+from solvers.llvm.frontend import Control, SourceError, SourceTree, compile_to_bitcode
 from solvers.llvm.types import Target
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec, Run
@@ -61,12 +61,12 @@ class Program:
             [self.source],
             workdir=workdir,
             target=Target(),
-            include_last=self.headers,
-            timeout_s=_COMPILE_S,
+            tree=SourceTree(include_last=self.headers),
+            control=Control(timeout_s=_COMPILE_S),
         )
         return module
 
-    def sent(self, workdir: Path) -> Path:
+    def write_bitcode(self, workdir: Path) -> Path:
         """Write the bitcode to a file; return its path.
 
         csmith's sources include headers that are not beside them.
@@ -86,7 +86,7 @@ def generated(seeds: range, folder: Path) -> Iterator[Program]:
 
 
 def csmith(seeds: range, folder: Path) -> Iterator[Program]:
-    """Yield programs of csmith, without those it takes too long for.
+    """Yield programs of csmith; skip seeds for which it fails or takes too long.
 
     Raises CorpusMissing when it is not installed.
     """

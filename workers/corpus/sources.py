@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvers.llvm.frontend import C_SUFFIXES, CXX_SUFFIXES, SourceError, compile_to_bitcode
+from solvers.llvm.frontend import (
+    C_SUFFIXES,
+    CXX_SUFFIXES,
+    Control,
+    SourceError,
+    SourceTree,
+    compile_to_bitcode,
+)
 from solvers.llvm.types import Target
 from workers.corpus.packages import Package
 
@@ -87,11 +94,10 @@ def compiled(
             (bitcode,) = compile_to_bitcode(
                 [path],
                 workdir=folder / "compile",
-                root=root,
                 target=target,
                 flags=("-w", *package.flags),
-                include_last=folders,
-                timeout_s=_COMPILE_S,
+                tree=SourceTree(root=root, include_last=folders),
+                control=Control(timeout_s=_COMPILE_S),
             )
         except SourceError:
             continue  # it needs a configured build or another system

@@ -57,8 +57,8 @@ class ProcessExecutor:
         self._level_reason = ""
         self._protection = Protection(files=False, network=False)
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
-        self._coming_up: set[ChildProcess] = set()
-        # Starts of spares, also of those that a job waits for already.
+        self._starting: set[ChildProcess] = set()
+        # Starts of spares, including those that a job already waits for.
         self._starts: set[asyncio.Task[ChildProcess]] = set()
         self._running: set[FinishingExecution] = set()
         self._closed = False
@@ -115,7 +115,7 @@ class ProcessExecutor:
             await execution.cancel()
         # Cancelling a start leaves a process that the event loop knows only half and complains
         # about at its own end. So let each start get its process; killing that ends it at once.
-        for child in self._coming_up:
+        for child in self._starting:
             child.kill()
         for spare in await asyncio.gather(
             *{*self._spares, *self._starts}, return_exceptions=True
@@ -162,7 +162,7 @@ class ProcessExecutor:
         except BaseException:
             shutil.rmtree(workdir, ignore_errors=True)
             raise
-        self._coming_up.add(child)
+        self._starting.add(child)
         if self._closed:
             child.kill()
         try:
@@ -176,7 +176,7 @@ class ProcessExecutor:
             await _discard(child)
             raise
         finally:
-            self._coming_up.discard(child)
+            self._starting.discard(child)
         return child
 
     async def _warm_child(self) -> ChildProcess:

@@ -13,7 +13,7 @@ _SLOW_SHARE = 10
 
 
 class NewestThrottle(Generic[Item]):
-    """Sends an item at once if `interval_s` has passed since the last one, else the newest later.
+    """Sends an item immediately, or the newest one after `interval_s`.
 
     Items in between are dropped: a newer incumbent supersedes an older one. A slow `send` (a large
     checkpoint) lengthens the interval, so that sending takes at most a tenth of the time.

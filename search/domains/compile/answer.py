@@ -1,6 +1,6 @@
 """Answer of a compile job: solution, quarantined candidates, and the promise made for it.
 
-Data only. Search, check and produced files all read it, so nothing of any stage is imported here.
+Data only. Search, check and produced files all read it, so nothing of any phase is imported here.
 """
 
 from __future__ import annotations

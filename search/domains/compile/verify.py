@@ -6,8 +6,8 @@ measurements.
 - verifier: `opt -passes=verify` accepts the optimised bitcode;
 - symbols: `llvm-nm` lists the same external symbols, apart from those that may be dropped when
   unused;
-- replay: `opt -passes=...`, or the replay command where `opt` has no words for the recipe,
-  makes the same bitcode, functions or object from the unoptimised module;
+- replay: the recipe makes the same bitcode, functions or object from the unoptimised module, by
+  `opt -passes=...`, or by the replay command for a recipe that `opt` cannot run;
 - sizes: `llvm-readelf` on the object gives the claimed bytes, and no more than an -Oz object
   made here;
 - runs: the unoptimised program and the answer behave the same on every case.
@@ -15,8 +15,15 @@ measurements.
 Shared with the search, because both must mean the same by it: the runner of confined programs
 and its comparison of two runs (`solvers.llvm.execute`), the statistics of paired runs
 (`solvers.llvm.pairs`), the limits of a run (`run_limits`), and as data the cases to run
-(`CompileSolution.cases`). No module of the compile kind's `search` or `encode` is imported,
-directly or indirectly (import contract).
+(`CompileSolution.cases`). No module of the compile kind's `search` or `encode`, of the engine or of
+the learned models is imported, directly or indirectly (import contract).
+
+One check is not independent. `opt` cannot run function pipelines or set attributes before a
+pipeline (`Recipe.by_opt`), which the default `per_function: true` may choose. Such a recipe is
+repeated by `python -m solvers.llvm.replay`, a process of its own with the search's engine
+(`solvers.llvm.engine`). It proves that the recipe repeats the answer, but a fault of the engine
+would repeat too. Verifier, symbols, sizes and runs do not depend on it: they use LLVM's programs on
+the answer's files. `METHOD_WITH_ENGINE` says so in the result.
 """
 
 from __future__ import annotations
@@ -40,6 +47,10 @@ from solvers.llvm.types import Metric
 from trimtab.results import Verification, VerificationStatus
 
 METHOD = "LLVM's own tools on the files; the program run against the unoptimised one"
+METHOD_WITH_ENGINE = (
+    "LLVM's own tools on the files, but replay by the search's engine; "
+    "the program run against the unoptimised one"
+)
 UNVALIDATED = "unvalidated"
 _REPLAY_S = 120.0
 _TIMED_PAIRS = 9
@@ -95,7 +106,7 @@ class Check:
         valid = not self.faults
         return Verification(
             status=VerificationStatus.VALID if valid else VerificationStatus.INVALID,
-            method=METHOD,
+            method=METHOD if self.solution.recipe.by_opt else METHOD_WITH_ENGINE,
             claimed_objective=self.solution.objective,
             objective=self.objective,
             max_violation=None,
@@ -107,9 +118,13 @@ class Check:
         runs = str(self.checks.get("runs_equal", UNVALIDATED))
         equal = f"{runs} runs equal to those of the unoptimised program"
         if "time" in self.checks:
-            return f"verifier-clean, same symbols; {equal}; {self.checks['time']}"
+            return (
+                f"accepted by LLVM's verifier, same symbols; {equal}; {self.checks['time']}"
+            )
         behaviour = f"behaviour {runs}" if runs.startswith(UNVALIDATED) else equal
-        return f"verifier-clean, same symbols, not larger than -Oz; {behaviour}"
+        return (
+            f"accepted by LLVM's verifier, same symbols, not larger than -Oz; {behaviour}"
+        )
 
     def verifier(self) -> None:
         """LLVM's verifier accepts the optimised bitcode."""
@@ -152,7 +167,7 @@ class Check:
         self.checks["replay"] = f"{maker} makes {same or 'other bitcode'}"
         if not same:
             self.faults.append(
-                f"{maker} does not repeat the answer from the unoptimised module"
+                f"{maker}: expected the answer from the unoptimised module, got another program"
             )
 
     def _compare_late_attributes(self, bitcode: Path, maker: str) -> None:
@@ -161,7 +176,7 @@ class Check:
         answer = self.programs.object_sizes(self.solution.object)
         if self.programs.object_sizes(made) != answer:
             self.faults.append(
-                f"{maker} and late attributes make an object of other sizes than the answer's"
+                f"{maker} and late attributes make an object whose sizes differ from the answer's"
             )
 
     def _same_as_answer(self, bitcode: Path) -> str:
@@ -277,7 +292,7 @@ class Check:
             )
 
     def _cpu_s(self, program: Path) -> Callable[[], float]:
-        """A function that runs all cases once and returns their CPU seconds."""
+        """Return a function that runs all cases once and returns their CPU seconds."""
         return lambda: sum(
             self._run(program, case, timeout_s).cpu_s
             for case, timeout_s in self.solution.cases

@@ -1,4 +1,4 @@
-"""Kind `ilp`: the five stages of the pipeline for one integer program."""
+"""Kind `ilp`: the five phases of the pipeline for one integer program."""
 
 from __future__ import annotations
 

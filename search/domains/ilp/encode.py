@@ -1,4 +1,4 @@
-"""Encode stage: scale the model (deploy/docs/design/ilp.md, "Scaling").
+"""Encode phase: scale the model (deploy/docs/design/ilp.md, "Scaling").
 
 Engines work with absolute tolerances, which then mean the same in every row and objective.
 """

@@ -1,4 +1,4 @@
-"""Parse stage: read the model in a forked process, while the check process reads the file too."""
+"""Parse phase: read the model in a forked process, while the check process reads the file too."""
 
 from __future__ import annotations
 
@@ -131,8 +131,8 @@ def _with_fitting_engine(problem: IlpProblem) -> IlpProblem:
     if model.extras is not None:
         # Neighbourhoods are cut out of linear rows: the engine searches alone.
         notes.append(
-            f"the model has {', '.join(model.beyond_linear)}: an exact solver works on it alone, "
-            "and the exact check covers all of it"
+            f"the model has {', '.join(model.beyond_linear)}: the complete solver runs without "
+            "the neighbourhood search, and the exact check covers the whole model"
         )
         if make_solver(spec.engine.value).why_not(model) is not None:
             other = _ENGINE_BEYOND_LINEAR

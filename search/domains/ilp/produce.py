@@ -1,4 +1,4 @@
-"""Produce stage: the solution as text and JSON, and the curve as table and picture."""
+"""Produce phase: the solution as text and JSON, and the curve as table and picture."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from trimtab.specs.sharding import ShardingSpec
 
 
 class ShardingDomain:
-    """The pipeline's stages for one set of models; `build` gives the shipped models."""
+    """The pipeline's phases for one set of models; `build` gives the shipped models."""
 
     packages = ("scipy", "safetensors")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
@@ -29,7 +29,9 @@ def _digest(text: str) -> str:
     return text
 
 
-Digest = Annotated[str, AfterValidator(_digest)]
+Digest = Annotated[
+    str, Path(description="`sha256:` and 64 hex digits"), AfterValidator(_digest)
+]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 

@@ -23,7 +23,7 @@ workers_router = APIRouter(tags=["health"])
 
 @router.get("/healthz", summary="Liveness")
 async def healthz() -> Response:
-    """200 as long as the process answers."""
+    """Returns 200 while the process is alive."""
     return FastJson({"status": "ok"})
 
 
@@ -83,12 +83,12 @@ async def readyz(ctx: Ctx) -> Response:
 )
 async def metrics(ctx: Ctx, principal: Viewer) -> Response:
     """Counters and gauges of this process. Give Prometheus a viewer key as bearer token."""
-    await _read_gauges(ctx)
+    await _read_metrics(ctx)
     return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _read_gauges(ctx: Context) -> None:
-    """Set the gauges that are read from the store and the pool at each scrape."""
+async def _read_metrics(ctx: Context) -> None:
+    """Set the metrics that are read from the store and the pool at each scrape."""
     for state, count in (await ctx.store.counts()).items():
         ctx.metrics.jobs.labels(state.value).set(count)
     oldest_us = await ctx.store.oldest_queued_us()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
 from services.errors import BadRequest, NotFound
@@ -40,9 +40,24 @@ async def job_events(
     job_id: JobId,
     ctx: Ctx,
     principal: Viewer,
-    after_seq: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    format: Annotated[str, Query(pattern="^(sse|json)$")] = "sse",
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    after_seq: Annotated[
+        int, Query(ge=0, le=2**31 - 1, description="begin after the event of this number")
+    ] = 0,
+    format: Annotated[
+        str,
+        Query(
+            pattern="^(sse|json)$",
+            description="`sse`: a stream until the job ends; `json`: the stored events, "
+            "at most 1,000",
+        ),
+    ] = "sse",
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            description="like `after_seq`, as browsers send it; the later one counts",
+        ),
+    ] = None,
 ) -> Response:
     """Event name = type, id = `seq`, data = an `Event`. Resume with `Last-Event-ID`.
 
@@ -116,7 +131,12 @@ async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     },
     summary="Download a file of the result",
 )
-async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) -> Response:
+async def job_artifact(
+    job_id: JobId,
+    name: Annotated[str, Path(description="name of the file in the result's `artifacts`")],
+    ctx: Ctx,
+    principal: Viewer,
+) -> Response:
     """A file that the run produced, by its name in `artifacts`."""
     job = await operations.result(ctx, principal, job_id)
     references = (job.result or {}).get("artifacts", {})

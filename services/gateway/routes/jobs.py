@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
 from starlette.responses import Response
 
@@ -50,7 +50,7 @@ def _job_id(text: str) -> str:
     return text
 
 
-JobId = Annotated[str, AfterValidator(_job_id)]
+JobId = Annotated[str, Path(description="id of the job"), AfterValidator(_job_id)]
 
 EXAMPLE = {
     "kind": "ilp",
@@ -195,10 +195,16 @@ async def list_jobs(
         list[str] | None,
         Query(max_length=32, description="key:value; repeat to require several"),
     ] = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Query(max_length=100)] = None,
+    created_after: Annotated[
+        AwareDatetime | None, Query(description="earliest time of the submit, included")
+    ] = None,
+    created_before: Annotated[
+        AwareDatetime | None, Query(description="latest time of the submit, excluded")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="jobs on a page")] = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=100, description="`next_cursor` of the previous page")
+    ] = None,
 ) -> Response:
     """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
     labels = {}
@@ -272,7 +278,9 @@ async def wait_job(
     job_id: JobId,
     ctx: Ctx,
     principal: Viewer,
-    timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0,
+    timeout_s: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_S, description="longest wait, seconds")
+    ] = 30.0,
 ) -> Response:
     """Returns when the job has ended or after `timeout_s`; check `state` and ask again."""
     loop = asyncio.get_running_loop()

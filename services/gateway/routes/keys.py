@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from starlette.responses import Response
 
@@ -33,48 +33,68 @@ class NewKey(WireModel):
     """Request to make an API key."""
 
     name: Annotated[ShortText, Field(min_length=1)]
+    """Name for people, for example the program that uses the key."""
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,62}$")] = "default"
+    """Tenant whose jobs and files the key can use."""
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(
         default=["submitter"]
     )
+    """Rights of the key; a higher scope includes the lower ones: viewer, submitter, operator,
+    admin."""
     expires_at: AwareDatetime | None = None
+    """End of validity. None: the key does not expire."""
     limits: dict[LimitName, Annotated[int, Field(ge=1, le=2**53)]] = Field(
         default_factory=dict
     )
+    """Limits of this key that replace the server's."""
 
 
 class KeyView(WireModel):
     """An API key without its secret."""
 
     id: str
+    """Id of the key; it is part of the key and not secret."""
     name: str
+    """Name for people."""
     tenant: str
+    """Tenant whose jobs and files the key can use."""
     scopes: list[str]
+    """Rights of the key."""
     created_at: str
+    """Creation time."""
     expires_at: str | None
+    """End of validity. None: the key does not expire."""
     revoked: bool
+    """The key has been revoked."""
     limits: dict[str, int]
+    """Limits of this key that replace the server's."""
 
 
 class MadeKey(KeyView):
     """A new API key. `key` is returned once and cannot be read again."""
 
     key: str
+    """The key itself, shown only here."""
 
 
 class Me(WireModel):
     """Identity of the caller."""
 
     tenant: str
+    """Tenant of the key."""
     key_id: str
+    """Id of the key."""
     scopes: list[str]
+    """Rights of the key."""
 
 
 class Ticket(WireModel):
     """One-time sign-in for a browser: open `path` on this server within ten minutes."""
 
     ticket: str
+    """The one-time ticket."""
     path: str
+    """Path with the ticket, to open in the browser."""
 
 
 def key_view(record: ApiKeyRecord) -> dict[str, Any]:
@@ -159,7 +179,9 @@ def _key_id(text: str) -> str:
     summary="Revoke an API key",
 )
 async def revoke_key(
-    key_id: Annotated[str, AfterValidator(_key_id)], ctx: Ctx, principal: Admin
+    key_id: Annotated[str, Path(description="id of the key"), AfterValidator(_key_id)],
+    ctx: Ctx,
+    principal: Admin,
 ) -> Response:
     """Takes effect at once in this gateway, within five seconds in others on the database."""
     await operations.revoke_key(ctx, key_id)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from search.domains import Kind
@@ -46,7 +46,11 @@ async def list_kinds(ctx: Ctx, principal: Viewer) -> Response:
 @router.get(
     "/{kind}", response_model=KindView, responses=documented(404), summary="Get a kind"
 )
-async def get_kind(kind: str, ctx: Ctx, principal: Viewer) -> Response:
+async def get_kind(
+    kind: Annotated[str, Path(description="word of the kind, e.g. `ilp`")],
+    ctx: Ctx,
+    principal: Viewer,
+) -> Response:
     """The schemas of one kind, with an example if there is one."""
     if kind not in ctx.kinds:
         raise NotFound(

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from services.store import changes, codec
-from services.store.changes import Step
+from services.store.changes import JobChange
 from services.store.refusals import no_such_job, replay_of_deleted
 from services.store.sql import idempotency as keys
 from services.store.sql import rows, write
@@ -53,18 +53,22 @@ def submit(
 ) -> list[Submitted]:
     """Insert jobs, or return those that the same idempotency key created before."""
     now = tx.now_us()
-    steps = [changes.submitted(job, tx.new_id(), now) for job in jobs]
+    job_changes = [changes.submitted(job, tx.new_id(), now) for job in jobs]
     if idempotency is not None:
         earlier_ids = keys.reserve(
-            tx, jobs[0].tenant, idempotency, [step.job.id for step in steps], now
+            tx, jobs[0].tenant, idempotency, [change.job.id for change in job_changes], now
         )
         if earlier_ids is not None:
             return _replay(tx, earlier_ids, idempotency.key)
-    created = [step.job for step in steps]
+    created = [change.job for change in job_changes]
     _insert(tx, rows.job, (rows.new_job_row(job) for job in created))
     specs = ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in created)
     _insert(tx, rows.spec, specs)
-    _insert(tx, rows.event, (row for step in steps for row in write.event_rows(step, now)))
+    _insert(
+        tx,
+        rows.event,
+        (row for change in job_changes for row in write.event_rows(change, now)),
+    )
     _insert(
         tx,
         rows.label,
@@ -119,16 +123,19 @@ def list_jobs(
 
 
 def request(
-    tx: Tx, job_id: str, tenant: str | None, decide: Callable[[JobRecord, int], Step | None]
+    tx: Tx,
+    job_id: str,
+    tenant: str | None,
+    decide: Callable[[JobRecord, int], JobChange | None],
 ) -> JobRecord:
-    """Apply a cancel, stop or re-drive; `decide` returns the step, or None for no change."""
+    """Apply a cancel, stop or re-drive; `decide` returns the change, or None."""
     job = get_locked(tx, job_id, tenant)
     now = tx.now_us()
-    step = decide(job, now)
-    if step is None:
+    change = decide(job, now)
+    if change is None:
         return job
-    write.apply(tx, step, now)
-    return step.job
+    write.apply(tx, change, now)
+    return change.job
 
 
 def remove(tx: Tx, job_id: str, tenant: str | None) -> None:

@@ -66,11 +66,11 @@ def claim(
     due = tx.conn.execute(_DUE, {"now": now, "kinds": list(kinds), "most": limit}).all()
     claims = []
     for row in due:
-        step = changes.claimed(
+        change = changes.claimed(
             rows.job_record(row), owner=owner, lease_s=lease_s, now_us=now
         )
-        write.apply(tx, step, now)
-        job = step.job
+        write.apply(tx, change, now)
+        job = change.job
         tx.conn.execute(
             insert(rows.attempt),
             {
@@ -166,11 +166,11 @@ def complete(
     if not changes.is_holder(job, fence):
         return _refused(tx, job_id, fence)
     now = tx.now_us()
-    step = changes.completed(job, completion, now)
-    if completion.checkpoint is not None and step.job.has_checkpoint:
+    change = changes.completed(job, completion, now)
+    if completion.checkpoint is not None and change.job.has_checkpoint:
         write.put_checkpoint(tx, job_id, fence, completion.checkpoint)
-    write.apply(tx, step, now)
-    if step.job.state.is_terminal:
+    write.apply(tx, change, now)
+    if change.job.state.is_terminal:
         write.refer(
             tx,
             tenant=job.tenant,
@@ -178,7 +178,7 @@ def complete(
             role="output",
             digests=tuple(completion.artifacts),
         )
-    return step.job
+    return change.job
 
 
 def sweep(tx: Tx, limit: int) -> list[JobRecord]:
@@ -187,9 +187,9 @@ def sweep(tx: Tx, limit: int) -> list[JobRecord]:
     idempotency.purge(tx, now)
     swept = []
     for row in tx.conn.execute(_LATE, {"now": now, "most": limit}).all():
-        step = changes.expired(rows.job_record(row), now)
-        write.apply(tx, step, now)
-        swept.append(step.job)
+        change = changes.expired(rows.job_record(row), now)
+        write.apply(tx, change, now)
+        swept.append(change.job)
     return swept
 
 

@@ -1,4 +1,4 @@
-"""Write a `Step`: every lifecycle change of both databases goes through `apply`."""
+"""Write a `JobChange`: every lifecycle change of both databases goes through `apply`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, update
 
 from services.store import codec
-from services.store.changes import Step
+from services.store.changes import JobChange
 from services.store.sql import rows
 from services.store.sql.tx import Tx
 
@@ -29,33 +29,38 @@ _DROP_OUTPUTS = delete(rows.reference).where(
 )
 
 
-def apply(tx: Tx, step: Step, now_us: int) -> None:
-    """Write a step of an existing job."""
-    job = step.job
+def apply(tx: Tx, change: JobChange, now_us: int) -> None:
+    """Write a change of an existing job."""
+    job = change.job
     tx.conn.execute(_UPDATE_JOB, {"job_id": job.id, **rows.moving_columns(job)})
-    add_events(tx, step, now_us)
-    if step.outcome is not None:
+    add_events(tx, change, now_us)
+    if change.outcome is not None:
         tx.conn.execute(
             _CLOSE_ATTEMPT,
-            {"of_job": job.id, "of_fence": job.fence, "ended": now_us, "how": step.outcome},
+            {
+                "of_job": job.id,
+                "of_fence": job.fence,
+                "ended": now_us,
+                "how": change.outcome,
+            },
         )
-    if step.drops_result:
+    if change.drops_result:
         tx.conn.execute(_DROP_RESULT, {"of_job": job.id})
         tx.conn.execute(_DROP_OUTPUTS, {"of_job": job.id})
-    if step.drops_checkpoint:
+    if change.drops_checkpoint:
         tx.conn.execute(_DROP_CHECKPOINT, {"of_job": job.id})
     if job.result is not None:
         tx.conn.execute(
             insert(rows.result), {"job_id": job.id, "result": codec.dumps(job.result)}
         )
-    if step.webhook is not None and job.webhook is not None:
+    if change.webhook is not None and job.webhook is not None:
         tx.conn.execute(
             insert(rows.outbox),
             {
                 "tenant": job.tenant,
                 "job_id": job.id,
                 "url": job.webhook["url"],
-                "payload": codec.dumps(step.webhook),
+                "payload": codec.dumps(change.webhook),
                 "tries": 0,
                 "next_try_us": now_us,
             },
@@ -69,25 +74,25 @@ def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> None:
     tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 
-def add_events(tx: Tx, step: Step, now_us: int) -> None:
-    """Insert the events of a step, with seqs that end at the job's `last_seq`."""
-    events = event_rows(step, now_us)
+def add_events(tx: Tx, change: JobChange, now_us: int) -> None:
+    """Insert the events of a change, with seqs that end at the job's `last_seq`."""
+    events = event_rows(change, now_us)
     if events:
         tx.conn.execute(insert(rows.event), events)
 
 
-def event_rows(step: Step, now_us: int) -> list[dict[str, Any]]:
-    """Return the events of a step as rows."""
-    first = step.job.last_seq - len(step.events) + 1
+def event_rows(change: JobChange, now_us: int) -> list[dict[str, Any]]:
+    """Return the events of a change as rows."""
+    first = change.job.last_seq - len(change.events) + 1
     return [
         {
-            "job_id": step.job.id,
+            "job_id": change.job.id,
             "seq": seq,
             "type": str(event.type),
             "at_us": now_us,
             "data": codec.dumps(event.data),
         }
-        for seq, event in enumerate(step.events, first)
+        for seq, event in enumerate(change.events, first)
     ]
 
 

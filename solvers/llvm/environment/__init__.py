@@ -1,6 +1,7 @@
-"""Passes as actions: a Gymnasium environment with CompilerGym's vocabulary on LLVM 22, and an adapter to CompilerGym itself.
+"""Compiler passes as actions: Gymnasium environment with CompilerGym's vocabulary on LLVM 22.
 
-Needs the extra `gym` (Gymnasium). `make` is the entry; `register` puts the environments into Gymnasium's own registry.
+`make` returns an environment, ours or CompilerGym's own through an adapter. `register` adds ours to
+Gymnasium's registry. Needs the extra `gym` (Gymnasium).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any, Literal
 
-# CompilerGym's ids: what is observed and what is rewarded
+# CompilerGym's ids, with the observation and reward space of each.
 IDS = MappingProxyType(
     {
         "llvm-v0": {},
@@ -43,20 +44,23 @@ def make(
     backend: Literal["llvm", "compiler_gym"] = "llvm",
     **options: Any,
 ) -> Any:
-    """An environment by CompilerGym's id.
+    """Make an environment by CompilerGym's id.
 
-    backend "llvm": ours, on the installed LLVM 22; `options` are `CompilerEnv`'s, `benchmark` at least.
-    backend "compiler_gym": CompilerGym's own (LLVM 10) behind the same methods; `options` go to `compiler_gym.make`.
-    Raises ValueError for an unknown id or backend, ModuleNotFoundError with what to install.
+    backend "llvm": `CompilerEnv` on the installed LLVM 22. `options` are its arguments; `benchmark`
+    is required.
+    backend "compiler_gym": CompilerGym's own environment (LLVM 10) with the same methods. `options`
+    are the arguments of `compiler_gym.make`.
+
+    Raises ValueError for an unknown id or backend, ModuleNotFoundError when a package is missing.
     """
     if backend == "compiler_gym":
         from solvers.llvm.environment.compiler_gym_adapter import make_compiler_gym
 
         return make_compiler_gym(name, **options)
     if backend != "llvm":
-        raise ValueError(f"backend {backend!r}; wanted 'llvm' or 'compiler_gym'")
+        raise ValueError(f"backend: expected 'llvm' or 'compiler_gym', got {backend!r}")
     if name not in IDS:
-        raise ValueError(f"environment {name!r} is unknown; known: {', '.join(IDS)}")
+        raise ValueError(f"environment: expected one of {', '.join(IDS)}, got {name!r}")
     try:
         from gymnasium.envs.registration import EnvSpec
     except ModuleNotFoundError as error:
@@ -72,7 +76,10 @@ def make(
 
 
 def register() -> None:
-    """Make the ids known to `gymnasium.make("trimtab/llvm-ic-v0", benchmark=…)`. Not done by importing."""
+    """Add the ids to Gymnasium's registry, for `gymnasium.make("trimtab/llvm-ic-v0", benchmark=…)`.
+
+    Importing this package does not add them.
+    """
     import gymnasium
 
     for name, arguments in IDS.items():

@@ -1,8 +1,9 @@
-"""Flat passes as actions: CompilerGym's action space, in the names and the nesting of LLVM's new pass manager.
+"""Flat passes as actions: CompilerGym's action space with the names of LLVM's new pass manager.
 
-CompilerGym offered 124 flags of LLVM 10's legacy pass manager. Of those, the ones that LLVM 22 still has are here under their
-new names; instrumentation, and what changes linkage or the ABI (`internalize`, `strip…`, sanitizers), is not. Which of the
-names the installed LLVM really knows is asked at run time (`known_to`): pass names come and go between versions.
+CompilerGym offered 124 flags of LLVM 10's legacy pass manager. Those that LLVM 22 still has are
+here under their new names. Left out are instrumentation and passes that change linkage or the ABI
+(`internalize`, `strip…`, sanitizers). Pass names differ between versions: `known_to` filters for
+the installed LLVM at run time.
 """
 
 from __future__ import annotations
@@ -15,29 +16,30 @@ from typing import Protocol
 
 from solvers.llvm.types import Measured, Outcome, Recipe
 
-NOTHING = "verify"  # a pipeline that changes nothing: LLVM refuses an empty text
+# A pipeline that changes nothing. LLVM refuses an empty text.
+NOTHING = "verify"
 
 
 class Level(StrEnum):
-    """What a pass runs over, and so how it is nested in a pipeline's text."""
+    """Unit that a pass runs on; it decides how the pass is nested in a pipeline's text."""
 
     MODULE = "module"
     CGSCC = "cgscc"
     FUNCTION = "function"
     LOOP = "loop"
-    LOOP_MSSA = "loop-mssa"  # a loop pass that wants MemorySSA
+    LOOP_MSSA = "loop-mssa"  # a loop pass that needs MemorySSA
 
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One pass that an agent may choose."""
+    """One pass of an action space."""
 
     name: str  # LLVM's pass name with its parameters
     level: Level
 
     @property
     def pipeline(self) -> str:
-        """The pass as `opt -passes=` takes it on a module."""
+        """The pass as a pipeline for a module, as `opt -passes=` takes it."""
         match self.level:
             case Level.MODULE:
                 return self.name
@@ -56,36 +58,41 @@ def _actions(level: Level, names: str) -> tuple[Action, ...]:
 FLAT: tuple[Action, ...] = (
     *_actions(
         Level.MODULE,
-        "always-inline attributor called-value-propagation canonicalize-aliases constmerge deadargelim elim-avail-extern "
-        "globaldce globalopt globalsplit hotcoldsplit inferattrs ipsccp iroutliner mergefunc partial-inliner "
-        "rpo-function-attrs strip-dead-prototypes",
+        "always-inline attributor called-value-propagation canonicalize-aliases constmerge "
+        "deadargelim elim-avail-extern globaldce globalopt globalsplit hotcoldsplit inferattrs "
+        "ipsccp iroutliner mergefunc partial-inliner rpo-function-attrs strip-dead-prototypes",
     ),
     *_actions(Level.CGSCC, "argpromotion function-attrs inline"),
     *_actions(
         Level.FUNCTION,
-        "adce aggressive-instcombine alignment-from-assumptions bdce break-crit-edges callsite-splitting consthoist "
-        "constraint-elimination correlated-propagation dce dfa-jump-threading div-rem-pairs dse early-cse early-cse<memssa> "
-        "flatten-cfg float2int guard-widening gvn gvn-hoist gvn-sink infer-alignment instcombine<no-verify-fixpoint> "
-        "instsimplify irce jump-threading lcssa libcalls-shrinkwrap load-store-vectorizer loop-data-prefetch "
-        "loop-distribute loop-fusion loop-load-elim loop-simplify loop-sink loop-unroll loop-vectorize "
-        "lower-constant-intrinsics lower-expect lower-switch mem2reg memcpyopt mergeicmps mergereturn mldst-motion "
-        "move-auto-init nary-reassociate newgvn partially-inline-libcalls reassociate reg2mem sccp scalarizer "
+        "adce aggressive-instcombine alignment-from-assumptions bdce break-crit-edges "
+        "callsite-splitting consthoist constraint-elimination correlated-propagation dce "
+        "dfa-jump-threading div-rem-pairs dse early-cse early-cse<memssa> flatten-cfg float2int "
+        "guard-widening gvn gvn-hoist gvn-sink infer-alignment instcombine<no-verify-fixpoint> "
+        "instsimplify irce jump-threading lcssa libcalls-shrinkwrap load-store-vectorizer "
+        "loop-data-prefetch loop-distribute loop-fusion loop-load-elim loop-simplify loop-sink "
+        "loop-unroll loop-vectorize lower-constant-intrinsics lower-expect lower-switch mem2reg "
+        "memcpyopt mergeicmps mergereturn mldst-motion move-auto-init nary-reassociate newgvn "
+        "partially-inline-libcalls reassociate reg2mem sccp scalarizer "
         "separate-const-offset-from-gep simplifycfg "
         "simplifycfg<bonus-inst-threshold=2;switch-to-lookup;hoist-common-insts;sink-common-insts> "
         "simplifycfg<no-keep-loops;switch-range-to-icmp;speculate-blocks;simplify-cond-branch> "
-        "sink slp-vectorizer slsr speculative-execution sroa<modify-cfg> tailcallelim typepromotion vector-combine",
+        "sink slp-vectorizer slsr speculative-execution sroa<modify-cfg> tailcallelim "
+        "typepromotion vector-combine",
     ),
     *_actions(
         Level.LOOP,
-        "canon-freeze indvars loop-bound-split loop-deletion loop-idiom loop-instsimplify loop-predication loop-reduce "
-        "loop-rotate loop-rotate<header-duplication> loop-simplifycfg loop-unroll-full loop-versioning-licm "
+        "canon-freeze indvars loop-bound-split loop-deletion loop-idiom loop-instsimplify "
+        "loop-predication loop-reduce loop-rotate loop-rotate<header-duplication> "
+        "loop-simplifycfg loop-unroll-full loop-versioning-licm "
         "simple-loop-unswitch<nontrivial>",
     ),
     *_actions(Level.LOOP_MSSA, "licm lnicm"),
 )
 
-# Not in CompilerGym: the inliner's walk over the call graph with simplification in between, which is where -Oz of the new
-# pass manager earns most and which no sequence of flat passes replaces.
+# Not in CompilerGym. The inliner of the new pass manager simplifies each function as it walks the
+# call graph. Most of the savings of -Oz come from there, and no sequence of flat passes replaces
+# it.
 COMPOSITE: tuple[Action, ...] = (
     Action(
         name="devirt<4>(inline,function-attrs,function<eager-inv>(function-simplification<Oz>))",
@@ -100,26 +107,29 @@ COMPOSITE: tuple[Action, ...] = (
 
 
 class Measures(Protocol):
-    """What is needed of an engine to ask which passes it knows."""
+    """Part of an engine that `known_to` uses."""
 
     def measure(self, recipes: Sequence[Recipe], *, emit: bool) -> list[Measured]:
-        """One result for each recipe, in order."""
+        """Return one result for each recipe, in order."""
         ...
 
 
 def pipeline_of(actions: Iterable[Action]) -> str:
-    """The text that runs `actions` one after the other, each over the whole module."""
+    """Return the pipeline that runs `actions` in order, each on the whole module."""
     return ",".join(action.pipeline for action in actions) or NOTHING
 
 
 def known_to(engine: Measures, actions: Sequence[Action] = FLAT) -> tuple[Action, ...]:
-    """Those of `actions` that the engine's LLVM can parse, in order. A pass that crashes on the engine's module is known."""
+    """Return those of `actions` that the engine's LLVM can parse, in order.
+
+    A pass that crashes on the engine's module is among them.
+    """
     measured = engine.measure(
         [Recipe(pipeline=action.pipeline) for action in actions], emit=False
     )
     return tuple(
-        a
-        for a, result in zip(actions, measured, strict=True)
+        action
+        for action, result in zip(actions, measured, strict=True)
         if result.outcome is not Outcome.REFUSED
     )
 
@@ -127,23 +137,25 @@ def known_to(engine: Measures, actions: Sequence[Action] = FLAT) -> tuple[Action
 def in_default_pipelines(
     actions: Sequence[Action], pipelines: Iterable[str]
 ) -> tuple[Action, ...]:
-    """Those whose pass occurs in one of `pipelines` (texts of default<O1>…<Oz>): the tier that everybody's builds exercise.
+    """Return the actions whose pass occurs in one of `pipelines` (texts of default<O1> to <Oz>).
 
-    Passes outside (`newgvn`, `gvn-hoist`, `loop-fusion`, …) are the ones behind most known miscompiles of searched sequences.
+    Every build exercises these passes. Most known miscompiles of searched sequences are due to
+    others (`newgvn`, `gvn-hoist`, `loop-fusion`, …).
     """
     names = {
         name
         for text in pipelines
         for name in re.findall(r"[a-z][a-z0-9-]*", re.sub(r"<[^<>]*>", "", text))
     }
-    # a parameterised action counts by its bare name: its parameters are ours, its code is what everybody runs
+    # Parameters are ignored: the pass's code is the same.
     return tuple(action for action in actions if action.name.partition("<")[0] in names)
 
 
 def parse_commandline(text: str, actions: Sequence[Action]) -> list[int]:
-    """Indices into `actions` of the passes in an `opt -passes='…'` line (or a bare pipeline), as `commandline()` wrote it.
+    """Return the indices into `actions` of the passes in a line that `commandline()` wrote.
 
-    Raises ValueError naming the first piece that is none of `actions`.
+    `text` is an `opt -passes='…'` line or a bare pipeline. Raises ValueError, which names the first
+    pass that is not among `actions`.
     """
     match = re.search(r"-passes=(?:'([^']*)'|\"([^\"]*)\"|(\S+))", text)
     pipeline = (
@@ -154,19 +166,19 @@ def parse_commandline(text: str, actions: Sequence[Action]) -> list[int]:
     if pipeline in ("", NOTHING):
         return []
     index = {action.pipeline: i for i, action in enumerate(actions)}
-    found = []
+    indices = []
     for piece in _split(pipeline):
         if piece not in index:
             raise ValueError(
-                f"{piece!r} in the pipeline is none of the {len(actions)} actions; "
-                "give the environment an action list that holds it, or a line that this environment wrote"
+                f"pipeline: expected passes among the {len(actions)} actions, got {piece!r}; "
+                "add it to the environment's actions, or pass a line that this environment wrote"
             )
-        found.append(index[piece])
-    return found
+        indices.append(index[piece])
+    return indices
 
 
 def _split(pipeline: str) -> list[str]:
-    """Pieces between commas that are outside all brackets."""
+    """Split at the commas that are outside all brackets."""
     pieces, depth, start = [], 0, 0
     for i, character in enumerate(pipeline):
         if character in "(<":

@@ -1,10 +1,10 @@
-"""What an environment optimises, by URI.
+"""Benchmarks of the environment, by URI.
 
-file:///path/x.bc | x.ll          a module of LLVM IR
-file:///path/x.c | x.cc …         a source file, compiled as `-Oz` with its functions not yet optimised (minsize, optsize)
-generator://NAME/SEED             a program made by one of the generators that the caller passes in
+file:///path/x.bc | x.ll    module of LLVM IR
+file:///path/x.c | x.cc …   source file; compiled for -Oz (minsize, optsize), not yet optimised
+generator://NAME/SEED       program made by one of the caller's generators
 
-CompilerGym's `benchmark://` sets are not here: they are downloads of LLVM 10 bitcode.
+CompilerGym's `benchmark://` sets are not supported: they are downloads of LLVM 10 bitcode.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from solvers.llvm.types import BadModule, Target
+from solvers.llvm.types import Target
 
 if TYPE_CHECKING:
     from solvers.llvm import execute
@@ -27,7 +27,7 @@ SOURCES = (".c", ".cc", ".cpp", ".cxx", ".C")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Files of one program as a generator leaves them in the folder it was given."""
+    """Files of one program, written by a generator into its folder."""
 
     files: tuple[Path, ...]
     include: tuple[Path, ...] = ()
@@ -37,7 +37,7 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """A module and, where it is a program, how to run it."""
+    """Module with, for a whole program, the runs that compare its behaviour."""
 
     uri: str
     module: bytes  # bitcode or textual IR
@@ -56,21 +56,23 @@ def load(
     runs: tuple[execute.RunCase, ...] = (),
     link_flags: tuple[str, ...] = ("-lm",),
 ) -> Benchmark:
-    """Read, compile or generate what `uri` names. A plain path is taken as file:///….
+    """Read, compile or generate the benchmark at `uri`. A plain path means file:///….
 
-    Raises ValueError for a URI that names nothing we know, FileNotFoundError, BadModule, SourceError (the compiler's text).
+    Raises ValueError for an unknown scheme, suffix or generator, FileNotFoundError, and SourceError
+    with the compiler's message.
     """
     text = str(uri)
     parts = urlsplit(text)
     if parts.scheme == "generator":
-        found = _generated(
+        made = _generated(
             parts.netloc, parts.path.strip("/"), target=target, generators=generators or {}
         )
-        return replace(found, uri=text, link_flags=link_flags, runs=runs or found.runs)
+        return replace(made, uri=text, link_flags=link_flags, runs=runs or made.runs)
     if parts.scheme not in ("file", ""):
         raise ValueError(
-            f"benchmark {text!r} has the scheme {parts.scheme!r}; wanted: file:///x.bc|.ll|.c, "
-            f"generator://{'|'.join(generators or ('NAME',))}/SEED, or a path"
+            f"benchmark {text!r}: expected the scheme file:///x.bc|.ll|.c, "
+            f"generator://{'|'.join(generators or ('NAME',))}/SEED, or a path, "
+            f"got {parts.scheme!r}"
         )
     path = Path(unquote(parts.path) if parts.scheme else text)
     if not path.is_file():
@@ -81,7 +83,8 @@ def load(
         module = _compiled(Sources(files=(path,)), target=target)
     else:
         raise ValueError(
-            f"benchmark {text!r} ends in {path.suffix!r}; wanted one of {', '.join(MODULES + SOURCES)}"
+            f"benchmark {text!r}: expected a suffix of {', '.join(MODULES + SOURCES)}, "
+            f"got {path.suffix!r}"
         )
     return Benchmark(
         uri=path.resolve().as_uri(), module=module, runs=runs, link_flags=link_flags
@@ -92,13 +95,15 @@ def _generated(
     name: str, seed: str, *, target: Target, generators: Mapping[str, Generator]
 ) -> Benchmark:
     if name not in generators:
-        known = (
-            ", ".join(sorted(generators)) or "none were passed in (argument `generators`)"
-        )
-        raise ValueError(f"generator {name!r} is unknown; known: {known}")
+        if not generators:
+            raise ValueError(
+                f"generator {name!r}: expected it in `generators`, which is empty"
+            )
+        names = ", ".join(sorted(generators))
+        raise ValueError(f"generator: expected one of {names}, got {name!r}")
     if not seed.isdigit():
         raise ValueError(
-            f"generator://{name}/{seed}: the seed has to be a whole number of 0 or more, came {seed!r}"
+            f"generator://{name}/SEED: expected a whole number of at least 0, got {seed!r}"
         )
     with tempfile.TemporaryDirectory(prefix="trimtab-benchmark-") as folder:
         sources = generators[name](int(seed), Path(folder))
@@ -116,8 +121,6 @@ def _compiled(sources: Sources, *, target: Target) -> bytes:
             workdir=Path(folder),
             target=target,
             flags=sources.flags,
-            include=sources.include,
+            tree=frontend.SourceTree(include=sources.include),
         )
-        if not modules:
-            raise BadModule("the compiler made no module: no source file was given")
         return modules[0] if len(modules) == 1 else frontend.link_bitcode(modules)

@@ -1,12 +1,15 @@
-"""CompilerGym 0.2.5 itself behind our environment's methods: `make("llvm-autophase-ic-v0", backend="compiler_gym")`.
+"""Adapter of CompilerGym 0.2.5 to our environment's methods.
 
-CompilerGym (Cummins et al., CGO 2022) is not among our dependencies. Its last release is of November 2022 and pins gym ≤ 0.21,
-grpcio < 1.44, protobuf < 4.21 and pydantic < 2, so it needs an environment of its own; deploy/docs/guide/compiler-gym.md has
-the steps. It runs LLVM 10 with 124 passes of the legacy pass manager, and its -Oz is weaker than `clang -Oz`: figures of the
-two backends are not comparable.
+Usage: `make("llvm-autophase-ic-v0", backend="compiler_gym")`.
 
-What is adapted: gym's four-tuple becomes Gymnasium's five-tuple, `reset` returns (observation, info), spaces become
-Gymnasium's. What the wrapped environment knows beyond that is there as `.unwrapped_env`.
+CompilerGym (Cummins et al., CGO 2022) is not among our dependencies. Its last release dates from
+November 2022 and pins gym ≤ 0.21, grpcio < 1.44, protobuf < 4.21 and pydantic < 2, so it needs an
+environment of its own; deploy/docs/guide/compiler-gym.md has the steps. It runs LLVM 10 with 124
+passes of the legacy pass manager, and its -Oz is weaker than `clang -Oz`: figures of the two
+backends do not compare.
+
+The adapter turns gym's four-tuple into Gymnasium's five-tuple, makes `reset` return (observation,
+info) and converts spaces. The wrapped environment is available as `unwrapped_env`.
 """
 
 from __future__ import annotations
@@ -19,23 +22,27 @@ import gymnasium
 
 from solvers.llvm.environment.spaces import NamedDiscrete, Opaque
 
-RECIPE = "deploy/docs/guide/compiler-gym.md"
+GUIDE = "deploy/docs/guide/compiler-gym.md"
 
 
 def make_compiler_gym(name: str, **options: Any) -> CompilerGymEnv:
-    """`compiler_gym.make(name, **options)`, adapted. Raises ModuleNotFoundError with where the recipe is."""
+    """Adapt `compiler_gym.make(name, **options)`.
+
+    Raises ModuleNotFoundError, which names the installation guide.
+    """
     try:
         package = importlib.import_module("compiler_gym")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"backend 'compiler_gym' needs the package compiler_gym, which is not installed ({error}). It takes pins and an "
-            f"environment of its own: see {RECIPE}. backend 'llvm' needs neither and runs LLVM 22"
+            f"backend 'compiler_gym' needs the package compiler_gym ({error}). Install it with its "
+            f"pins into an environment of its own as {GUIDE} describes, or use backend 'llvm'"
         ) from error
     return CompilerGymEnv(package.make(name, **options))
 
 
-class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium is an extra: Any to the type checker
-    """An environment of CompilerGym as a Gymnasium environment with `observation[…]`, `reward[…]`, `fork`, `multistep`."""
+# Gymnasium is an extra: Any to the type checker.
+class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
+    """CompilerGym's environment with the methods of `CompilerEnv`."""
 
     metadata = {"render_modes": ["ansi", "human"]}  # noqa: RUF012  # Gymnasium's own convention
 
@@ -47,7 +54,7 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
-        """What `reset` and `step` return. Set it by name."""
+        """Space of the observations of `reset` and `step`. Set it by name."""
         return as_gymnasium(self.unwrapped_env.observation_space)
 
     @observation_space.setter
@@ -56,7 +63,7 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
     @property
     def reward_space(self) -> str:
-        """How `step` scores. Set it by name."""
+        """Name of the reward space of `step`. Set it by name."""
         return str(
             getattr(
                 self.unwrapped_env.reward_space, "name", self.unwrapped_env.reward_space
@@ -69,17 +76,17 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
     @property
     def observation(self) -> Any:
-        """CompilerGym's own view."""
+        """Observations by name, of CompilerGym's own type."""
         return self.unwrapped_env.observation
 
     @property
     def reward(self) -> Any:
-        """CompilerGym's own view: since that space was last asked."""
+        """Rewards by name, each since its last use, of CompilerGym's own type."""
         return self.unwrapped_env.reward
 
     @property
     def actions(self) -> list[int]:
-        """Passes applied in this episode."""
+        """Indices of the passes applied in this episode."""
         return [int(action) for action in self.unwrapped_env.actions]
 
     @property
@@ -89,7 +96,7 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
     @property
     def benchmark(self) -> Any:
-        """CompilerGym's benchmark. Set it; `reset` follows."""
+        """CompilerGym's benchmark. A new one takes effect at `reset`."""
         return self.unwrapped_env.benchmark
 
     @benchmark.setter
@@ -99,17 +106,20 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Back to the unoptimised module; options["benchmark"] changes it. CompilerGym's episodes have no randomness."""
+        """Return to the unoptimised module, of options["benchmark"] if set.
+
+        CompilerGym's episodes have no randomness.
+        """
         super().reset(seed=seed)
         return self.unwrapped_env.reset(**(options or {})), {}
 
     def step(
         self, action: int | Sequence[int]
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One pass; or several as `multistep` takes them."""
+        """Apply one pass, or several as `multistep` does."""
         if isinstance(action, (list, tuple)):
             return self.multistep(action)
-        return _five(self.unwrapped_env.step(int(action)))  # type: ignore[arg-type]
+        return _five_tuple(self.unwrapped_env.step(int(action)))  # type: ignore[arg-type]
 
     def multistep(
         self,
@@ -117,8 +127,8 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
         observation_spaces: Sequence[str] | None = None,
         reward_spaces: Sequence[str] | None = None,
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Several passes, looked at and scored once; lists when spaces are named."""
-        return _five(
+        """Apply passes in order; observe and score once, as lists when spaces are named."""
+        return _five_tuple(
             self.unwrapped_env.multistep(
                 [int(action) for action in actions],
                 observation_spaces=list(observation_spaces)
@@ -129,24 +139,24 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
         )
 
     def fork(self) -> CompilerGymEnv:
-        """Another environment in the same state. Both have to be closed."""
+        """Return a second environment in the same state. Close both."""
         return CompilerGymEnv(self.unwrapped_env.fork())
 
     def commandline(self) -> str:
-        """CompilerGym's line for LLVM 10's `opt`."""
+        """Return CompilerGym's command line for LLVM 10's `opt`."""
         return str(self.unwrapped_env.commandline())
 
     def validate(self, state: Any = None) -> Any:
-        """CompilerGym's own validation."""
+        """Return the result of CompilerGym's own validation."""
         return self.unwrapped_env.validate(state)
 
     def render(self) -> str | None:
-        """CompilerGym's text."""
+        """Return CompilerGym's text rendering."""
         shown = self.unwrapped_env.render(mode="ansi")
         return None if shown is None else str(shown)
 
     def close(self) -> None:
-        """End the service."""
+        """End CompilerGym's service process."""
         self.unwrapped_env.close()
 
     def __enter__(self) -> CompilerGymEnv:
@@ -157,7 +167,7 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
 
 def as_gymnasium(space: Any) -> gymnasium.Space[Any]:
-    """A gym (≤ 0.21) or CompilerGym space as Gymnasium's. A kind that Gymnasium lacks becomes `Opaque`."""
+    """Convert a space of gym (≤ 0.21) or CompilerGym to Gymnasium's; `Opaque` for other kinds."""
     if isinstance(space, gymnasium.Space):
         return space
     match type(space).__name__:
@@ -177,9 +187,9 @@ def as_gymnasium(space: Any) -> gymnasium.Space[Any]:
             return Opaque(object)
 
 
-def _five(
-    four: tuple[Any, Any, bool, dict[str, Any]],
+def _five_tuple(
+    four_tuple: tuple[Any, Any, bool, dict[str, Any]],
 ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-    observation, reward, done, info = four
+    observation, reward, done, info = four_tuple
     truncated = bool(info.get("TimeLimit.truncated", False))
     return observation, reward, bool(done) and not truncated, truncated, info

@@ -1,4 +1,4 @@
-"""A Gymnasium environment with CompilerGym's vocabulary: a state is a module, an action a pass, a reward a smaller module.
+"""Gymnasium environment with CompilerGym's vocabulary: states are modules, actions are passes.
 
     from solvers.llvm.environment import make
 
@@ -6,11 +6,12 @@
         env.reset(seed=0)
         env.step(env.action_space["mem2reg"])
         env.multistep([env.action_space[name] for name in ("sroa<modify-cfg>", "simplifycfg")])
-        print(env.observation["IrInstructionCount"], env.observation["IrInstructionCountOz"], env.commandline())
+        print(env.observation["IrInstructionCount"], env.commandline())
 
-Differences from CompilerGym 0.2.5: Gymnasium's five-tuple from `step`; LLVM 22's new pass manager; a state is reached by
-running its whole pipeline, never by stepping a shared module, so `fork` costs nothing and `commandline()` repeats a state
-bit by bit.
+A smaller module is a reward. Differences from CompilerGym 0.2.5: `step` returns Gymnasium's
+five-tuple; passes are those of LLVM 22's new pass manager; a state is always made by its whole
+pipeline and never by changing a shared module, so `fork` costs nothing and `commandline()` repeats
+a state bit by bit.
 """
 
 from __future__ import annotations
@@ -28,26 +29,34 @@ import numpy as np
 from solvers.llvm.engine import Engine
 from solvers.llvm.environment.actions import FLAT, Action, known_to
 from solvers.llvm.environment.benchmarks import Benchmark, Generator, load
-from solvers.llvm.environment.observations import ObservationView, known, observation_spaces
+from solvers.llvm.environment.observations import (
+    ObservationView,
+    find_space,
+    observation_spaces,
+)
 from solvers.llvm.environment.rewards import SPACES, RewardSpace, reward_space
 from solvers.llvm.environment.spaces import PassSpace
-from solvers.llvm.environment.states import States
+from solvers.llvm.environment.states import EngineSettings, States
 from solvers.llvm.environment.validation import EnvState, ValidationResult, validate
 from solvers.llvm.install import find_llvm
-from solvers.llvm.types import EngineLimits, Outcome, Target
+from solvers.llvm.types import Outcome
 
 _SMALLEST = b"define i32 @f(i32 %a) {\n  ret i32 %a\n}\n"
 
 
 @cache
 def installed_actions(build_id: str, actions: tuple[Action, ...]) -> tuple[Action, ...]:
-    """Those of `actions` that the LLVM build knows. Asked once for each build."""
+    """Return those of `actions` that the LLVM build can parse; cached for each build."""
     with Engine(_SMALLEST) as engine:
         return known_to(engine, actions)
 
 
-class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium is an extra: Any to the type checker
-    """One benchmark, optimised pass by pass. Close it, or use it in `with`: it holds a process."""
+# Gymnasium is an extra: Any to the type checker.
+class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
+    """Environment of one benchmark, optimised pass by pass.
+
+    It holds a process: close it, or use it in `with`.
+    """
 
     metadata = {"render_modes": ["ansi", "human"]}  # noqa: RUF012  # Gymnasium's own convention
 
@@ -59,25 +68,28 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         reward_space: str = "IrInstructionCountOz",
         actions: Sequence[Action] = FLAT,
         generators: Mapping[str, Generator] | None = None,
-        target: Target | None = None,
-        limits: EngineLimits | None = None,
+        settings: EngineSettings | None = None,
         max_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
         """Open an engine on the benchmark.
 
-        actions: passes to choose from; those that the installed LLVM does not know are left out.
-        generators: by name, for generator://NAME/SEED. max_steps: an episode is truncated after so many passes.
+        actions: passes of the action space, without those that the installed LLVM cannot parse.
+        generators: program generators by name, for generator://NAME/SEED.
+        settings: target and limits of the engine.
+        max_steps: passes after which an episode is truncated.
+
         Raises ValueError, FileNotFoundError, BadModule, SourceError, LlvmMissing.
         """
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(
-                f"render_mode {render_mode!r}; wanted one of {self.metadata['render_modes']} or None"
+                f"render_mode: expected one of {self.metadata['render_modes']} or None, "
+                f"got {render_mode!r}"
             )
         if max_steps is not None and max_steps < 1:
-            raise ValueError(f"max_steps={max_steps}; wanted 1 or more, or None for no end")
+            raise ValueError(f"max_steps: expected at least 1, or None, got {max_steps}")
         self.render_mode, self.max_steps = render_mode, max_steps
-        self.target, self.limits = target or Target(), limits or EngineLimits()
+        self.settings = settings or EngineSettings()
         self._generators = dict(generators or {})
         self._observations = observation_spaces()
         self.reward_space = reward_space
@@ -92,20 +104,20 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         self.episode_reward = 0.0
         self._begin()
 
-    # -- spaces ---------------------------------------------------------------------------------------------------
+    # --- spaces
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
-        """What `reset` and `step` return. Set it by name."""
+        """Space of the observations of `reset` and `step`. Set it by name."""
         return self._observation.space
 
     @observation_space.setter
     def observation_space(self, name: str) -> None:
-        self._observation = known(self._observations, name)
+        self._observation = find_space(self._observations, name)
 
     @property
     def reward_space(self) -> str:
-        """How `step` scores. Set it by name."""
+        """Name of the reward space of `step`. Set it by name."""
         return self._reward.name
 
     @reward_space.setter
@@ -114,29 +126,29 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
     @property
     def observation(self) -> ObservationView:
-        """The current state in any space, by name."""
+        """Observations of the current state in all spaces, by name."""
         return ObservationView(self, self._observations)
 
     @property
     def reward(self) -> RewardView:
-        """The last step's reward in any space, by name."""
+        """Rewards of the last step in all spaces, by name."""
         return RewardView(self)
 
-    # -- the state ------------------------------------------------------------------------------------------------
+    # --- state
 
     @property
     def actions(self) -> list[int]:
-        """Passes applied in this episode."""
+        """Indices of the passes applied in this episode."""
         return list(self._actions)
 
     @property
     def pipeline(self) -> str:
-        """The text of the passes applied in this episode."""
+        """Pipeline of the passes applied in this episode."""
         return self.action_space.to_string(self._actions)
 
     @property
     def benchmark(self) -> Benchmark:
-        """What is optimised. Set it to a URI, a path or a `Benchmark`; `reset` follows."""
+        """Benchmark that is optimised. Setting a URI, path or `Benchmark` starts an episode."""
         return self.states.benchmark
 
     @benchmark.setter
@@ -149,7 +161,7 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
     @property
     def state(self) -> EnvState:
-        """What is needed to be here again, and what is claimed about it."""
+        """Current state: the line that repeats it, and its claimed reward."""
         return EnvState(
             benchmark=self.benchmark.uri,
             commandline=self.commandline(),
@@ -159,14 +171,20 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         )
 
     def commandline(self) -> str:
-        """A line for the tool `opt` of the same LLVM that makes this state out of the unoptimised module."""
-        about = f"-mtriple={self.target.triple}"
-        about += f" -mcpu={self.target.cpu}" if self.target.cpu else ""
-        about += f" -mattr={self.target.features}" if self.target.features else ""
-        model = "pic" if self.target.pic else "static"
-        return f"opt {about} -relocation-model={model} -passes='{self.pipeline}' input.bc -o output.bc"
+        """Return the `opt` line that makes this state from the unoptimised module.
 
-    # -- Gymnasium ------------------------------------------------------------------------------------------------
+        It repeats the state with the same LLVM build.
+        """
+        target = self.settings.target
+        words = ["opt", f"-mtriple={target.triple}"]
+        words += [f"-mcpu={target.cpu}"] if target.cpu else []
+        words += [f"-mattr={target.features}"] if target.features else []
+        words += [f"-relocation-model={'pic' if target.pic else 'static'}"]
+        return " ".join(
+            [*words, f"-passes='{self.pipeline}'", "input.bc", "-o", "output.bc"]
+        )
+
+    # --- Gymnasium
 
     def reset(
         self,
@@ -175,7 +193,10 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         options: dict[str, Any] | None = None,
         benchmark: str | Path | None = None,
     ) -> tuple[Any, dict[str, Any]]:
-        """Back to the unoptimised module, of another benchmark if one is given (here or as options["benchmark"])."""
+        """Return to the unoptimised module, of a new benchmark if there is one.
+
+        A new benchmark is an argument or options["benchmark"].
+        """
         super().reset(seed=seed)
         self._need_open()
         benchmark = benchmark or (options or {}).get("benchmark")
@@ -190,9 +211,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         observation_spaces: Sequence[str] | None = None,
         reward_spaces: Sequence[str] | None = None,
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """One pass, or several as `multistep` takes them."""
-        wanted = [int(one) for one in np.atleast_1d(np.asarray(action))]
-        return self.multistep(wanted, observation_spaces, reward_spaces)
+        """Apply one pass, or several as `multistep` does."""
+        actions = [int(index) for index in np.atleast_1d(np.asarray(action))]
+        return self.multistep(actions, observation_spaces, reward_spaces)
 
     def multistep(
         self,
@@ -200,25 +221,25 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         observation_spaces: Sequence[str] | None = None,
         reward_spaces: Sequence[str] | None = None,
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Passes one after the other; looked at and scored once, at the end.
+        """Apply passes in order; observe and score once, at the end.
 
-        With `observation_spaces` or `reward_spaces` the first two of the returned are lists, one entry for each name.
-        When a pass crashes, hangs or makes an invalid module the episode is terminated: the state stays what it was,
-        info["error_details"] says what LLVM said, and the reward takes back what the episode had earned (as CompilerGym's).
+        With `observation_spaces` (`reward_spaces`), the observation (reward) is a list with one
+        entry for each name. When a pass crashes, hangs or makes an invalid module, the episode
+        terminates: the state is unchanged, info["error_details"] has LLVM's message, and the reward
+        is minus the episode's reward so far, as in CompilerGym.
         """
         self._need_open()
         if self._over:
             raise gymnasium.error.ResetNeeded("the episode has ended; call reset() first")
-        wanted = [int(action) for action in actions]
-        for action in wanted:
+        added = [int(action) for action in actions]
+        for action in added:
             if not 0 <= action < len(self.action_space.names):
-                raise ValueError(
-                    f"action {action}; wanted 0 to {len(self.action_space.names) - 1}"
-                )
-        before, after = self._actions, (*self._actions, *wanted)
+                last = len(self.action_space.names) - 1
+                raise ValueError(f"action: expected 0 to {last}, got {action}")
+        before, after = self._actions, (*self._actions, *added)
         self._before = before
-        looks = [
-            known(self._observations, name)
+        spaces = [
+            find_space(self._observations, name)
             for name in observation_spaces or (self._observation.name,)
         ]
         scores = [reward_space(name) for name in reward_spaces or (self._reward.name,)]
@@ -247,7 +268,7 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
             and self.max_steps is not None
             and len(self._actions) >= self.max_steps
         )
-        observations = [self._observe(look.name) for look in looks]
+        observations = [self._observe(space.name) for space in spaces]
         if self.render_mode == "human":
             print(self._text())
         return (
@@ -259,21 +280,21 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         )
 
     def render(self) -> str | None:
-        """The state in a few lines: returned in mode "ansi", printed in mode "human"."""
+        """Describe the state in a few lines: return them in mode "ansi", print them in "human"."""
         if self.render_mode == "human":
             print(self._text())
         return self._text() if self.render_mode == "ansi" else None
 
     def close(self) -> None:
-        """End the engine's process (when no fork uses it any more). May be called again."""
+        """End the engine's process, unless a fork still uses it. May be called again."""
         if not self._closed:
             self._closed = True
             self.states.close()
 
-    # -- beyond Gymnasium -----------------------------------------------------------------------------------------
+    # --- beyond Gymnasium
 
     def fork(self) -> CompilerEnv:
-        """Another environment in the same state. Both go on independently; each has to be closed."""
+        """Return a second, independent environment in the same state. Close both."""
         self._need_open()
         made = copy.copy(self)
         made.states = self.states.share()
@@ -282,25 +303,24 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         return made
 
     def validate(self, state: EnvState | None = None) -> ValidationResult:
-        """Replay a state (this one when none is given) in a new process and check what it claims; run the program if it can."""
+        """Replay a state (by default the current one) in a new process and check its reward.
+
+        A benchmark with runs is also executed, to compare its behaviour.
+        """
         return validate(
-            state or self.state,
-            self.benchmark,
-            self.action_space,
-            target=self.target,
-            limits=self.limits,
+            state or self.state, self.benchmark, self.action_space, self.settings
         )
 
     def score(self, space: RewardSpace) -> float:
-        """The last step's reward in `space`."""
+        """Return the last step's reward in `space`."""
         return self._score(space, self._before, self._actions)
-
-    # -- inside ---------------------------------------------------------------------------------------------------
 
     def _open(self, benchmark: str | Path | Benchmark) -> States:
         if not isinstance(benchmark, Benchmark):
-            benchmark = load(benchmark, target=self.target, generators=self._generators)
-        return States(benchmark, target=self.target, limits=self.limits)
+            benchmark = load(
+                benchmark, target=self.settings.target, generators=self._generators
+            )
+        return States(benchmark, self.settings)
 
     def _begin(self) -> None:
         self._actions = self._before = ()
@@ -310,11 +330,11 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
     def _need_open(self) -> None:
         if self._closed:
             raise gymnasium.error.ClosedEnvironmentError(
-                "the environment is closed; make a new one"
+                "the environment is closed: make a new one"
             )
 
     def _observe(self, name: str) -> Any:
-        value = known(self._observations, name).look(self.states, self.pipeline)
+        value = find_space(self._observations, name).observe(self.states, self.pipeline)
         return np.array(value, dtype=np.int64) if isinstance(value, int) else value
 
     def _needs_object(self, spaces: Iterable[RewardSpace]) -> bool:
@@ -323,19 +343,20 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
     def _score(
         self, space: RewardSpace, before: tuple[int, ...], after: tuple[int, ...]
     ) -> float:
-        look = self._observations[space.size].look
+        observe = self._observations[space.size].observe
 
         def size_of(name: str) -> int:
-            return int(self._observations[name].look(self.states, self.pipeline))
+            return int(self._observations[name].observe(self.states, self.pipeline))
 
-        saved = look(self.states, self.action_space.to_string(before)) - look(
+        saved = observe(self.states, self.action_space.to_string(before)) - observe(
             self.states, self.action_space.to_string(after)
         )
         return float(saved / space.scale(size_of))
 
     def _text(self) -> str:
         count = self.states.sizes(self.pipeline).ir_instructions
-        return f"{self.benchmark.uri}\n{self.commandline()}\n{count} instructions, reward {self.episode_reward:.4f}"
+        figures = f"{count} instructions, reward {self.episode_reward:.4f}"
+        return f"{self.benchmark.uri}\n{self.commandline()}\n{figures}"
 
     def __enter__(self) -> CompilerEnv:
         return self
@@ -345,11 +366,11 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
 
 class RewardView:
-    """`env.reward["IrInstructionCount"]`: what the last step earned, in any of the spaces."""
+    """Rewards of the last step by name: `env.reward["IrInstructionCount"]`."""
 
     def __init__(self, env: CompilerEnv) -> None:
         self._env, self.spaces = env, SPACES
 
     def __getitem__(self, name: str) -> float:
-        """Raises ValueError for an unknown name."""
+        """Return the reward in a space. Raises ValueError for an unknown name."""
         return self._env.score(reward_space(name))

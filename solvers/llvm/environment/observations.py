@@ -1,15 +1,15 @@
-"""Observation spaces in CompilerGym's names: how a state is looked at.
+"""Observation spaces with CompilerGym's names.
 
-Autophase, AutophaseDict          56 counts of Huang et al. (MLSys 2020)
-InstCount, InstCountDict          70 counts: instructions, blocks, functions, and each opcode of LLVM 10's list
-InstCountNorm                     69 of them as shares of all instructions
-IrInstructionCount[O0|O3|Oz]      instructions of all functions; with a suffix: of the module at that level
-ObjectTextSizeBytes[O0|O3|Oz]     first column of `llvm-size`: code, read-only data and unwind tables of the object
-Programl, ProgramlNetworkx        program graph of Cummins et al. (ICML 2021): as our arrays, as a networkx.MultiDiGraph
-Ir, IrSha1                        the module as text; a digest of its bitcode
+Autophase, AutophaseDict        56 counts (Haj-Ali et al., MLSys 2020)
+InstCount, InstCountDict        70 counts: instructions, blocks, functions, opcodes of LLVM 10
+InstCountNorm                   69 of them divided by the number of instructions
+IrInstructionCount[O0|O3|Oz]    instructions of all functions; with a suffix: at that level
+ObjectTextSizeBytes[O0|O3|Oz]   first column of `llvm-size`: code, constants and unwind tables
+Programl, ProgramlNetworkx      program graph (Cummins et al., ICML 2021): arrays, networkx
+Ir, IrSha1                      module as text; SHA-1 of its bitcode
 
-CompilerGym's Inst2vec has no vocabulary for LLVM 22, and its Runtime and Buildtime belong to a benchmark that can run:
-`validate` runs it.
+CompilerGym's Inst2vec has no vocabulary for LLVM 22. Its Runtime and Buildtime need a benchmark
+that can be run: `validate` runs it.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ HEX = "0123456789abcdef"
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationSpace:
-    """One way to look at a state."""
+    """Observation space and the function that computes it."""
 
     name: str
     space: gymnasium.Space[Any]
-    look: Callable[
-        [States, str], Any
-    ]  # (states, pipeline that leads to the state); a fresh value at each call
+    # (states, pipeline that makes the state) → observation, a new object at each call
+    observe: Callable[[States, str], Any]
 
 
 def text_size(sizes: Sizes) -> int:
-    """Bytes in the first column of `llvm-size` (Berkeley format): allocated sections that are not writable.
+    """Return the bytes of the allocated sections that are not writable.
 
-    An object's writable sections are known by their names, as the assembler's defaults give them.
+    This is the first column of `llvm-size` (Berkeley format). Writable sections are recognised by
+    the assembler's default names.
     """
     return sum(
         size for name, size in sizes.sections.items() if not name.startswith(WRITABLE)
@@ -69,99 +69,100 @@ def text_size(sizes: Sizes) -> int:
 
 
 def observation_spaces() -> dict[str, ObservationSpace]:
-    """All of them, by name."""
-    found = [
+    """Return all observation spaces by name."""
+    spaces = [
         ObservationSpace(
-            name="Autophase", space=counts(len(AUTOPHASE_NAMES)), look=_autophase
+            name="Autophase", space=counts(len(AUTOPHASE_NAMES)), observe=_autophase
         ),
         ObservationSpace(
             name="AutophaseDict",
             space=gymnasium.spaces.Dict({name: counts() for name in AUTOPHASE_NAMES}),
-            look=lambda states, at: _named(AUTOPHASE_NAMES, _autophase(states, at)),
+            observe=lambda states, at: _named(AUTOPHASE_NAMES, _autophase(states, at)),
         ),
         ObservationSpace(
-            name="InstCount", space=counts(len(INST_COUNT_NAMES)), look=_inst_count
+            name="InstCount", space=counts(len(INST_COUNT_NAMES)), observe=_inst_count
         ),
         ObservationSpace(
             name="InstCountDict",
             space=gymnasium.spaces.Dict({name: counts() for name in INST_COUNT_NAMES}),
-            look=lambda states, at: _named(INST_COUNT_NAMES, _inst_count(states, at)),
+            observe=lambda states, at: _named(INST_COUNT_NAMES, _inst_count(states, at)),
         ),
         ObservationSpace(
             name="InstCountNorm",
             space=gymnasium.spaces.Box(
                 0.0, np.inf, shape=(len(INST_COUNT_NAMES) - 1,), dtype=np.float32
             ),
-            look=_inst_count_norm,
+            observe=_inst_count_norm,
         ),
-        ObservationSpace(name="IrInstructionCount", space=counts(), look=_instructions),
-        ObservationSpace(name="ObjectTextSizeBytes", space=counts(), look=_object_text),
+        ObservationSpace(name="IrInstructionCount", space=counts(), observe=_instructions),
+        ObservationSpace(name="ObjectTextSizeBytes", space=counts(), observe=_object_text),
         ObservationSpace(
             name="Programl",
             space=Opaque(ProgramGraph),
-            look=lambda states, at: states.graph(at),
+            observe=lambda states, at: states.graph(at),
         ),
         ObservationSpace(
             name="ProgramlNetworkx",
             space=Opaque(object),
-            look=lambda states, at: as_networkx(states.graph(at)),
+            observe=lambda states, at: as_networkx(states.graph(at)),
         ),
         ObservationSpace(
-            name="Ir", space=Opaque(str), look=lambda states, at: states.built(at).text
+            name="Ir", space=Opaque(str), observe=lambda states, at: states.built(at).text
         ),
         ObservationSpace(
             name="IrSha1",
             space=gymnasium.spaces.Text(min_length=40, max_length=40, charset=HEX),
-            look=_sha1,
+            observe=_sha1,
         ),
     ]
     for level in LEVELS:
-        found.append(
+        spaces.append(
             ObservationSpace(
                 name=f"IrInstructionCount{level}",
                 space=counts(),
-                look=_at_level(_instructions, level),
+                observe=_at_level(_instructions, level),
             )
         )
-        found.append(
+        spaces.append(
             ObservationSpace(
                 name=f"ObjectTextSizeBytes{level}",
                 space=counts(),
-                look=_at_level(_object_text, level),
+                observe=_at_level(_object_text, level),
             )
         )
-    return {space.name: space for space in found}
+    return {space.name: space for space in spaces}
 
 
 class ObservationView:
-    """`env.observation["Autophase"]`: the current state, looked at in any of the spaces."""
+    """Observations of the current state by name: `env.observation["Autophase"]`."""
 
     def __init__(self, env: CompilerEnv, spaces: Mapping[str, ObservationSpace]) -> None:
         self._env, self.spaces = env, spaces
 
     def __getitem__(self, name: str) -> Any:
-        """Raises ValueError for an unknown name."""
-        return known(self.spaces, name).look(self._env.states, self._env.pipeline)
+        """Return the observation in a space. Raises ValueError for an unknown name."""
+        return find_space(self.spaces, name).observe(self._env.states, self._env.pipeline)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.spaces]
 
 
-def known(spaces: Mapping[str, ObservationSpace], name: str) -> ObservationSpace:
-    """The space of that name. Raises ValueError naming what there is."""
+def find_space(spaces: Mapping[str, ObservationSpace], name: str) -> ObservationSpace:
+    """Return the space of that name. Raises ValueError, which names all spaces."""
     if name not in spaces:
         raise ValueError(
-            f"observation space {name!r} is unknown; known: {', '.join(spaces)}"
+            f"observation space: expected one of {', '.join(spaces)}, got {name!r}"
         )
     return spaces[name]
 
 
 def as_networkx(graph: ProgramGraph) -> Any:
-    """A `networkx.MultiDiGraph` with ProGraML's attributes: nodes text, type, function, block; edges flow, position.
+    """Convert to a `networkx.MultiDiGraph` with ProGraML's attributes.
 
-    Raises ModuleNotFoundError when networkx is not installed.
+    Nodes have text, type, function and block; edges have flow and position. Raises
+    ModuleNotFoundError when networkx is not installed.
     """
-    import networkx  # optional: only who asks for this form needs it
+    import networkx  # an optional dependency, of this observation alone
 
     made = networkx.MultiDiGraph()
     for number, row in enumerate(graph.nodes.tolist()):
@@ -174,7 +175,6 @@ def as_networkx(graph: ProgramGraph) -> Any:
         )
     for row in graph.edges.tolist():
         flow = row[EdgeColumn.FLOW]
-        # the key keeps parallel edges apart by what they carry, as ProGraML's own conversion does
         made.add_edge(
             row[EdgeColumn.SOURCE],
             row[EdgeColumn.TARGET],
@@ -213,10 +213,10 @@ def _object_text(states: States, at: str) -> int:
 
 
 def _at_level(
-    look: Callable[[States, str], int], level: str
+    observe: Callable[[States, str], int], level: str
 ) -> Callable[[States, str], int]:
     def of_level(states: States, at: str) -> int:
-        return look(states, NOTHING if level == "O0" else states.level(level))
+        return observe(states, NOTHING if level == "O0" else states.level(level))
 
     return of_level
 

@@ -1,4 +1,4 @@
-"""What an agent needs of an environment of passes: the part that ours and CompilerGym's own have in common."""
+"""Interface that our environment and the adapter to CompilerGym's have in common."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 
 class Names(Protocol):
-    """An action space with names."""
+    """Action space with names."""
 
     names: list[str]
 
     def __getitem__(self, name: str) -> int:
-        """Index of an action."""
+        """Return the index of an action."""
         ...
 
 
@@ -20,43 +20,43 @@ class View(Protocol):
     """Observations or rewards by name."""
 
     def __getitem__(self, name: str) -> Any:
-        """Raises for an unknown name."""
+        """Return one of them. Raises ValueError or KeyError for an unknown name."""
         ...
 
 
 class PassEnvironment(Protocol):
-    """An episode starts at the unoptimised module; each action is a pass."""
+    """Environment whose episodes start at the unoptimised module and whose actions are passes."""
 
     episode_reward: float
 
     @property
     def action_space(self) -> Names:
-        """The passes."""
+        """Passes that an agent can choose."""
         ...
 
     @property
     def observation(self) -> View:
-        """The current state in any space."""
+        """Observations of the current state by name."""
         ...
 
     @property
     def reward(self) -> View:
-        """The last step's reward in any space."""
+        """Rewards of the last step by name."""
         ...
 
     @property
     def actions(self) -> list[int]:
-        """Passes of this episode."""
+        """Indices of the passes applied in this episode."""
         ...
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """(observation, info)."""
+        """Start an episode; return (observation, info)."""
         ...
 
     def step(self, action: int) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """(observation, reward, terminated, truncated, info)."""
+        """Apply one pass; return (observation, reward, terminated, truncated, info)."""
         ...
 
     def multistep(
@@ -65,17 +65,17 @@ class PassEnvironment(Protocol):
         observation_spaces: Sequence[str] | None = None,
         reward_spaces: Sequence[str] | None = None,
     ) -> tuple[Any, Any, bool, bool, Mapping[str, Any]]:
-        """Several passes, looked at once."""
+        """Apply several passes; observe and score once."""
         ...
 
     def fork(self) -> PassEnvironment:
-        """Another environment in the same state."""
+        """Return a second environment in the same state."""
         ...
 
     def commandline(self) -> str:
-        """The line that repeats the state."""
+        """Return the command line that repeats the state."""
         ...
 
     def close(self) -> None:
-        """End it."""
+        """End the environment's process."""
         ...

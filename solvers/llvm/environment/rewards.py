@@ -1,12 +1,12 @@
-"""Reward spaces in CompilerGym's names and definitions: what an episode's reward adds up to.
+"""Reward spaces with CompilerGym's names and definitions.
 
 NAME             size before the step minus size after it
-NAMENorm         the same, divided by the size of the unoptimised module
-NAMEO3, NAMEOz   the same, divided by what -O3 (-Oz) saves: an episode that adds up to 1.0 has reached -O3 (-Oz)
+NAMENorm         divided by the size of the unoptimised module
+NAMEO3, NAMEOz   divided by the saving of -O3 (-Oz): 1.0 over an episode equals -O3 (-Oz)
 
-for NAME in IrInstructionCount, ObjectTextSizeBytes. A gain of the baseline below one unit counts as one (no division by zero).
-The baselines are this LLVM's `default<O3>` and `default<Oz>` over the given module, with the attributes it carries: on
-modules made with -Oz that is the true -Oz, stronger than CompilerGym's own.
+NAME is IrInstructionCount or ObjectTextSizeBytes. A divisor is at least 1. The baselines are this
+LLVM's `default<O3>` and `default<Oz>` on the benchmark's module with the attributes that it has.
+For modules compiled for -Oz that is the true -Oz, stronger than CompilerGym's own.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ SIZES = ("IrInstructionCount", "ObjectTextSizeBytes")
 
 @dataclass(frozen=True, kw_only=True)
 class RewardSpace:
-    """One way to score a step."""
+    """Definition of a step's reward."""
 
     name: str
-    size: str  # the observation that is made smaller
-    baseline: str | None  # "O0" (Norm), "O3", "Oz", or none
+    size: str  # name of the observation to minimise
+    baseline: str | None  # "O0" (Norm), "O3", "Oz" or None
 
     def scale(self, size_of: Callable[[str], int]) -> float:
-        """What a saving is divided by. `size_of` gives an observation of the unoptimised module by name."""
+        """Return the divisor of a saving; `size_of` returns a size observation by name."""
         if self.baseline is None:
             return 1.0
         unoptimised = size_of(f"{self.size}O0")
@@ -49,7 +49,7 @@ SPACES = MappingProxyType(_spaces())
 
 
 def reward_space(name: str) -> RewardSpace:
-    """The space of that name. Raises ValueError naming what there is."""
+    """Return the space of that name. Raises ValueError, which names all spaces."""
     if name not in SPACES:
-        raise ValueError(f"reward space {name!r} is unknown; known: {', '.join(SPACES)}")
+        raise ValueError(f"reward space: expected one of {', '.join(SPACES)}, got {name!r}")
     return SPACES[name]

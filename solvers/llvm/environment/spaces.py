@@ -1,4 +1,4 @@
-"""Gymnasium spaces that CompilerGym's vocabulary needs beside Gymnasium's own."""
+"""Gymnasium spaces of CompilerGym's vocabulary, beyond Gymnasium's own."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ LARGEST = np.iinfo(np.int64).max
 
 
 def counts(size: int | None = None) -> gymnasium.spaces.Box:
-    """Non-negative whole numbers: a vector of `size`, or one number (shape ()) when it is None."""
+    """Return a space of non-negative integers: vectors of `size`, or scalars when it is None."""
     return gymnasium.spaces.Box(
         0, LARGEST, shape=() if size is None else (size,), dtype=np.int64
     )
 
 
-class NamedDiscrete(gymnasium.spaces.Discrete):  # type: ignore[misc]  # Gymnasium is an extra: Any to the type checker
-    """`Discrete` over named things, as CompilerGym's. `space["mem2reg"]` is the index, `space.names` the names."""
+# Gymnasium is an extra: Any to the type checker.
+class NamedDiscrete(gymnasium.spaces.Discrete):  # type: ignore[misc]
+    """`Discrete` with names, as CompilerGym's: `space["mem2reg"]` is the index of an action."""
 
     def __init__(
         self, names: Sequence[str], seed: int | np.random.Generator | None = None
     ) -> None:
         if not names:
-            raise ValueError(
-                "an action space needs at least one action; came an empty list"
-            )
+            raise ValueError("actions: expected at least one, got none")
         self.names = list(names)
         super().__init__(len(self.names), seed=seed)
 
     def __getitem__(self, name: str) -> int:
-        """Index of the action `name`. Raises KeyError naming near ones."""
+        """Return the index of an action. Raises KeyError, which names similar actions."""
         if name not in self.names:
-            near = [known for known in self.names if name.partition("<")[0] in known]
+            similar = [action for action in self.names if name.partition("<")[0] in action]
             raise KeyError(
-                f"{name!r} is none of the {len(self.names)} actions; near: {', '.join(near) or 'nothing'}"
+                f"action: expected one of {len(self.names)} names, got {name!r}; "
+                f"similar names: {', '.join(similar) or 'none'}"
             )
         return self.names.index(name)
 
 
 class PassSpace(NamedDiscrete):
-    """The action space of `CompilerEnv`: passes, and the pipelines made of them."""
+    """Action space of `CompilerEnv`: passes, with conversion from and to pipelines."""
 
     def __init__(
         self, actions: Sequence[Action], seed: int | np.random.Generator | None = None
@@ -53,34 +53,37 @@ class PassSpace(NamedDiscrete):
         super().__init__([action.name for action in actions], seed=seed)
 
     def to_string(self, actions: Iterable[int]) -> str:
-        """The pipeline text that runs these passes."""
+        """Return the pipeline of these passes."""
         return pipeline_of(self.actions[int(i)] for i in actions)
 
     def from_string(self, text: str) -> list[int]:
-        """Indices of the passes in a pipeline or an `opt` line of this environment. Raises ValueError for other passes."""
+        """Return the passes' indices in a pipeline or an `opt` line of this environment.
+
+        Raises ValueError for other passes.
+        """
         return parse_commandline(text or NOTHING, self.actions)
 
 
 class Opaque(gymnasium.Space[Any]):  # type: ignore[misc]
-    """Values of one Python type that no array describes: a program graph, IR text. It cannot be sampled."""
+    """Space of the values of one Python type, such as a program graph. It cannot be sampled."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
         super().__init__()
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` is of the type."""
+        """Return whether `x` is of the type."""
         return isinstance(x, self.kind)
 
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
-        """Raises NotImplementedError: a random program is not a meaningful observation."""
+        """Raise NotImplementedError: a random program is not a meaningful observation."""
         raise NotImplementedError(
-            f"values of {self.kind.__name__} are observed, never sampled"
+            f"observations of type {self.kind.__name__} cannot be sampled"
         )
 
     @property
     def is_np_flattenable(self) -> bool:
-        """False."""
+        """False: the values are not arrays."""
         return False
 
     def __repr__(self) -> str:

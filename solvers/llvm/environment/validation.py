@@ -1,4 +1,4 @@
-"""States that say how to reach them, and the check of what they claim. Three failures are three flags."""
+"""Validation of a state by replay: replay, reward and behaviour, each reported on its own."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from solvers.llvm.environment.benchmarks import Benchmark
 from solvers.llvm.environment.observations import text_size
 from solvers.llvm.environment.rewards import reward_space
 from solvers.llvm.environment.spaces import PassSpace
-from solvers.llvm.types import EngineLimits, Measured, Outcome, Recipe, Sizes, Target
+from solvers.llvm.environment.states import EngineSettings
+from solvers.llvm.types import Measured, Outcome, Recipe, Sizes, Target
 
 FIELDS = ("benchmark", "reward_space", "reward", "walltime_s", "commandline")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnvState:
-    """A state and what is claimed about it. `to_csv` and `from_csv` are for lists of results."""
+    """State with its claimed reward. `to_csv` and `from_csv` serve lists of results."""
 
     benchmark: str  # URI
     commandline: str
@@ -31,7 +32,7 @@ class EnvState:
     walltime_s: float
 
     def to_csv(self) -> str:
-        """One line, in the order of FIELDS."""
+        """Return one line, in the order of FIELDS."""
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow(
             [getattr(self, name) for name in FIELDS]
@@ -40,11 +41,11 @@ class EnvState:
 
     @classmethod
     def from_csv(cls, line: str) -> EnvState:
-        """Raises ValueError for another number of fields or a number that is none."""
+        """Read a line of `to_csv`. Raises ValueError for other fields or malformed numbers."""
         rows = list(csv.reader([line]))
         if len(rows) != 1 or len(rows[0]) != len(FIELDS):
             raise ValueError(
-                f"a state's line has the fields {', '.join(FIELDS)}; came {line[:100]!r}"
+                f"state: expected a line with {', '.join(FIELDS)}, got {line[:100]!r}"
             )
         benchmark, space, reward, walltime, commandline = rows[0]
         return cls(
@@ -58,7 +59,10 @@ class EnvState:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationResult:
-    """What was checked about a state, and how it went. Nothing is "valid" by default: what was not run is False twice."""
+    """Results of the checks of a state.
+
+    A check that did not run is neither validated nor failed.
+    """
 
     state: EnvState
     walltime_s: float
@@ -70,7 +74,10 @@ class ValidationResult:
     errors: tuple[str, ...] = ()
 
     def okay(self) -> bool:
-        """No check failed. Whether the program was run at all is `benchmark_semantics_validated`."""
+        """Return whether no check failed.
+
+        `benchmark_semantics_validated` tells whether the program ran.
+        """
         return not (
             self.actions_replay_failed
             or self.reward_validation_failed
@@ -82,11 +89,12 @@ def validate(
     state: EnvState,
     benchmark: Benchmark,
     passes: PassSpace,
-    *,
-    target: Target,
-    limits: EngineLimits,
+    settings: EngineSettings,
 ) -> ValidationResult:
-    """Replay in a new engine; compare the reward; run the program before and after where `benchmark.runs` says how."""
+    """Replay a state in a new engine and compare its reward.
+
+    With `benchmark.runs`, also compare the behaviour of the unoptimised and the optimised program.
+    """
     began = time.monotonic()
 
     def result(*errors: str, **flags: bool) -> ValidationResult:
@@ -100,7 +108,7 @@ def validate(
         return result(str(error), actions_replay_failed=True)
     space = reward_space(state.reward_space)
     levels = [space.baseline] if space.baseline in ("O3", "Oz") else []
-    with Engine(benchmark.module, target=target, limits=limits) as engine:
+    with Engine(benchmark.module, target=settings.target, limits=settings.limits) as engine:
         texts = [NOTHING, pipeline, *(engine.default_pipeline(level) for level in levels)]
         measured = engine.measure([Recipe(pipeline=text) for text in texts])
         for text, one in zip(texts, measured, strict=True):
@@ -110,22 +118,24 @@ def validate(
                     actions_replay_failed=text == pipeline,
                 )
         before, after = (_size(one, space.size) for one in measured[:2])
-        known = {f"{space.size}O0": before}
-        known |= {
+        size_of = {f"{space.size}O0": before}
+        size_of |= {
             f"{space.size}{level}": _size(measured[2 + i], space.size)
             for i, level in enumerate(levels)
         }
-        reward = (before - after) / space.scale(known.__getitem__)
+        reward = (before - after) / space.scale(size_of.__getitem__)
         flags = {"reward_validated": True}
         errors = []
         if abs(reward - state.reward) > 1e-6 * max(1.0, abs(reward)):
             flags = {"reward_validated": False, "reward_validation_failed": True}
-            errors.append(f"claimed reward {state.reward:.6f}, replayed {reward:.6f}")
+            errors.append(
+                f"reward: expected {reward:.6f} by replay, got {state.reward:.6f}"
+            )
         if benchmark.runs:
             objects = [
                 engine.build(Recipe(pipeline=text)).object for text in (NOTHING, pipeline)
             ]
-            differs = differences(objects[0], objects[1], benchmark, target=target)
+            differs = differences(objects[0], objects[1], benchmark, target=settings.target)
             flags["benchmark_semantics_validated"] = not differs
             flags["benchmark_semantics_validation_failed"] = bool(differs)
             errors += differs
@@ -140,10 +150,10 @@ def differences(
     target: Target,
     timeout_s: float = 20.0,
 ) -> list[str]:
-    """Link both objects and run both programs on every case of the benchmark; what differs, in words. Empty: nothing."""
-    from solvers.llvm import execute  # only a benchmark that can run needs it
+    """Link both objects, run both programs on every case, and describe each difference."""
+    from solvers.llvm import execute  # needed only for a benchmark with runs
 
-    found = []
+    messages = []
     with tempfile.TemporaryDirectory(prefix="trimtab-validate-") as name:
         programs = []
         for which, code in (("reference", reference), ("candidate", candidate)):
@@ -168,10 +178,10 @@ def differences(
                         workdir=folder,
                     )
                 )
-            said = execute.compare(*ran)
-            if said is not None:
-                found.append(f"run {number}: {said}")
-    return found
+            difference = execute.compare(*ran)
+            if difference is not None:
+                messages.append(f"run {number}: {difference}")
+    return messages
 
 
 def _size(measured: Measured, name: str) -> int:

@@ -94,7 +94,7 @@ def test_engines_settle_it_without_an_exact_proof(
         ("x 6\n", "completed", "missing"),
         ("x 9\ny 1\n", "repaired", "'x' = 9"),
         ("x 1\ny 6\n", "repaired", "row 'd'"),
-        ("x 2.5\ny 1\nz 0\n", "repaired", "not whole"),
+        ("x 2.5\ny 1\nz 0\n", "repaired", "fractional value"),
     ],
 )
 def test_reports_on_a_warm_start(
@@ -133,7 +133,7 @@ def test_the_limit_is_the_engines_own_when_time_is_left(
     quadratic = solve(INPUTS / "convex-portfolio.lp", tmp_path, seconds=20)
     assert quadratic.termination.limit is not None
     assert quadratic.termination.limit.value == "other"
-    assert "before the time was over" in quadratic.termination.detail
+    assert "before the time limit" in quadratic.termination.detail
 
 
 def test_a_picture_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,14 +89,14 @@ def test_planned(outcomes: dict[str, Any], case: str, tables: list[Any]) -> None
         ("feature processed", ["fp (FeatureProcessedEmbeddingBagCollection"]),
         ("quantized", ["q (quantized EmbeddingBagCollection", "already quantized"]),
         ("leave_out of nothing", ["leave_out", "'sequence'", "bags, sequences"]),
-        ("no tables", ["no EmbeddingBagCollection in Linear"]),
+        ("no tables", ["expected an EmbeddingBagCollection in it, got Linear"]),
         (
             "to: sequences",
             ["sequences (EmbeddingCollection", "keeps it whole on every rank"],
         ),
         ("to: other features", ["table 't'", "1 features", "the module has 2"]),
         ("to: other type", ["table 't'", "fp32", "bf16"]),
-        ("to: plan has more tables", ["'u'", "the module has not"]),
+        ("to: plan has more tables", ["'u'", "the module does not have"]),
     ],
 )
 def test_refused_by_name(outcomes: dict[str, Any], case: str, words: list[str]) -> None:

@@ -17,11 +17,8 @@ from trimtab.results import JobState, JobView
     ("cost", "bound", "told"),
     [
         (1.0, 0.98, "no plan can be more than 2.0 % cheaper"),
-        (
-            1.0,
-            0.9796,
-            "no plan can be more than 2.1 % cheaper",
-        ),  # 2.04 %, rounded up: 2.0 % would be false
+        # 2.04 %, rounded up: 2.0 % would be false.
+        (1.0, 0.9796, "no plan can be more than 2.1 % cheaper"),
         (1.0, 0.9999, "no plan can be more than 0.01 % cheaper"),
         (1.0, 1.0, "no plan can be more than 0.00 % cheaper"),
         (1.0, 0.6, "no plan can be more than 40.0 % cheaper"),

@@ -51,9 +51,8 @@ def test_gean_is_its_formula() -> None:
     for v in range(N):
         message = torch.zeros(D)
         if heard[v]:
-            share = torch.softmax(
-                torch.stack([a for a, _ in heard[v]]), dim=0
-            )  # (messages, H)
+            logits = torch.stack([a for a, _ in heard[v]])
+            share = torch.softmax(logits, dim=0)  # (messages, H)
             for (_, sent), weight in zip(heard[v], share, strict=True):
                 message = message + sent * weight.repeat_interleave(D // H)
         torch.testing.assert_close(

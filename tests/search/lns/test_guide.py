@@ -7,13 +7,13 @@ import time
 import numpy as np
 
 from search.lns.deadline import Deadline
-from search.lns.guide import Guide, Pool
+from search.lns.guide import Guide, SolutionPool
 from solvers.relaxation import distance_row
 from tests.search.models import milp, random_cover
 
 
 def test_pool_keeps_the_best_distinct_solutions() -> None:
-    pool = Pool()
+    pool = SolutionPool()
     for value in range(14):
         pool.add(float(value), np.full(8, float(value)))
         pool.add(float(value), np.full(8, float(value)))
@@ -26,7 +26,7 @@ def test_pool_keeps_the_best_distinct_solutions() -> None:
 def test_near_stays_within_the_distance() -> None:
     model = random_cover(12, 24, 5)
     guide, x = Guide(model), np.ones(model.n)
-    near = guide.near(x, 6.0)
+    near = guide.local_branching_optimum(x, 6.0)
     row = distance_row(model, x)
     assert float(row.weights @ near) + row.constant <= 6.0 + 1e-6
     assert model.objective(near) < model.objective(x)
@@ -37,7 +37,7 @@ def test_without_time_there_is_no_root() -> None:
     guide = Guide(model, deadline=Deadline(time.monotonic() - 1, stop=lambda: True))
     x = np.ones(model.n)
     if guide.root() is None:
-        assert (guide.near(x, 6.0) == x).all()
+        assert (guide.local_branching_optimum(x, 6.0) == x).all()
         assert guide.root() is None, "it is tried once"
 
 

@@ -13,7 +13,7 @@ from search.lns.deadline import Deadline
 from search.lns.guide import Guide
 from search.lns.intensify import make_intensifier
 from search.lns.loop import LnsLoop, LnsParams, granularity
-from search.lns.observer import LnsObserver, Step
+from search.lns.observer import LnsObserver, Repair
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
@@ -28,7 +28,7 @@ class Recorder(LnsObserver):
 
     def __init__(self) -> None:
         self.improvements: list[tuple[float, Floats, str]] = []
-        self.steps: list[Step] = []
+        self.steps: list[Repair] = []
         self.iterations = 0
         self.elsewhere: tuple[float, Floats] | None = None
         self.late: Floats | None = None
@@ -39,7 +39,7 @@ class Recorder(LnsObserver):
     def on_iteration(self) -> None:
         self.iterations += 1
 
-    def on_step(self, step: Step) -> None:
+    def on_repair(self, step: Repair) -> None:
         self.steps.append(step)
 
     def better_elsewhere(self, objective: float) -> tuple[float, Floats] | None:

@@ -146,7 +146,7 @@ def test_lb_relax_rounding_follows_its_probabilities() -> None:
     model = random_cover(12, 40, 8)
     guide = Guide(model)
     x = np.ones(model.n)
-    near = guide.near(x, 20.0)
+    near = guide.local_branching_optimum(x, 20.0)
     difference = guide.difference(x, near)
     arm = LbRelaxRounding(model, guide)
     rng = np.random.default_rng(0)

@@ -37,7 +37,7 @@ def test_the_shared_root_equals_one_solved_here() -> None:
     model = random_cover(20, 40, 3)
     place = solved_beside(model)
     own = Relaxation(model).root()
-    guide = Guide(model, root_place=place)
+    guide = Guide(model, shared_root=place)
     root = guide.root()
     assert root is not None
     assert root.objective == pytest.approx(own.objective)
@@ -49,9 +49,9 @@ def test_the_shared_root_equals_one_solved_here() -> None:
 
 def test_lb_lps_begin_from_the_shared_basis() -> None:
     model = random_cover(60, 120, 4)
-    guide = Guide(model, root_place=solved_beside(model))
+    guide = Guide(model, shared_root=solved_beside(model))
     x = np.ones(model.n)
-    near = guide.near(x, 110.0)
+    near = guide.local_branching_optimum(x, 110.0)
     again = Relaxation(model)
     again.root()
     assert model.objective(near) == pytest.approx(again.near(x, 110.0).objective)
@@ -60,7 +60,7 @@ def test_lb_lps_begin_from_the_shared_basis() -> None:
 def test_an_arm_waits_while_the_lp_is_pending_and_no_longer() -> None:
     model = random_cover(20, 40, 3)
     place = SharedRootLp(model)
-    guide = Guide(model, root_place=place)
+    guide = Guide(model, shared_root=place)
     arm = RinsNeighbourhood(model, guide)
     assert arm.waits()
     assert guide.root() is None

@@ -21,7 +21,7 @@ def test_exchange_for_a_cheaper_cover() -> None:
     assert better.tolist() == [0, 1, 1]
 
 
-def test_redundant_columns_are_dropped_dearest_first() -> None:
+def test_redundant_columns_are_dropped_most_expensive_first() -> None:
     model = milp([5, 3, 1], [(1, [1, 1, 1], np.inf), (1, [1, 1, 0], np.inf)])
     slicer = Slicer(model)
     search = OneSwap(model, slicer.by_row, slicer.by_column)

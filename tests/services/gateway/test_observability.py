@@ -42,6 +42,7 @@ def test_metrics_tell_states_queue_and_requests(
         == "3.0"
     )
     assert series["trimtab_stale_writes_total"] == "0.0"
+    assert "# TYPE trimtab_stale_writes_total counter" in text
     assert 0 < float(series["trimtab_queue_age_seconds"]) < 60
 
 

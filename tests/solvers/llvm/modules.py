@@ -1,4 +1,15 @@
-"""Small modules for tests. PROGRAM is what `clang -Oz -Xclang -disable-llvm-passes` makes of a few lines of C, shortened."""
+"""Small modules and recipes for tests.
+
+PROGRAM is the shortened output of `clang -Oz -Xclang -disable-llvm-passes` for a few lines of C.
+"""
+
+from solvers.llvm.types import Recipe
+
+OZ = Recipe(pipeline="default<Oz>")
+# Takes far longer on PROGRAM than the limits that tests set.
+SLOW = Recipe(
+    pipeline=f"function({','.join(['sroa,instcombine<no-verify-fixpoint>,gvn'] * 20_000)})"
+)
 
 PROGRAM = b"""
 target triple = "x86_64-unknown-linux-gnu"
@@ -86,7 +97,9 @@ attributes #0 = { minsize nounwind optsize uwtable }
 
 CONSTRUCTOR = b"""
 target triple = "x86_64-unknown-linux-gnu"
-@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @start, ptr null }]
+@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [
+  { i32, ptr, ptr } { i32 65535, ptr @start, ptr null }
+]
 @seed = global i32 0
 declare i32 @getpid()
 define internal void @start() {
@@ -109,8 +122,8 @@ define i32 @f() {
 
 PLAIN = b"define i32 @f(i32 %a) {\n  %b = add i32 %a, 3\n  ret i32 %b\n}\n"
 
-# Two functions with entries in .eh_frame. With minsize, `calls` pushes and pops the constants it hands on, and its entry tells
-# of each: 12 bytes less of code, more than that of unwinding.
+# Two functions with entries in .eh_frame. With minsize, `calls` pushes and pops the constants that
+# it passes, and its entry describes each push: 12 bytes less code, but more than that of unwinding.
 UNWOUND = b"""
 target triple = "x86_64-unknown-linux-gnu"
 

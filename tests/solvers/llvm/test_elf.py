@@ -31,15 +31,13 @@ def objects() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_sizes_are_those_of_llvm_size(
-    objects: dict[str, bytes], name: str, tmp_path
-) -> None:
+def test_sizes_equal_llvm_size(objects: dict[str, bytes], name: str, tmp_path) -> None:
     path = tmp_path / "a.o"
     path.write_bytes(objects[name])
-    told = subprocess.run(
+    table = subprocess.run(
         [find_llvm().tool("llvm-size"), path], capture_output=True, text=True, check=True
     ).stdout
-    text, data, bss = map(int, told.splitlines()[1].split()[:3])
+    text, data, bss = map(int, table.splitlines()[1].split()[:3])
     sizes = sizes_of(objects[name])
     assert sizes.loadable == text + data
     assert sum(sizes.sections.values()) == text + data + bss
@@ -47,7 +45,7 @@ def test_sizes_are_those_of_llvm_size(
     assert sizes.functions
 
 
-def test_functions_are_those_of_llvm_nm(objects: dict[str, bytes], tmp_path) -> None:
+def test_functions_equal_llvm_nm(objects: dict[str, bytes], tmp_path) -> None:
     path = tmp_path / "a.o"
     path.write_bytes(objects["program"])
     nm = [find_llvm().tool("llvm-nm"), "--print-size", "--format=posix", path]
@@ -57,23 +55,22 @@ def test_functions_are_those_of_llvm_nm(objects: dict[str, bytes], tmp_path) -> 
             nm, capture_output=True, text=True, check=True
         ).stdout.splitlines()
     ]
-    wanted = {row[0]: int(row[3], 16) for row in rows if row[1] in "tT"}
-    assert sizes_of(objects["program"]).functions == wanted
+    expected = {row[0]: int(row[3], 16) for row in rows if row[1] in "tT"}
+    assert sizes_of(objects["program"]).functions == expected
 
 
-def test_unwinding_is_that_of_llvm_dwarfdump(tmp_path) -> None:
+def test_unwind_entries_equal_llvm_dwarfdump(tmp_path) -> None:
     with Engine(UNWOUND) as engine:
         data = engine.build(Recipe(pipeline="verify")).object
     path = tmp_path / "a.o"
     path.write_bytes(data)
     dump = [find_llvm().tool("llvm-dwarfdump"), "--eh-frame", path]
     text = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
-    entries = [
-        line.split() for line in text.splitlines() if " FDE " in line
-    ]  # offset length CIE FDE cie=… pc=…
-    wanted = sorted(int(length, 16) + 4 for _, length, *_ in entries)
+    # offset length CIE FDE cie=… pc=…
+    entries = [line.split() for line in text.splitlines() if " FDE " in line]
+    expected = sorted(int(length, 16) + 4 for _, length, *_ in entries)
     sizes = sizes_of(data)
-    assert sorted(sizes.unwind.values()) == wanted
+    assert sorted(sizes.unwind.values()) == expected
     assert set(sizes.unwind) == {"small", "calls"}
     assert sizes.unwind["calls"] > sizes.unwind["small"], (
         "six constants pushed and popped are described"
@@ -82,7 +79,7 @@ def test_unwinding_is_that_of_llvm_dwarfdump(tmp_path) -> None:
     assert 0 < common <= 32
 
 
-def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes]) -> None:
+def test_damaged_objects_raise_bad_object_only(objects: dict[str, bytes]) -> None:
     rng, refused = random.Random(7), 0
     for data in objects.values():
         for length in range(0, len(data), 13):
@@ -98,7 +95,7 @@ def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes])
                 sizes_of(bytes(damaged))
             except BadObject:
                 refused += 1
-        for _ in range(500):  # the header, where all offsets are
+        for _ in range(500):  # the header, which holds all offsets
             damaged = bytearray(data)
             struct.pack_into(
                 "<Q",
@@ -116,13 +113,13 @@ def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes])
 @pytest.mark.parametrize(
     "data", [b"", b"\x7fELF", b"MZ" + bytes(100), b"\x7fELF\x07\x01" + bytes(60)]
 )
-def test_other_files_are_told(data: bytes) -> None:
+def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(BadObject):
         sizes_of(data)
 
 
 def test_many_sections() -> None:
-    """More than 65,279 sections: the count stands in section 0."""
+    """With more than 65,279 sections, section 0 holds the count."""
     header = bytearray(64)
     header[:6] = b"\x7fELF\x02\x01"
     struct.pack_into("<Q", header, 40, 64)

@@ -1,58 +1,35 @@
-"""The engine: what it measures, how candidates may end, and that nothing of theirs is left."""
+"""Measurements of the engine, and outcomes of candidates."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from solvers.llvm.engine import BadTarget, CandidateFailed, Engine
 from solvers.llvm.types import (
     BadModule,
-    EngineDied,
     EngineLimits,
     Metric,
     Outcome,
     Recipe,
     Target,
 )
-from tests.solvers.llvm.modules import ASSEMBLY, CONSTRUCTOR, PLAIN, PROGRAM, UNWOUND
-
-OZ = Recipe(pipeline="default<Oz>")
-SLOW = Recipe(
-    pipeline=f"function({','.join(['sroa,instcombine<no-verify-fixpoint>,gvn'] * 20_000)})"
+from tests.solvers.llvm.modules import (
+    ASSEMBLY,
+    CONSTRUCTOR,
+    OZ,
+    PLAIN,
+    PROGRAM,
+    SLOW,
+    UNWOUND,
 )
+from tests.solvers.llvm.processes import children_of
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory):
     with Engine(PROGRAM, workdir=tmp_path_factory.mktemp("engine")) as made:
         yield made
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pid: int, seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not alive(pid)
-
-
-def children_of(pid: int) -> list[int]:
-    return [
-        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    ]
 
 
 def test_info(engine: Engine) -> None:
@@ -82,11 +59,11 @@ def test_oz_is_smaller_in_every_metric(engine: Engine) -> None:
 @pytest.mark.parametrize("level", ["O1", "O2", "O3", "Os", "Oz"])
 def test_the_printed_pipeline_is_the_default(engine: Engine, level: str) -> None:
     text = engine.default_pipeline(level)
-    told, printed = engine.measure(
+    named, printed = engine.measure(
         [Recipe(pipeline=f"default<{level}>"), Recipe(pipeline=text)]
     )
-    assert told.ir_sha256 == printed.ir_sha256 != ""
-    assert told.sizes == printed.sizes
+    assert named.ir_sha256 == printed.ir_sha256 != ""
+    assert named.sizes == printed.sizes
     assert "cgscc(" in text
 
 
@@ -108,12 +85,12 @@ def test_two_engines_make_the_same_bytes(engine: Engine) -> None:
     )
 
 
-def test_names_of_values_do_not_tell_programs_apart(engine: Engine) -> None:
+def test_value_names_do_not_change_the_digest(engine: Engine) -> None:
     with Engine(PROGRAM.replace(b"%more", b"%less")) as other:
         assert other.measure([OZ])[0].ir_sha256 == engine.measure([OZ])[0].ir_sha256
 
 
-def test_what_was_built_measures_as_it_did(engine: Engine) -> None:
+def test_a_built_module_measures_the_same(engine: Engine) -> None:
     built = engine.build(OZ)
     with Engine(built.bitcode) as from_bitcode, Engine(built.text.encode()) as from_text:
         assert built.measured.sizes
@@ -127,23 +104,22 @@ def test_what_was_built_measures_as_it_did(engine: Engine) -> None:
 
 
 def test_attributes_come_before_the_pipeline_and_tails_after(engine: Engine) -> None:
-    kept = Recipe(pipeline="default<Oz>", attributes=(("helper", "noinline", True),))
-    into = Recipe(pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),))
+    noinline = Recipe(pipeline="default<Oz>", attributes=(("helper", "noinline", True),))
+    inline = Recipe(pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),))
     tail = Recipe(pipeline="verify", function_tails=(("public", "sroa"),))
-    plain, kept_, into_, tail_ = engine.measure(
-        [Recipe(pipeline="verify"), kept, into, tail]
-    )
-    assert kept_.sizes
-    assert into_.sizes
-    assert tail_.sizes
+    recipes = [Recipe(pipeline="verify"), noinline, inline, tail]
+    plain, not_inlined, inlined, tailed = engine.measure(recipes)
+    assert not_inlined.sizes
+    assert inlined.sizes
+    assert tailed.sizes
     assert plain.sizes
-    assert "helper" in kept_.sizes.functions
-    assert "helper" not in into_.sizes.functions
-    assert tail_.sizes.functions["public"] < plain.sizes.functions["public"]
-    assert tail_.sizes.functions["caller"] == plain.sizes.functions["caller"]
+    assert "helper" in not_inlined.sizes.functions
+    assert "helper" not in inlined.sizes.functions
+    assert tailed.sizes.functions["public"] < plain.sizes.functions["public"]
+    assert tailed.sizes.functions["caller"] == plain.sizes.functions["caller"]
 
 
-def test_late_attributes_steer_code_generation_alone() -> None:
+def test_late_attributes_change_code_generation_only() -> None:
     with Engine(UNWOUND) as engine:
         plain, late = engine.measure(
             [
@@ -168,7 +144,7 @@ def test_late_attributes_steer_code_generation_alone() -> None:
     assert "gone: not defined after the pipeline" in late.detail
 
 
-def test_a_removed_attribute_is_gone() -> None:
+def test_an_attribute_can_be_removed() -> None:
     with Engine(PLAIN.replace(b"(i32 %a)", b"(i32 %a) noinline")) as engine:
         built = engine.build(
             Recipe(pipeline="verify", attributes=(("f", "noinline", False),))
@@ -176,7 +152,7 @@ def test_a_removed_attribute_is_gone() -> None:
     assert "noinline" not in built.text
 
 
-def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
+def test_a_tail_of_a_removed_function_is_reported(engine: Engine) -> None:
     recipe = Recipe(
         pipeline="default<Oz>",
         attributes=(("helper", "alwaysinline", True),),
@@ -199,7 +175,7 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
         (
             Recipe(pipeline="default<Oz>", options=("-load=/tmp/x.so",)),
             Outcome.REFUSED,
-            "'-load=/tmp/x.so' came; wanted",
+            "got '-load=/tmp/x.so'",
         ),
         (
             Recipe(
@@ -207,7 +183,7 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
                 options=("-inline-threshold=0", "-inline-threshold=15"),
             ),
             Outcome.REFUSED,
-            "'-inline-threshold' came twice",
+            "'-inline-threshold' at most once, got it twice",
         ),
         (Recipe(pipeline="internalize"), Outcome.REFUSED, "lost caller, public, table"),
         (
@@ -243,7 +219,7 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
         ),
     ],
 )
-def test_bad_candidates_are_recorded_and_the_next_goes_on(
+def test_bad_candidates_are_reported_and_the_next_ones_run(
     engine: Engine, recipe: Recipe, outcome: Outcome, words: str
 ) -> None:
     pid = engine.pid
@@ -260,7 +236,7 @@ def test_bad_candidates_are_recorded_and_the_next_goes_on(
     assert failed.value.measured.outcome is outcome
 
 
-def test_a_call_may_be_less_patient_than_the_engine() -> None:
+def test_a_call_can_have_a_shorter_limit() -> None:
     with Engine(PROGRAM, limits=EngineLimits(candidate_s=20.0)) as engine:
         slow, good = engine.measure([SLOW, OZ], seconds=0.25)
         assert slow.outcome is Outcome.TIMEOUT
@@ -268,7 +244,7 @@ def test_a_call_may_be_less_patient_than_the_engine() -> None:
         assert good.outcome is Outcome.OK
 
 
-def test_a_slow_candidate_ends_at_its_limit() -> None:
+def test_a_slow_candidate_ends_at_the_time_limit() -> None:
     with Engine(PROGRAM, limits=EngineLimits(candidate_s=0.25)) as engine:
         started = time.monotonic()
         slow, good = engine.measure([SLOW, OZ])
@@ -280,24 +256,26 @@ def test_a_slow_candidate_ends_at_its_limit() -> None:
         assert children_of(engine.pid) == []
 
 
-def test_a_greedy_candidate_ends_at_its_limit() -> None:
+def test_a_candidate_ends_at_the_memory_limit() -> None:
     with Engine(PROGRAM, limits=EngineLimits(memory_bytes=32 << 20)) as engine:
         greedy, good = engine.measure([SLOW, OZ])
     assert greedy.outcome is Outcome.MEMORY
     assert good.outcome is Outcome.OK
 
 
-def test_stopped_kills_what_runs_and_keeps_what_was_found(engine: Engine) -> None:
+def test_stopping_kills_candidates_and_returns_earlier_results(engine: Engine) -> None:
     started = time.monotonic()
-    found = engine.measure([OZ, SLOW, OZ], stopped=lambda: time.monotonic() - started > 0.3)
+    results = engine.measure(
+        [OZ, SLOW, OZ], stopped=lambda: time.monotonic() - started > 0.3
+    )
     assert time.monotonic() - started < 0.6
-    assert [measured.recipe for measured in found] == [OZ]
+    assert [measured.recipe for measured in results] == [OZ]
     assert engine.pid
     assert children_of(engine.pid) == []
     assert engine.measure([OZ])[0].outcome is Outcome.OK
 
 
-def test_two_at_a_time_give_the_same_in_the_same_order(engine: Engine) -> None:
+def test_two_candidates_side_by_side_give_the_same_results(engine: Engine) -> None:
     recipes = [
         OZ,
         Recipe(pipeline="no-such-pass"),
@@ -337,7 +315,7 @@ def test_trajectory_counts_every_prefix_and_ends_at_a_crash(engine: Engine) -> N
     assert bytes_[1] == sizes.loadable_bytes < bytes_[0]
 
 
-def test_constructors_get_their_modern_section() -> None:
+def test_constructors_go_to_init_array() -> None:
     with Engine(CONSTRUCTOR) as engine:
         assert engine.info.constructors
         built = engine.build(OZ)
@@ -346,7 +324,7 @@ def test_constructors_get_their_modern_section() -> None:
     assert ".ctors" not in built.measured.sizes.sections
 
 
-def test_inline_assembly_is_told() -> None:
+def test_inline_assembly_is_detected() -> None:
     with Engine(ASSEMBLY) as engine:
         assert engine.info.inline_asm
         assert engine.measure([OZ])[0].outcome is Outcome.OK
@@ -357,7 +335,7 @@ def test_inline_assembly_is_told() -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (b"", "empty"),
+        (b"", "expected LLVM bitcode or textual IR, got nothing"),
         (b"hello", "expected top-level entity"),
         (b"BC\xc0\xde" + bytes(64), "cannot read the module"),
         (b"define i32 @f() { ret void }", "value doesn't match function result type"),
@@ -369,15 +347,15 @@ def test_inline_assembly_is_told() -> None:
         (b'target datalayout = "e-p:32:32"\n' + PLAIN, "data layout is 'e-p:32:32'"),
     ],
 )
-def test_bad_modules_are_told_in_llvms_words(module: bytes, words: str) -> None:
+def test_bad_modules_are_refused_with_llvms_message(module: bytes, words: str) -> None:
     with pytest.raises(BadModule, match="(?s)" + words.replace("(", r"\(")):
         Engine(module)
 
 
-def test_modules_beyond_a_limit() -> None:
-    with pytest.raises(BadModule, match="at most 80 are taken"):
+def test_modules_beyond_a_limit_are_refused() -> None:
+    with pytest.raises(BadModule, match="at most 80 bytes"):
         Engine(PROGRAM, limits=EngineLimits(module_bytes=10))
-    with pytest.raises(BadModule, match="51 instructions; at most 50"):
+    with pytest.raises(BadModule, match="at most 50 instructions, got 51"):
         Engine(PROGRAM, limits=EngineLimits(instructions=50))
 
 
@@ -385,14 +363,14 @@ def test_modules_beyond_a_limit() -> None:
     ("target", "words"),
     [
         (Target(triple="foo-bar"), "No available targets"),
-        (Target(triple="x86_64 linux"), "'x86_64 linux' came"),
-        (Target(triple="x86_64-apple-darwin"), "no ELF objects"),
+        (Target(triple="x86_64 linux"), "got 'x86_64 linux'"),
+        (Target(triple="x86_64-apple-darwin"), "a target with ELF objects"),
         (Target(cpu="pentium9"), "'pentium9' is not a recognized processor"),
         (Target(features="+sse9"), r"'\+sse9' is not a recognized feature"),
-        (Target(features="sse2"), "'sse2' came"),
+        (Target(features="sse2"), "got 'sse2'"),
     ],
 )
-def test_bad_targets(target: Target, words: str) -> None:
+def test_bad_targets_are_refused(target: Target, words: str) -> None:
     with pytest.raises(BadTarget, match=words):
         Engine(PLAIN, target=target)
 
@@ -432,106 +410,7 @@ def test_damaged_bitcode_is_refused_or_read(engine: Engine) -> None:
     assert refused >= 6
 
 
-def test_a_server_that_dies_is_started_again_once(engine: Engine) -> None:
-    with Engine(PROGRAM) as own:
-        first = own.pid
-        assert first
-        os.kill(first, signal.SIGKILL)
-        assert own.measure([OZ])[0].ir_sha256 == engine.measure([OZ])[0].ir_sha256
-        assert own.pid != first
-        assert own.pid
-        os.kill(own.pid, signal.SIGKILL)
-        assert own.build(OZ).bitcode == engine.build(OZ).bitcode
-
-
-def test_kill_from_another_thread_ends_a_measurement_at_once() -> None:
-    with Engine(PROGRAM) as own:
-        pid = own.pid
-        assert pid
-        timer = threading.Timer(0.2, own.kill)
-        timer.start()
-        started = time.monotonic()
-        with pytest.raises(EngineDied):
-            own.measure([SLOW])
-        assert time.monotonic() - started < 1.5
-        timer.join()
-        with pytest.raises(EngineDied):
-            own.measure([OZ])
-    assert gone(pid)
-
-
-def test_an_exception_of_the_callers_leaves_the_engine_usable() -> None:
-    begun = time.monotonic()
-
-    def fails() -> bool:
-        if time.monotonic() > begun + 0.2:
-            raise ZeroDivisionError
-        return False
-
-    with Engine(PROGRAM) as own:
-        with pytest.raises(ZeroDivisionError):
-            own.measure([SLOW], stopped=fails)
-        assert own.measure([OZ])[0].outcome is Outcome.OK
-
-
-def test_closing_leaves_nothing(tmp_path: Path) -> None:
-    engine = Engine(PROGRAM, workdir=tmp_path)
-    (folder,) = tmp_path.iterdir()
-    assert folder.stat().st_mode & 0o777 == 0o700
-    engine.build(OZ)
-    pid = engine.pid
-    assert pid
-    engine.close()
-    engine.close()
-    assert gone(pid)
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(EngineDied):
-        engine.measure([OZ])
-
-
-def test_an_engine_outlives_the_thread_that_made_it() -> None:
-    made: list[Engine] = []
-    thread = threading.Thread(target=lambda: made.append(Engine(PROGRAM)))
-    thread.start()
-    thread.join()
-    time.sleep(0.1)
-    with made[0] as engine:
-        pid = engine.pid
-        assert engine.measure([OZ])[0].outcome is Outcome.OK
-        assert engine.pid == pid
-
-
-def test_server_and_candidates_die_with_the_parent() -> None:
-    program = (
-        "import sys, time, threading\n"
-        "from solvers.llvm.engine import Engine\n"
-        "from tests.solvers.llvm.test_engine import PROGRAM, SLOW\n"
-        "engine = Engine(PROGRAM)\n"
-        "print(engine.pid, flush=True)\n"
-        "engine.measure([SLOW])\n"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout
-    with parent.stdout:
-        server = int(parent.stdout.readline())
-    deadline = time.monotonic() + 5
-    while not (candidates := children_of(server)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert candidates
-    parent.kill()
-    parent.wait()
-    assert gone(server)
-    assert gone(candidates[0])
-
-
-def test_this_process_does_not_hold_llvm(engine: Engine) -> None:
-    engine.measure([OZ])
-    assert "libLLVM.so" not in Path("/proc/self/maps").read_text()
-
-
-def test_check_says_what_llvm_objects_to(engine: Engine) -> None:
+def test_check_returns_llvms_objections(engine: Engine) -> None:
     assert engine.check(["function(gvn)", "bogus", "default<Oz>"]) == [
         None,
         "unknown pass name 'bogus'",

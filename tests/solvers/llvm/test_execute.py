@@ -1,4 +1,5 @@
-# ruff: noqa: E501 - the C program below reads best one case a line
+"""Linked programs: limits, isolation, and comparison of runs."""
+
 from __future__ import annotations
 
 import os
@@ -12,6 +13,7 @@ from solvers.llvm import confine, confined
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
+from tests.solvers.llvm.processes import sleeping
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +38,54 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "hang")) for (;;) pause();
   if (!strcmp(what, "spin")) for (volatile unsigned x = 0;; x++) ;
   if (!strcmp(what, "flood")) for (;;) puts("more and more and more and more");
-  if (!strcmp(what, "memory")) { for (int i = 0; i < 4096; i++) { char *p = malloc(1 << 20); if (!p) return 9; memset(p, 1, 1 << 20); } return 0; }
-  if (!strcmp(what, "file")) { FILE *f = fopen("out.txt", "w"); fputs(argv[2], f); fclose(f); return 0; }
-  if (!strcmp(what, "big")) { FILE *f = fopen("big", "w"); static char b[1 << 20]; for (int i = 0; i < 200; i++) if (fwrite(b, 1, sizeof b, f) != sizeof b) return 5; return 0; }
-  if (!strcmp(what, "read")) { FILE *f = fopen(argv[2], "r"); if (!f) return 7; int c; while ((c = getc(f)) != EOF) putchar(c); return 0; }
+  if (!strcmp(what, "memory")) {
+    for (int i = 0; i < 4096; i++) {
+      char *p = malloc(1 << 20);
+      if (!p) return 9;
+      memset(p, 1, 1 << 20);
+    }
+    return 0;
+  }
+  if (!strcmp(what, "file")) {
+    FILE *f = fopen("out.txt", "w");
+    fputs(argv[2], f);
+    fclose(f);
+    return 0;
+  }
+  if (!strcmp(what, "big")) {
+    FILE *f = fopen("big", "w");
+    static char b[1 << 20];
+    for (int i = 0; i < 200; i++) if (fwrite(b, 1, sizeof b, f) != sizeof b) return 5;
+    return 0;
+  }
+  if (!strcmp(what, "read")) {
+    FILE *f = fopen(argv[2], "r");
+    if (!f) return 7;
+    int c;
+    while ((c = getc(f)) != EOF) putchar(c);
+    return 0;
+  }
   if (!strcmp(what, "environment")) { for (char **e = environ; *e; e++) puts(*e); return 0; }
-  if (!strcmp(what, "descriptors")) { int n = 0; for (int i = 3; i < 256; i++) if (dup(i) >= 0) n++; return n; }
-  if (!strcmp(what, "network")) { int s = socket(AF_INET, SOCK_STREAM, 0); struct sockaddr_in a = {0}; a.sin_family = AF_INET; a.sin_port = htons(atoi(argv[2])); a.sin_addr.s_addr = htonl(0x7f000001); return connect(s, (void *)&a, sizeof a) == 0 ? 0 : 6; }
+  if (!strcmp(what, "descriptors")) {
+    int n = 0;
+    for (int i = 3; i < 256; i++) if (dup(i) >= 0) n++;
+    return n;
+  }
+  if (!strcmp(what, "network")) {
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = {0};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(atoi(argv[2]));
+    a.sin_addr.s_addr = htonl(0x7f000001);
+    return connect(s, (void *)&a, sizeof a) == 0 ? 0 : 6;
+  }
   if (!strcmp(what, "kill")) return kill(atoi(argv[2]), 0) == 0 ? 0 : 8;
-  if (!strcmp(what, "daemon")) {  /* leaves the session, forks twice, closes what it was given */
-    if (fork() == 0) { setsid(); if (fork() == 0) { execl("/bin/sleep", "sleep", argv[2], (char *)0); } _exit(0); }
+  if (!strcmp(what, "daemon")) {  /* leaves the session, forks twice */
+    if (fork() == 0) {
+      setsid();
+      if (fork() == 0) { execl("/bin/sleep", "sleep", argv[2], (char *)0); }
+      _exit(0);
+    }
     usleep(100000); return 3; }
   printf("%d %s\n", argc, argv[0] + strlen(argv[0]) - 7); return 0;
 }
@@ -91,7 +131,7 @@ def test_death_by_signal(program: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["hang", "spin"])
-def test_what_never_ends_is_ended(program: Path, what: str) -> None:
+def test_endless_programs_are_killed(program: Path, what: str) -> None:
     started = time.monotonic()
     assert ran(program, what, timeout_s=0.5).limit == "seconds"
     assert time.monotonic() - started < 3
@@ -114,7 +154,9 @@ def test_stopping(program: Path) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_nothing_of_ours_is_seen(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_and_descriptors_are_empty(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("A_SECRET", "hidden")
     monkeypatch.delenv("RUN_FOLDER", raising=False)
     assert ran(program, "environment").stdout == b""
@@ -150,24 +192,11 @@ def test_other_processes_are_out_of_reach(program: Path) -> None:
     assert result.exit_code == 8
 
 
-def alive(argument: str) -> list[str]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                words = Path("/proc", name, "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[:2] == [b"sleep", argument.encode()]:
-                found.append(name)
-    return found
-
-
 @pytest.fixture(params=["namespaces", "reaper"])
 def launcher(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> str:
-    """The launcher as it is, and as it works where the kernel refuses namespaces (here: because the call is another)."""
+    """Use the launcher as it is, and a copy whose call for namespaces always fails."""
     if request.param == "reaper":
         text = Path(confine.__file__).read_text()
         weak = text.replace("_libc.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC)", "-1")
@@ -183,7 +212,7 @@ def test_a_daemon_does_not_outlive_the_run(program: Path, launcher: str) -> None
     result = ran(program, "daemon", argument)
     assert result.exit_code == 3
     assert result.held.processes == (launcher == "namespaces") or launcher == "namespaces"
-    assert alive(argument) == []
+    assert sleeping(argument) == []
     started = time.monotonic()
     assert ran(program, "hang", timeout_s=0.3).limit == "seconds"
     assert time.monotonic() - started < 3
@@ -191,8 +220,11 @@ def test_a_daemon_does_not_outlive_the_run(program: Path, launcher: str) -> None
 
 def test_files_are_compared_by_content(program: Path) -> None:
     one, same, other, none = (
-        ran(program, "file", "a"), ran(program, "file", "a"), ran(program, "file", "b"), ran(program, "exit", "0"),
-    )  # fmt: skip
+        ran(program, "file", "a"),
+        ran(program, "file", "a"),
+        ran(program, "file", "b"),
+        ran(program, "exit", "0"),
+    )
     assert list(one.files) == ["out.txt"]
     assert compare(one, same) is None
     assert compare(one, other) == "file 'out.txt' differs"
@@ -200,8 +232,8 @@ def test_files_are_compared_by_content(program: Path) -> None:
     assert "by the candidate only" in str(compare(none, one))
 
 
-def test_what_differs_is_said(program: Path) -> None:
-    assert "exit code 0 came from the reference, exit code 2" in str(
+def test_differences_are_described(program: Path) -> None:
+    assert "the reference ended with exit code 0, the candidate with exit code 2" in str(
         compare(ran(program, "exit", "0"), ran(program, "exit", "2"))
     )
     assert "signal 11" in str(compare(ran(program, "exit", "0"), ran(program, "crash")))
@@ -223,30 +255,31 @@ def test_expectations(program: Path, folder: Path) -> None:
         return run_program(program, case, timeout_s=5, workdir=folder).unexpected
 
     assert unexpected(RunCase(arguments=("exit", "4"), expected_exit=4)) == ""
-    assert "exit code 4 came; wanted exit code 0" in unexpected(
+    assert "expected exit code 0, got exit code 4" in unexpected(
         RunCase(arguments=("exit", "4"), expected_exit=0)
     )
-    assert "wanted b'x'" in unexpected(
+    assert "expected stdout b'x'" in unexpected(
         RunCase(arguments=("echo",), stdin=b"y", expected_stdout=b"x")
     )
     with pytest.raises(ValueError, match="relative path"):
         unexpected(RunCase(files={"../x": b""}))
 
 
-def test_an_undefined_symbol_is_told(folder: Path) -> None:
+def test_an_undefined_symbol_is_named(folder: Path) -> None:
     source = folder / "u.c"
     source.write_text("int missing_one(void); int main(void) { return missing_one(); }")
     bitcode = compile_to_bitcode([source], workdir=folder, target=Target())
     with pytest.raises(SourceError, match="missing_one"):
         link_program(bitcode, workdir=folder, target=Target())
-    with pytest.raises(SourceError, match="wanted an ELF object"):
+    with pytest.raises(SourceError, match="expected an ELF object"):
         link_program([b"MZ..."], workdir=folder, target=Target())
 
 
 def test_cxx_programs_link_and_throw(folder: Path) -> None:
     source = folder / "x.cpp"
     source.write_text(
-        '#include <map>\n#include <string>\n#include <cstdio>\nint main() { std::map<std::string, int> m; m["a"] = 4;'
+        "#include <map>\n#include <string>\n#include <cstdio>\n"
+        'int main() { std::map<std::string, int> m; m["a"] = 4;'
         ' try { throw m["a"]; } catch (int e) { std::printf("caught %d\\n", e); } }'
     )
     from solvers.llvm.toolchain import linker

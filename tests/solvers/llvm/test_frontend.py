@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from solvers.llvm.flags import FlagRefused, checked_compiler_flags, checked_linker_flags
-from solvers.llvm.frontend import SourceError, Stopped, compile_to_bitcode, link_bitcode
+from solvers.llvm.frontend import (
+    Control,
+    SourceError,
+    SourceTree,
+    Stopped,
+    compile_to_bitcode,
+    link_bitcode,
+)
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Target
 
@@ -29,7 +35,7 @@ def text_of(bitcode: bytes) -> str:
     ).stdout.decode()
 
 
-def test_the_flavour_is_that_of_true_oz(tmp_path: Path) -> None:
+def test_attributes_are_those_of_clang_oz(tmp_path: Path) -> None:
     text = text_of(
         compiled(
             tmp_path,
@@ -51,11 +57,12 @@ def test_the_flavour_is_that_of_true_oz(tmp_path: Path) -> None:
 def test_neither_ndebug_nor_fortify_is_defined(tmp_path: Path) -> None:
     compiled(
         tmp_path,
-        "#if defined(NDEBUG) || (defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0)\n#error here\n#endif\nint x;",
+        "#if defined(NDEBUG) || (defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0)\n"
+        "#error here\n#endif\nint x;",
     )
 
 
-def test_the_same_source_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> None:
+def test_bitcode_does_not_depend_on_the_folder(tmp_path: Path) -> None:
     text = "const char *w(void) { return __FILE__ __DATE__ __TIME__; }"
     one, two = tmp_path / "one", tmp_path / "a" / "longer" / "path"
     one.mkdir()
@@ -64,7 +71,10 @@ def test_the_same_source_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> 
 
 
 def test_cxx_with_the_standard_library(tmp_path: Path) -> None:
-    text = "#include <vector>\n#include <string>\nint f(std::vector<std::string> v) { return (int)v.size(); }"
+    text = (
+        "#include <vector>\n#include <string>\n"
+        "int f(std::vector<std::string> v) { return (int)v.size(); }"
+    )
     assert "_Z1f" in text_of(
         compiled(tmp_path, text, "a.cpp", flags=["-std=c++17", "-std=c11"])
     )
@@ -91,11 +101,11 @@ def test_other_targets(tmp_path: Path, triple: str, cpu: str) -> None:
 def test_an_unknown_target_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="banana-unknown-linux"):
         compiled(tmp_path, "int x;", target=Target(triple="banana-unknown-linux"))
-    with pytest.raises(SourceError, match="triple '-o x' came"):
+    with pytest.raises(SourceError, match="got '-o x'"):
         compiled(tmp_path, "int x;", target=Target(triple="-o x"))
 
 
-def test_the_compilers_own_words_come_back_with_relative_paths(tmp_path: Path) -> None:
+def test_compiler_messages_have_relative_paths(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         compiled(tmp_path, "int f(void) {\n  return nowhere;\n}\n", "sub_name.c")
     assert (
@@ -128,11 +138,13 @@ def test_headers_below_the_sources_are_found(tmp_path: Path) -> None:
     (folder / "own.h").write_text("#define OWN 7\n")
     text = '#include "own.h"\nint own = OWN;'
     assert "i32 7" in text_of(compiled(tmp_path, text, flags=["-Iinclude"]))
-    assert "i32 7" in text_of(compiled(tmp_path, text, include=[folder]))
+    assert "i32 7" in text_of(compiled(tmp_path, text, tree=SourceTree(include=[folder])))
 
 
 TEMPLATE_BOMB = """
-template <int D, long A, long B> struct S { static const long v = S<D - 1, A * 2, B>::v + S<D - 1, A * 2 + 1, B>::v; };
+template <int D, long A, long B> struct S {
+  static const long v = S<D - 1, A * 2, B>::v + S<D - 1, A * 2 + 1, B>::v;
+};
 template <long A, long B> struct S<0, A, B> { static const long v = A; };
 long x = S<40, 1, 0>::v;
 """
@@ -145,16 +157,14 @@ long x = S<40, 1, 0>::v;
         ("self.c", '#include "self.c"\n#include "self.c"\n'),
         (
             "large.c",
-            '#define A(x) x x x x x x x x x x\nchar c[] = A(A(A(A(A(A(A(A(A(A(A(A("ab"))))))))))));',
+            f'#define A(x) x x x x x x x x x x\nchar c[] = {"A(" * 12}"ab"{")" * 12};',
         ),
     ],
 )
-def test_a_source_that_would_never_end_is_ended(
-    tmp_path: Path, name: str, text: str
-) -> None:
+def test_endless_compilations_are_killed(tmp_path: Path, name: str, text: str) -> None:
     started = time.monotonic()
     with pytest.raises(SourceError) as caught:
-        compiled(tmp_path, text, name, timeout_s=1.0)
+        compiled(tmp_path, text, name, control=Control(timeout_s=1.0))
     assert time.monotonic() - started < 4
     assert len(str(caught.value)) < 25_000
 
@@ -166,12 +176,12 @@ def test_stopping_ends_the_compiler(tmp_path: Path) -> None:
             tmp_path,
             TEMPLATE_BOMB,
             "bomb.cpp",
-            stopped=lambda: time.monotonic() - started > 0.3,
+            control=Control(stopped=lambda: time.monotonic() - started > 0.3),
         )
     assert time.monotonic() - started < 3
 
 
-def test_modules_link_to_one_and_a_double_definition_is_told(tmp_path: Path) -> None:
+def test_modules_link_and_a_double_definition_is_named(tmp_path: Path) -> None:
     first = compiled(tmp_path, "int g(int); int f(int x) { return g(x) + 1; }")
     second = compiled(tmp_path, "int g(int x) { return 2 * x; }")
     text = text_of(link_bitcode([first, second]))
@@ -179,47 +189,3 @@ def test_modules_link_to_one_and_a_double_definition_is_told(tmp_path: Path) -> 
     assert "define dso_local i32 @g" in text
     with pytest.raises(SourceError, match="symbol multiply defined"):
         link_bitcode([second, second])
-
-
-ALLOWED = "-DA -DB=1 -UC -I. -Iinclude -std=gnu11 -Wall -Wno-x -w -fno-strict-aliasing -fwrapv -msse4.2 -mno-red-zone -pthread"
-REFUSED = (
-    "-o -oa @file -fplugin=x.so -Xclang -load -Wl,-x -Wa,-x -Wp,-MD,x -O2 -O0 -g -flto -march=native -target -x -xc++ -c -S -E"
-    " -MD -MFx -save-temps -I/etc -I../a -iquote/etc -B. --sysroot=/ -specs=x -L/ -fsanitize=address -fprofile-generate -v -###"
-    " -fuse-ld=x -resource-dir -isysroot -emit-ast -fmodules -fcrash-diagnostics-dir=/ -ftime-trace -D -I a.c"
-)
-
-
-@pytest.mark.parametrize("flag", ALLOWED.split())
-def test_allowed_flags(tmp_path: Path, flag: str) -> None:
-    assert "".join(checked_compiler_flags([flag], tmp_path)) == flag
-
-
-@pytest.mark.parametrize("flag", REFUSED.split())
-def test_other_flags_are_refused_by_name(tmp_path: Path, flag: str) -> None:
-    with pytest.raises(FlagRefused) as caught:
-        checked_compiler_flags([flag], tmp_path)
-    assert flag in str(caught.value)
-
-
-def test_a_path_may_not_leave_by_a_link(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root" / "out").symlink_to("/etc")
-    with pytest.raises(FlagRefused, match="by a link"):
-        checked_compiler_flags(["-I", "out"], tmp_path / "root")
-    with pytest.raises(FlagRefused, match="by a link"):
-        checked_compiler_flags(["-include", "out/passwd"], tmp_path / "root")
-
-
-def test_linker_flags() -> None:
-    assert checked_linker_flags(["-lm", "-static", "-Wl,--gc-sections"])
-    for flag in (
-        "-Wl,-rpath,/x",
-        "-L/tmp",
-        "-o",
-        "@x",
-        "a.o",
-        "-T",
-        "-Wl,--gc-sections,-o,x",
-    ):
-        with pytest.raises(FlagRefused):
-            checked_linker_flags([flag])

@@ -1,4 +1,4 @@
-"""Where LLVM is looked for."""
+"""Location of LLVM and its tools."""
 
 import subprocess
 from pathlib import Path
@@ -9,19 +9,19 @@ from solvers.llvm.install import VARIABLE, find_llvm, gnu_build_id
 from solvers.llvm.types import LlvmMissing
 
 
-def test_what_is_found_belongs_together() -> None:
-    found = find_llvm()
-    assert found.opt
-    told = subprocess.run(
-        [found.opt, "--version"], capture_output=True, text=True, check=True
+def test_library_and_tools_are_of_one_build() -> None:
+    installed = find_llvm()
+    assert installed.opt
+    text = subprocess.run(
+        [installed.opt, "--version"], capture_output=True, text=True, check=True
     ).stdout
-    assert f"LLVM version {found.version}" in told
-    assert found.build_id.startswith(f"llvm-{found.version}-")
-    assert found.tool("llc").is_file()
-    assert find_llvm() is found
+    assert f"LLVM version {installed.version}" in text
+    assert installed.build_id.startswith(f"llvm-{installed.version}-")
+    assert installed.tool("llc").is_file()
+    assert find_llvm() is installed
 
 
-def test_a_missing_one_says_where_it_looked_and_what_to_do(
+def test_a_missing_llvm_names_the_places_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path))
@@ -36,7 +36,7 @@ def test_a_missing_one_says_where_it_looked_and_what_to_do(
         assert words in str(missing.value)
 
 
-def test_a_library_that_does_not_load_is_told(
+def test_a_library_that_does_not_load_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "libLLVM.so"
@@ -53,10 +53,10 @@ def test_a_folder_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert usual.tools
     (tmp_path / "bin").symlink_to(usual.tools)
     monkeypatch.setenv(VARIABLE, str(tmp_path))
-    found = find_llvm()
-    assert found.library == usual.library
-    assert found.build_id == usual.build_id
-    assert found.tools == tmp_path / "bin"
+    named = find_llvm()
+    assert named.library == usual.library
+    assert named.build_id == usual.build_id
+    assert named.tools == tmp_path / "bin"
 
 
 def test_a_missing_tool_is_named() -> None:
@@ -64,14 +64,14 @@ def test_a_missing_tool_is_named() -> None:
         find_llvm().tool("llvm-nonsense")
 
 
-def test_build_id_is_what_readelf_says(tmp_path: Path) -> None:
+def test_build_id_equals_readelf(tmp_path: Path) -> None:
     library = find_llvm().library
-    told = subprocess.run(
+    text = subprocess.run(
         [find_llvm().tool("llvm-readelf"), "-n", library],
         capture_output=True,
         text=True,
         check=False,
     ).stdout
-    assert f"Build ID: {gnu_build_id(library).hex()}" in told
+    assert f"Build ID: {gnu_build_id(library).hex()}" in text
     (tmp_path / "text").write_text("no library")
     assert gnu_build_id(tmp_path / "text") == b""

@@ -1,4 +1,4 @@
-"""Options of LLVM in a recipe: this LLVM knows each, they end with their candidate, and those of passes change IR."""
+"""LLVM options in a recipe: all are accepted, and each affects its own candidate only."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def engine():
 
 
 def test_llvm_takes_every_option_of_the_list(engine: Engine) -> None:
-    found = engine.measure([Recipe(pipeline=OZ, options=(word,)) for word in sorted(KNOWN)])
-    assert [
-        (m.recipe.options, m.detail) for m in found if m.outcome is not Outcome.OK
-    ] == []
+    recipes = [Recipe(pipeline=OZ, options=(option,)) for option in sorted(KNOWN)]
+    results = engine.measure(recipes)
+    refused = [(m.recipe.options, m.detail) for m in results if m.outcome is not Outcome.OK]
+    assert refused == []
 
 
 def test_options_of_code_generation_leave_the_ir_alone(engine: Engine) -> None:
@@ -63,9 +63,9 @@ def test_a_metric_of_ir_gets_the_options_of_passes() -> None:
     ) | set(EXPERIMENTAL)
 
 
-def test_what_is_not_on_the_list_is_told() -> None:
+def test_unknown_and_repeated_options_are_named() -> None:
     assert unknown_option(sorted(KNOWN & {"-disable-lsr", "-disable-lftr"})) is None
-    assert "'-o=x' came" in str(unknown_option(["-disable-lsr", "-o=x"]))
-    assert "came twice" in str(
+    assert "got '-o=x'" in str(unknown_option(["-disable-lsr", "-o=x"]))
+    assert "got it twice" in str(
         unknown_option(["-inline-threshold=0", "-inline-threshold=15"])
     )

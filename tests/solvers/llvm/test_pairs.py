@@ -1,4 +1,4 @@
-"""Paired timings: intervals are exact, and noise and drift are not taken for speed."""
+"""Paired timings: exact intervals, and robustness to noise and drift."""
 
 from __future__ import annotations
 

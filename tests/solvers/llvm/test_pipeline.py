@@ -1,4 +1,4 @@
-"""Pipelines as text and tree, against LLVM's own."""
+"""Conversion of pipelines between text and tree, compared with LLVM's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from solvers.llvm.pipeline import (
     with_flags,
 )
 
-TEXT = "globalopt,cgscc(devirt<4>(inline,function<eager-inv>(sroa<modify-cfg>,gvn<>,loop(indvars),gvn))),gvn"
+TEXT = (
+    "globalopt,cgscc(devirt<4>(inline,function<eager-inv>"
+    "(sroa<modify-cfg>,gvn<>,loop(indvars),gvn))),gvn"
+)
 
 
 @pytest.mark.parametrize("level", ["O0", "O1", "O2", "O3", "Os", "Oz"])
@@ -27,12 +30,12 @@ def test_llvms_own_pipelines_come_back_unchanged(level: str) -> None:
         assert engine.check([text_of(parse(text))]) == [None]
 
 
-def test_leaves_say_where_they_run() -> None:
-    found = [
+def test_leaves_have_their_level() -> None:
+    rows = [
         (leaf.name, leaf.occurrence, leaf.level)
         for leaf in leaves(parse(f"{TEXT},function(gvn)"))
     ]
-    assert found == [
+    assert rows == [
         ("globalopt", 0, "module"),
         ("inline", 0, "cgscc"),
         ("sroa", 0, "function"),
@@ -76,11 +79,11 @@ def test_flags_take_the_place_of_their_opposites() -> None:
         "x" * 1_000_001,
     ],
 )
-def test_what_is_no_pipeline_is_refused(text: str) -> None:
+def test_malformed_pipelines_are_refused(text: str) -> None:
     with pytest.raises(BadPipeline):
         parse(text)
 
 
-def test_a_place_that_is_not_there_is_named() -> None:
+def test_an_absent_pass_is_named() -> None:
     with pytest.raises(BadPipeline, match="'gvn' number 7: this pipeline has 3"):
         find(parse(TEXT), "gvn", 7)

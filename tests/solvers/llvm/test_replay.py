@@ -1,4 +1,4 @@
-"""An answer is done again from its files alone."""
+"""Replay of an answer from its files alone."""
 
 import hashlib
 import json
@@ -37,8 +37,8 @@ def answer(tmp_path: Path) -> Path:
             "optimised_sha256": hashlib.sha256(built.bitcode).hexdigest(),
             **RECIPE.as_json(),
         }
-    (tmp_path / "wanted.bc").write_bytes(built.bitcode)
-    (tmp_path / "wanted.o").write_bytes(built.object)
+    (tmp_path / "expected.bc").write_bytes(built.bitcode)
+    (tmp_path / "expected.o").write_bytes(built.object)
     (tmp_path / "recipe.json").write_text(json.dumps(whole))
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_bitcode_and_object_are_the_same_again(
     for kind in ("bc", "o"):
         assert run(answer, f"out.{kind}") == 0
         assert (answer / f"out.{kind}").read_bytes() == (
-            answer / f"wanted.{kind}"
+            answer / f"expected.{kind}"
         ).read_bytes()
     assert "loadable_bytes" in capsys.readouterr().out
     assert run(answer, "out.ll") == 0
@@ -78,7 +78,7 @@ def test_another_build_is_refused_unless_asked(
     assert run(answer, "out.bc", "--any-build") == 0
 
 
-def test_another_result_is_told(answer: Path) -> None:
+def test_a_different_result_is_reported(answer: Path) -> None:
     change(answer, optimised_sha256="0" * 64)
     assert run(answer, "out.bc") == 3
 
@@ -88,10 +88,10 @@ def test_another_module_is_refused(
 ) -> None:
     (answer / "in.ll").write_bytes(PROGRAM + b"; changed\n")
     assert run(answer, "out.bc") == 1
-    assert "is not the module" in capsys.readouterr().err
+    assert "is not the recipe's module" in capsys.readouterr().err
 
 
-def test_a_recipe_that_fails_is_told(
+def test_a_failing_recipe_is_reported(
     answer: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(answer, pipeline="no-such-pass")
@@ -104,6 +104,6 @@ def test_a_recipe_that_fails_is_told(
     "data",
     [b"", b"[]", b"{}", b'{"target": {}}', b'{"target": {"triple": "a", "cpu": "b"}}'],
 )
-def test_other_files_are_told(data: bytes) -> None:
+def test_other_files_are_refused(data: bytes) -> None:
     with pytest.raises(CannotReplay):
         read_recipe(data)

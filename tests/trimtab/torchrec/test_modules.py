@@ -90,7 +90,7 @@ def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     other_rows, unknown, no_tables = report["faults"]
     assert "1000 x 64, the module has 999 x 64" in other_rows
     assert "'zz'" in unknown
-    assert "no EmbeddingBagCollection" in no_tables
+    assert "expected an EmbeddingBagCollection" in no_tables
     assert report["kinds"] == {
         "a": ["table_wise", [1], [16]],
         "b": ["column_wise", [1, 0], [32, 32]],

@@ -105,7 +105,7 @@ def processes() -> dict[int, tuple[int, str]]:
 
 def members(session: int) -> list[int]:
     """Processes of a session."""
-    return [pid for pid, (of, _) in processes().items() if of == session]
+    return [pid for pid, (owner, _) in processes().items() if owner == session]
 
 
 def children_of_actor(actor: int) -> list[int]:

@@ -229,7 +229,7 @@ def _programs(
                 yield (
                     f"{program.set}-{program.seed}",
                     program.spec(),
-                    program.sent(scratch / "programs"),
+                    program.write_bitcode(scratch / "programs"),
                 )
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)

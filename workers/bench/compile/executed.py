@@ -110,7 +110,8 @@ def _jobs(options: argparse.Namespace, scratch: Path) -> Iterator[Job]:
         try:
             for program in make(range(first, first + count), scratch / "programs"):
                 name = f"{program.set}-{program.seed}"
-                yield program.set, name, program.spec(), program.sent(scratch / "programs")
+                bitcode = program.write_bitcode(scratch / "programs")
+                yield program.set, name, program.spec(), bitcode
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
     for name in options.whole:

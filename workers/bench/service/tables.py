@@ -147,10 +147,9 @@ def _by_hand_table() -> Table:
     commands = list(dict.fromkeys(row["command"] for row in rows))
     described = source(*BY_HAND_FILES)
     return Table(
-        title="Carried over by hand",
-        intro="These figures were read off the output of a command that writes no result "
-        "file; the lines "
-        "in results/ are transcripts.",
+        title="Transcribed from the output of other commands",
+        intro="The commands below write no result file; the lines in results/ are transcripts of "
+        "their output.",
         columns=("measurement", "goal", "measured", "date"),
         rows=[
             [r["measured_by"], r["goal"], r["measured"], r["machine"]["date"]] for r in rows

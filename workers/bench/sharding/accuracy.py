@@ -198,7 +198,7 @@ def _oracle(
 
 
 def pool_rows(rows: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
-    """Sum rows by group.  (M, K) → (G, K)"""
+    """Sum rows by group; (M, K) → (G, K)."""
     pooled = np.zeros((groups, rows.shape[1]))
     np.add.at(pooled, group, rows)
     return pooled

@@ -40,7 +40,7 @@ def page() -> Page:
         title="Measured: embedding sharding",
         intro="Plans are priced by a simulated A100, models by simulated V100, A100 and "
         "H100; no GPU was "
-        "there to check the simulation. Tables come from a pool that the networks never saw.",
+        "available to validate the simulation. Tables come from a pool that the networks never saw.",
         tables=(
             _quality_table(quality),
             _scale_table(),
@@ -124,6 +124,7 @@ def _quality_row(row: Row) -> list[str]:
 def _quality_notes(quality: Sequence[Row]) -> list[str]:
     solved = sum(_planners(row)["trimtab"]["compared"] for row in quality)
     losses = sum(planner.get("losses", 0) for row in quality for planner in row["planners"])
+    close = sum(row["gap_median"] <= 0.02 for row in quality)
     narrow = [_against(row, "torchrec-perf") for row in quality if _is_narrow(row)]
     fbgemm = [
         _against(row, "torchrec-perf")
@@ -140,8 +141,7 @@ def _quality_notes(quality: Sequence[Row]) -> list[str]:
         "which planner is better.",
         f"No baseline was better on at least {solved - losses:,} of {solved:,} solved tasks "
         "(goal: 99 %). "
-        "The median proved gap over all tasks is 1.9 % (goal: 2 %; carried over by hand from "
-        "2026-11-23, the file of single tasks is not stored).",
+        f"The median proved gap is at most 2 % in {close} of {len(quality)} rows (goal: 2 %).",
         f"Missed the goal of 5 % below TorchRec by time where tables are at most 8 wide "
         f"({_range(narrow)}) and on FBGEMM's at 32 ({_range(fbgemm)}); the proved gap left "
         "there is 1 %. "
@@ -149,6 +149,10 @@ def _quality_notes(quality: Sequence[Row]) -> list[str]:
         "Meta's); its "
         "own plan is one of our starting plans where it applies.",
     ]
+
+
+def _source(row: Row) -> str:
+    return _setting(row)[0]
 
 
 def _is_narrow(row: Row) -> bool:
@@ -274,13 +278,19 @@ def _interval_table(quality: Sequence[Row]) -> Table:
 
 
 def _headline(quality: Sequence[Row]) -> Headline:
-    neuroshard = [_against(row, "neuroshard") for row in quality]
-    by_time = [_against(row, "torchrec-perf") for row in quality]
+    trained, others = (
+        [_against(row, "neuroshard") for row in quality if (_source(row) == "meta") is like]
+        for like in (True, False)
+    )
+    torchrec = [_planners(row)["torchrec-perf"] for row in quality]
+    (tasks,) = {_planners(row)["trimtab"]["tasks"] for row in quality}
+    few = sorted({planner["tasks"] for planner in torchrec}, reverse=True)
     return Headline(
         against="NeuroShard and TorchRec 1.9.2's planner sorted by time, on a simulated A100",
-        better=f"step cost {_range(neuroshard)} below NeuroShard's and {_range(by_time)} "
-        "below TorchRec's "
-        f"in {len(quality)} settings of 100 tasks, each plan with a proved bound",
+        better=f"step cost {_range(trained)} below NeuroShard's on tables like its training data, "
+        f"{_range(others)} on others ({len(quality)} settings of {tasks} tasks); "
+        f"{_range([planner['saved'] for planner in torchrec])} below TorchRec's (on the first "
+        f"{' or '.join(map(str, few))} tasks of each); each plan with a proved bound",
     )
 
 

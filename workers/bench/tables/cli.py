@@ -74,8 +74,9 @@ def _index(by_suite: dict[str, Page]) -> str:
             NOTICE,
             "# Measured figures",
             "Every table is generated from the JSON lines in [results](results/) by\n"
-            "`python -m workers.bench tables`, and stands with its command, machine, seed "
-            "and date.",
+            "`python -m workers.bench tables`, and is listed with its command, machine, seed and\n"
+            "date. [Figures of the code](code.md), beside other projects, come from\n"
+            "`python deploy/tools/house.py --write`.",
             grid(("page", "compared with", "result"), rows) + "\n",
         ]
     )

@@ -1,4 +1,4 @@
-"""Units of control flow: menus and machines."""
+"""Units (groups of functions of a generated program) of control flow: menus, machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units of structs and pointers."""
+"""Units (groups of functions of a generated program) of structs and pointers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units of bits and numbers."""
+"""Units (groups of functions of a generated program) of bits and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units that read and write text."""
+"""Units (groups of functions of a generated program) that read and write text."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from search.lns.constructive import constructive
 from search.lns.deadline import Deadline
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams
-from search.lns.observer import LnsObserver, Step
+from search.lns.observer import LnsObserver, Repair
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel
@@ -69,7 +69,7 @@ class Log(LnsObserver):
         self.incumbents.append((objective, x))
         self.failed.append([])
 
-    def on_step(self, step: Step) -> None:
+    def on_repair(self, step: Repair) -> None:
         """Record a set that was closed without a gain."""
         if step.proved and step.after is None:
             self.failed[-1].append(step.free)

@@ -119,7 +119,7 @@ def price(
     start: np.ndarray,
     hardware: Hardware,
 ) -> np.ndarray:
-    """Return the oracle's milliseconds of each set.  # (N,)"""
+    """Return (N,) the oracle's milliseconds of each set."""
     costs = []
     for low in range(0, len(start) - 1, _CHUNK):
         ends = start[low : low + _CHUNK + 1]
@@ -232,7 +232,7 @@ def _shuffled(
 
 
 def augmented(pool: list[Table]) -> tuple[np.ndarray, np.ndarray]:
-    """Return every table at every width that halving reaches, in multiples of 4.  # (C,), (C,)"""
+    """Return tables and widths, (C,) each: every width that halving reaches, in multiples of 4."""
     table, width = [], []
     for i, entry in enumerate(pool):
         columns = entry.dim

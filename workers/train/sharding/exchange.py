@@ -89,7 +89,7 @@ def paper_exchange(
 def random_placements(
     rng: np.random.Generator, samples: int, devices: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw dim sums and start times (ms) of placements with any imbalance.  # (N, D), (N, D)
+    """Draw dim sums and start times (ms), (N, D) each, of placements with any imbalance.
 
     Each places tables greedily by dim sum, but errs with a random probability.
     """

@@ -39,9 +39,8 @@ class PaperCompute(nn.Module):
     def forward(self, x: Tensor, owner: Tensor, sets: int) -> Tensor:
         """Return the cost of each set."""
         embedded = self.table((x - self.mean) / self.std)  # (M, 32)
-        pooled = embedded.new_zeros(sets, embedded.shape[1]).index_add_(
-            0, owner, embedded
-        )  # (N, 32)
+        zeros = embedded.new_zeros(sets, embedded.shape[1])
+        pooled = zeros.index_add_(0, owner, embedded)  # (N, 32)
         return self.head(pooled)[:, 0]
 
 
@@ -59,7 +58,7 @@ class PaperExchange(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the cost of each device.  (N, in) → (N, D)"""
+        """Return the cost of each device; (N, in) → (N, D)."""
         return self.layers((x - self.mean) / self.std)
 
 
@@ -109,15 +108,13 @@ class ConvexCompute(nn.Module):
         self, x: Tensor, physical: Tensor, owner: Tensor, condition: Tensor
     ) -> Tensor:
         """Return the cost of each set."""
-        learned = self.table(
-            torch.clamp((x - self.mean) / self.std, -6.0, 6.0)
-        )  # (M, LEARNED)
+        scaled = torch.clamp((x - self.mean) / self.std, -6.0, 6.0)
+        learned = self.table(scaled)  # (M, LEARNED)
         size = physical[:, list(MAGNITUDE)].sum(1, keepdim=True)  # (M, 1)
         z = torch.cat([physical, size * learned], dim=1) / self.scale  # (M, K)
         pooled = z.new_zeros(len(condition), z.shape[1]).index_add_(0, owner, z)  # (N, K)
-        joints = torch.relu(
-            self.inner(pooled) + (condition - self.condition_mean) @ self.condition.T
-        )  # (N, J)
+        conditioned = (condition - self.condition_mean) @ self.condition.T
+        joints = torch.relu(self.inner(pooled) + conditioned)  # (N, J)
         positive = nn.functional.softplus
         return (
             positive(self.bias_raw) + pooled @ self.skip + joints @ positive(self.out_raw)

@@ -285,8 +285,8 @@ def _check_growth(
         )
     if done > limits.free_bytes and done > limits.ratio * packed:
         raise InvalidInput(
-            f"{name}: {packed:,} bytes unpack to more than {limits.ratio:g} times as many: refused "
-            "as a bomb"
+            f"{name}: {packed:,} bytes unpack to more than {limits.ratio:g} times as many, "
+            "the ratio of a decompression bomb; send only what the program needs"
         )
 
 

@@ -16,7 +16,7 @@ from search.domains.compile.parse.sources import (
 )
 from search.domains.compile.parse.target import FRONTEND_S, flavour_of
 from search.types import InvalidInput
-from solvers.llvm.frontend import compile_to_bitcode, link_bitcode
+from solvers.llvm.frontend import Control, SourceTree, compile_to_bitcode, link_bitcode
 from solvers.llvm.install import find_llvm
 from solvers.llvm.programs import LlvmProgramFailed, LlvmPrograms
 from solvers.llvm.toolchain import is_hosted
@@ -47,9 +47,8 @@ def build_module(
         target=target,
         flavour=flavour_of(spec),
         flags=sources.build.flags,
-        include=sources.build.include,
-        timeout_s=FRONTEND_S,
-        on_warnings=on_warnings,
+        tree=SourceTree(include=sources.build.include),
+        control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings),
     )
     for i, path in enumerate(ir):
         parts.append(_assemble(path, target, module.with_name(f"ir-{i}.bc")).read_bytes())
@@ -127,7 +126,7 @@ def _compile_object(spec: CompileSpec, source: Path, target: Target, workdir: Pa
         target=target,
         flavour=flavour_of(spec),
         flags=build.flags,
-        timeout_s=FRONTEND_S,
+        control=Control(timeout_s=FRONTEND_S),
     )
     bitcode = source.with_suffix(".bc")
     bitcode.write_bytes(code)

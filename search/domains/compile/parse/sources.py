@@ -59,8 +59,7 @@ class BuildOptions:
             folder = root if name == top else root / _below_top(name, top)
             if not folder.is_dir():
                 raise InvalidInput(
-                    f"build.include: there is no folder {name!r} in the program; name one that "
-                    "is there"
+                    f"build.include: expected a folder of the program, got {name!r}"
                 )
             include.append(folder)
         defines = (f"-D{define}" for define in build.defines)
@@ -127,7 +126,7 @@ def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> Sources
     if len(chosen) > 1:
         notes.append(
             f"{len(chosen)} sources were linked into one module, which was optimised as a whole "
-            "(-Oz too); every external symbol of theirs stays"
+            "(-Oz too); all their external symbols are kept"
         )
     return Sources(
         files=[(path, tree.folder / path) for path in chosen],

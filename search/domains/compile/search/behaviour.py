@@ -213,8 +213,8 @@ class BehaviourOracle:
             return
         if first.exit_code and not requested:
             self.notes.append(
-                f"its own `main`, run without arguments, ends with {first.exit_code}: give `runs` "
-                "that do more"
+                f"`main` without arguments exits with {first.exit_code}; give `runs` that exercise "
+                "more code"
             )
         self._cases.append(
             _Case(number=number, case=case, timeout_s=timeout_s, reference=first)

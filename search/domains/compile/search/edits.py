@@ -83,7 +83,9 @@ class Edit:
             return [find(items, self.anchor, self.occurrence)]
         places = [leaf for leaf in leaves(items) if leaf.name == self.anchor]
         if not places:
-            raise BadPipeline(f"no pass {self.anchor!r} in this pipeline")
+            raise BadPipeline(
+                f"anchor: expected a pass of this pipeline, got {self.anchor!r}"
+            )
         return places
 
     def _change(self, item: Pass) -> tuple[Pass, ...]:

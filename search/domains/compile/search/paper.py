@@ -55,7 +55,7 @@ class SequenceOrder:
 
     order: Sequence[int]
     policy: str  # how they were ordered
-    files: Sequence[str]  # learned files that were used
+    files: Sequence[str]  # published files that were used
 
 
 def search_paper(state: SearchState) -> Trials:

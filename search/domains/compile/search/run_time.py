@@ -1,9 +1,9 @@
-"""Objective `run_time`: the program with the least CPU time on the given runs, beyond noise.
+"""Objective `run_time`: the program with the least CPU time on the given runs, by paired timing.
 
 Times are CPU seconds of the whole program, all runs together, user and system. Programs are
 compared by alternating pairs of runs (`solvers.llvm.pairs`). A candidate replaces the fastest
 program only when the whole confidence interval of the ratio is below 1. The reported ratio
-comes from fresh pairs against -O2, which no choice was based on.
+comes from fresh pairs against -O2 that were not used for selection.
 See `deploy/docs/design/compile.md`, "Timing".
 """
 
@@ -104,7 +104,7 @@ class _RunTimeSearch:
         return baseline, seconds
 
     def candidates(self) -> Iterator[Candidate]:
-        """LLVM's other levels, then random changes of the best, until the search is over."""
+        """Yield LLVM's other levels, then random changes of the best, until the search is over."""
         state = self._state
         levels = [Candidate(name=level, base=level) for level in _OTHER_LEVELS]
         changes = _changes(state)
@@ -133,7 +133,7 @@ class _RunTimeSearch:
             self._accept(program, timing.ours_s)
 
     def cpu_s(self, program: _Program) -> Callable[[], float]:
-        """A function that runs a program once and returns its CPU seconds."""
+        """Return a function that runs a program once and returns its CPU seconds."""
         return lambda: self._state.oracle.cpu_s(program.path)
 
     def _accept(self, program: _Program, seconds: float) -> None:

@@ -60,4 +60,4 @@ class Trials:
     table: tuple[tuple[str, Measured], ...] = ()
     count: int = 0  # number of candidates where `table` does not have all
     policy: str = "not used"  # how their order was decided
-    weights: Mapping[str, str] = field(default_factory=dict)  # learned file → sha256
+    weights: Mapping[str, str] = field(default_factory=dict)  # published file → sha256

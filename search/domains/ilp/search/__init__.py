@@ -1,1 +1,1 @@
-"""Search stage: supervise the solver processes of one run and settle their claims."""
+"""Search phase: supervise the solver processes of one run and settle their claims."""

@@ -30,7 +30,7 @@ from search.isolation import NativeProcess
 from search.trace import primal_gap
 
 CREDIT_S = 0.12  # processor seconds of the helpers before the engine has earned them any
-# Bounds of the account: no long burst after savings, and no debt for ever.
+# Bounds of the account: no long burst after savings, and debt is limited.
 MOST_S, LEAST_S = 0.3, -0.5
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
 # Primal integral that a share above ENGINE_LEADS may cost, in seconds per second of the engine.
@@ -46,7 +46,7 @@ _IDLE_SHARE = 0.25  # of a tick: helpers that use less are waiting, and the engi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RaceState:
     """State of the race between engine and helpers. Seconds are the engine's processor time."""
 
     solved: bool  # there is a solution
@@ -57,7 +57,7 @@ class Standing:
     since_better_s: float  # since the best solution last changed
 
 
-def share(standing: Standing) -> float:
+def share(standing: RaceState) -> float:
     """Return the processor seconds that helpers may use per second of the engine."""
     if not standing.solved:
         return BEFORE_FIRST
@@ -174,7 +174,7 @@ class CoreSharing:
         if objective < self._best:
             self._best, self._better_at_s = objective, engine_s
         self._measure_room()
-        standing = Standing(
+        standing = RaceState(
             solved=solved,
             helpers_lead=helpers_lead,
             gap=primal_gap(objective, bound) if solved and math.isfinite(bound) else 1.0,

@@ -60,7 +60,7 @@ def lns_refusal(model: MilpModel, options: LnsOptions) -> str | None:
 
 
 def construct_at_once(model: MilpModel, slicer: Slicer) -> Floats | None:
-    """Construct (n,) a feasible solution where that takes some hundredths of a second; else None.
+    """Construct (n,) a feasible solution if that takes at most about 0.05 s; else return None.
 
     The supervisor makes it itself while the engine starts: a fork takes as long, and every process
     of the run has the solution then.
@@ -90,7 +90,7 @@ def run_lns(
             model,
             deadline=Deadline(deadline),
             focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
-            root_place=slots.root_lp,
+            shared_root=slots.root_lp,
         )
         heuristics = StartHeuristics(
             guide, slicer, others=others, rng=rng, constructed=start.constructed
@@ -101,9 +101,9 @@ def run_lns(
         objective = model.objective(x)
         if objective < min(slots.lns.objective, others.objective):
             slots.lns.put(objective, x)
-            send(NewIncumbent(source=f"start:{heuristics.successful}"))
-        send(SearchStarted(objective=objective, heuristic=heuristics.successful))
-        observer = _Observer(model, slots.lns, others, heuristics.late, send)
+            send(NewIncumbent(source=f"start:{heuristics.source}"))
+        send(SearchStarted(objective=objective, heuristic=heuristics.source))
+        observer = _Observer(model, slots.lns, others, heuristics.late_solution, send)
         wants_intensifier = Neighbourhood.ONE_SWAP in options.neighbourhoods
         loop = LnsLoop(
             guide,

@@ -125,7 +125,7 @@ def termination_of(state: RunState, stop: StoppingCriterion, engine: str) -> Ter
     if end.reason == CRASHED and stop.limit is None:
         notes = "; ".join(state.notes)
         return Termination(
-            reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}"
+            reason=Reason.NUMERICAL_ERROR, detail=f"all solver processes ended: {notes}"
         )
     return Termination(
         reason=Reason.NO_SOLUTION_FOUND,

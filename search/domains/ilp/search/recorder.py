@@ -15,7 +15,7 @@ _CURVE_POINTS = 100_000
 
 
 class Recorder:
-    """Report points that do not worsen the objective; those of later engines start anew."""
+    """Report points that do not worsen the objective; a later engine starts a new sequence."""
 
     def __init__(
         self, problem: IlpProblem, scaled: ScaledModel, on_incumbent: OnIncumbent

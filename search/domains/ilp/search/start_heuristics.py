@@ -24,9 +24,9 @@ from solvers.highs import HighsSolver
 from solvers.types import Floats, SolveParams, Stop
 
 _DIVES = 4  # of one call of fix-and-propagate
-_DIVE_S = 0.7  # processor time, as the next two
-_JUMP_S = 1.0
-_LP_DIVE_S = 3.0
+_DIVE_CPU_S = 0.7
+_JUMP_CPU_S = 1.0
+_LP_DIVE_CPU_S = 3.0
 _WARM_START_S, _WARM_START_SHARE = 5.0, 0.2
 _COMPLETION_S = 5.0
 # Share of partitioning rows from which on the LP is tried first: nothing else settles such rows.
@@ -42,8 +42,8 @@ class StartHeuristics:
     """First solution of one search.
 
     In turn: the warm start, a construction for the row class, fix-and-propagate, LP rounding with
-    propagation, an LP dive, feasibility jump, and HiGHS with another seed. At any time a solution
-    of another process ends the search for one.
+    propagation, an LP dive, feasibility jump, and HiGHS with another seed. A solution from another
+    process ends the search at any time.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class StartHeuristics:
         rows = structure(self._model)
         self._partitioning = rows.partitioning > _PARTITIONING * self._model.m
         self._may_dive_late = self._partitioning
-        self.successful = ""  # name of the heuristic that had the solution
+        self.source = ""  # name of the heuristic that had the solution
 
     def find(self, warm_start: Floats | None = None) -> Floats | None:
         """Return (n,) a feasible solution, or None when time is up."""
@@ -70,7 +70,7 @@ class StartHeuristics:
             if x is not None:
                 return x
         if self._constructed is not None:
-            self.successful = "construction"
+            self.source = "construction"
             return self._constructed
         x = constructive(self._model, self._slicer.by_row, self._slicer.by_column)
         if x is not None:
@@ -89,11 +89,11 @@ class StartHeuristics:
                     return x
         return self._solve()
 
-    def late(self) -> Floats | None:
+    def late_solution(self) -> Floats | None:
         """Return (n,) the LP dive's solution, once, after the root LP; None otherwise.
 
-        On partitioning rows the engine's first solution is mostly far worse than the dive's. Where
-        a start was at hand, or the dive was made before, there is no late solution.
+        On partitioning rows the engine's first solution is mostly far worse than the dive's.
+        Returns None after a warm start, or if the dive already ran.
         """
         if not self._may_dive_late or self._guide.waiting:
             return None
@@ -128,7 +128,7 @@ class StartHeuristics:
             x = np.where(model.integrality, np.rint(solved), solved)
             if not is_feasible(model, x):
                 return None
-        self.successful = heuristic
+        self.source = heuristic
         return x
 
     def _propagate(self, factor: float) -> Floats | None:
@@ -171,13 +171,13 @@ class StartHeuristics:
         return self._dives(plan, factor, "lp-rounding")
 
     def _dive_lp(self, factor: float, stop: Stop | None = None) -> Floats | None:
-        """Dive in the LP twice: nearly whole variables fixed along, then one variable a step."""
+        """Dive in the LP twice: first fixing all nearly integral variables, then one per step."""
         stop = stop or self._others_succeeded
         root = self._guide.wait(max(0.1, 0.2 * self._deadline.left_s()), stop)
         if root is None or root.x is None:
             return None
         self._may_dive_late = False
-        limit_s = min(factor * _LP_DIVE_S, 0.3 * self._deadline.left_s())
+        limit_s = min(factor * _LP_DIVE_CPU_S, 0.3 * self._deadline.left_s())
         until = time.process_time() + limit_s
         for nearly in (0.8, 2.0):
             x = lp_dive(
@@ -197,7 +197,7 @@ class StartHeuristics:
     def _dives(self, plan: DivePlan, factor: float, heuristic: str) -> Floats | None:
         """Dive by `plan` until one is feasible, time is up, or another process has a solution."""
         propagator = self._propagator()
-        until = time.process_time() + factor * _DIVE_S
+        until = time.process_time() + factor * _DIVE_CPU_S
         for dive in range(_DIVES):
             x = propagator.dive(*plan(dive), until)
             if x is not None:
@@ -216,7 +216,7 @@ class StartHeuristics:
         )
         if factor > 1:
             start = start + (self._rng.random(model.n) < 0.1)
-        until = time.process_time() + min(factor * _JUMP_S, self._deadline.left_s())
+        until = time.process_time() + min(factor * _JUMP_CPU_S, self._deadline.left_s())
         x = feasibility_jump(
             model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until
         )
@@ -251,7 +251,7 @@ class StartHeuristics:
         while self._deadline.left_s() > 0:
             better = self._others.better_than(math.inf)
             if better is not None:
-                self.successful = "engine"
+                self.source = "engine"
                 return better[1]
             time.sleep(_POLL_S)
         return None

@@ -53,10 +53,8 @@ OnPoint = Callable[[Incumbent, Floats | None], None]
 """Takes a point and its solution (n,), columns of the minimised model."""
 
 _POLL_S = 0.02
-_EARLY_S, _EARLY_POLL_S = (
-    2.0,
-    0.004,
-)  # the first solutions weigh most in the primal integral
+# The first solutions weigh most in the primal integral.
+_EARLY_S, _EARLY_POLL_S = 2.0, 0.004
 # New solutions wake the supervisor. Polling takes processor time from the engine.
 _CROWDED_POLL_S = 0.05
 # Of the budget, reserved for checking and writing the answer.
@@ -133,7 +131,7 @@ class Run:
         """Start the engine and, where it applies, the neighbourhood search and its helpers."""
         self._start_engine(seed=job_seed(rng))
         if self._lns_refusal is not None:
-            note = f"large neighbourhood search stays out: {self._lns_refusal}"
+            note = f"large neighbourhood search is off: {self._lns_refusal}"
             self.state.notes.append(note)
             return
         self._start_lns(seed=int(rng.integers(2**31 - 2)))

@@ -97,7 +97,7 @@ def _fault(model: MilpModel, x: Floats, filled: Floats, present: Bools) -> str |
     """Return why the values are no solution; None if they are one."""
     integers = model.integrality & present
     if bool((np.abs(filled - np.rint(filled))[integers] > _WHOLE).any()):
-        return "an integer variable has a value that is not whole"
+        return "an integer variable has a fractional value"
     if is_feasible(model, x):
         return None
     worst = violation(model, x).worst_row

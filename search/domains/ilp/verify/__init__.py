@@ -1,1 +1,1 @@
-"""Verify stage: the exact check of the original file, in a process of its own."""
+"""Verify phase: the exact check of the original file, in a process of its own."""

@@ -45,14 +45,14 @@ def _first_fit(
     capacity: np.ndarray,
     by_width: list[dict[int, int]],
 ) -> Plan:
-    """Place homeless shards, largest first, where most room is left; cut what does not fit."""
+    """Place displaced shards, largest first, where most room is left; cut what does not fit."""
     options = items.options
     placed = [row for row in rows if row[1] != NONE]
     room = capacity.astype(float).copy()
     for option, device, _ in placed:
         room[device] -= options.memory[option]
-    homeless = (row for row in rows if row[1] == NONE)
-    pending = sorted(homeless, key=lambda row: options.memory[row[0]])
+    displaced = (row for row in rows if row[1] == NONE)
+    pending = sorted(displaced, key=lambda row: options.memory[row[0]])
     while pending:
         option, _, home = pending.pop()
         item, width = int(options.item[option]), int(options.width[option])

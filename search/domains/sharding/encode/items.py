@@ -1,4 +1,4 @@
-"""Items, the things a plan places, and the column shards each can become.
+"""Items (tables or groups that a plan places) and their possible column shards.
 
 An item is a table, or a group of tables that stay together. A table of width w may be cut into
 shards whose widths are multiples of 4 (an FBGEMM rule) and at least the narrowest width allowed:
@@ -50,13 +50,13 @@ class Options:
         return len(self.item)
 
     def find(self, item: np.ndarray | int, width: np.ndarray | int) -> np.ndarray:
-        """Return the option of each (item, width), or NONE.  (N,), (N,) → (N,)"""
+        """Return the option of each (item, width), or NONE; (N,), (N,) → (N,)."""
         key = _key(np.asarray(item), np.asarray(width))
         place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
         return np.where(self.key[place] == key, place, NONE)
 
     def pool(self, of_members: np.ndarray) -> np.ndarray:
-        """Sum members' rows into options.  (M, K) → (O, K)"""
+        """Sum members' rows into options; (M, K) → (O, K)."""
         if len(of_members) == len(self):
             return of_members
         return np.asarray(np.add.reduceat(of_members, self.member_begin, axis=0))
@@ -145,7 +145,7 @@ def options_by_width(items: Items) -> list[dict[int, int]]:
 def shard_bytes(
     arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel
 ) -> np.ndarray:
-    """Return the bytes a shard takes on its device.  # (S,)
+    """Return (S,) the bytes a shard takes on its device.
 
     `training` adds the optimizer's state and, for the whole batch, the indices and offsets that
     are looked up and the pooled output of each feature with its gradient in fp32.
@@ -214,7 +214,7 @@ def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _steps(whole: list[int], floor: list[int]) -> list[int]:
-    """Return the columns between neighbouring options, for about MAX_OPTIONS in all.  # (I,)"""
+    """Return (I,) the columns between neighbouring options, for about MAX_OPTIONS in all."""
     columns = np.array([w if f < w else 0 for w, f in zip(whole, floor, strict=True)])
     most = int(columns.max(initial=0)) // MIN_SHARD_DIM
     step = np.full(len(whole), MIN_SHARD_DIM)

@@ -1,4 +1,4 @@
-"""The setting in which NeuroShard's published networks apply."""
+"""Check that a job is in the setting of NeuroShard's published networks."""
 
 from __future__ import annotations
 

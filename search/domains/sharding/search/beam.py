@@ -85,7 +85,7 @@ def beam_search(
 
 
 def _splits(items: Items, model: PlanModel, state: np.ndarray, count: int) -> np.ndarray:
-    """Return every state one split away, first by memory, then by cost.  # (N, S + 1)"""
+    """Return (N, S + 1) every state one split away, first by memory, then by cost."""
     options = items.options
     by_memory = np.argsort(-options.memory[state], kind="stable")[:count]
     by_cost = np.argsort(-model.single.mean(0)[state], kind="stable")[:count]

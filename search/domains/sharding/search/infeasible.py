@@ -90,7 +90,7 @@ def _too_many(
 
 
 def least_bytes(items: Items, capacity: np.ndarray) -> np.ndarray:
-    """Return the least bytes of each item over every cut into multiples of 4 columns.  # (I,)
+    """Return (I,) the least bytes of each item over every cut into multiples of 4 columns.
 
     Infinite when no cut fits. A shard takes a constant (optimizer state per row) and a rate per
     column, so the fewest shards take least.

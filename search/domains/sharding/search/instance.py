@@ -106,11 +106,12 @@ def search_as_published(
     None when no plan was found.
     """
     items, oracle = instance.setup.items, instance.oracle
-    result = _published(
-        instance,
-        stop,
-        lambda plan, cost: on_better(plan, oracle.cost(plan), plan.source),
-    )
+
+    def report(plan: Plan, paper_ms: float) -> None:
+        plan = merged(items, plan)  # as the answer will be
+        on_better(plan, oracle.cost(plan), plan.source)
+
+    result = _published(instance, stop, report)
     if result.best is None:
         return None
     plan = merged(items, result.best)

@@ -1,6 +1,6 @@
 """Starting plans that give every device the same number of columns, for exchange-bound jobs.
 
-Several nodes exchange over their NICs, and the device with most columns sets the pace. Two methods
+Several nodes exchange over their NICs, and the device with the most columns is the bottleneck. Two methods
 level the columns:
 
 - `deal` writes the mean number of columns as a sum (powers of two, halves, one number). Every
@@ -52,16 +52,16 @@ def level_plans(
     if not fast:
         orders["input"] = -np.arange(len(items), dtype=float)
         orders["reverse"] = np.arange(len(items), dtype=float)
-    for ways in (
+    for split in (
         (_powers, _whole)
         if fast
         else (_powers, _whole, _power_and_rest, _halves, _quarters)
     ):
         for name, key in orders.items():
-            plan = deal(items, load, capacity, np.argsort(-key, kind="stable"), ways)
+            plan = deal(items, load, capacity, np.argsort(-key, kind="stable"), split)
             if plan is not None and fits(items, plan, capacity):
                 yield Plan.of(
-                    plan.option, plan.device, f"level {ways.__name__.strip('_')} {name}"
+                    plan.option, plan.device, f"level {split.__name__.strip('_')} {name}"
                 )
     for cap in caps:
         plan = fill(items, load, capacity, start, cap)
@@ -112,9 +112,9 @@ def deal(
     load: np.ndarray,
     capacity: np.ndarray,
     order: np.ndarray,
-    ways: Callable[[int], list[int]],
+    split: Callable[[int], list[int]],
 ) -> Plan | None:
-    """Deal the columns of the items in `order` into the slots that `ways` makes.
+    """Deal the columns of the items in `order` into the slots that `split` makes.
 
     None when a cut would be narrower than allowed, or an unsplittable item has no room.
     """
@@ -132,20 +132,20 @@ def deal(
     ]
     placed = _Placed(items, load, capacity)
     for item in sorted(fixed, key=lambda i: -load[items.whole[i]]):
-        if not placed.whole(int(item)):
+        if not placed.place_unsplit(int(item)):
             return None
     room = np.maximum(0, target - placed.dims).astype(np.int64)
     slots: dict[int, list[int]] = {}
     for device in range(devices):
-        for width in ways(int(room[device])):
+        for width in split(int(room[device])):
             slots.setdefault(width, []).append(device)
     stream = _Stream(items, free)
     for width in sorted(slots, reverse=True):
-        hands = [hand for _ in slots[width] if (hand := stream.take(width))]
-        hands.sort(key=lambda hand: -sum(load[o] for o in hand))
+        contents = [content for _ in slots[width] if (content := stream.take(width))]
+        contents.sort(key=lambda content: -sum(load[o] for o in content))
         waiting = sorted(slots[width], key=lambda d: placed.load[d])
-        for hand, device in zip(hands, waiting, strict=False):
-            for option in hand:
+        for content, device in zip(contents, waiting, strict=False):
+            for option in content:
                 placed.add(option, device)
     for option in stream.rest():
         placed.add(option, int(placed.dims.argmin()))
@@ -164,7 +164,7 @@ class _Stream:
 
     def take(self, columns: int) -> list[int]:
         """Return options with about `columns` output columns in all; fewer at the end."""
-        hand: list[int] = []
+        taken: list[int] = []
         while columns > 0 and self._left > 0:
             item = self._order[self._at]
             least = int(self._items.narrowest[item])
@@ -178,8 +178,8 @@ class _Stream:
             option = int(self._items.options.find(np.array([item]), np.array([width]))[0])
             if option == NONE:
                 self.broken = True
-                return hand
-            hand.append(option)
+                return taken
+            taken.append(option)
             columns -= width * features
             self._left -= width
             if self._left == 0 and self._at + 1 < len(self._order):
@@ -190,7 +190,7 @@ class _Stream:
             item = self._order[self._at]
             if 0 < columns < int(self._items.narrowest[item]) * self._features(item):
                 break  # the next table has no shard this narrow: the slot stays a little short
-        return hand
+        return taken
 
     def _features(self, item: int) -> int:
         """Return the output columns of each column of an item that is one table."""
@@ -222,18 +222,18 @@ class _Placed:
         self._option.append(option)
         self._device.append(device)
 
-    def may(self, option: int) -> np.ndarray:
-        """Return the allowed devices with memory for an option.  # (D,)"""
+    def allowed_devices(self, option: int) -> np.ndarray:
+        """Return (D,) the allowed devices with memory for an option."""
         options = self._items.options
         ok = self.memory + options.memory[option] <= self._capacity
         if self._items.allowed is not None:
             ok &= self._items.allowed[options.item[option]]
         return np.asarray(ok)
 
-    def whole(self, item: int) -> bool:
+    def place_unsplit(self, item: int) -> bool:
         """Place an unsplit item where the largest column sum grows least; False without memory."""
         option = int(self._items.whole[item])
-        ok = self.may(option)
+        ok = self.allowed_devices(option)
         if not ok.any():
             return False
         reach = np.maximum(self.dims + self._items.options.dim[option], self.dims.max())
@@ -270,16 +270,16 @@ def fill(
     most = 50_000 + 8 * len(start)
     while queue:
         _, _, option = heapq.heappop(queue)
-        may = placed.may(option)
-        ok = may & (placed.dims + options.dim[option] <= limit)
+        allowed = placed.allowed_devices(option)
+        ok = allowed & (placed.dims + options.dim[option] <= limit)
         if ok.any():
             placed.add(option, int(np.where(ok, placed.load, np.inf).argmin()))
             continue
         part, device = _widest_part(items, placed, option, capacity, limit)
         if part == NONE:
-            if not may.any():
+            if not allowed.any():
                 return None
-            placed.add(option, int(np.where(may, placed.dims, np.inf).argmin()))
+            placed.add(option, int(np.where(allowed, placed.dims, np.inf).argmin()))
             continue
         placed.add(part, device)
         rest = options.find(

@@ -244,7 +244,7 @@ class LocalSearch:
     def _without(
         self, a: int, shards: np.ndarray, p: np.ndarray, stays: np.ndarray
     ) -> np.ndarray:
-        """Return the compute of `a` when shards[p[n]] becomes option stays[n], or leaves.  # (N,)
+        """Return (N,) the compute of `a` when shards[p[n]] becomes option stays[n], or leaves.
 
         Equal changes are priced once.
         """
@@ -294,7 +294,7 @@ class LocalSearch:
         return Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=apply)
 
     def _swappable(self, a: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return pairs of shards, one on `a`, whose swap respects all limits.  # (N,), (N,)"""
+        """Return pairs of shards (N,), (N,), one on `a`, whose swap respects all limits."""
         working, options = self._working, self._items.options
         loads, capacity = working.loads, self._limits.capacity
         mine = np.flatnonzero(working.device == a)
@@ -325,7 +325,7 @@ class LocalSearch:
         return p, q
 
     def _swap_moves_little(self, p: np.ndarray, q: np.ndarray, a: int) -> np.ndarray:
-        """Check the limit on moved bytes for swaps of p[n] on `a` with q[n].  # (N,)"""
+        """Check the limit on moved bytes for swaps of p[n] on `a` with q[n]; returns (N,)."""
         working, weight = self._working, self._items.options.weight_bytes
         b = working.device[q]
         change = weight[working.option[p]] * (working.away(p, b) - working.away(p, a))

@@ -32,7 +32,7 @@ class PaperExchange:
     backward: PaperExchangeNet
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """Return max over devices of compute + backward + forward.  (..., D), (..., D) → (...)"""
+        """Return max over devices of compute + backward + forward; (..., D), (..., D) → (...)."""
         backward = self.backward.cost(dims)
         start = compute + backward
         start = start - start.min(-1, keepdims=True)
@@ -40,7 +40,7 @@ class PaperExchange:
         return np.asarray((compute + backward + forward).max(-1))
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Return the exchange of devices that enter together.  (..., D) → (...)"""
+        """Return the exchange of devices that enter together; (..., D) → (...)."""
         return self.total(np.zeros(dims.shape), dims)
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:

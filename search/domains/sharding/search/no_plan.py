@@ -15,7 +15,7 @@ from trimtab.specs.sharding import ShardingSpec
 
 
 def infeasible(proof: Infeasible) -> SearchOutcome:
-    """No plan exists, as counting bytes proves."""
+    """Return the outcome of a proof by counting bytes that no plan exists."""
     return _outcome(
         Termination(reason=Reason.INFEASIBLE, detail=proof.argument),
         missing_gib=proof.missing_bytes / GIB,
@@ -24,15 +24,15 @@ def infeasible(proof: Infeasible) -> SearchOutcome:
 
 
 def impossible(problem: ShardingProblem, setup: Setup) -> SearchOutcome:
-    """No plan exists, as branch and bound proves, although the memory suffices in total."""
+    """Return the outcome of a proof by branch and bound, where memory suffices in total."""
     options = setup.items.options
     need = float(options.memory[setup.items.whole].sum())
     room = float(setup.capacity.sum())
     detail = (
         f"{len(problem.tables)} tables take {need / GIB:.2f} GiB and {len(setup.capacity)} devices "
         f"have {room / GIB:.2f} GiB, but branch and bound proved that no placement respects every "
-        "device's memory with the pins, groups and shard widths allowed; give some more memory, "
-        "a smaller min_shard_dim, or drop no_split, together or pin of the largest tables"
+        "device's memory with the pins, groups and shard widths allowed; increase memory_gib, "
+        "lower min_shard_dim, or drop no_split, together or pin of the largest tables"
     )
     largest = np.argsort(-options.memory[setup.items.whole], kind="stable")[:5]
     names = [problem.tables[t].name for i in largest for t in setup.items.members[i]]
@@ -40,7 +40,7 @@ def impossible(problem: ShardingProblem, setup: Setup) -> SearchOutcome:
 
 
 def must_move_more(spec: ShardingSpec, setup: Setup) -> SearchOutcome:
-    """The constraints alone move more of the plan in use than the limit."""
+    """Return the outcome when the constraints alone move more than the limit."""
     assert setup.in_use is not None
     need = setup.in_use.forced_bytes / GIB
     detail = (
@@ -54,7 +54,7 @@ def must_move_more(spec: ShardingSpec, setup: Setup) -> SearchOutcome:
 
 
 def nothing_found(stop: StoppingCriterion) -> SearchOutcome:
-    """No plan was found, and none was proved impossible."""
+    """Return the outcome of a search that found no plan and proved nothing."""
     detail = (
         "no plan that fits was found, and none was proved impossible; give more memory, allow "
         "narrower shards (min_shard_dim), or relax pins and the limit on moved bytes"

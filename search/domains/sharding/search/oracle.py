@@ -26,13 +26,13 @@ class Oracle:
     fabric: FabricModel
 
     def compute(self, option: np.ndarray, device: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of each device.  # (D,)"""
+        """Return (D,) the milliseconds of each device."""
         return self._compute(option, device, self.profiles)
 
     def compute_some(
         self, option: np.ndarray, device: np.ndarray, devices: np.ndarray
     ) -> np.ndarray:
-        """Return the milliseconds of a few devices only.  # (len(devices),)"""
+        """Return (len(devices),) the milliseconds of a few devices only."""
         mask = np.isin(device, devices)
         number = np.full(len(self.profiles), -1)
         number[devices] = np.arange(len(devices))
@@ -60,7 +60,7 @@ class Oracle:
         return milliseconds
 
     def dims(self, plan: Plan) -> np.ndarray:
-        """Return the columns on each device.  # (D,)"""
+        """Return (D,) the columns on each device."""
         return np.bincount(
             plan.device,
             weights=self.items.options.dim[plan.option],

@@ -28,11 +28,11 @@ class ExchangeCost(Protocol):
     """Cost of the forward and backward exchange together, for devices that enter together."""
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Return the milliseconds for the columns of each device.  (..., D) → (...)"""
+        """Return the milliseconds for the columns of each device; (..., D) → (...)."""
         ...
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
-        """Estimate the milliseconds from the most columns alone; it prices moves.  (...) → (...)
+        """Estimate the milliseconds from the most columns alone; it prices moves; (...) → (...).
 
         largest: the largest dim sum, weighted by slowness.
         """
@@ -57,7 +57,7 @@ class PlanModel:
         return len(self.device_class)
 
     def compute(self, pooled: np.ndarray, used: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of devices.  (..., D, K) → (..., D)
+        """Return the milliseconds of devices; (..., D, K) → (..., D).
 
         pooled: sum of the vectors of each device's shards.
         used: false for devices without shards, which cost nothing.
@@ -71,7 +71,7 @@ class PlanModel:
         return np.where(used, milliseconds, 0.0)
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """Return the cost of plans.  (..., D), (..., D) → (...)"""
+        """Return the cost of plans; (..., D), (..., D) → (...)."""
         return np.asarray(compute.max(-1) + self.exchange(dims))
 
 
@@ -111,11 +111,11 @@ class LearnedExchange:
 
     @property
     def forms(self) -> np.ndarray:
-        """Forms of near and far milliseconds: exchange = `constant_ms` + largest.  # (F, 2)"""
+        """Forms (F, 2) of near and far milliseconds: exchange = `constant_ms` + largest."""
         return np.asarray(2 * self.net.slopes)
 
     def per_column_ms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the milliseconds to send one column, inside and between nodes.  # (D,), (D,)"""
+        """Return the milliseconds to send one column, inside and between nodes; (D,) each."""
         fabric = self.fabric
         size = 1e3 * self.batch * OUTPUT_BYTES / fabric.ranks
         near = (fabric.per_node - 1) * size / fabric.intra_bytes_s
@@ -171,7 +171,7 @@ def embed_in_parts(
     width: np.ndarray,
     profile: HardwareProfile,
 ) -> np.ndarray:
-    """Embed shards in parts, so that memory stays small.  # (S, K)"""
+    """Return the embeddings (S, K) of shards, computed in parts to limit memory."""
     parts = range(0, max(1, len(table)), _EMBED_PART)
     return np.concatenate(
         [

@@ -81,7 +81,9 @@ def _program(
     """Return the program over the counts n[k] of shards of option[k] of a part on device[k].
 
     min  sum of bytes away from home, then of shards
-    memory of each device <= capacity,  the widths of each part sum to `total`  # all (K,) but total
+    memory of each device <= capacity,  the widths of each part sum to `total`
+
+    option, device, part and away are (K,).
     """
     options = items.options
     may = options.memory[option] <= capacity[device]

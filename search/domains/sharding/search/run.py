@@ -1,4 +1,17 @@
-"""Search stage of the kind: plan, certificate, branch and bound, what-ifs, and the outcome."""
+"""Search phase of the kind: plan, certificate, branch and bound, what-ifs, and the outcome.
+
+The call order, from a job to a plan:
+
+- `run.run_search` proves a job infeasible (`infeasible`) or builds an `instance.Instance`: the
+  learned model of its devices (`plan_model`) and the oracle (`oracle`);
+- `instance.search_instance` adds the plans to compete with (an earlier attempt, NeuroShard's) and
+  calls `planner.search_plan`, the eight steps of the search;
+- each step is a function of `phases` on one `state.SearchState`: start plans (`starts`, `level`,
+  `packing`), `beam`, `polish` and `local_search`; every plan goes to its pool, and the oracle
+  chooses among the cheapest;
+- `run.run_search` then bounds the model's cost (`bound.certificate`, `bound.exact`), plans for
+  other numbers of devices (`what_if`) and writes the summary (`summary`).
+"""
 
 from __future__ import annotations
 

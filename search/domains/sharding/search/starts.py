@@ -24,7 +24,7 @@ _MAX_FORCED_SPLITS = 50_000
 def baseline_keys(
     items: Items, arrays: TableArrays, rng: np.random.Generator
 ) -> Mapping[str, np.ndarray]:
-    """Return the cost of an option by the estimate of each heuristic.  # name → (O,)"""
+    """Return the costs (O,) of the options by the estimate of each heuristic, by name."""
     options = items.options
     table, width = options.member_table, options.member_width.astype(float)
     pooling = arrays.lookups[table] / arrays.batch
@@ -65,7 +65,7 @@ def baseline_plans(
 
 
 def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
-    """Return the options after halving the shards that no allowed device can hold.  # (S,)"""
+    """Return (S,) the options after halving the shards that no allowed device can hold."""
     options = items.options
     shards: list[int] = []
     pending = list(items.whole)

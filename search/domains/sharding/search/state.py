@@ -142,12 +142,12 @@ class SearchState:
 
     @cached_property
     def forced(self) -> np.ndarray:
-        """Options after halving the shards that no device can hold.  # (S,)"""
+        """Options (S,) after halving the shards that no device can hold."""
         return forced_splits(self.inputs.items, self.inputs.limits.capacity)
 
     @cached_property
     def option_load(self) -> np.ndarray:
-        """Milliseconds each option adds to a device's step: compute and exchange.  # (O,)"""
+        """Milliseconds (O,) each option adds to a device's step: compute and exchange."""
         model = self.inputs.model
         exchange = model.exchange
         per_column = float(

@@ -58,7 +58,7 @@ class StepPrices:
         dims_a: np.ndarray,
         dims_b: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return cost and smooth cost of N steps that change devices `a` and `b[n]`.  # (N,), (N,)
+        """Return cost and smooth cost, (N,) each, of N steps that change devices `a` and `b[n]`.
 
         The other arguments are the compute and the columns of both devices after each step.
         """
@@ -86,7 +86,7 @@ class StepPrices:
         return cost, self._smooth(*sums)
 
     def head(self, device: np.ndarray, pooled: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of pooled vectors, each on its device.  # (N,)"""
+        """Return (N,) the milliseconds of pooled vectors, each on its device."""
         heads = self._model.heads
         if len(heads) == 1:
             return heads[0](pooled)
@@ -97,7 +97,7 @@ class StepPrices:
         return cost
 
     def vector(self, device: np.ndarray, option: np.ndarray) -> np.ndarray:
-        """Return the embedding of each option on its device; zero for NONE.  # (N, K)"""
+        """Return (N, K) the embedding of each option on its device; zero for NONE."""
         vectors = self._model.embedding[self._model.device_class[device], option]
         return np.where((option == NONE)[:, None], 0.0, vectors)
 
@@ -116,7 +116,7 @@ class StepPrices:
     def _exchange(
         self, a: int, b: np.ndarray, dims_a: np.ndarray, dims_b: np.ndarray
     ) -> np.ndarray:
-        """Return the exchange when `a` and `b[n]` have other columns.  # (N,)"""
+        """Return (N,) the exchange when `a` and `b[n]` have other columns."""
         dims = np.repeat(self._working.loads.dims[None], len(b), axis=0)
         dims[:, a] = dims_a
         dims[np.arange(len(b)), b] = dims_b
@@ -131,7 +131,7 @@ def cheapest(cost: np.ndarray, smooth: np.ndarray) -> int:
 
 
 def max_without(values: np.ndarray, a: int, b: np.ndarray) -> np.ndarray:
-    """Return max of `values` without a and b[n], for each n; 0 when nothing is left.  # (N,)"""
+    """Return (N,) the maximum of `values` without a and b[n]; 0 when nothing is left."""
     first, second = -1, -1
     for device in np.argsort(-values, kind="stable")[:3]:
         if device != a:

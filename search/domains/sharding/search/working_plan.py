@@ -51,7 +51,7 @@ class WorkingPlan:
         self.cost = self.loads.cost
 
     def allowed(self, shard: int) -> np.ndarray:
-        """Return the devices that the pins allow for a shard.  # (D,)"""
+        """Return (D,) the devices that the pins allow for a shard."""
         if self.items.allowed is None:
             return np.ones(self.model.devices, dtype=bool)
         return self.items.allowed[self.items.options.item[self.option[shard]]]
@@ -59,7 +59,7 @@ class WorkingPlan:
     def may_move(
         self, shards: np.ndarray, devices: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Check pins and moved bytes for columns[n] of shards[n] to devices[n].  # (N,)"""
+        """Check pins and moved bytes for columns[n] of shards[n] to devices[n]; returns (N,)."""
         items, limits = self.items, self.limits
         ok = np.ones(len(shards), dtype=bool)
         if items.allowed is not None:
@@ -82,7 +82,7 @@ class WorkingPlan:
         return bool(np.isfinite(limits.moved)) and limits.home_device is not None
 
     def away(self, shards: np.ndarray, devices: np.ndarray | int) -> np.ndarray:
-        """Return 1.0 where shards[n] on devices[n] would be away from home.  # (N,)
+        """Return (N,) 1.0 where shards[n] on devices[n] would be away from home.
 
         Shards of new tables have no home and are never away.
         """
@@ -100,7 +100,7 @@ class WorkingPlan:
     def partners(
         self, shards: np.ndarray, device: np.ndarray, place: np.ndarray
     ) -> np.ndarray:
-        """Return the shard on device[n] that a transfer from shards[place[n]] widens.  # (N,)
+        """Return (N,) the shard on device[n] that a transfer from shards[place[n]] widens.
 
         It is of the same table and home; NONE where there is none.
         """

@@ -1,4 +1,4 @@
-"""Sessions that were signed out; what became of webhooks"""
+"""Sessions that were signed out; outcomes of webhook deliveries"""
 
 from __future__ import annotations
 

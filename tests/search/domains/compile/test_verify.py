@@ -13,7 +13,12 @@ import pytest
 from search.domains.compile.answer import CompileSolution
 from search.domains.compile.domain import CompileDomain, programs_for
 from search.domains.compile.parse.problem import CompileProblem
-from search.domains.compile.verify import canonical, verify_answer
+from search.domains.compile.verify import (
+    METHOD,
+    METHOD_WITH_ENGINE,
+    canonical,
+    verify_answer,
+)
 from search.stop import from_budget
 from tests.search.domains.compile.test_domain import PROGRAM
 from trimtab.results import Verification, VerificationStatus
@@ -60,7 +65,16 @@ def test_another_recipe_does_not_replay(answer: Answer) -> None:
     recipe = replace(answer[1].recipe, pipeline="no-op-module")
     verification = verified(answer, recipe=recipe)
     assert verification.status is VerificationStatus.INVALID
-    assert "does not repeat the answer" in verification.detail
+    assert "expected the answer from the unoptimised module" in verification.detail
+
+
+def test_the_method_names_the_engine_where_it_repeats_the_answer(answer: Answer) -> None:
+    recipe = answer[1].recipe
+    by_opt = verified(answer, recipe=replace(recipe, function_tails=()))
+    by_engine = verified(answer, recipe=replace(recipe, function_tails=(("main", "dce"),)))
+    assert (by_opt.method, by_engine.method) == (METHOD, METHOD_WITH_ENGINE)
+    assert by_opt.checks["replay"].startswith("opt -passes")
+    assert by_engine.checks["replay"].startswith("the replay command")
 
 
 def test_broken_bitcode_is_refused_by_llvm(answer: Answer, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What every environment of passes does: ours, CompilerGym's behind the adapter, and a fake of it."""
+"""Tests that every `PassEnvironment` passes: ours, the adapter's and a fake."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from solvers.llvm.environment.protocol import PassEnvironment
 
 
 class PassEnvironmentContract:
-    """Subclasses give the fixture `env` (observing Autophase, rewarding IrInstructionCount) and a pass that helps."""
+    """Contract of an environment.
+
+    Subclasses define the fixture `env`, with the spaces Autophase and IrInstructionCount, and the
+    name of a pass that shrinks its module.
+    """
 
     helps = "mem2reg"
 
-    def test_step_gives_five_and_a_smaller_module(self, env: PassEnvironment) -> None:
+    def test_step_returns_five_values_and_shrinks_the_module(
+        self, env: PassEnvironment
+    ) -> None:
         observation, info = env.reset()
         assert len(observation) == 56
         assert isinstance(info, dict)
@@ -28,7 +34,7 @@ class PassEnvironmentContract:
         assert env.actions == [env.action_space[self.helps]]
         assert self.helps in env.commandline()
 
-    def test_reset_forgets(self, env: PassEnvironment) -> None:
+    def test_reset_returns_to_the_start(self, env: PassEnvironment) -> None:
         env.reset()
         start = env.observation["IrInstructionCount"]
         env.step(env.action_space[self.helps])
@@ -37,7 +43,7 @@ class PassEnvironmentContract:
         assert env.observation["IrInstructionCount"] == start
         assert env.episode_reward == 0
 
-    def test_forks_part(self, env: PassEnvironment) -> None:
+    def test_forks_are_independent(self, env: PassEnvironment) -> None:
         env.reset()
         fork = env.fork()
         try:
@@ -48,7 +54,7 @@ class PassEnvironmentContract:
         finally:
             fork.close()
 
-    def test_multistep_is_its_steps(self, env: PassEnvironment) -> None:
+    def test_multistep_equals_its_steps(self, env: PassEnvironment) -> None:
         env.reset()
         action = env.action_space[self.helps]
         fork = env.fork()
@@ -59,7 +65,7 @@ class PassEnvironmentContract:
         finally:
             fork.close()
 
-    def test_named_spaces_come_as_lists(self, env: PassEnvironment) -> None:
+    def test_named_spaces_return_lists(self, env: PassEnvironment) -> None:
         env.reset()
         spaces, scores = (
             ["IrInstructionCount", "IrInstructionCountOz"],

@@ -1,3 +1,5 @@
+"""Adapter to CompilerGym, on a fake of it and on the real package where installed."""
+
 from __future__ import annotations
 
 import importlib.util
@@ -131,14 +133,14 @@ class TestReal(PassEnvironmentContract):
             yield made
 
 
-def test_spaces_become_gymnasiums(fake: FakeEnv) -> None:
+def test_spaces_become_gymnasium_spaces(fake: FakeEnv) -> None:
     env = make("llvm-v0", backend="compiler_gym")
     assert isinstance(env.observation_space, gymnasium.spaces.Box)
     assert env.observation_space.shape == (56,)
     assert env.action_space.names == ["-adce", "mem2reg"]
 
 
-def test_absent_package_says_where_the_recipe_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_names_the_guide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compiler_gym", None)
     with pytest.raises(ModuleNotFoundError, match=r"compiler-gym\.md"):
         make("llvm-v0", backend="compiler_gym")

@@ -80,7 +80,7 @@ def judge(body: Body, seed: int) -> str:
             )
         except InvalidInput as error:
             raise Disagreement(
-                Fault.REFUSED, f"refused after it was accepted at the door: {error}"
+                Fault.REFUSED, f"refused after validation accepted it: {error}"
             ) from error
         result = finished.result
         files = {p.name: p.path.read_text() for p in finished.produced}

@@ -208,7 +208,7 @@ class Pricer:
     # --- the certified model ------------------------------------------------------------------
 
     def embedding(self, table: int, width: int, device: int) -> np.ndarray:
-        """Return a shard's addend to the pooled vector of its device.  (K,)"""
+        """Return a shard's addend to the pooled vector of its device; (K,)."""
         key = (self.profiles[device].name, table)
         if key not in self._vectors:
             net, _ = _nets()

@@ -130,7 +130,8 @@ def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
 def net_of(run: Run, outputs: int) -> nn.Module:
     """Build a small network; GEAN and GRMP have about as many parameters.
 
-    The paper's GEAN takes 12 s for one step on one program of 5,000 nodes on one core.
+    The paper's sizes take 12 s for one step on one program of 5,000 nodes on one core
+    (deploy/docs/design/compile.md, "Paper mode").
     """
     words = len(TOKENS)
     match run.encoder:
@@ -214,17 +215,18 @@ def compare(
     Networks are saved for `publish_paper`, and a second call only reports. part: (index, number) of
     the processes that share the runs.
     """
-    lines = measured(folder)
-    columns = coreset(Table.of(lines, "train"), SIZE)
+    measurements = measured(folder)
+    columns = coreset(Table.of(measurements, "train"), SIZE)
     nets = _nets_folder(folder, _passes(folder, columns))
     tables = {
-        split: Table.of(lines, split, columns) for split in ("train", "val", "heldout")
+        split: Table.of(measurements, split, columns)
+        for split in ("train", "val", "heldout")
     }
     test, k = tables["heldout"], len(columns)
     lengths = (max(len(row[j]) for row in tables["train"].counts) for j in range(k))
     counts = ", ".join(f"{split} {len(table.shas)}" for split, table in tables.items())
     say(f"{k} sequences of {sum(lengths)} passes in all; {counts}")
-    data = {split: _programs(folder, table) for split, table in tables.items()}
+    data = {split: _with_rewards(folder, table) for split, table in tables.items()}
     on_validation: dict[str, float] = {}
     results = {
         "Oz": test.oz,
@@ -246,23 +248,23 @@ def compare(
         results[run.name] = rolled_out(test, order_of(net, data["heldout"]), PASSES)
         seconds = time.monotonic() - began
         say(
-            f"  {_line(run.name, test, results)}  validation {on_validation[run.name]:.2%}, "
+            f"  {_summary(run.name, test, results)}  validation {on_validation[run.name]:.2%}, "
             f"{seconds:.0f} s"
         )
     with out.open("a") as file:
         for name in results:
-            row = _result(name, test, results) | {
+            row = _as_json(name, test, results) | {
                 "seed": seed,
                 "sequences": k,
                 "on_validation": on_validation.get(name),
             }
             file.write(json.dumps(row) + "\n")
     for name in results:
-        say(_line(name, test, results))
+        say(_summary(name, test, results))
 
 
-def _result(name: str, test: Table, results: Results) -> dict[str, Any]:
-    """JSON form of a method's results on the held-out programs."""
+def _as_json(name: str, test: Table, results: Results) -> dict[str, Any]:
+    """Return a method's results on the held-out programs as JSON."""
     sets, pooled, ratio = mean_over_oz(test, results[name])
     of_sets = means_over_oz(test, results[name])
     packages = [mean for package, mean in of_sets.items() if package not in PROGRAM_SETS]
@@ -274,7 +276,7 @@ def _result(name: str, test: Table, results: Results) -> dict[str, Any]:
         "mean_of_packages": float(np.mean(packages)) if packages else None,
         "sets": of_sets,
         "gmean_over_oz": ratio,
-        "share": _share(results, name),
+        "share": _closed_gap(results, name),
         "programs": len(results[name]),
     }
 
@@ -287,11 +289,11 @@ def publish_paper(
     The GEAN-NVP that is best on validation packages, if it beats the coreset's own order there.
     Raises FileNotFoundError when `compare` has not run.
     """
-    lines = measured(folder)
-    training = Table.of(lines, "train")
+    measurements = measured(folder)
+    training = Table.of(measurements, "train")
     columns = coreset(training, SIZE)
     passes = _passes(folder, columns)
-    val = Table.of(lines, "val", columns)
+    val = Table.of(measurements, "val", columns)
     own_order = _pooled(val, _own_order(val, len(columns)))
     best = _best_gean(folder, passes, val, seed, say)
     say(f"the coreset's own order: {own_order:.2%} on validation packages")
@@ -341,7 +343,7 @@ def _best_gean(
     say: Callable[[str], None],
 ) -> _SavedNet:
     """Find the saved GEAN-NVP that is best on validation packages. Raises FileNotFoundError."""
-    programs, nets = _programs(folder, val), _nets_folder(folder, passes)
+    programs, nets = _with_rewards(folder, val), _nets_folder(folder, passes)
     run = Run(name="", encoder="gean", loss="nvp")
     best: _SavedNet | None = None
     for path in sorted(nets.glob(f"GEAN-NVP*-{seed}.safetensors")):
@@ -387,11 +389,11 @@ def _loaded(run: Run, path: Path, outputs: int) -> nn.Module:
     return net.eval()
 
 
-def _share(results: Results, name: str) -> float:
-    """Share of the way from the coreset's own order (0) to the oracle (1) that a method makes.
+def _closed_gap(results: Results, name: str) -> float:
+    """Return the fraction of the gap between own order and oracle that a method closes.
 
-    The paper's own ratio (4.5 % over 5.8 %) says nothing where the oracle itself is larger than
-    -Oz.
+    0: the coreset's own order; 1: the oracle. The paper's own ratio (4.5 % over 5.8 %) is
+    meaningless where the oracle itself is larger than -Oz.
     """
     own_order, oracle = (np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle"))
     return float(
@@ -399,15 +401,15 @@ def _share(results: Results, name: str) -> float:
     )
 
 
-def _line(name: str, test: Table, results: Results) -> str:
+def _summary(name: str, test: Table, results: Results) -> str:
     sets, pooled, ratio = mean_over_oz(test, results[name])
     return (
         f"{name:15s} mean of sets {sets:7.2%}  pooled {pooled:7.2%}  gmean {ratio:.3f}  "
-        f"share of the way {_share(results, name):6.1%}"
+        f"closed {_closed_gap(results, name):6.1%}"
     )
 
 
-def _programs(folder: Path, table: Table) -> list[Program]:
+def _with_rewards(folder: Path, table: Table) -> list[Program]:
     reward = torch.from_numpy(table.reward()).float()
     programs = []
     for sha, row in zip(table.shas, reward, strict=True):

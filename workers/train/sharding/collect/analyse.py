@@ -145,7 +145,7 @@ def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
 
 
 def _medians(builds: np.ndarray, size: int) -> np.ndarray:
-    """Return medians of groups of builds.  (builds, 3) → (groups, 3)
+    """Return medians of groups of builds; (builds, 3) → (groups, 3).
 
     The builds of each group are spread over the whole time, like those of a set.
     """
@@ -154,7 +154,7 @@ def _medians(builds: np.ndarray, size: int) -> np.ndarray:
 
 
 def _cv(values: np.ndarray) -> np.ndarray:
-    """Return standard deviation over mean.  (n, 3) → (3,)"""
+    """Return standard deviation over mean; (n, 3) → (3,)."""
     return values.std(axis=0, ddof=1) / values.mean(axis=0)
 
 
@@ -203,7 +203,7 @@ def errors(
 
 
 def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """Return the excess of the slowest stretch, in measured order, over the linear model.  # (3,)
+    """Return (3,) the excess of the slowest stretch, in measured order, over the linear model.
 
     The median of a stretch is near 0 % on a quiet machine; only this figure shows other programs.
     """
@@ -219,7 +219,7 @@ def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray
 
 
 def amounts(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """Return look-ups x bytes, unique rows x bytes, look-ups, outputs.  # (sets, 4)"""
+    """Return (sets, 4) look-ups x bytes, unique rows x bytes, look-ups, outputs."""
     dims = np.array([t.dim for t in pool])
     rows = []
     for sample in sets:

@@ -119,10 +119,10 @@ def bound_of(
     """
     compute, others = multipliers.prices(items, groups)
     banned = ~groups.usable if forbidden is None else ~groups.usable | forbidden
-    ways = covers.least(np.where(banned, np.inf, compute + others).min(0))
-    if not np.isfinite(ways).all():
+    least = covers.least(np.where(banned, np.inf, compute + others).min(0))
+    if not np.isfinite(least).all():
         return np.inf
-    total = float(ways.sum())
+    total = float(least.sum())
     alpha = multipliers.alphas(groups)
     used = multipliers.weight > 0
     mean = float(multipliers.weight @ alpha)
@@ -167,7 +167,7 @@ def _best_multipliers(
             break
         compute, others = multipliers.prices(items, groups)
         price = np.where(groups.usable, compute + others, np.inf)
-        if not columns.add_cheapest(covers.ways(price.min(0)), price.argmin(0)):
+        if not columns.add_cheapest(covers.cheapest(price.min(0)), price.argmin(0)):
             break
     return bound, best
 
@@ -178,7 +178,7 @@ def floors(
     stop: Callable[[], bool] = lambda: False,
     above: float = 0.0,
 ) -> np.ndarray:
-    """Return the least cost of plans with an option on a group; 0 without a proof.  # (G, O)
+    """Return (G, O) the least cost of plans with an option on a group; 0 without a proof.
 
     Only options whose floor could exceed `above` are examined.
     """
@@ -225,7 +225,7 @@ def _device_floors(
     *,
     most: int = _MAX_PATTERNS,
 ) -> np.ndarray:
-    """Return the least compute of a device of group `g` that holds an option.  # (len(worth),)
+    """Return (len(worth),) the least compute of a device of group `g` that holds an option.
 
     -inf without a proof. `most`: slopes to prove floors for, the most frequent first.
     """

@@ -32,12 +32,9 @@ class Columns:
 
     def __init__(self, items: Items, groups: Groups) -> None:
         self._items, self._groups = items, groups
-        self._inner = [
-            e @ h.inner.T for e, h in zip(groups.embedding, groups.heads, strict=True)
-        ]  # (O, J) each
-        self._skip = [
-            e @ h.skip for e, h in zip(groups.embedding, groups.heads, strict=True)
-        ]  # (O,) each
+        pairs = list(zip(groups.embedding, groups.heads, strict=True))
+        self._inner = [e @ h.inner.T for e, h in pairs]  # (O, J) each
+        self._skip = [e @ h.skip for e, h in pairs]  # (O,) each
         self._seen: set[tuple[int, tuple[Piece, ...]]] = set()
         self._item: list[int] = []
         # One entry for each piece of each cover: the column, the option, the group.

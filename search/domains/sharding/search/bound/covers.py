@@ -50,13 +50,13 @@ class Covers:
         ]
 
     def least(self, price: np.ndarray) -> np.ndarray:
-        """Return the least price of a cover of each item, or infinity.  (O,) → (I,)"""
+        """Return the least price of a cover of each item, or infinity; (O,) → (I,)."""
         least = np.empty(len(self._items))
         for shape in self._shapes:
             least[shape.items] = _solve(shape, price, None)
         return least
 
-    def ways(self, price: np.ndarray) -> list[list[int]]:
+    def cheapest(self, price: np.ndarray) -> list[list[int]]:
         """Return the options of the cheapest cover of each item; empty without a finite one."""
         covers: list[list[int]] = [[] for _ in self._items.members]
         for shape in self._shapes:
@@ -76,7 +76,7 @@ def _in_units(widths: np.ndarray) -> np.ndarray:
 
 
 def _solve(shape: _Shape, price: np.ndarray, choice: np.ndarray | None) -> np.ndarray:
-    """Return the least price of each item of a shape.  # (N,)
+    """Return (N,) the least price of each item of a shape.
 
     choice: (N, U + 1) receives the last option used for each width, when given.
     """

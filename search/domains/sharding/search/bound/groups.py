@@ -129,7 +129,7 @@ def _least_ms(
 
 
 def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return the most negative sum of prices that all shards together can have.  (O, P) → (P,)"""
+    """Return the most negative sum of prices that all shards together can have; (O, P) → (P,)."""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
     lowest = np.minimum.reduceat(per_column, items.whole, axis=0)  # (I, P) rate of an item
@@ -144,7 +144,7 @@ def _receiving(
     near: np.ndarray,
     far: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the milliseconds to receive a column at both levels, and `parts`.  # (G,) each
+    """Return the milliseconds to receive a column at both levels, and `parts`; (G,) each.
 
     In one node a device receives all columns but its own; a node receives all columns but its own
     from the others. The latter is a statement about groups only where these are whole nodes.
@@ -166,7 +166,7 @@ def _receiving(
 def _partition(
     items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
 ) -> np.ndarray:
-    """Return the group of each device.  # (D,)
+    """Return (D,) the group of each device.
 
     Equal class, links, memory and pins; memory and pins are ignored when the groups are too many.
     """

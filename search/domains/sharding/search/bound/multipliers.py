@@ -58,7 +58,7 @@ class Multipliers:
         )
 
     def alphas(self, groups: Groups) -> np.ndarray:
-        """Return the constant of each group's affine bound.  # (G,)"""
+        """Return (G,) the constant of each group's affine bound."""
         return np.array(
             [
                 h.bias + float((h.out * s) @ h.shift)
@@ -67,7 +67,7 @@ class Multipliers:
         )
 
     def prices(self, items: Items, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
-        """Return the price of each option on each group.  # (G, O), (G, O)
+        """Return the price of each option on each group in two parts, (G, O) each.
 
         The first is its share of the compute, the second of exchange and memory.
         """

@@ -37,7 +37,7 @@ def least_sending(items: Items, rate: np.ndarray, fits: np.ndarray) -> float:
 
 
 def _masks(items: Items, devices: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return sets of devices, and the items confined to each.  # (D,), (I,)"""
+    """Return sets of devices (D,) and the items (I,) confined to each."""
     everywhere = (np.ones(devices, dtype=bool), np.ones(len(items), dtype=bool))
     if items.allowed is None:
         return [everywhere]

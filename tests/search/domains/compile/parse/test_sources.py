@@ -53,7 +53,10 @@ def test_files_are_chosen_by_patterns(
         ({"files": ("nothing.c",)}, "matches none of the 5 files"),
         ({"files": ("include/a.h",)}, r"expected sources .* got 'include/a.h'"),
         ({"exclude": ("**",)}, "expected at least one source"),
-        ({"include": ("headers",)}, "there is no folder 'headers'"),
+        (
+            {"include": ("headers",)},
+            "build.include: expected a folder of the program, got 'headers'",
+        ),
     ],
 )
 def test_patterns_without_a_source_are_refused(

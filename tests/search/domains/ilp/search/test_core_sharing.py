@@ -15,14 +15,14 @@ from search.domains.ilp.search.core_sharing import (
     MOST_S,
     Account,
     CoreSharing,
-    Standing,
+    RaceState,
     is_crowded,
     others_run,
     share,
 )
 
 
-def standing(**more: Any) -> Standing:
+def standing(**more: Any) -> RaceState:
     values = {
         "solved": True,
         "helpers_lead": False,
@@ -31,7 +31,7 @@ def standing(**more: Any) -> Standing:
         "engine_s": 5.0,
         "since_better_s": 0.5,
     } | more
-    return Standing(**values)
+    return RaceState(**values)
 
 
 def test_the_engine_comes_first_until_helpers_lead() -> None:

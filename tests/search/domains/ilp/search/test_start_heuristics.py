@@ -54,15 +54,15 @@ def test_the_row_class_decides(model: MilpModel, heuristic: str) -> None:
     x = heuristics.find()
     assert x is not None
     assert is_feasible(model, x)
-    assert heuristics.successful.startswith(heuristic)
-    assert heuristics.successful
+    assert heuristics.source.startswith(heuristic)
+    assert heuristics.source
 
 
 def test_a_construction_at_hand_comes_first() -> None:
     model = random_cover(9, 13, 1)
     heuristics = heuristics_of(model, constructed=np.ones(model.n))
     assert heuristics.find() is not None
-    assert heuristics.successful == "construction"
+    assert heuristics.source == "construction"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_warm_start_comes_before_it(values: list[float], heuristic: str) -> No
     x = heuristics.find(np.array(values))
     assert x is not None
     assert is_feasible(model, x)
-    assert heuristics.successful == heuristic
+    assert heuristics.source == heuristic
 
 
 def test_a_solution_of_another_process_ends_the_search_for_one() -> None:
@@ -84,7 +84,7 @@ def test_a_solution_of_another_process_ends_the_search_for_one() -> None:
     heuristics = heuristics_of(KNAPSACKS, others=slot)
     x: Any = heuristics.find()
     assert x.tolist() == [1.0, 0.0, 0.0]
-    assert heuristics.successful == "engine"
+    assert heuristics.source == "engine"
 
 
 def test_time_ends_it_where_there_is_no_solution() -> None:
@@ -97,8 +97,8 @@ def test_the_late_dive_is_for_partitioning_rows_and_comes_once() -> None:
     slot.put(1e9, np.ones(model.n))
     heuristics = heuristics_of(model, others=slot)
     heuristics.find()
-    late = heuristics.late()
+    late = heuristics.late_solution()
     assert late is not None
     assert is_feasible(model, late)
-    assert heuristics.late() is None
-    assert heuristics_of(random_cover(9, 13, 1)).late() is None
+    assert heuristics.late_solution() is None
+    assert heuristics_of(random_cover(9, 13, 1)).late_solution() is None

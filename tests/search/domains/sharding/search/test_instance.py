@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from search.domains.sharding.constants import GIB
+from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.instance import (
     EARLIER_ATTEMPT,
     moved_budget,
@@ -55,6 +56,22 @@ def test_the_published_search_is_priced_by_model_and_oracle(small: Ready) -> Non
     assert result.oracle_ms == small.oracle.cost(result.plan)
     assert result.model_ms == plan_cost(small.setup.items, small.model, result.plan)
     assert reports, "better plans are reported by their oracle cost"
+
+
+def test_the_published_search_reports_the_plan_that_it_returns(ready: Make) -> None:
+    """Beam search puts two shards of one table on a device here; the answer joins them."""
+    beam = BeamOptions(levels=10, width=3, candidates=4, grid=5)
+    r = ready(job(24, 4, slack=1.1, beam=beam))
+    reports: list[tuple[Plan, float]] = []
+    result = search_as_published(
+        r.instance,
+        stop=lambda: False,
+        on_better=lambda plan, cost, source: reports.append((plan, cost)),
+    )
+    assert result is not None
+    plan, cost = reports[-1]
+    assert cost == result.oracle_ms
+    assert len(plan.option) == len(result.plan.option)
 
 
 def test_moved_bytes_are_limited_only_with_a_plan_and_a_limit(ready: Make) -> None:

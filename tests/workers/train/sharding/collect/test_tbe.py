@@ -94,9 +94,8 @@ def test_each_measurement_is_flushed_and_warm_ups_do_not_count() -> None:
     tables = [TableConfig(rows=1_000, dim=4, pooling=3, alpha=1, active_rows=20)]
     watch = CountingWatch()
     got = tbe.time_one_build(tables, draw_lookups(tables, [0], LIMITS), 32, PROTOCOL, watch)
-    assert (
-        watch.log == ["flush", "time"] * 8
-    )  # (1 warm-up + 3 repeats) x forward and backward
+    # (1 warm-up + 3 repeats) x forward and backward
+    assert watch.log == ["flush", "time"] * 8
     assert got == (5.0, 6.0)  # medians of 3, 5, 7 and 4, 6, 8
 
 

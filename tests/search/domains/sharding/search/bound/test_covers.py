@@ -28,7 +28,7 @@ def test_cheapest_covers_are_the_least_over_all_partitions(least: int) -> None:
     options = items.options
     price = np.random.default_rng(least).uniform(-1, 5, len(options))
     covers = Covers(items)
-    cheapest = covers.ways(price)
+    cheapest = covers.cheapest(price)
     for item, dim in enumerate(dims):
         own = options.item == item
         price_of = dict(zip(options.width[own].tolist(), price[own].tolist(), strict=True))
@@ -45,4 +45,4 @@ def test_an_item_without_a_finite_cover_is_infinite() -> None:
     price = np.where(items.options.item == 0, np.inf, 1.0)
     covers = Covers(items)
     assert covers.least(price).tolist() == [np.inf, 1.0]
-    assert covers.ways(price)[0] == []
+    assert covers.cheapest(price)[0] == []

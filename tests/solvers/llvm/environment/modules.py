@@ -1,4 +1,4 @@
-"""A module small enough to be read: two functions, variables in memory, a loop."""
+"""Small module with two functions, variables in memory and a loop."""
 
 LOOP = b"""
 target triple = "x86_64-unknown-linux-gnu"
