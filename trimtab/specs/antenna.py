@@ -120,7 +120,9 @@ class AntennaSpec(Spec):
     avoid: Annotated[tuple[AvoidBand, ...], Field(max_length=4, strict=False)] = ()
     """Bands in which it must reflect, up to 4."""
     board: AntennaBoard = Field(default_factory=AntennaBoard)
+    """Substrate, its thickness, and the size of the board."""
     grid: AntennaGrid = Field(default_factory=AntennaGrid)
+    """Cells that may be metal."""
     feed: Annotated[
         tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None,
         Field(strict=False),
@@ -128,6 +130,7 @@ class AntennaSpec(Spec):
     """Cell (along x, along y, from 0) of the feed, a post of one cell from ground to metal. None:
     the search places it."""
     topology: Topology = Topology.PIXELS
+    """Shapes that the search tries."""
     max_rectangles: Annotated[int, Field(ge=1, le=8)] = 5
     """Rectangles of a design, at most."""
     max_vias: Annotated[int, Field(ge=0, le=4)] = 0
@@ -144,6 +147,7 @@ class AntennaSpec(Spec):
     connected: bool = False
     """One piece of metal, without islands."""
     search: SearchMethod = SearchMethod.ANNEALING
+    """Search method."""
     coarse_solves: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Designs tried by the coarse solver (one unknown per cell edge), at most."""
     fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 24
