@@ -130,7 +130,7 @@ class AntennaSpec(Spec):
     """Cell (along x, along y, from 0) of the feed, a post of one cell from ground to metal. None:
     the search places it."""
     topology: Topology = Topology.PIXELS
-    """Shapes that the search tries."""
+    """Few rectangles, or any cells."""
     max_rectangles: Annotated[int, Field(ge=1, le=8)] = 5
     """Rectangles of a design, at most."""
     max_vias: Annotated[int, Field(ge=0, le=4)] = 0
