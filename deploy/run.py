@@ -130,7 +130,9 @@ def main() -> int:
         type=Path,
         help=".mps or .lp file, plain or .gz; default: fast0507, fetched",
     )
-    arguments.add_argument("--seconds", type=float, default=60.0, help="budget of the job")
+    arguments.add_argument(
+        "--seconds", type=float, default=60.0, help="budget of the job"
+    )
     arguments.add_argument(
         "--keep",
         action=argparse.BooleanOptionalAction,

@@ -66,7 +66,9 @@ class DiscountedBandit:
     def pick(self, rng: np.random.Generator, among: Sequence[str] | None = None) -> str:
         """Pick the next arm out of `among` (all arms by default)."""
         arms = self._arms if among is None else tuple(among)
-        rates = np.array([self._gain[arm] / max(1e-9, self._seconds[arm]) for arm in arms])
+        rates = np.array(
+            [self._gain[arm] / max(1e-9, self._seconds[arm]) for arm in arms]
+        )
         if rates.max() > 1e-12 and rng.random() >= self._explore:
             # Noise keeps two good arms both in play.
             return arms[int(np.argmax(rates * rng.uniform(0.5, 1.5, len(rates))))]

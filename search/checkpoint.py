@@ -95,7 +95,9 @@ def unpack(data: bytes, *, kind: str) -> Checkpoint:
             f"checkpoint: damaged ({type(error).__name__}: {error}); start without it"
         ) from error
     if checkpoint.kind != kind:
-        raise BadCheckpoint(f"checkpoint.kind: expected {kind!r}, got {checkpoint.kind!r}")
+        raise BadCheckpoint(
+            f"checkpoint.kind: expected {kind!r}, got {checkpoint.kind!r}"
+        )
     return checkpoint
 
 

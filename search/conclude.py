@@ -86,7 +86,9 @@ def conclude(
     return Finished(
         result=RunResult(
             kind=course.spec.KIND,
-            termination=_refusal(outcome, verification) if refused else outcome.termination,
+            termination=_refusal(outcome, verification)
+            if refused
+            else outcome.termination,
             sense=outcome.sense,
             objective=objective,
             bound=outcome.bound,
@@ -117,7 +119,9 @@ def _verified(
     for solution in course.earlier:
         # A failure on an older solution must not hide why the newest one was refused.
         with contextlib.suppress(Exception):
-            older = course.domain.restore(problem, course.domain.keep(problem, solution()))
+            older = course.domain.restore(
+                problem, course.domain.keep(problem, solution())
+            )
             second = course.domain.verify(problem, older.solution)
             if second.status is VerificationStatus.VALID:
                 return _replaced(outcome, older, verification), second
@@ -128,7 +132,9 @@ def _replaced(
     refused: SearchOutcome, older: SearchOutcome, verification: Verification
 ) -> SearchOutcome:
     """Put an older solution in place of the refused one and withdraw all proofs."""
-    why = f"the independent check refused the search's last answer ({verification.detail})"
+    why = (
+        f"the independent check refused the search's last answer ({verification.detail})"
+    )
     note = f"{why}; the result is the best earlier one that the check accepts"
     return replace(
         refused,
@@ -163,7 +169,9 @@ def _produced(
         else:
             fault = _write(extra, path)
         if fault is None:
-            files.append(Produced(name=extra.name, path=path, media_type=extra.media_type))
+            files.append(
+                Produced(name=extra.name, path=path, media_type=extra.media_type)
+            )
         else:
             notes.append(f"{extra.name} was left out: {fault}"[:_MAX_NOTE])
     return files

@@ -115,7 +115,12 @@ class RoomMeter:
         cores: cores the run may use; measured by default.
         busy: returns the busy seconds of these cores since boot, None when unknown.
         """
-        self._own_s, self._busy, self._clock, self._window_s = own_s, busy, clock, window_s
+        self._own_s, self._busy, self._clock, self._window_s = (
+            own_s,
+            busy,
+            clock,
+            window_s,
+        )
         self._cores = usable_cores() if cores is None else cores
         self._processors = float(len(os.sched_getaffinity(0))) if cores is None else cores
         self._at, self._was_busy, self._was_own = clock(), busy(), own_s()

@@ -66,7 +66,9 @@ def finish(
     )
     for elapsed_s, objective, bound, source in packed.trace:
         course.trace.add(
-            Incumbent(elapsed_s=elapsed_s, objective=objective, bound=bound, source=source)
+            Incumbent(
+                elapsed_s=elapsed_s, objective=objective, bound=bound, source=source
+            )
         )
     with course.clock.phase("parse"):
         problem = domain.parse(spec, inputs, workdir)

@@ -186,7 +186,9 @@ class NativeProcess:
         if self.exit_status is not None and self.exit_status < 0:
             raise NativeCrash(self.what, -self.exit_status)
         if self.exit_status != 0:
-            raise NativeError(self.what, "Exit", f"ended with code {self.exit_status}", "")
+            raise NativeError(
+                self.what, "Exit", f"ended with code {self.exit_status}", ""
+            )
 
 
 def call(

@@ -85,7 +85,9 @@ def run(
         else:
             recorder.take_over(earlier.outcome)
             solution = earlier.outcome.solution
-            outcome = domain.search(problem, encoding, stop, rng, recorder, start=solution)
+            outcome = domain.search(
+                problem, encoding, stop, rng, recorder, start=solution
+            )
         if earlier is not None:
             outcome = _not_worse(outcome, earlier)
     if outcome.solution is not None:

@@ -67,7 +67,9 @@ class SearchOutcome:
     bound: float | None
     sense: str = "minimize"
     summary: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(default_factory=dict)  # file → sha256, of those used
+    weights: Mapping[str, str] = field(
+        default_factory=dict
+    )  # file → sha256, of those used
 
 
 class OnIncumbent(Protocol):

@@ -120,7 +120,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         words = [" ".join((info.description or "").split()).replace("`", "")]
         words += [f"One of {', '.join(choices)}."] if choices else []
-        words += [f"Default: {_default(field)}.", f"Environment: TRIMTAB_{field.upper()}."]
+        words += [
+            f"Default: {_default(field)}.",
+            f"Environment: TRIMTAB_{field.upper()}.",
+        ]
         text = " ".join(
             word if word.endswith(".") else f"{word}." for word in words if word
         )
@@ -151,7 +154,8 @@ async def _print_address(context: Context, url: str) -> None:
     settings = context.settings
     if settings.role == "dispatcher":
         print(
-            f"trimtab {__version__} runs jobs; health and metrics at {url}", file=sys.stderr
+            f"trimtab {__version__} runs jobs; health and metrics at {url}",
+            file=sys.stderr,
         )
         return
     print(f"trimtab {__version__} serves {url}", file=sys.stderr)

@@ -245,7 +245,9 @@ def _file_faults(settings: Settings) -> list[str]:
         )
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing, other = (
-            ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
+            ("TLS_KEY", "TLS_CERT")
+            if settings.tls_key is None
+            else ("TLS_CERT", "TLS_KEY")
         )
         lines.append(
             f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; "

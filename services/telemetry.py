@@ -110,7 +110,9 @@ def configure_logging(settings: Settings) -> None:
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
     renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer()
     )
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
@@ -161,5 +163,7 @@ def configure_tracing(settings: Settings) -> Any | None:
 def _traces_url(endpoint: str) -> str:
     """Append the path of traces, as for OTEL_EXPORTER_OTLP_ENDPOINT."""
     return (
-        endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
+        endpoint
+        if endpoint.endswith("/v1/traces")
+        else endpoint.rstrip("/") + "/v1/traces"
     )

@@ -61,7 +61,9 @@ def check_address(address: str, *, host: str, allowed_hosts: Collection[str]) ->
         return
     parsed = ipaddress.ip_address(address.partition("%")[0])
     inner = (
-        getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed
+        getattr(parsed, "ipv4_mapped", None)
+        or getattr(parsed, "sixtofour", None)
+        or parsed
     )
     if not inner.is_global or inner.is_multicast:
         raise WebhookRefused(

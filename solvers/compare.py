@@ -28,7 +28,9 @@ _ARRAYS = (
     "row_lower",
     "row_upper",
 )
-_DROPPED_BY_HIGHS = 1e-9  # coefficients up to here are ignored; the exact check counts them
+_DROPPED_BY_HIGHS = (
+    1e-9  # coefficients up to here are ignored; the exact check counts them
+)
 
 
 def refuse_unruled_differences(exact: ExactModel, model: MilpModel) -> None:
@@ -74,7 +76,11 @@ def _shape_differences(exact: ExactModel, model: MilpModel) -> list[str]:
         different.append(_differ("variables", exact.n, model.n))
     if exact.m != model.m:
         different.append(_differ("rows", exact.m, model.m))
-    if not different and model.col_names is not None and model.col_names != exact.col_names:
+    if (
+        not different
+        and model.col_names is not None
+        and model.col_names != exact.col_names
+    ):
         pairs = zip(exact.col_names, model.col_names, strict=True)
         place = next(i for i, (ours, theirs) in enumerate(pairs) if ours != theirs)
         different.append(
@@ -99,7 +105,10 @@ def _vector_differences(exact: ExactModel, model: MilpModel) -> list[str]:
     for column, cost in exact.objective.items():
         costs[column] = _double(cost)
     integer = np.frombuffer(bytes(exact.integer), dtype=np.uint8)
-    row_lower, row_upper = _sides(exact.row_lower, -np.inf), _sides(exact.row_upper, np.inf)
+    row_lower, row_upper = (
+        _sides(exact.row_lower, -np.inf),
+        _sides(exact.row_upper, np.inf),
+    )
     names = exact.col_names
     for what, ours, theirs, labels in (
         ("cost of", costs, sign * model.c, names),
@@ -131,9 +140,13 @@ def _special_differences(exact: ExactModel, model: MilpModel) -> list[str]:
         for name in arrays
         if not np.array_equal(getattr(ours, name), getattr(model, name))
     ]
-    words = [None if one.extras is None else one.extras.as_json() for one in (ours, model)]
+    words = [
+        None if one.extras is None else one.extras.as_json() for one in (ours, model)
+    ]
     if words[0] != words[1]:
-        wrong.append(" and ".join(ours.beyond_linear) or "nothing that is not linear here")
+        wrong.append(
+            " and ".join(ours.beyond_linear) or "nothing that is not linear here"
+        )
     return [f"{name.replace('_', ' ')} of a model that is not linear" for name in wrong]
 
 
@@ -173,7 +186,8 @@ def _sorted_entries(
     data: np.ndarray[tuple[int], np.dtype[np.float64]],
     n: int,
 ) -> tuple[
-    np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]
+    np.ndarray[tuple[int], np.dtype[np.int64]],
+    np.ndarray[tuple[int], np.dtype[np.float64]],
 ]:
     counted = np.abs(data) > _DROPPED_BY_HIGHS
     place = rows[counted].astype(np.int64) * n + columns[counted]

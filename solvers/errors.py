@@ -14,7 +14,7 @@ class SolversError(Exception):
 
 
 class ModelError(SolversError):
-    """A model that cannot be read. The message gives the expected and received value, and a remedy."""
+    """A model that cannot be read. The message names expected and received value, and a remedy."""
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         self.line = line  # 1-based line of the fault, where known

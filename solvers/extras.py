@@ -123,7 +123,10 @@ class Extras:
             (quadratic, f"{quadratic} quadratic rows"),
             (indicators, f"{indicators} indicator rows"),
             (len(self.sets), f"{len(self.sets)} SOS sets"),
-            (len(self.semi), f"{len(self.semi)} semi-continuous or semi-integer variables"),
+            (
+                len(self.semi),
+                f"{len(self.semi)} semi-continuous or semi-integer variables",
+            ),
         )
         return tuple(text for present, text in parts if present)
 
@@ -165,7 +168,10 @@ class Extras:
             sets=tuple(
                 OrderedSet(
                     **one
-                    | {"columns": _ints(one["columns"]), "weights": _floats(one["weights"])}
+                    | {
+                        "columns": _ints(one["columns"]),
+                        "weights": _floats(one["weights"]),
+                    }
                 )
                 for one in data["sets"]
             ),

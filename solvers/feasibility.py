@@ -69,12 +69,15 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
     if len(whole):
         unit, part = model.whole_rows[whole], activity[whole]
         beyond = (
-            np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole]) / unit
+            np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole])
+            / unit
         )
         # Sums beyond 2^53 units are rounded; the exact check decides those.
         noise = 1e-15 * np.abs(part) / unit
         outside[whole] = np.where(
-            beyond > 0.5 + noise, np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE), 0.0
+            beyond > 0.5 + noise,
+            np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE),
+            0.0,
         )
     return outside
 
@@ -100,8 +103,12 @@ def activity_range_of(
         at_upper = np.nan_to_num(
             data * upper[indices], nan=0.0, posinf=np.inf, neginf=-np.inf
         )
-    low = np.bincount(row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=rows)
-    high = np.bincount(row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=rows)
+    low = np.bincount(
+        row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=rows
+    )
+    high = np.bincount(
+        row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=rows
+    )
     return low.astype(np.float64, copy=False), high.astype(np.float64, copy=False)
 
 

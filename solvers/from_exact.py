@@ -34,7 +34,10 @@ def from_exact(exact: ExactModel) -> MilpModel:
     lower, upper = _sides(exact.lower, -math.inf), _sides(exact.upper, math.inf)
     semi = _semi_columns(exact, lower, upper)
     for part in semi:
-        lower[part.column], upper[part.column] = min(0.0, part.lower), max(0.0, part.upper)
+        lower[part.column], upper[part.column] = (
+            min(0.0, part.lower),
+            max(0.0, part.upper),
+        )
     rows, columns, data = _entries(exact)
     row_lower = _sides(exact.row_lower, -math.inf)
     row_upper = _sides(exact.row_upper, math.inf)
@@ -130,7 +133,8 @@ def _form(products: Products, sign: int) -> QuadraticForm:
 
 def _sides(values: Sequence[Fraction | None], absent: float) -> Floats:
     return np.array(
-        [absent if value is None else _double(value) for value in values], dtype=np.float64
+        [absent if value is None else _double(value) for value in values],
+        dtype=np.float64,
     )
 
 

@@ -38,7 +38,10 @@ REASONS = {
     _STATUS.kInfeasible: (Reason.INFEASIBLE, None),
     _STATUS.kUnbounded: (Reason.UNBOUNDED, None),
     _STATUS.kUnboundedOrInfeasible: (Reason.INFEASIBLE_OR_UNBOUNDED, None),
-    _STATUS.kObjectiveBound: (Reason.INFEASIBLE, None),  # an LP that cannot beat the cutoff
+    _STATUS.kObjectiveBound: (
+        Reason.INFEASIBLE,
+        None,
+    ),  # an LP that cannot beat the cutoff
     _STATUS.kObjectiveTarget: (Reason.FEASIBLE, Limit.OTHER),
     _STATUS.kTimeLimit: (Reason.FEASIBLE, Limit.TIME),
     _STATUS.kIterationLimit: (Reason.FEASIBLE, Limit.OTHER),
@@ -185,7 +188,10 @@ def run(engine: Any) -> None:
     When an earlier run of this process fixed another number of threads, that number is reset.
     """
     status = engine.run()
-    if status == highspy.HighsStatus.kError and engine.getModelStatus() == _STATUS.kNotset:
+    if (
+        status == highspy.HighsStatus.kError
+        and engine.getModelStatus() == _STATUS.kNotset
+    ):
         highspy.Highs.resetGlobalScheduler(True)
         status = engine.run()
     if status == highspy.HighsStatus.kError:

@@ -57,7 +57,9 @@ def read_with_highs(path: Path) -> tuple[Any, bool]:
         raise ModelError(f"HiGHS cannot read the file: {why or 'it gives no reason'}")
     for line in log:
         if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
-            raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
+            raise ModelError(
+                f"HiGHS would drop a part of the model: {_tidy([line], path)}"
+            )
     dropped = any("HighsSparseMatrix" in line and "ignored" in line for line in log)
     return engine, not dropped and bool(np.isfinite(engine.getLp().col_cost_).all())
 
@@ -105,7 +107,9 @@ def _refuse_binary(path: Path) -> None:
 def _tidy(lines: list[str], path: Path) -> str:
     """Join lines of the log, without our scratch path and the marks of HiGHS."""
     text = " / ".join(lines)
-    text = text.replace(str(path), "the file").replace("WARNING:", "").replace("ERROR:", "")
+    text = (
+        text.replace(str(path), "the file").replace("WARNING:", "").replace("ERROR:", "")
+    )
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(printable.split())[:600]
 

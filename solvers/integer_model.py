@@ -68,7 +68,9 @@ def why_not_integral(model: MilpModel) -> str | None:
             "so that rows scale to integers"
         )
     reach = np.bincount(
-        model.row_of_entry, weights=np.abs(data) * largest[model.indices], minlength=model.m
+        model.row_of_entry,
+        weights=np.abs(data) * largest[model.indices],
+        minlength=model.m,
     )
     costs, cost_scale = _scaled_costs(model)
     if cost_scale is None:
@@ -117,7 +119,8 @@ def integral(model: MilpModel) -> IntegralModel:
         if high < math.inf:
             row_upper[row] = _clipped(
                 math.floor(
-                    _scaled_side(high, scale, whole_high) + _slack(high, scale, whole_high)
+                    _scaled_side(high, scale, whole_high)
+                    + _slack(high, scale, whole_high)
                 )
             )
         if row_lower[row] > row_upper[row]:

@@ -44,7 +44,12 @@ SYSTEM_FOLDERS = (
 SYSTEM_FACTS = ("/proc", "/sys/devices/system", "/sys/fs/cgroup")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
-_PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 22, 24, 28, 38
+_PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = (
+    22,
+    24,
+    28,
+    38,
+)
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _NO_ROOT_LOCKED = 0b11  # SECBIT_NOROOT and its lock: user 0 gains no capability by execve
 _CAPABILITY_VERSION = 0x20080522
@@ -111,13 +116,16 @@ def drop_capabilities() -> None:
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     _libc.prctl(_PR_SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0)
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    _libc.capset(struct.pack("=II", _CAPABILITY_VERSION, 0), struct.pack("=6I", *(0,) * 6))
+    _libc.capset(
+        struct.pack("=II", _CAPABILITY_VERSION, 0), struct.pack("=6I", *(0,) * 6)
+    )
 
 
 def landlock_abi() -> int:
     """Return the version of Landlock in this kernel; 0 without it."""
     return max(
-        0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
+        0,
+        int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))),
     )
 
 
@@ -138,7 +146,10 @@ def restrict_files(
     attributes = (ctypes.c_uint64 * len(words))(*words)
     ruleset = int(
         _libc.syscall(
-            _CREATE_RULESET, attributes, ctypes.c_size_t(8 * len(words)), ctypes.c_uint32(0)
+            _CREATE_RULESET,
+            attributes,
+            ctypes.c_size_t(8 * len(words)),
+            ctypes.c_uint32(0),
         )
     )
     if ruleset < 0:
@@ -231,7 +242,8 @@ def _try(canary: str) -> dict[str, bool]:
     import socket  # here, as it takes milliseconds that other users need not pay
 
     drop(
-        readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix), writable=()
+        readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix),
+        writable=(),
     )
     try:
         with open(canary) as file:

@@ -101,7 +101,9 @@ def _has_binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:
 def _has_spaces(model: MilpModel) -> bool:
     """Return True when names hold spaces: HiGHS read fixed columns and may misread bounds."""
     return any(
-        " " in name for names in (model.col_names, model.row_names) for name in names or ()
+        " " in name
+        for names in (model.col_names, model.row_names)
+        for name in names or ()
     )
 
 

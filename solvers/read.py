@@ -27,7 +27,14 @@ from solvers.model_file import Format, ReadLimits, decompressed, format_of, tell
 from solvers.quick_looks import may_be_misread, may_be_special, was_misread
 from solvers.types import MilpModel
 
-__all__ = ["Format", "ReadLimits", "Reading", "format_of", "read_model", "read_with_notes"]
+__all__ = [
+    "Format",
+    "ReadLimits",
+    "Reading",
+    "format_of",
+    "read_model",
+    "read_with_notes",
+]
 
 _SMALL = "the file has coefficients that HiGHS does not hold: the exact reading is solved"
 _CRASHED = "HiGHS' reader broke on the file: the exact reading is solved"
@@ -153,7 +160,9 @@ class _File:
     def of_exact(self, exact: ExactModel, *why: str) -> Reading:
         """Make the exact reading the model. `why` is a note about the reason."""
         notes = (*why, *(exact.rules if why else ()), *exact.remarks)
-        return Reading(model=self.limits.check(from_exact(exact), self.shown), notes=notes)
+        return Reading(
+            model=self.limits.check(from_exact(exact), self.shown), notes=notes
+        )
 
 
 def _unreadable(error: ModelError) -> str:

@@ -275,7 +275,9 @@ class Relaxation:
                 detail=f"HiGHS: {engine.modelStatusToString(status)}",
             ),
             objective=float(info.objective_function_value) if optimal else None,
-            x=None if solution is None else np.array(solution.col_value, dtype=np.float64),
+            x=None
+            if solution is None
+            else np.array(solution.col_value, dtype=np.float64),
             row_duals=None
             if solution is None
             else np.array(solution.row_dual, dtype=np.float64)[: self._model.m],
@@ -316,8 +318,12 @@ class Relaxation:
         else:
             # In place: the next solve starts from the basis.
             for column in np.flatnonzero(row.weights != self._row_weights).tolist():
-                self._engine.changeCoeff(self._model.m, column, float(row.weights[column]))
-            self._engine.changeRowBounds(self._model.m, -math.inf, distance - row.constant)
+                self._engine.changeCoeff(
+                    self._model.m, column, float(row.weights[column])
+                )
+            self._engine.changeRowBounds(
+                self._model.m, -math.inf, distance - row.constant
+            )
         self._row_weights = row.weights
 
     def _relax_row(self) -> None:

@@ -218,7 +218,10 @@ def resolve_unbounded(
     elif point.termination.reason is Reason.INFEASIBLE:
         reason, detail = Reason.INFEASIBLE, "no solution exists, at any costs"
     else:
-        reason, detail = Reason.INFEASIBLE_OR_UNBOUNDED, "which one was not settled in time"
+        reason, detail = (
+            Reason.INFEASIBLE_OR_UNBOUNDED,
+            "which one was not settled in time",
+        )
     termination = Termination(
         reason=reason, detail=f"{result.termination.detail}; {detail}"
     )
@@ -277,7 +280,9 @@ def crossing_sides(model: MilpModel) -> str | None:
         ("variable", model.col_lower, model.col_upper),
         ("row", model.row_lower, model.row_upper),
     ):
-        crossing = np.flatnonzero((lower > upper) | (lower == np.inf) | (upper == -np.inf))
+        crossing = np.flatnonzero(
+            (lower > upper) | (lower == np.inf) | (upper == -np.inf)
+        )
         if len(crossing):
             place = int(crossing[0])
             return (

@@ -84,7 +84,9 @@ def scale(model: MilpModel) -> ScaledModel:
             cost_factor=cost,
             row_factors=rows,
         )
-    return ScaledModel(original=model, model=scaled, columns=columns, doubt=_doubt(scaled))
+    return ScaledModel(
+        original=model, model=scaled, columns=columns, doubt=_doubt(scaled)
+    )
 
 
 def row_scale(data: Floats, row_of_entry: np.ndarray, m: int) -> tuple[Floats, Floats]:
@@ -205,7 +207,8 @@ def _cost_factor(costs: Floats, extras: Extras | None) -> float:
     if smallest >= _SMALL_COST and largest <= _LARGE_COST:
         return 1.0
     factor = max(
-        1.0 / (math.sqrt(smallest) * math.sqrt(largest)), min(1.0 / smallest, 1e4 / largest)
+        1.0 / (math.sqrt(smallest) * math.sqrt(largest)),
+        min(1.0 / smallest, 1e4 / largest),
     )
     return float(_power_of_two(np.array([min(factor, _MOST_COST / largest)]))[0])
 

@@ -125,7 +125,9 @@ class ScipSolver:
         with _interrupting(scip, watch):
             try:
                 scip.optimizeNogil()
-            except Exception as error:  # PySCIPOpt raises bare ones for error codes of SCIP
+            except (
+                Exception
+            ) as error:  # PySCIPOpt raises bare ones for error codes of SCIP
                 watch.raise_pending()
                 raise SolverFailed(f"SCIP ended in an error: {error}") from error
         result = _result(scip, variables, watch, params)
@@ -236,7 +238,9 @@ def _build(scip: Any, model: MilpModel) -> list[Any]:
     return variables
 
 
-def _summed(terms: list[Any], columns: list[int], values: list[float]) -> dict[Any, float]:
+def _summed(
+    terms: list[Any], columns: list[int], values: list[float]
+) -> dict[Any, float]:
     summed = {terms[column]: value for column, value in zip(columns, values, strict=True)}
     if len(summed) == len(columns):
         return summed
@@ -303,7 +307,9 @@ def _add_hint(
     if not finite.any():
         return
     # With extras SCIP has more variables than the model has columns.
-    solution = scip.createSol() if finite.all() and not partial else scip.createPartialSol()
+    solution = (
+        scip.createSol() if finite.all() and not partial else scip.createPartialSol()
+    )
     for column in np.flatnonzero(finite).tolist():
         scip.setSolVal(solution, variables[column], float(hint[column]))
     scip.addSol(solution)

@@ -99,7 +99,9 @@ class MilpModel:
             raise ValueError("costs, coefficients and offset: expected finite numbers")
         for sides in (self.col_lower, self.col_upper, self.row_lower, self.row_upper):
             if np.isnan(sides).any():
-                raise ValueError("bounds and row sides: expected numbers or ±inf, got NaN")
+                raise ValueError(
+                    "bounds and row sides: expected numbers or ±inf, got NaN"
+                )
         for names, size in ((self.col_names, n), (self.row_names, m)):
             if names is not None and len(names) != size:
                 raise ValueError(
@@ -132,7 +134,11 @@ class MilpModel:
         integer_entry = self.integrality[self.indices]
         if self.row_factors is None:
             return whole_units(
-                self.data, integer_entry, self.row_of_entry, self.row_lower, self.row_upper
+                self.data,
+                integer_entry,
+                self.row_of_entry,
+                self.row_lower,
+                self.row_upper,
             )
         data, lower, upper = self.author_rows()
         return (
@@ -207,7 +213,9 @@ class SolveParams:
     relative_gap: float = 1e-4  # ends when |primal - dual| ≤ relative_gap · |primal|
     absolute_gap: float = 1e-6
     cutoff: float | None = None  # search only for solutions with objective < cutoff
-    objective_limit: float | None = None  # end at the first solution with objective ≤ this
+    objective_limit: float | None = (
+        None  # end at the first solution with objective ≤ this
+    )
     node_limit: int | None = None
     # More time for primal heuristics, if the solver has a setting for it.
     aggressive: bool = False
@@ -225,7 +233,11 @@ class SolveParams:
             (0 <= self.absolute_gap < math.inf, "absolute_gap", "a number ≥ 0"),
             (cutoff is None or math.isfinite(cutoff), "cutoff", "a finite number"),
             (limit is None or math.isfinite(limit), "objective_limit", "a finite number"),
-            (self.node_limit is None or self.node_limit >= 0, "node_limit", "a count ≥ 0"),
+            (
+                self.node_limit is None or self.node_limit >= 0,
+                "node_limit",
+                "a count ≥ 0",
+            ),
             (
                 self.memory_limit_mb is None or self.memory_limit_mb > 0,
                 "memory_limit_mb",

@@ -36,9 +36,9 @@ def decimal_places(values: Floats) -> NDArray[np.int64]:
         with np.errstate(over="ignore", invalid="ignore"):
             whole = np.rint(part * power)
             # Both are exact doubles, so their quotient is the double nearest to the decimal.
-            fits = ((np.abs(whole) <= _EXACT_DOUBLE) & (whole / power == part)) | np.isinf(
-                part
-            )
+            fits = (
+                (np.abs(whole) <= _EXACT_DOUBLE) & (whole / power == part)
+            ) | np.isinf(part)
         places[open_[fits]] = k
         open_ = open_[~fits]
         if not len(open_):

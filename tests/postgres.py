@@ -114,7 +114,9 @@ class PostgresServer:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"{program}: {done.stdout[-500:]}{done.stderr[-1500:]}"
+        assert done.returncode == 0, (
+            f"{program}: {done.stdout[-500:]}{done.stderr[-1500:]}"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,11 @@ class Connection:
         _twins.sleep(pause)
 
     def _download(
-        self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None
+        self,
+        sent: Call,
+        target: Path,
+        digest: str | None,
+        progress: files.Progress | None,
     ) -> Path:
         """Stream a file to `target`; restarts after a broken connection."""
         began, attempt = time.monotonic(), 0

@@ -148,7 +148,11 @@ class AsyncConnection:
         await _twins.asleep(pause)
 
     async def _download(
-        self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None
+        self,
+        sent: Call,
+        target: Path,
+        digest: str | None,
+        progress: files.Progress | None,
     ) -> Path:
         """Stream a file to `target`; restarts after a broken connection."""
         began, attempt = time.monotonic(), 0

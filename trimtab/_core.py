@@ -110,7 +110,9 @@ def call(
         operation=operation,
         method=method,
         path=path,
-        params={name: value for name, value in (params or {}).items() if value is not None},
+        params={
+            name: value for name, value in (params or {}).items() if value is not None
+        },
         body=content,
         headers={**sent, **(headers or {})},
         repeatable=method in ("GET", "DELETE")
@@ -122,7 +124,10 @@ def call(
 
 def http_headers(api_key: str | None) -> dict[str, str]:
     """Return the headers of every request."""
-    headers = {"User-Agent": f"trimtab-python/{__version__}", "Accept": "application/json"}
+    headers = {
+        "User-Agent": f"trimtab-python/{__version__}",
+        "Accept": "application/json",
+    }
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     return headers
@@ -181,7 +186,9 @@ class RetryPolicy:
         return httpx2.Timeout(
             timeout_s,
             read=read_s or timeout_s,
-            connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s)),
+            connect=max(
+                0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s)
+            ),
         )
 
     def deadline(self, *, answered: bool) -> float:
@@ -225,7 +232,9 @@ def retry_after_s(response: httpx2.Response) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        return max(
+            0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        )
     except (ValueError, TypeError):
         return None
 
@@ -279,7 +288,9 @@ def parse_list(
     items = body.get(field) if field is not None and isinstance(body, dict) else body
     if not isinstance(items, list):
         shape = "a list" if field is None else f"an object with the list {field!r}"
-        raise ProtocolError(f"{response.url}: expected {shape}, got {type(body).__name__}")
+        raise ProtocolError(
+            f"{response.url}: expected {shape}, got {type(body).__name__}"
+        )
     try:
         return [model.model_validate_json(json.dumps(item)) for item in items]
     except ValidationError as error:
@@ -379,7 +390,9 @@ def _kind_and_fields(
         if "spec" in spec
         else "e.g. submit({...}, kind='ilp')"
     )
-    raise TypeError(f"expected `kind=` beside a spec that is a mapping, got none; {remedy}")
+    raise TypeError(
+        f"expected `kind=` beside a spec that is a mapping, got none; {remedy}"
+    )
 
 
 def local_files(spec: Submission) -> list[LocalFile]:

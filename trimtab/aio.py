@@ -238,7 +238,10 @@ class AsyncClient(AsyncConnection):
         """
         target = files.target_path(to, ref.name or ref.digest[-12:])
         return await self._download(
-            _core.call("artifact_content", digest=ref.digest), target, ref.digest, progress
+            _core.call("artifact_content", digest=ref.digest),
+            target,
+            ref.digest,
+            progress,
         )
 
     # --- the server

@@ -177,7 +177,9 @@ class Client(Connection):
                 "limit": page_size,
                 "cursor": cursor,
             }
-            page = _core.parse(JobPage, self._send(_core.call("list_jobs", params=params)))
+            page = _core.parse(
+                JobPage, self._send(_core.call("list_jobs", params=params))
+            )
             yield from page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -208,7 +210,9 @@ class Client(Connection):
                 "Content-Length": str(total),
             },
         )
-        stored = _core.parse(ArtifactRef, self._send(sent, upload=local, progress=progress))
+        stored = _core.parse(
+            ArtifactRef, self._send(sent, upload=local, progress=progress)
+        )
         if stored.digest != local.digest:
             raise DigestMismatch(
                 f"upload of {local.path}", expected=local.digest, got=stored.digest
@@ -232,7 +236,10 @@ class Client(Connection):
         """
         target = files.target_path(to, ref.name or ref.digest[-12:])
         return self._download(
-            _core.call("artifact_content", digest=ref.digest), target, ref.digest, progress
+            _core.call("artifact_content", digest=ref.digest),
+            target,
+            ref.digest,
+            progress,
         )
 
     # --- the server
@@ -381,7 +388,9 @@ class Job:
         with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
             sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
             digest = result.artifacts[SOLUTION_FILE].digest
-            path = self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None)
+            path = self._client._download(
+                sent, Path(folder) / SOLUTION_FILE, digest, None
+            )
             return _twins.read_bytes(path)
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:

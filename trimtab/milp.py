@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from trimtab.adapters import Carried
 
 
-def carry_over(model: Any, path: Path | None = None, *, warm_start: Any = None) -> Carried:
+def carry_over(
+    model: Any, path: Path | None = None, *, warm_start: Any = None
+) -> Carried:
     """Write `model` as MPS, with its warm start and the map back to its variables.
 
     Without a path, the file is temporary and removed when the interpreter ends. Raises TypeError

@@ -58,7 +58,11 @@ def curve_svg(trace: Sequence[Incumbent]) -> str:
 
     def xy(t: float, value: float) -> tuple[float, float]:
         x = _EDGE + t / end * (_WIDTH - 2 * _EDGE)
-        y = _HEIGHT - _EDGE - (value - low) / ((high - low) or 1.0) * (_HEIGHT - 2 * _EDGE)
+        y = (
+            _HEIGHT
+            - _EDGE
+            - (value - low) / ((high - low) or 1.0) * (_HEIGHT - 2 * _EDGE)
+        )
         return round(x, 1), round(y, 1)
 
     def steps(points: list[tuple[float, float]]) -> str:

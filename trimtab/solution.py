@@ -25,7 +25,9 @@ class Variables:
     _places: dict[str, int] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    _repeated: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _repeated: set[str] = field(
+        default_factory=set, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         self._repeated.update(

@@ -78,10 +78,14 @@ def from_dataframe(frame: Any) -> tuple[Table, ...]:
         return from_records(frame.to_dicts(), source="data frame")
     if hasattr(frame, "to_dict"):  # pandas
         return from_records(frame.to_dict(orient="records"), source="data frame")
-    raise TablesError(f"expected a pandas or polars data frame, got {type(frame).__name__}")
+    raise TablesError(
+        f"expected a pandas or polars data frame, got {type(frame).__name__}"
+    )
 
 
-def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[Table, ...]:
+def from_records(
+    records: Iterable[Mapping[str, Any]], *, source: str
+) -> tuple[Table, ...]:
     """Make one table of each record. Raises TablesError with up to ten faults.
 
     `source` names the records in messages.
@@ -146,7 +150,9 @@ def _table(record: Mapping[str, Any]) -> Table:
     if "features" in cells:
         fields["features"] = _whole(cells["features"], "features")
     if "dtype" in cells:
-        return Table.model_validate({**fields, "dtype": str(cells["dtype"])}, strict=False)
+        return Table.model_validate(
+            {**fields, "dtype": str(cells["dtype"])}, strict=False
+        )
     return Table(**fields)
 
 
@@ -156,11 +162,14 @@ def _access(cells: Mapping[str, Any]) -> ZipfAccess | ReuseAccess | None:
         absent = next(column for column in _BINS if column not in cells)
         raise TablesError(f"{absent}: missing; reuse needs all of bin_0 ... bin_16")
     if bins and "alpha" in cells:
-        raise TablesError("expected alpha or bin_0 ... bin_16, got both; give one of them")
+        raise TablesError(
+            "expected alpha or bin_0 ... bin_16, got both; give one of them"
+        )
     if "alpha" in cells:
         rows = cells.get("active_rows", cells["rows"])
         return ZipfAccess(
-            alpha=_number(cells["alpha"], "alpha"), active_rows=_whole(rows, "active_rows")
+            alpha=_number(cells["alpha"], "alpha"),
+            active_rows=_whole(rows, "active_rows"),
         )
     if "active_rows" in cells:
         raise TablesError("alpha: missing; active_rows needs the Zipf exponent beside it")

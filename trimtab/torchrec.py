@@ -76,7 +76,8 @@ def from_modules(
     configs = list(_named_configs(module, leave_out))
     if not configs:
         raise ValueError(
-            f"module: expected an EmbeddingBagCollection in it, got {type(module).__name__} without "
+            "module: expected an EmbeddingBagCollection in it, "
+            f"got {type(module).__name__} without "
             "one; give the module that holds the embedding tables"
         )
     tables = {name: _features(config) for name, config in configs}
@@ -129,7 +130,9 @@ def to_torchrec(
     types = _import("torchrec.distributed.types")
     spec = _import("torch.distributed._shard.sharding_spec")
     if not isinstance(plan, ShardingPlan):
-        plan = ShardingPlan.model_validate(json.loads(Path(plan).read_text()), strict=False)
+        plan = ShardingPlan.model_validate(
+            json.loads(Path(plan).read_text()), strict=False
+        )
     per_node = devices_per_node or plan.devices_per_node
     tables = {t.name: t for t in plan.tables}
     shards: dict[str, list[PlanShard]] = {}
@@ -172,13 +175,15 @@ def to_torchrec(
         modules[path] = sharded
     if not modules:
         raise PlanMismatch(
-            f"module: expected an EmbeddingBagCollection in it, got {type(module).__name__} without "
+            "module: expected an EmbeddingBagCollection in it, "
+            f"got {type(module).__name__} without "
             "one; give the module the plan was made for"
         )
     if missing := sorted(set(tables) - used):
         listed = ", ".join(map(repr, missing[:5]))
         raise PlanMismatch(
-            f"the plan has {len(missing)} tables that the module does not have ({listed}); give the "
+            f"the plan has {len(missing)} tables that the module does not have ({listed}); "
+            "give the "
             "module the plan was made for, or plan this one"
         )
     return types.ShardingPlan(plan=modules)
@@ -310,7 +315,10 @@ def _named_configs(module: Any, leave_out: Collection[str]) -> Iterator[tuple[st
     clash = _clashing(collections)
     for path, collection in collections:
         for config in collection.embedding_bag_configs():
-            yield (f"{path}/{config.name}" if config.name in clash else config.name), config
+            yield (
+                (f"{path}/{config.name}" if config.name in clash else config.name),
+                config,
+            )
 
 
 def _clashing(collections: Sequence[tuple[str, Any]]) -> set[str]:
@@ -335,5 +343,8 @@ def _import(name: str) -> Any:
 
     try:
         return import_module(name)
-    except (ImportError, OSError) as error:  # OSError: a build of FBGEMM for another torch
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # OSError: a build of FBGEMM for another torch
         raise TorchRecMissing(f"{_INSTALL} ({type(error).__name__}: {error})") from error

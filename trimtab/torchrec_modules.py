@@ -93,7 +93,10 @@ def planned_collections(
             for p in part.module.parameters()
         }
         _warn_of_the_rest(
-            module, [p for p in parts if isinstance(p.module, plain)], taken, set(leave_out)
+            module,
+            [p for p in parts if isinstance(p.module, plain)],
+            taken,
+            set(leave_out),
         )
     for part in parts:
         if isinstance(part.module, bags):

@@ -93,7 +93,9 @@ def _batch(options: argparse.Namespace) -> int:
             write_parquet(journal, parquet)
         ids = {job.id for job in jobs}
         states = (
-            ", ".join(f"{count} {state}" for state, count in sorted(journal.states.items()))
+            ", ".join(
+                f"{count} {state}" for state, count in sorted(journal.states.items())
+            )
             or "no jobs"
         )
         print(

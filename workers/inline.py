@@ -102,7 +102,9 @@ class InlineExecution:
                 reason=Reason.CANCELLED, detail="cancelled by its owner"
             )
             return Outcome(
-                status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage
+                status=OutcomeStatus.CANCELLED,
+                termination=termination,
+                usage=outcome.usage,
             )
         return outcome
 
@@ -130,7 +132,9 @@ class InlineExecution:
         await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
 
     def _publish(self, kind: EventType, data: Mapping[str, Any]) -> None:
-        progress = Progress(type=kind, data=data, elapsed_s=time.monotonic() - self._began)
+        progress = Progress(
+            type=kind, data=data, elapsed_s=time.monotonic() - self._began
+        )
         self._loop.call_soon_threadsafe(self._queue.put_nowait, progress)
 
     def _run(self) -> Outcome:
@@ -157,8 +161,12 @@ class InlineExecution:
             )
         except Exception as error:  # a fault of the run must not end the dispatcher
             reporter.close()
-            failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
-            status = OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
+            failure = failure_of(
+                error, phase=phase, memory_bytes=task.limits.memory_bytes
+            )
+            status = (
+                OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
+            )
             return self._salvaged(
                 Outcome(status=status, termination=failure.termination), phase
             )

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 # Files of cgroup v2 and v1, as a container sees them.
-_MEMORY_LIMITS = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
+_MEMORY_LIMITS = (
+    "sys/fs/cgroup/memory.max",
+    "sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 _CPU_QUOTAS = ("sys/fs/cgroup/cpu.max",)
 
 

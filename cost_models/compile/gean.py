@@ -97,7 +97,10 @@ class Gean:
     ) -> tuple[Floats, Floats]:
         """Apply one layer; `gnn.layers.gean.GraphEdgeAttention` has the formulae."""
         d, heads = self.width, self.heads
-        x, weight = self._norm(f"{name}.node_norm", nodes), self._w[f"{name}.first.weight"]
+        x, weight = (
+            self._norm(f"{name}.node_norm", nodes),
+            self._w[f"{name}.first.weight"],
+        )
         # The linear layer on [source ‖ target ‖ edge], with its weight split by columns.
         hidden = (x @ weight[:, :d].T)[graph.source]
         hidden += (x @ weight[:, d : 2 * d].T)[graph.target]
@@ -105,7 +108,9 @@ class Gean:
         hidden += edge_part + self._w[f"{name}.first.bias"]
         z = self._linear(f"{name}.second", _gelu(hidden))
         cuts = np.cumsum([heads, heads, d, d])
-        score_source, score_target, to_source, to_target, update = np.split(z, cuts, axis=1)
+        score_source, score_target, to_source, to_target, update = np.split(
+            z, cuts, axis=1
+        )
         score = np.concatenate([score_source, score_target])
         # Softmax per head over the messages of a node, shifted by their maximum.
         largest = np.full((len(nodes), heads), -np.inf, dtype=np.float32)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import pdtr
 
-from trimtab.specs.sharding import REUSE_BINS, ReuseAccess, SampleAccess, Table, ZipfAccess
+from trimtab.specs.sharding import (
+    REUSE_BINS,
+    ReuseAccess,
+    SampleAccess,
+    Table,
+    ZipfAccess,
+)
 
 EDGES = 2.0 ** np.arange(REUSE_BINS - 1)  # upper ends of bins 0 .. 15: 1, 2, 4, ... 32768
 # Assumed mean count of a row in each bin: counts get rarer within a bin, so below its middle.
@@ -31,7 +37,9 @@ class Reuse:
     """Reuse of T tables in one batch."""
 
     unique: np.ndarray  # (T, 17) rows accessed, by bin
-    count: np.ndarray  # (T, 17) mean accesses of a row of that bin; 1 where there is no row
+    count: (
+        np.ndarray
+    )  # (T, 17) mean accesses of a row of that bin; 1 where there is no row
 
     @property
     def lookups(self) -> np.ndarray:

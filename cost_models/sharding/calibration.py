@@ -75,7 +75,9 @@ def targets() -> list[Target]:
                 )
             )
     both = {
-        d: (_uniform(16, 131_072, d).forward_ms[0] / _uniform(4, 262_144, d).forward_ms[0])
+        d: (
+            _uniform(16, 131_072, d).forward_ms[0] / _uniform(4, 262_144, d).forward_ms[0]
+        )
         for d in (32, 128, 512)
     }
     figures += [
@@ -122,13 +124,18 @@ def _cost(
 ) -> ComputeCost:
     access = ZipfAccess(alpha=0.0, active_rows=rows)
     listed = [
-        Table(name=f"t{i}", rows=rows, dim=dim, pooling=pooling, dtype=dtype, access=access)
+        Table(
+            name=f"t{i}", rows=rows, dim=dim, pooling=pooling, dtype=dtype, access=access
+        )
         for i in range(tables)
     ]
     arrays = TableArrays.of(listed, batch=batch, optimizer=Optimizer.SGD)
     index = np.arange(tables)
     shards = Shards(
-        table=index, width=np.full(tables, dim), group=np.zeros(tables, dtype=int), groups=1
+        table=index,
+        width=np.full(tables, dim),
+        group=np.zeros(tables, dtype=int),
+        groups=1,
     )
     return compute_ms(arrays, shards, PROFILES[hardware])
 

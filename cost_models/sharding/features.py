@@ -18,7 +18,9 @@ from cost_models.sharding.simulator import (
 )
 
 
-def paper_features(tables: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
+def paper_features(
+    tables: TableArrays, table: np.ndarray, width: np.ndarray
+) -> np.ndarray:
     """Return (S, 20) NeuroShard's features of shards (Zha et al., MLSys 2023).
 
     Largest index seen + 1, mean pooling, 17 reuse shares, width. The first is an observation of one

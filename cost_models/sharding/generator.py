@@ -24,7 +24,9 @@ MAX_ROWS = 50_000_000
 def meta_like(count: int, rng: np.random.Generator, *, dim: int = 128) -> list[Table]:
     """Draw `count` tables from the fitted law."""
     rows = np.clip(rng.lognormal(np.log(2.2e6), 1.3, count), 1_000, MAX_ROWS).astype(int)
-    active = np.minimum(np.maximum(rng.lognormal(12.14, 1.29, count), 10), rows).astype(int)
+    active = np.minimum(np.maximum(rng.lognormal(12.14, 1.29, count), 10), rows).astype(
+        int
+    )
     pooling = rng.lognormal(0.0, 0.82, count)
     pooling *= MEAN_POOLING / np.exp(0.82**2 / 2)
     alpha = rng.uniform(0.78, 0.89, count)
@@ -34,7 +36,9 @@ def meta_like(count: int, rng: np.random.Generator, *, dim: int = 128) -> list[T
             rows=int(rows[i]),
             dim=dim,
             pooling=round(float(max(pooling[i], 0.05)), 3),
-            access=ZipfAccess(alpha=round(float(alpha[i]), 4), active_rows=int(active[i])),
+            access=ZipfAccess(
+                alpha=round(float(alpha[i]), 4), active_rows=int(active[i])
+            ),
         )
         for i in range(count)
     ]

@@ -181,7 +181,8 @@ class ConvexComputeNet:
         ) / self.std
         learned = self.table[1](_relu(self.table[0](np.clip(x, -6.0, 6.0))))
         return (
-            np.column_stack([physical, magnitude(physical)[:, None] * learned]) / self.scale
+            np.column_stack([physical, magnitude(physical)[:, None] * learned])
+            / self.scale
         )
 
     def head(self, hardware: HardwareProfile) -> ConvexHead:

@@ -91,8 +91,12 @@ def compute_ms(
     io = ((lookups + bags) * INDEX_BYTES + bags * width * OUTPUT_BYTES) / stream
 
     warps = total(bags * chunks)
-    ramp = 1 + hardware.fill_share * hardware.sm_count * hardware.warps_per_sm / np.maximum(
-        warps, 1.0
+    ramp = (
+        1
+        + hardware.fill_share
+        * hardware.sm_count
+        * hardware.warps_per_sm
+        / np.maximum(warps, 1.0)
     )
     used = warps > 0
     forward = np.where(used, hardware.launch_s + ramp * total(gather) + total(io), 0.0)
@@ -116,7 +120,9 @@ def compute_ms(
     )
     rows_touched = tables.unique_rows[shards.table]
     state = sector_bytes(state_bytes_per_row(tables.optimizer, shards.width))
-    update = rows_touched * 2 * (row_bytes + state) / (stream * hardware.update_efficiency)
+    update = (
+        rows_touched * 2 * (row_bytes + state) / (stream * hardware.update_efficiency)
+    )
     backward = np.where(
         used,
         hardware.backward_launches * hardware.launch_s
@@ -260,5 +266,7 @@ def step_cost(
     backward = np.full(len(compute), exchange)
     start = compute + backward
     return StepCost(
-        compute_ms=compute, forward_ms=start.max() - start + exchange, backward_ms=backward
+        compute_ms=compute,
+        forward_ms=start.max() - start + exchange,
+        backward_ms=backward,
     )

@@ -22,7 +22,9 @@ def faults(message: str) -> list[str]:
         return []
     listed = []
     if len(subject) > COLUMNS:
-        listed.append(f"subject: expected at most {COLUMNS} characters, got {len(subject)}")
+        listed.append(
+            f"subject: expected at most {COLUMNS} characters, got {len(subject)}"
+        )
     if not _AREA.match(subject):
         listed.append(f"subject: expected `area: what is done`, got {subject!r}")
     if not body.strip():

@@ -145,7 +145,9 @@ def main() -> int:
     parser.add_argument("--base", help="also judge commit subjects since this commit")
     parser.add_argument("--markdown", action="store_true", help="print the page")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE}")
-    parser.add_argument("--check", action="store_true", help="is the page's frame current?")
+    parser.add_argument(
+        "--check", action="store_true", help="is the page's frame current?"
+    )
     arguments = parser.parse_args()
     if arguments.check:
         return _check()
@@ -263,7 +265,9 @@ def _modules_without_test() -> Iterator[str]:
                 yield str(path)
 
 
-def _today(figures: Figures, unnamed: list[str], folders: Sequence[str]) -> dict[str, str]:
+def _today(
+    figures: Figures, unnamed: list[str], folders: Sequence[str]
+) -> dict[str, str]:
     """Return the figures of the working tree, by the labels of `CONSTANTS`."""
     functions = max(1, len(figures.function_lines))
     lines = sum(figures.file_lines)
@@ -337,7 +341,9 @@ def _modules(folder: str) -> list[Path]:
 def _modules_with_test(folders: Sequence[str]) -> str:
     names = {path.name for path in Path("tests").rglob("test_*.py")}
     modules = [module for folder in folders for module in _modules(folder)]
-    return f"{sum(f'test_{module.stem}.py' in names for module in modules)}/{len(modules)}"
+    return (
+        f"{sum(f'test_{module.stem}.py' in names for module in modules)}/{len(modules)}"
+    )
 
 
 def _sources_per_kloc() -> float:
@@ -353,7 +359,9 @@ def _sources_per_kloc() -> float:
 
 def _places_in_recipe(title: str) -> int:
     """Count the rows of the first table below a heading of deploy/docs/changing.md."""
-    _, _, recipe = Path("deploy/docs/changing.md").read_text().partition(f"\n## {title}\n")
+    _, _, recipe = (
+        Path("deploy/docs/changing.md").read_text().partition(f"\n## {title}\n")
+    )
     table = re.search(r"\|---\|---\|\n((?:\|.*\n)+)", recipe)
     if table is None:
         raise ValueError(
@@ -403,7 +411,9 @@ def _page(today: dict[str, str], stamp: str) -> str:
     ]
     return (
         "\n\n".join(
-            part if part[:1] in "<#|`" else textwrap.fill(part, 100, break_on_hyphens=False)
+            part
+            if part[:1] in "<#|`"
+            else textwrap.fill(part, 100, break_on_hyphens=False)
             for part in parts
         )
         + "\n"

@@ -150,7 +150,9 @@ def request_page() -> str:
         ("Webhook", Webhook),
     ):
         schema = {
-            key: value for key, value in model.model_json_schema().items() if key != "$defs"
+            key: value
+            for key, value in model.model_json_schema().items()
+            if key != "$defs"
         }
         lines += model_sections(schema, name)
     return "\n".join([*lines, ""])
@@ -297,7 +299,9 @@ def cli_page() -> str:
         options = [
             item
             for item in part.params
-            if item.param_type_name == "option" and not item.hidden and item.name != "help"
+            if item.param_type_name == "option"
+            and not item.hidden
+            and item.name != "help"
         ]
         if options:
             lines += ["", "| option | default | meaning |", "|---|---|---|"]
@@ -419,7 +423,9 @@ def series_name(family: Any) -> str:
 def families(metrics: Any) -> Iterable[tuple[Any, str]]:
     """Yield each metric family with its label names."""
     for collector in metrics.registry._collector_to_names:
-        labels = ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
+        labels = ", ".join(
+            f"`{label}`" for label in getattr(collector, "_labelnames", ())
+        )
         for family in collector.describe():
             yield family, labels
 

@@ -74,7 +74,9 @@ def _ignored(folder: str, names: list[str]) -> list[str]:
         for name in names
         if name in ("__pycache__", "build", "dist")
         or name.endswith((".egg-info", ".pyc", "_cache"))
-        or not (Path(folder, name).is_dir() or Path(name).suffix == ".py" or _is_data(name))
+        or not (
+            Path(folder, name).is_dir() or Path(name).suffix == ".py" or _is_data(name)
+        )
     ]
 
 

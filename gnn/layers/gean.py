@@ -54,7 +54,10 @@ class GraphEdgeAttention(nn.Module):
         self.node_norm, self.edge_norm = nn.LayerNorm(width), nn.LayerNorm(edge_width)
         self.first = nn.Linear(both, both)
         self.second = nn.Linear(both, both + 2 * heads)
-        self.message_norm, self.renewal_norm = nn.LayerNorm(width), nn.LayerNorm(edge_width)
+        self.message_norm, self.renewal_norm = (
+            nn.LayerNorm(width),
+            nn.LayerNorm(edge_width),
+        )
         self.node_out, self.edge_out = (
             nn.Linear(width, width),
             nn.Linear(edge_width, edge_width),
@@ -70,7 +73,9 @@ class GraphEdgeAttention(nn.Module):
         # instead of once per edge.
         by_source, by_target = linear(x, weight[:, :d]), linear(x, weight[:, d : 2 * d])
         hidden = by_source[source] + by_target[target]  # (E, c)
-        hidden = hidden + linear(self.edge_norm(edges), weight[:, 2 * d :], self.first.bias)
+        hidden = hidden + linear(
+            self.edge_norm(edges), weight[:, 2 * d :], self.first.bias
+        )
         z = self.second(gelu(hidden, approximate="tanh"))  # (E, c + 2 heads)
         to_source, to_target, message_source, message_target, renewal = z.split(
             [heads, heads, d, d, self.edge_width], dim=1
@@ -81,6 +86,10 @@ class GraphEdgeAttention(nn.Module):
         sent = torch.cat([message_source, message_target])  # (2E, width)
         weighted = sent * share.repeat_interleave(d // heads, dim=1)
         message = scatter_sum(weighted, receiver, count)  # (N, width)
-        nodes = nodes + gelu(self.node_out(self.message_norm(message)), approximate="tanh")
-        edges = edges + gelu(self.edge_out(self.renewal_norm(renewal)), approximate="tanh")
+        nodes = nodes + gelu(
+            self.node_out(self.message_norm(message)), approximate="tanh"
+        )
+        edges = edges + gelu(
+            self.edge_out(self.renewal_norm(renewal)), approximate="tanh"
+        )
         return nodes, edges

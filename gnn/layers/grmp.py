@@ -57,7 +57,9 @@ class GatedRelationalMessage(nn.Module):
             torch.div(pair, self.relations, rounding_mode="floor"),
             pair % self.relations,
         )
-        factor = x.new_ones(len(sender), 1) if weight is None else weight[:, None]  # (E, 1)
+        factor = (
+            x.new_ones(len(sender), 1) if weight is None else weight[:, None]
+        )  # (E, 1)
         weighted = self.message(x)[sender] * factor
         total = scatter_sum(weighted, which, len(pair))  # (P, width)
         mean = total / scatter_sum(factor, which, len(pair)).clamp_min(1e-10)  # A
@@ -94,5 +96,7 @@ class GatedRelationalBlock(nn.Module):
         weight: Tensor | None = None,
     ) -> Tensor:
         """Return the new states, (N, width)."""
-        x = x + self.project(self.pass_on(self.norm(x), sender, receiver, relation, weight))
+        x = x + self.project(
+            self.pass_on(self.norm(x), sender, receiver, relation, weight)
+        )
         return x + self.down(gelu(self.up(self.inner_norm(x)), approximate="tanh"))

@@ -95,7 +95,9 @@ class NeighbourhoodNet:
         both = np.concatenate([message, receivers], axis=1)
         return np.maximum(
             0.0,
-            _linear(np.maximum(0.0, _linear(both, w, f"{name}.out.0")), w, f"{name}.out.2"),
+            _linear(
+                np.maximum(0.0, _linear(both, w, f"{name}.out.0")), w, f"{name}.out.2"
+            ),
         )
 
 
@@ -112,8 +114,12 @@ def attend(
     Shapes: sent (J, WIDTH); edge (u, WIDTH) distinct edges; `which` (nnz,) the edge of each stored
     entry of `pattern` (I, J), None when there is only one; scores (HEADS, HEAD_WIDTH).
     """
-    s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(axis=2)  # (J, HEADS)
-    t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(axis=2)  # (u, HEADS)
+    s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(
+        axis=2
+    )  # (J, HEADS)
+    t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(
+        axis=2
+    )  # (u, HEADS)
     # The largest of each head becomes 1, so nothing overflows.
     e = np.exp(s - s.max(axis=0, initial=-np.inf))
     weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(
@@ -141,7 +147,8 @@ def attend(
             for h in range(HEADS):
                 of_head = [*range(h * HEAD_WIDTH, (h + 1) * HEAD_WIDTH), WIDTH + h]
                 part = sparse.csr_matrix(
-                    (factor[which, h], pattern.indices, pattern.indptr), shape=pattern.shape
+                    (factor[which, h], pattern.indices, pattern.indptr),
+                    shape=pattern.shape,
                 )
                 total[:, of_head] = part @ np.ascontiguousarray(columns[:, of_head])
     norm = np.maximum(total[:, WIDTH:], 1e-30)

@@ -22,7 +22,9 @@ _LEAST_SPREAD = 0.1
 
 # Names of the arrays in the weights file, which has had them since its first training run.
 PREFIX = "home."
-_CENTRES, _SPREADS, _RADII = (f"{PREFIX}{part}" for part in ("centres", "spreads", "radii"))
+_CENTRES, _SPREADS, _RADII = (
+    f"{PREFIX}{part}" for part in ("centres", "spreads", "radii")
+)
 
 
 def fit(summaries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

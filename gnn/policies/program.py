@@ -112,7 +112,9 @@ class EdgeEmbedding(nn.Module):
 
     def forward(self, batch: ProgramBatch) -> Tensor:
         """Return edge states, (E, width)."""
-        return self.flow(batch.flow) + self.position(batch.position) + self.turn(batch.turn)
+        return (
+            self.flow(batch.flow) + self.position(batch.position) + self.turn(batch.turn)
+        )
 
 
 class GeanProgram(nn.Module):

@@ -1,9 +1,9 @@
 """SVG documents for results and measurements: no scripts, colours for light and dark pages.
 
 The service writes SVG elements only here; the SDK's notebook curve is separate, see
-deploy/docs/adr/0001-two-distributions-one-repository.md. A drawing declares its colours by class name; marks
-(bars, lines, curves) and the legend use these names, and the style block gives each class its two
-colours. Text is escaped here, so callers pass it plain.
+deploy/docs/adr/0001-two-distributions-one-repository.md. A drawing declares its colours by class
+name; marks (bars, lines, curves) and the legend use these names, and the style block gives each
+class its two colours. Text is escaped here, so callers pass it plain.
 """
 
 from __future__ import annotations

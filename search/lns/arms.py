@@ -41,7 +41,9 @@ class ArmParts:
 
     guide: Guide
     slicer: Slicer
-    note: Callable[[str], object] = _no_note  # takes a sentence for the notes of the result
+    note: Callable[[str], object] = (
+        _no_note  # takes a sentence for the notes of the result
+    )
 
     @property
     def model(self) -> MilpModel:

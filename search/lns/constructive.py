@@ -68,9 +68,7 @@ def _cover(
         score = np.where(x < capped, useful, 0.0) / cost
         j = int(np.argmax(score))
         if score[j] <= _EPS:
-            return (
-                None  # some row cannot be covered: infeasible, or by bounds on the columns
-            )
+            return None  # some row cannot be covered: infeasible, or by bounds on the columns
         span = slice(indptr[j], indptr[j + 1])
         rows, gives = indices[span], data[span]
         x[j] += 1.0

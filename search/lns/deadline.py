@@ -17,7 +17,9 @@ class Deadline:
     at: the time; infinity for none. stop: ends the search earlier when it returns True.
     """
 
-    def __init__(self, at: float = math.inf, *, stop: Callable[[], bool] = _never) -> None:
+    def __init__(
+        self, at: float = math.inf, *, stop: Callable[[], bool] = _never
+    ) -> None:
         self._at, self._stop = at, stop
 
     def over(self) -> bool:

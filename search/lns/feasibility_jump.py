@@ -90,7 +90,9 @@ def feasibility_jump(
 def _box(model: MilpModel) -> tuple[Floats, Floats]:
     """Return finite bounds, (n,) each."""
     low = np.where(
-        np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper - 1)
+        np.isfinite(model.col_lower),
+        model.col_lower,
+        np.minimum(0.0, model.col_upper - 1),
     )
     low = np.where(np.isfinite(low), low, -_BIG)
     high = np.where(

@@ -103,7 +103,9 @@ class GraphBuilder:
 
     def __init__(self, model: MilpModel, root: LpSolution) -> None:
         if root.x is None or root.reduced_costs is None or root.row_duals is None:
-            raise ValueError("features: expected a root LP solved to optimality with duals")
+            raise ValueError(
+                "features: expected a root LP solved to optimality with duals"
+            )
         self._model = model
         upper, lower = (
             np.flatnonzero(np.isfinite(model.row_upper)),
@@ -119,7 +121,11 @@ class GraphBuilder:
         span = model.col_upper - model.col_lower
         self._range = np.where(np.isfinite(span) & (span > 0), span, 1.0)
         self._base = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
-        self._x_lp, self._reduced, self._duals = root.x, root.reduced_costs, root.row_duals
+        self._x_lp, self._reduced, self._duals = (
+            root.x,
+            root.reduced_costs,
+            root.row_duals,
+        )
         self._variables = self._static_variables()
         self._row_nodes = self._static_rows()
 
@@ -128,7 +134,9 @@ class GraphBuilder:
         if not incumbents:
             raise ValueError("features: expected at least one incumbent, got none")
         variables, rows = self._variables.copy(), self._row_nodes.copy()
-        for (present, value), x in zip(_WINDOW_COLUMNS, incumbents[:WINDOW], strict=False):
+        for (present, value), x in zip(
+            _WINDOW_COLUMNS, incumbents[:WINDOW], strict=False
+        ):
             variables[:, present] = 1.0
             variables[:, value] = self._scaled(x)
         newest = incumbents[0]
@@ -178,7 +186,8 @@ class GraphBuilder:
     @cached_property
     def _degree(self) -> Floats:
         degree: Floats = np.maximum(
-            1.0, np.bincount(self._rows.indices, minlength=self._model.n).astype(np.float64)
+            1.0,
+            np.bincount(self._rows.indices, minlength=self._model.n).astype(np.float64),
         )
         return degree
 
@@ -204,7 +213,11 @@ class GraphBuilder:
         c = model.c / largest_c
         span = model.col_upper - model.col_lower
         binary = model.integrality & (span <= 1)
-        out[:, F.OBJECTIVE], out[:, F.OBJECTIVE_POSITIVE], out[:, F.OBJECTIVE_NEGATIVE] = (
+        (
+            out[:, F.OBJECTIVE],
+            out[:, F.OBJECTIVE_POSITIVE],
+            out[:, F.OBJECTIVE_NEGATIVE],
+        ) = (
             c,
             np.maximum(c, 0),
             np.minimum(c, 0),

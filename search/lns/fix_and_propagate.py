@@ -40,7 +40,10 @@ class Propagator:
         model = self._model
         low = np.maximum(model.col_lower, -_BIG)
         high = np.minimum(model.col_upper, _BIG)
-        positive, negative = np.maximum(self._rows.data, 0), np.minimum(self._rows.data, 0)
+        positive, negative = (
+            np.maximum(self._rows.data, 0),
+            np.minimum(self._rows.data, 0),
+        )
         entry_row = model.row_of_entry
 
         def reach(at_positive: Floats, at_negative: Floats) -> Floats:
@@ -54,7 +57,8 @@ class Propagator:
 
         least, most = reach(low, high), reach(high, low)
         if bool(
-            (least > model.row_upper + 1e-6).any() or (most < model.row_lower - 1e-6).any()
+            (least > model.row_upper + 1e-6).any()
+            or (most < model.row_lower - 1e-6).any()
         ):
             return None
         for step, j in enumerate(order.tolist()):

@@ -33,7 +33,9 @@ class SolutionPool:
 
     def add(self, objective: float, x: Floats) -> None:
         """Add `x` unless the pool holds it; drop the worst solution of a full pool."""
-        if any(value == objective and bool((y == x).all()) for value, y in self._solutions):
+        if any(
+            value == objective and bool((y == x).all()) for value, y in self._solutions
+        ):
             return
         self._solutions.append((objective, x))
         self._solutions.sort(key=lambda pair: -pair[0])

@@ -46,7 +46,9 @@ def lp_dive(
         open_ = part > _INTEGRAL
         if not bool(open_.any()):
             return x
-        settled = ~open_ & (np.rint(x[integers]) > low[integers]) & (high[integers] <= 1.0)
+        settled = (
+            ~open_ & (np.rint(x[integers]) > low[integers]) & (high[integers] <= 1.0)
+        )
         nearest = int(integers[np.argmax(np.where(open_, part, -1.0))])
         up = np.union1d(integers[settled | (open_ & (part >= nearly))], [nearest])
         solution = None

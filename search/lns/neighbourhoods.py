@@ -289,7 +289,9 @@ class LbRelaxSampling(GuidedBase):
             x, self._guide.local_branching_optimum(x, float(count))
         )
         differs = np.flatnonzero((difference > _DIFFERS) & movable)
-        share = count if len(differs) > 2 * count else max(1, min(count, len(differs)) // 2)
+        share = (
+            count if len(differs) > 2 * count else max(1, min(count, len(differs)) // 2)
+        )
         chosen = rng.choice(differs, size=min(share, len(differs)), replace=False)
         return self._filled(chosen, count, rng, self._candidates(movable))
 

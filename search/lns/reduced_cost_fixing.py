@@ -21,7 +21,9 @@ class ReducedCostFixing:
 
     def __init__(self, model: MilpModel, root: LpSolution) -> None:
         if root.x is None or root.reduced_costs is None or root.objective is None:
-            raise ValueError("reduced-cost fixing: expected a root LP solved to optimality")
+            raise ValueError(
+                "reduced-cost fixing: expected a root LP solved to optimality"
+            )
         self._lp = root.objective
         self._cost = np.abs(root.reduced_costs)  # (n,)
         at_lower = (

@@ -66,7 +66,9 @@ class Slicer:
         lower, upper = model.row_lower - fixed, model.row_upper - fixed
         entry_row = np.repeat(np.arange(model.m), np.diff(part.indptr))
         bounds = (model.col_lower[columns], model.col_upper[columns])
-        low, high = activity_range_of(part.data, part.indices, entry_row, model.m, *bounds)
+        low, high = activity_range_of(
+            part.data, part.indices, entry_row, model.m, *bounds
+        )
         scale = _TOLERANCE * np.maximum(1.0, np.abs(fixed))
         # Units of rows that hold exactly: at a side of 1e8 the relative slack would be ten units.
         whole = model.whole_rows

@@ -115,7 +115,9 @@ class _Attempt:
         # A cancelled execution does not say who cancelled it; the job's fate depends on that.
         self._owner_cancelled = False
         self._forgotten = False  # the lease is lost: write nothing more
-        self._improved = asyncio.Event()  # set while the newest incumbent has no checkpoint
+        self._improved = (
+            asyncio.Event()
+        )  # set while the newest incumbent has no checkpoint
         self._lost_detail = "the executor ended the run"
 
     async def run(self) -> None:
@@ -307,7 +309,9 @@ class _Attempt:
         await self._execution.cancel()
 
     async def _forget(self) -> None:
-        log.warning("lease lost; attempt killed", job=self._job.id, fence=self._claim.fence)
+        log.warning(
+            "lease lost; attempt killed", job=self._job.id, fence=self._claim.fence
+        )
         # An expired lease that no sweep has taken back yet still accepts this fence.
         self._forgotten = True
         await self._execution.cancel()

@@ -65,7 +65,9 @@ class Dispatcher:
             executor=executor,
             blobs=blobs,
             bus=bus,
-            limits=TaskLimits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
+            limits=TaskLimits(
+                memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S
+            ),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             signal_poll_s=settings.heartbeat_s

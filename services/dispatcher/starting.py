@@ -62,7 +62,9 @@ def _finish(job: JobRecord) -> Finish | None:
     else:
         limit = Limit.ATTEMPTS
         detail = f"the workers of all {job.max_attempts} attempts were lost"
-    return Finish(ended=Termination(reason=Reason.WORKER_LOST, limit=limit, detail=detail))
+    return Finish(
+        ended=Termination(reason=Reason.WORKER_LOST, limit=limit, detail=detail)
+    )
 
 
 def refusal_outcome(error: Exception) -> Outcome:

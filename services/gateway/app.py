@@ -20,7 +20,15 @@ from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
 from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
-from services.gateway.routes import artifacts, docs, health, job_outputs, jobs, keys, kinds
+from services.gateway.routes import (
+    artifacts,
+    docs,
+    health,
+    job_outputs,
+    jobs,
+    keys,
+    kinds,
+)
 from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
 from services.store.blobs import BlobStore
@@ -102,7 +110,9 @@ def _assemble(
         blobs=BlobStore(settings.data_dir / "blobs"),
         kinds=offered,
         bus=Bus(),
-        keyring=auth.Keyring(store, session_secret=auth.session_secret(settings.data_dir)),
+        keyring=auth.Keyring(
+            store, session_secret=auth.session_secret(settings.data_dir)
+        ),
         limiter=RateLimiter(),
         metrics=telemetry.Metrics(),
         request_adapter=_request_adapter(offered),
@@ -157,7 +167,9 @@ def _lifespan(
 
 
 @asynccontextmanager
-async def _dispatching(context: Context, executor: Executor | None) -> AsyncIterator[None]:
+async def _dispatching(
+    context: Context, executor: Executor | None
+) -> AsyncIterator[None]:
     """Run a dispatcher with its executor."""
     from services.dispatcher.loop import Dispatcher
 

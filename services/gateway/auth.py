@@ -125,9 +125,7 @@ class Keyring:
 
     def session(self, principal: Principal) -> str:
         """Return a new cookie value for this principal."""
-        body = (
-            f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
-        )
+        body = f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
         return f"{body}.{self._mac(body)}"
 
     async def sign_out(self, cookie: str) -> None:
@@ -191,7 +189,9 @@ class Keyring:
         if record.revoked:
             raise Unauthorized("the API key is revoked", fix="ask an admin for a new key")
         if record.expires_us is not None and record.expires_us < time.time_ns() // 1000:
-            raise Unauthorized("the API key has expired", fix="ask an admin for a new key")
+            raise Unauthorized(
+                "the API key has expired", fix="ask an admin for a new key"
+            )
         return Principal(
             tenant=record.tenant,
             key_id=record.id,

@@ -184,6 +184,8 @@ def refuse_cross_site(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     if origin is not None:
         if urlsplit(origin).netloc != request.headers.get("host"):
-            raise Forbidden(f"Origin: expected a page of this server, got {origin[:200]!r}")
+            raise Forbidden(
+                f"Origin: expected a page of this server, got {origin[:200]!r}"
+            )
     elif site not in (None, "same-origin", "none"):
         raise Forbidden(f"Sec-Fetch-Site: expected same-origin, got {site[:40]!r}")

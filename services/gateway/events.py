@@ -25,7 +25,9 @@ def poll_s(context: Context) -> float:
     return 0.2 if context.store.dialect == "postgresql" else 2.0
 
 
-async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncIterator[bytes]:
+async def stream(
+    context: Context, job_id: str, *, after_seq: int
+) -> AsyncIterator[bytes]:
     """Yield the bytes of the stream until the job is terminal and every event is sent."""
     context.metrics.streams.inc()
     try:
@@ -56,7 +58,9 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
                     )
                     idle_s = 0.0
                 if job.state.is_terminal and after_seq >= job.last_seq:
-                    yield b'event: end\ndata: {"state":"%s"}\n\n' % job.state.value.encode()
+                    yield (
+                        b'event: end\ndata: {"state":"%s"}\n\n' % job.state.value.encode()
+                    )
                     return
                 if len(events) == _PAGE:
                     continue

@@ -109,7 +109,9 @@ class Outermost:
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+        name = (
+            host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
+        )
         if (
             not self._any_host
             and name.lower() not in self._hosts
@@ -131,7 +133,9 @@ class Outermost:
         if length is not None:
             limit = self._limit_for(scope)
             if not length.isascii() or not length.isdigit():
-                raise BadRequest(f"Content-Length: expected a number, got {length[:40]!r}")
+                raise BadRequest(
+                    f"Content-Length: expected a number, got {length[:40]!r}"
+                )
             if limit is not None and int(length[:20]) > limit:
                 raise _too_large(limit)
 

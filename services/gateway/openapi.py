@@ -115,4 +115,6 @@ def _complete(operation: dict[str, Any], *, public: bool) -> None:
         del operation["responses"]["422"]
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, text in _REFUSALS.items():
-        operation["responses"].setdefault(status, {"description": text, "content": problem})
+        operation["responses"].setdefault(
+            status, {"description": text, "content": problem}
+        )

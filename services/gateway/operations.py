@@ -144,7 +144,9 @@ async def _check_queue_quota(context: Context, principal: Principal, count: int)
         )
 
 
-async def act(context: Context, principal: Principal, job_id: str, verb: str) -> JobRecord:
+async def act(
+    context: Context, principal: Principal, job_id: str, verb: str
+) -> JobRecord:
     """Cancel, stop or retry a job. Raises NotFound or Conflict."""
     tenant = visible_tenant(principal)
     match verb:

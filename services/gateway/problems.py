@@ -71,7 +71,9 @@ def service_error(request: Request, error: ServiceError) -> Response:
     )
 
 
-def from_validation(error: ValidationError, *, kinds: Collection[str] = ()) -> ServiceError:
+def from_validation(
+    error: ValidationError, *, kinds: Collection[str] = ()
+) -> ServiceError:
     """Convert pydantic's errors: malformed JSON to 400, JSON that does not fit to 422.
 
     kinds: tags of the union that was parsed. Pydantic puts the tag in front of a location;
@@ -158,7 +160,9 @@ def install(app: FastAPI) -> None:
         return service_error(
             request,
             InvalidBody(
-                _summary(entries), errors=entries, fix="see the parameters in /openapi.json"
+                _summary(entries),
+                errors=entries,
+                fix="see the parameters in /openapi.json",
             ),
         )
 

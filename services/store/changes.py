@@ -153,7 +153,9 @@ def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> JobChan
     """Append events of the running attempt; phase and best follow the newest ones."""
     phase, best = progress(events)
     return _with_events(
-        replace(job, phase=phase or job.phase, best=best or job.best, heartbeat_us=now_us),
+        replace(
+            job, phase=phase or job.phase, best=best or job.best, heartbeat_us=now_us
+        ),
         *events,
     )
 
@@ -261,7 +263,8 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> JobChange:
     job = _flagged(job, after)
     if not after.state.is_terminal:
         event = NewEvent(
-            type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"}
+            type=EventType.LOG,
+            data={"level": "info", "message": f"{verb.value} requested"},
         )
         return _with_events(job, event) if changed else JobChange(job=job)
     termination = _termination(

@@ -75,7 +75,9 @@ class IllegalMove(Exception):
     def __init__(self, facts: Facts, verb: Verb) -> None:
         self.facts = facts
         self.verb = verb
-        allowed = ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
+        allowed = (
+            ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
+        )
         super().__init__(
             f"cannot {verb.value} a {facts.state.value} job: expected {allowed}"
         )

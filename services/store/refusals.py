@@ -69,7 +69,9 @@ def sole_tenant(jobs: Sequence[NewJob]) -> str:
 
 def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None) -> None:
     """Raise BadRequest for text that no database accepts, before anything is written."""
-    texts = [idempotency.key, idempotency.request_digest] if idempotency is not None else []
+    texts = (
+        [idempotency.key, idempotency.request_digest] if idempotency is not None else []
+    )
     for job in jobs:
         texts += (
             job.tenant,

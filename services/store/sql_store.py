@@ -142,9 +142,13 @@ class SqlStore:
         )
         return await self._read(jobs.list_jobs, where, _limit(limit), before_id)
 
-    async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+    async def request_cancel(
+        self, job_id: str, *, tenant: str | None = None
+    ) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _storable(job_id), tenant, changes.cancelled)
+        return await self._write(
+            jobs.request, _storable(job_id), tenant, changes.cancelled
+        )
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
@@ -152,7 +156,9 @@ class SqlStore:
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _storable(job_id), tenant, changes.redriven)
+        return await self._write(
+            jobs.request, _storable(job_id), tenant, changes.redriven
+        )
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
         """See JobStore."""
@@ -168,7 +174,9 @@ class SqlStore:
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         """See JobStore."""
-        return await self._read(jobs.attempts, job_id) if codec.is_storable(job_id) else []
+        return (
+            await self._read(jobs.attempts, job_id) if codec.is_storable(job_id) else []
+        )
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
         """See JobStore."""
@@ -195,7 +203,9 @@ class SqlStore:
 
     async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
         """See JobStore."""
-        return _unless_stale(await self._write(leases.append, job_id, fence, list(events)))
+        return _unless_stale(
+            await self._write(leases.append, job_id, fence, list(events))
+        )
 
     async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
         """See JobStore."""
@@ -209,7 +219,9 @@ class SqlStore:
             else None
         )
 
-    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+    async def complete(
+        self, job_id: str, fence: int, completion: Completion
+    ) -> JobRecord:
         """See JobStore."""
         plain = changes.plain_completion(completion)
         return _unless_stale(await self._write(leases.complete, job_id, fence, plain))
@@ -233,7 +245,9 @@ class SqlStore:
         self, outbox_id: int, *, delivered: bool = True, detail: str = ""
     ) -> None:
         """See JobStore."""
-        await self._write(outbox.done, outbox_id, delivered, codec.storable(detail)[:1000])
+        await self._write(
+            outbox.done, outbox_id, delivered, codec.storable(detail)[:1000]
+        )
 
     async def outbox_retry(
         self, outbox_id: int, *, delay_s: float, detail: str = ""
@@ -292,7 +306,9 @@ class SqlStore:
 
     async def get_key(self, key_id: str) -> ApiKeyRecord | None:
         """See JobStore."""
-        return await self._read(api_keys.get, key_id) if codec.is_storable(key_id) else None
+        return (
+            await self._read(api_keys.get, key_id) if codec.is_storable(key_id) else None
+        )
 
     async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRecord]:
         """See JobStore."""

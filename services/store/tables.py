@@ -217,7 +217,9 @@ class Outbox(Base, table=True):
     # SQLite autoincrements only INTEGER columns.
     id: int | None = Field(
         default=None,
-        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+        sa_column=Column(
+            BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
+        ),
     )
     tenant: str = Field(sa_column=_text())
     job_id: str = Field(sa_column=_text())

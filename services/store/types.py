@@ -84,7 +84,9 @@ class Submitted:
     """Result of a submit."""
 
     job: JobRecord
-    replayed: bool  # the idempotency key was used before with this body: nothing was stored
+    replayed: (
+        bool  # the idempotency key was used before with this body: nothing was stored
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +274,9 @@ class JobStore(Protocol):
         """
         ...
 
-    async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+    async def request_cancel(
+        self, job_id: str, *, tenant: str | None = None
+    ) -> JobRecord:
         """Cancel a QUEUED job at once; flag a RUNNING one. CANCELLED stays; else Conflict."""
         ...
 
@@ -332,7 +336,9 @@ class JobStore(Protocol):
         """Return the best solution of earlier attempts; None without one. Ends with the job."""
         ...
 
-    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+    async def complete(
+        self, job_id: str, fence: int, completion: Completion
+    ) -> JobRecord:
         """Record the end of an attempt. Raises StaleFence, and then nothing is changed."""
         ...
 

@@ -59,8 +59,12 @@ async def logout(request: Request, context: Ctx) -> Response:
     return response
 
 
-def _form(request: Request, target: str, *, error: Unauthorized | None = None) -> Response:
+def _form(
+    request: Request, target: str, *, error: Unauthorized | None = None
+) -> Response:
     fault = "" if error is None else sentence(error.detail, error.fix)
     values: dict[str, Any] = {"next": target, "fault": fault}
     status = 200 if error is None else error.status
-    return pages_of(request).response("login.html", status=status, **values, **signed_out())
+    return pages_of(request).response(
+        "login.html", status=status, **values, **signed_out()
+    )

@@ -160,7 +160,9 @@ def _pairs(text: str) -> dict[str, str]:
         if not equals:
             raise ValueError("lines like key=value")
         if key.strip() in pairs:
-            raise ValueError(f"each key once, and {shorten(key.strip())!r} is there twice")
+            raise ValueError(
+                f"each key once, and {shorten(key.strip())!r} is there twice"
+            )
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -201,7 +203,8 @@ def defaults(root: Field) -> Answers:
     values = {
         leaf.name: _texts(leaf, leaf.default)
         for leaf in root.leaves()
-        if leaf.default is not None and leaf.control not in (Control.FILE, Control.CONSTANT)
+        if leaf.default is not None
+        and leaf.control not in (Control.FILE, Control.CONSTANT)
     }
     return Answers(values=values)
 

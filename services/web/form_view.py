@@ -28,7 +28,9 @@ class PlacedFault:
 class FormView:
     """Values for `submit_kind.html`; `_field.html` draws any tree of fields with them."""
 
-    def __init__(self, root: Field, answers: Answers, faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, root: Field, answers: Answers, faults: Sequence[Fault] = ()
+    ) -> None:
         self.root = root
         self._answers = answers
         self._at: dict[tuple[str, ...], list[Fault]] = defaultdict(list)
@@ -151,10 +153,14 @@ def check(
     return body, faults
 
 
-def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> list[Fault]:
+def _model_faults(
+    root: Field, error: ValidationError | UnicodeEncodeError
+) -> list[Fault]:
     if isinstance(error, UnicodeEncodeError):
         return [
-            Fault(path=(), got="text with a lone surrogate", expected="valid Unicode text")
+            Fault(
+                path=(), got="text with a lone surrogate", expected="valid Unicode text"
+            )
         ]
     faults = []
     for entry in error.errors(include_url=False):

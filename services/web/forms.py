@@ -155,7 +155,11 @@ def _field(
             return replace(base, control=Control.CHOICES, choices=tuple(item["enum"]))
         if item.get("type") in ("string", "integer", "number"):
             return replace(base, control=Control.LINES, item=str(item["type"]))
-    simple = {"boolean": Control.FLAG, "integer": Control.INTEGER, "number": Control.NUMBER}
+    simple = {
+        "boolean": Control.FLAG,
+        "integer": Control.INTEGER,
+        "number": Control.NUMBER,
+    }
     if kind in simple:
         return replace(base, control=simple[kind])
     if kind == "string":
@@ -208,7 +212,9 @@ def place(root: Field, loc: Sequence[Any]) -> Path:
 
     Indices and union tags in the location are skipped.
     """
-    paths = {leaf.path for leaf in root.leaves()} | {group.path for group in _groups(root)}
+    paths = {leaf.path for leaf in root.leaves()} | {
+        group.path for group in _groups(root)
+    }
     best: Path = ()
     current: Path = ()
     for part in loc:

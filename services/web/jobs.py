@@ -116,7 +116,9 @@ async def show_job(
     store = context.store
     record = await store.get(job_id, tenant=visible_tenant(principal))
     events = await store.events(
-        job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100
+        job_id,
+        after_seq=max(0, record.last_seq - NEWEST_EVENTS),
+        limit=NEWEST_EVENTS + 100,
     )
     job = job_page(
         record,

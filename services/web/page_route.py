@@ -48,7 +48,9 @@ def problem_page(request: Request, error: ServiceError) -> Response:
         "title": error.title,
         "detail": error.detail,
         "fix": error.fix,
-        "errors": [field_error("", got="", expected="") | entry for entry in error.errors],
+        "errors": [
+            field_error("", got="", expected="") | entry for entry in error.errors
+        ],
         "request_id": getattr(request.state, "request_id", None),
     }
     response = pages_of(request).response(

@@ -40,7 +40,9 @@ class Pages:
 
     environment: Environment
 
-    def response(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def response(
+        self, template: str, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
         """Render a page."""
         html = self.environment.get_template(template).render(values)
         return HTMLResponse(html, status_code=status, headers=dict(PAGE_HEADERS))

@@ -101,11 +101,18 @@ async def submit_form(
             faults = _service_faults(root, error)
         else:
             return see_other(f"/jobs/{submitted.job.id}")
-    return _form_page(request, principal, kind, FormView(root, answers, faults), status=422)
+    return _form_page(
+        request, principal, kind, FormView(root, answers, faults), status=422
+    )
 
 
 def _form_page(
-    request: Request, principal: Principal, kind: Kind, form: FormView, *, status: int = 200
+    request: Request,
+    principal: Principal,
+    kind: Kind,
+    form: FormView,
+    *,
+    status: int = 200,
 ) -> Response:
     return pages_of(request).response(
         "submit_kind.html",

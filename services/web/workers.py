@@ -35,7 +35,9 @@ async def show_workers(request: Request, context: Ctx, principal: Viewer) -> Res
     where = JobFilter(tenant=visible_tenant(principal), states=(JobState.RUNNING,))
     running = await context.store.list_jobs(where, limit=MAX_LEASES)
     now_us = await context.store.now_us()
-    pool = operations.describe_pool(context) if context.pool.dispatcher is not None else {}
+    pool = (
+        operations.describe_pool(context) if context.pool.dispatcher is not None else {}
+    )
     return pages_of(request).response(
         "workers.html",
         pool=_facts(pool),

@@ -348,7 +348,9 @@ def _rows(
             if point[binary] != active_at:
                 continue
         if row in model.row_products:
-            whole = Fraction(sum_, total) + _sum_of_products(model.row_products[row], point)
+            whole = Fraction(sum_, total) + _sum_of_products(
+                model.row_products[row], point
+            )
             if lower is not None and whole < lower:
                 worst.add(row, lower - whole, lower)
             if upper is not None and whole > upper:

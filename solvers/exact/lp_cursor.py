@@ -34,7 +34,9 @@ class Cursor:
 
     def _peek(self) -> Token:
         if self._next is None:
-            self._next = next(self._words, self.now) if self.now.kind != "end" else self.now
+            self._next = (
+                next(self._words, self.now) if self.now.kind != "end" else self.now
+            )
         return self._next
 
     def unexpected(self, expected: str) -> ModelError:

@@ -79,7 +79,9 @@ class Expressions:
             side.infinite = -1 if negative else 1
             cursor.last_line = cursor.advance().line
         elif after and self._at_nan():
-            raise cursor.unexpected("a number, or a variable that the file has used before")
+            raise cursor.unexpected(
+                "a number, or a variable that the file has used before"
+            )
         elif kind == "name" and (signed or (first and not cursor.at_label())):
             self._add(side.terms, -_ONE if negative else _ONE)
         else:

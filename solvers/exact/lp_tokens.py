@@ -19,9 +19,7 @@ class Token(NamedTuple):
 
 # Characters of names: CPLEX's list and all that are neither ASCII nor a space; digits, dots and
 # slashes only after the first.
-_SPACES = (
-    "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
-)
+_SPACES = "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
 _FIRST = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|]|[^\x00-\x7f{_SPACES}])"
 _LATER = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|0-9./]|[^\x00-\x7f{_SPACES}])"
 # A bracket right after a letter belongs to the name (x[1,2]); one around a product, or alone, does
@@ -85,7 +83,9 @@ _NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*|\^)")
 def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
     """Yield the words of all lines without comments; the last one is of kind `end`."""
     number = 0
-    begun = False  # after the word of the objective, `max` and `min` are names like others
+    begun = (
+        False  # after the word of the objective, `max` and `min` are names like others
+    )
     for lines in batches:
         for text in lines:
             number += 1
@@ -145,7 +145,9 @@ def _section(text: str, begun: bool) -> tuple[str | None, int]:
         if begun:
             return (_SENSES[first], place) if not text[place:].strip() else (None, 0)
         # lp_solve writes `max: x`; `max x` and `max - x` begin an objective too.
-        return (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
+        return (
+            (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
+        )
     if first in _ALONE:
         if _ALONE[first] == "rows":
             return (

@@ -175,7 +175,9 @@ class Builder:
         if len(self.remarks) < _MOST_NOTES:
             self.remarks.append(text)
 
-    def add_product(self, into: Products, first: int, second: int, value: Fraction) -> None:
+    def add_product(
+        self, into: Products, first: int, second: int, value: Fraction
+    ) -> None:
         """Add value · x_first · x_second."""
         key = (first, second) if first <= second else (second, first)
         before = into.get(key)
@@ -272,7 +274,9 @@ class Builder:
                 )
         for row, (column, _) in self.indicators.items():
             if not (
-                self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1
+                self.integer[column]
+                and self.lower[column] == 0
+                and self.upper[column] == 1
             ):
                 raise ModelError(
                     f"the indicator {self.col_names[column][:60]!r} of row "
@@ -335,7 +339,9 @@ def parse_number(token: str, line: int) -> Fraction:
     if sign == "-":
         mantissa = -mantissa
     power = exponent - len(part)
-    value = Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
+    value = (
+        Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
+    )
     if not -_TOO_LARGE < value < _TOO_LARGE:
         raise ModelError(
             f"expected a number that a double can hold, got {token[:60]!r}", line=line

@@ -100,7 +100,9 @@ class Bounds:
         bound = _TYPES[word]
         value, infinite = self._sides.parse(token, line)
         if (infinite > 0 and "l" in bound.sides) or (infinite < 0 and "u" in bound.sides):
-            raise ModelError(f"a bound {word} of {token[:60]!r} leaves no value", line=line)
+            raise ModelError(
+                f"a bound {word} of {token[:60]!r} leaves no value", line=line
+            )
         if bound.semicontinuous and value == 0:
             raise ModelError(
                 f"expected a bound {word} other than 0, which readers take as 0 or as none; "
@@ -115,7 +117,8 @@ class Bounds:
         bound = _TYPES.get(word)
         if bound is None:
             raise ModelError(
-                f"expected a bound of a type such as UP or LO, got {word[:60]!r}", line=line
+                f"expected a bound of a type such as UP or LO, got {word[:60]!r}",
+                line=line,
             )
         if bound.values is None and len(rest) in (2, 3):
             *set_part, name, token = rest

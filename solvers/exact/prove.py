@@ -25,7 +25,9 @@ _ZERO = Fraction(0)
 class Claim(Enum):
     """The statement that was proved."""
 
-    OPTIMAL = "optimal"  # no exactly feasible point beats `objective` by more than the gap
+    OPTIMAL = (
+        "optimal"  # no exactly feasible point beats `objective` by more than the gap
+    )
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     UNDECIDED = "undecided"
@@ -40,7 +42,9 @@ class Proof:
     objective: Fraction | None = None
     # With OPTIMAL: no exactly feasible point is better than this.
     bound: Fraction | None = None
-    x: tuple[Fraction, ...] | None = None  # an exact point that beats the incumbent passed
+    x: tuple[Fraction, ...] | None = (
+        None  # an exact point that beats the incumbent passed
+    )
     nodes: int = 0
 
 
@@ -117,7 +121,9 @@ class _Search:
                 # objective unbounded.
                 self._incumbent = None
                 self._branch(any_point=True)
-                return self._done(Claim.INFEASIBLE if self._x is None else Claim.UNBOUNDED)
+                return self._done(
+                    Claim.INFEASIBLE if self._x is None else Claim.UNBOUNDED
+                )
             self._branch(any_point=False)
             return self._done(
                 Claim.INFEASIBLE if self._incumbent is None else Claim.OPTIMAL

@@ -36,7 +36,10 @@ class _Reader:
 
     def read(self) -> ExactModel:
         cursor, build = self._cursor, self._build
-        if cursor.now.kind != "section" or cursor.now.text not in ("maximize", "minimize"):
+        if cursor.now.kind != "section" or cursor.now.text not in (
+            "maximize",
+            "minimize",
+        ):
             raise cursor.unexpected("Minimize or Maximize at the start")
         build.maximize = cursor.advance().text == "maximize"
         self._objective()
@@ -300,6 +303,8 @@ def _limits(
     if value is None:
         if (infinite > 0 and compare == "<") or (infinite < 0 and compare == ">"):
             return None, None
-        raise ModelError("a row compared with an infinity that leaves no value", line=line)
+        raise ModelError(
+            "a row compared with an infinity that leaves no value", line=line
+        )
     value -= constant
     return (None if compare == "<" else value), (None if compare == ">" else value)

@@ -100,7 +100,8 @@ class _Reader:
                 break
         else:
             raise ModelError(
-                "expected ENDATA, got the end of the file; it may be cut off", line=self._at
+                "expected ENDATA, got the end of the file; it may be cut off",
+                line=self._at,
             )
         for section in ("ROWS", "COLUMNS"):
             if section not in self._seen:
@@ -213,7 +214,9 @@ class _Reader:
 
     def _sense(self, word: str, line: int) -> None:
         if word.upper() not in _SENSES:
-            raise ModelError(f"OBJSENSE: expected MAX or MIN, got {word[:60]!r}", line=line)
+            raise ModelError(
+                f"OBJSENSE: expected MAX or MIN, got {word[:60]!r}", line=line
+            )
         self._build.maximize = _SENSES[word.upper()]
 
     def _row(self, words: list[str], line: int) -> None:
@@ -333,7 +336,9 @@ class _Reader:
             raise ModelError(f"row {row_name[:100]!r} is not in ROWS", line=line)
         number = self._numbers.get(token)
         if number is None:
-            number = self._numbers[token] = self._build.value_id(parse_number(token, line))
+            number = self._numbers[token] = self._build.value_id(
+                parse_number(token, line)
+            )
         column = self._column
         if self._last_column_of_row[row] == column and row != _DROPPED:
             raise ModelError(
@@ -379,7 +384,9 @@ class _Reader:
                 raise ModelError(
                     f"row {row_name[:100]!r} of {section} is not in ROWS", line=line
                 )
-            if row != _DROPPED and row in (self._rhs if section == "RHS" else self._ranges):
+            if row != _DROPPED and row in (
+                self._rhs if section == "RHS" else self._ranges
+            ):
                 raise ModelError(
                     f"expected one entry of row {row_name[:100]!r} in {section}, "
                     "got a second one",

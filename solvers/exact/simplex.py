@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
 
-_GREEDY_PIVOTS = 200  # by largest violation; afterwards by Bland's rule, which cannot cycle
+_GREEDY_PIVOTS = (
+    200  # by largest violation; afterwards by Bland's rule, which cannot cycle
+)
 _ZERO = Fraction(0)
 
 Side = Fraction | None

@@ -139,7 +139,9 @@ class CApi:
                 if start is not None:
                     start()
 
-    def machine_by_flags(self, triple: str, words: Sequence[str], level: int) -> int | None:
+    def machine_by_flags(
+        self, triple: str, words: Sequence[str], level: int
+    ) -> int | None:
         """Return a target machine as `llc` with `words` makes it.
 
         None when this library lacks llc's settings. The options hold in this process from then on;

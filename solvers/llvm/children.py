@@ -45,7 +45,13 @@ class Child:
         self.pid = os.fork()
         if self.pid == 0:
             _run_job(
-                job, write, self._stderr, parent, seconds, memory_bytes, (self.pipe, *close)
+                job,
+                write,
+                self._stderr,
+                parent,
+                seconds,
+                memory_bytes,
+                (self.pipe, *close),
             )
         os.close(write)
 
@@ -198,7 +204,9 @@ def _run_job(
     except MemoryError:
         code = _MEMORY_EXIT
     except BaseException as error:  # any failure is reported to the parent
-        os.write(2, f"{type(error).__name__}: {error}"[:_DETAIL].encode("utf-8", "replace"))
+        os.write(
+            2, f"{type(error).__name__}: {error}"[:_DETAIL].encode("utf-8", "replace")
+        )
     finally:
         os._exit(code)
 

@@ -170,7 +170,10 @@ class _Reading:
         return bytes(self.texts[self._report])
 
     def until(
-        self, deadline: float, stopped: Callable[[], bool], watch: Callable[[], str | None]
+        self,
+        deadline: float,
+        stopped: Callable[[], bool],
+        watch: Callable[[], str | None],
     ) -> str:
         """Move data until no process holds a stream; return the limit that ended it, or ""."""
         ticks = 0

@@ -86,5 +86,7 @@ def without(text: str, name: str) -> str:
     while before != text:
         before = text
         text = re.sub(r"[\w-]+(?:<[^()]*?>)?\(\)", "", text)
-        text = re.sub(r",{2,}", ",", text).replace("(,", "(").replace(",)", ")").strip(",")
+        text = (
+            re.sub(r",{2,}", ",", text).replace("(,", "(").replace(",)", ")").strip(",")
+        )
     return text

@@ -120,7 +120,9 @@ def decide(
         ask("-Oz", "-Xclang", "-disable-llvm-passes", "-emit-llvm", "-S", "-w")
         attributes = dict(_ATTRIBUTE.findall((folder / "probe.out").read_text()))
         pipelines = {
-            level: ask(f"-{level}", "-c", "-w", "-mllvm", "-print-pipeline-passes").strip()
+            level: ask(
+                f"-{level}", "-c", "-w", "-mllvm", "-print-pipeline-passes"
+            ).strip()
             for level in levels
         }
     if len(_DECIDED) >= _MOST_DECIDED:
@@ -226,4 +228,6 @@ def _plainly(text: str) -> str:
         re.sub(r"^\S*(zig|clang\S*): |\s*\[-Werror[^\]]*\]", "", line) for line in lines
     ]
     hint = "a flag without effect on this target is refused: leave it out"
-    return "\n".join([*lines, *([hint] if any("unused" in line for line in lines) else [])])
+    return "\n".join(
+        [*lines, *([hint] if any("unused" in line for line in lines) else [])]
+    )

@@ -66,7 +66,9 @@ class _Section:
 class _Symbol:
     __slots__ = ("function", "name", "place", "size", "value")
 
-    def __init__(self, *, name: int, info: int, place: int, value: int, size: int) -> None:
+    def __init__(
+        self, *, name: int, info: int, place: int, value: int, size: int
+    ) -> None:
         self.name, self.place, self.value, self.size = name, place, value, size
         defined = place != _UNDEFINED and (place < _RESERVED or place == _XINDEX)
         self.function = info & 0xF in (_FUNCTION, _IFUNC) and defined
@@ -116,7 +118,11 @@ def _read(data: bytes) -> ObjectSizes:
             starts[symbol.place, symbol.value] = name
     unwind = _unwind(data, sections, symbols, starts, wide=wide, order=order)
     return ObjectSizes(
-        code=code, loadable=loadable, sections=allocated, functions=functions, unwind=unwind
+        code=code,
+        loadable=loadable,
+        sections=allocated,
+        functions=functions,
+        unwind=unwind,
     )
 
 

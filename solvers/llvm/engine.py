@@ -107,7 +107,9 @@ class Engine:
             1 if module.startswith(BITCODE_MAGIC) else _TEXT_FACTOR
         )
         if len(module) > most:
-            raise BadModule(f"module: expected at most {most:,} bytes, got {len(module):,}")
+            raise BadModule(
+                f"module: expected at most {most:,} bytes, got {len(module):,}"
+            )
         self.info = self._start()
 
     # --- requests
@@ -183,7 +185,12 @@ class Engine:
         Raises CandidateFailed or EngineDied.
         """
         reply = self._once(
-            {"op": "measure", "recipes": [recipe.as_json()], "emit": True, "keep": "built"},
+            {
+                "op": "measure",
+                "recipes": [recipe.as_json()],
+                "emit": True,
+                "keep": "built",
+            },
             first=True,
         )
         measured = _measured(recipe, reply)
@@ -348,7 +355,9 @@ class Engine:
         try:
             self._start()
         except BadModule as error:  # it was read once
-            raise EngineDied(f"the engine died and did not start again: {error}") from error
+            raise EngineDied(
+                f"the engine died and did not start again: {error}"
+            ) from error
 
     def _ask(
         self, request: dict[str, Any], *, stopped: Callable[[], bool] = lambda: False

@@ -57,7 +57,9 @@ class Ran:
     seconds: float  # wall clock, about 40 ms of start-up included
     cpu_s: float  # of the program and the children it waited for
     peak_bytes: int  # of resident memory
-    files: Mapping[str, str]  # left in its folder: name → sha256 ("" if not a regular file)
+    files: Mapping[
+        str, str
+    ]  # left in its folder: name → sha256 ("" if not a regular file)
     limit: str = ""  # "seconds", "output", "files", "stopped"
     held: Held = field(default_factory=Held)
     unexpected: str = ""  # difference from the expected result, or ""
@@ -114,7 +116,8 @@ def link_program(
     program = folder / "program"
     if done.exit_code != 0 or not program.exists():
         raise SourceError(
-            "the program does not link", diagnostics(done, command.folders, folder, folder)
+            "the program does not link",
+            diagnostics(done, command.folders, folder, folder),
         )
     shutil.rmtree(folder / "zig", ignore_errors=True)
     return program
@@ -174,7 +177,9 @@ def compare(reference: Ran, candidate: Ran) -> str | None:
     """Return the first difference of two runs, or None; a run ended by a limit differs."""
     for name, ran in (("the reference", reference), ("the candidate", candidate)):
         if ran.limit:
-            return f"{name} was ended by the limit on {ran.limit} after {ran.seconds:.1f} s"
+            return (
+                f"{name} was ended by the limit on {ran.limit} after {ran.seconds:.1f} s"
+            )
     if reference.signal != candidate.signal or reference.exit_code != candidate.exit_code:
         return f"the reference ended with {_end(reference)}, the candidate with {_end(candidate)}"
     if reference.stdout_sha256 != candidate.stdout_sha256:
@@ -292,7 +297,9 @@ def _lay_out(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         pure = PurePosixPath(name)
         if not name or pure.is_absolute() or ".." in pure.parts or "\0" in name:
-            raise ValueError(f"files: expected a relative path without '..', got {name!r}")
+            raise ValueError(
+                f"files: expected a relative path without '..', got {name!r}"
+            )
         path = folder / pure
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -111,7 +111,9 @@ INST_COUNT_NAMES: tuple[str, ...] = (
 )
 
 
-def features_of(module: ModuleHandle, walker: Walker | None = None) -> dict[str, list[int]]:
+def features_of(
+    module: ModuleHandle, walker: Walker | None = None
+) -> dict[str, list[int]]:
     """Return the feature vectors of a module as JSON lists, for the engine's server.
 
     `autophase` has 56 numbers, `inst_count` 70, `native` one: 1 when walk.c counted, 0 when the

@@ -93,9 +93,13 @@ def compile_to_bitcode(
     """
     timeout_s = control.timeout_s
     if flavour not in FLAVOURS:
-        raise ValueError(f"flavour: expected one of {', '.join(FLAVOURS)}, got {flavour!r}")
+        raise ValueError(
+            f"flavour: expected one of {', '.join(FLAVOURS)}, got {flavour!r}"
+        )
     if not 0 < len(sources) <= _MOST_SOURCES:
-        raise SourceError(f"sources: expected 1 to {_MOST_SOURCES}, got {len(sources)}", "")
+        raise SourceError(
+            f"sources: expected 1 to {_MOST_SOURCES}, got {len(sources)}", ""
+        )
     paths = [path.resolve() for path in sources]
     root = (tree.root or _common(paths)).resolve()
     headers = [path.resolve() for path in (*tree.include, *tree.include_last)]
@@ -196,7 +200,9 @@ def is_cxx(path: Path) -> bool:
     if path.suffix in C_SUFFIXES:
         return False
     suffixes = " ".join((*C_SUFFIXES, *CXX_SUFFIXES))
-    raise SourceError(f"expected a name ending in one of {suffixes}, got {path.name!r}", "")
+    raise SourceError(
+        f"expected a name ending in one of {suffixes}, got {path.name!r}", ""
+    )
 
 
 def command_for(
@@ -209,7 +215,9 @@ def command_for(
     cxx = is_cxx(path)
     try:
         checked = checked_compiler_flags(flags, root)
-        command = compiler(target, cxx=cxx, freestanding="-nostdinc" in flags, flags=flags)
+        command = compiler(
+            target, cxx=cxx, freestanding="-nostdinc" in flags, flags=flags
+        )
     except (FlagRefused, BadTarget) as error:
         raise SourceError(str(error), "") from error
     # One list of flags serves both languages.

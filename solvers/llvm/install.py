@@ -45,7 +45,9 @@ class Installed:
     version: str  # "22.1.8"
     build_id: str  # "llvm-22.1.8-<12 hex>": results of two builds do not compare
     opt: Path | None  # of the same build
-    tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
+    tools: (
+        Path | None
+    )  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
     # Architectures with a code generator, by the names of its tools: "aarch64", "x86-64".
@@ -211,11 +213,18 @@ def _targets(tools: Path | None) -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     listed = done.stdout.partition("Registered Targets:")[2]
-    names = (line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line)
+    names = (
+        line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line
+    )
     return tuple(name for name in names if not name.startswith(_WITHOUT_ELF))
 
 
-_WITHOUT_ELF = ("nvptx", "wasm", "spirv", "dxil")  # no ELF objects whose sizes can be read
+_WITHOUT_ELF = (
+    "nvptx",
+    "wasm",
+    "spirv",
+    "dxil",
+)  # no ELF objects whose sizes can be read
 # Architectures of triples whose code generator has another name.
 _ARCHITECTURES = (
     (re.compile(r"x86_64|amd64"), "x86-64"),
@@ -260,7 +269,10 @@ def served() -> str:
 def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a kind's schema with this server's targets in its triple's description, if any."""
     triple = (
-        schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
+        schema.get("$defs", {})
+        .get("CompileTarget", {})
+        .get("properties", {})
+        .get("triple")
     )
     if isinstance(triple, dict):
         triple["description"] = (

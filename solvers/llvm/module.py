@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ctypes import byref, c_size_t, c_void_p
 
 from solvers.llvm.capi import CApi
+from solvers.llvm.pipeline_text import unfit
 from solvers.llvm.server_process import spawn, stderr_captured
 
 BITCODE_MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
@@ -51,21 +52,6 @@ def _name(word: str) -> str:
     return word.partition("=")[0]
 
 
-# A path in a pass's parameters, or a pass that writes and shows pictures of the program.
-_ODD_TEXT = re.compile(r"[^\w<>()=,;.:@+\-*\s]|(?<![\w<-])(?:view|dot)-[\w-]+")
-_LONGEST_PIPELINE = 1 << 20
-
-
-def unfit(pipeline: str) -> str | None:
-    """Return why LLVM must not parse a text as a pipeline, or None."""
-    if len(pipeline) > _LONGEST_PIPELINE:
-        return f"pipeline: expected at most {_LONGEST_PIPELINE:,} characters, got {len(pipeline):,}"
-    odd = _ODD_TEXT.search(pipeline)
-    if odd is None:
-        return None
-    return f"{odd.group()!r} at character {odd.start()} does not belong in a pipeline"
-
-
 class Refused(Exception):
     """The target or the module is not supported. `what` is "target" or "module"."""
 
@@ -90,7 +76,9 @@ class Session:
         self.api, self.cpu, self.features, self.pic = api, cpu, features, pic
         # Settings that do not belong to a target machine are set with each recipe's own options.
         self.words = tuple(word for word in codegen if _name(word) in OF_MACHINE)
-        self.base_options = tuple(word for word in codegen if _name(word) not in OF_MACHINE)
+        self.base_options = tuple(
+            word for word in codegen if _name(word) not in OF_MACHINE
+        )
         if not _TRIPLE.fullmatch(triple):
             raise Refused(
                 "target",
@@ -120,7 +108,9 @@ class Session:
         # Without value names, equal programs have equal digests; it is faster, too.
         api.lib.LLVMContextSetDiscardValueNames(self.context, 1)
         target, message = c_void_p(), c_void_p()
-        if api.lib.LLVMGetTargetFromTriple(triple.encode(), byref(target), byref(message)):
+        if api.lib.LLVMGetTargetFromTriple(
+            triple.encode(), byref(target), byref(message)
+        ):
             raise Refused(
                 "target",
                 f"unknown target triple {triple!r}: {api.message(message.value).strip()}",
@@ -252,18 +242,24 @@ class Module:
         """Return the objection of LLVM's verifier, or None."""
         message = c_void_p()
         with stderr_captured() as stderr:
-            failed = self.api.lib.LLVMVerifyModule(self.ref, _RETURN_STATUS, byref(message))
+            failed = self.api.lib.LLVMVerifyModule(
+                self.ref, _RETURN_STATUS, byref(message)
+            )
         text = self.api.message(message.value).strip()
         if not failed:
             return None
         return (
-            text or stderr.decode("utf-8", "replace").strip() or "refused without a reason"
+            text
+            or stderr.decode("utf-8", "replace").strip()
+            or "refused without a reason"
         )
 
     def require_valid(self) -> None:
         """Raise Refused with the objection of LLVM's verifier, if any."""
         if problem := self.verify():
-            raise Refused("module", f"LLVM's verifier refuses the module: {problem[:2000]}")
+            raise Refused(
+                "module", f"LLVM's verifier refuses the module: {problem[:2000]}"
+            )
 
     def run(self, pipeline: str) -> str | None:
         """Run a module pipeline; return LLVM's error for an invalid one, which changes nothing."""
@@ -327,12 +323,16 @@ class Module:
         if "\0" in name:
             return None
         address = self.api.lib.LLVMGetNamedFunction(self.ref, name.encode())
-        return address if address and not self.api.lib.LLVMIsDeclaration(address) else None
+        return (
+            address if address and not self.api.lib.LLVMIsDeclaration(address) else None
+        )
 
     def set_attribute(self, name: str, word: str, *, added: bool) -> str | None:
         """Add or remove a steering attribute of a defined function; return the problem, if any."""
         if word not in STEERING:
-            return f"attribute: expected one of {', '.join(sorted(STEERING))}, got {word!r}"
+            return (
+                f"attribute: expected one of {', '.join(sorted(STEERING))}, got {word!r}"
+            )
         function = self.function(name)
         if function is None:
             return f"attribute {word!r}: the module does not define function {name!r}"
@@ -398,7 +398,8 @@ class Module:
                 linkage = _LINKAGES.get(lib.LLVMGetLinkage(item))
                 if linkage and not lib.LLVMIsDeclaration(item):
                     symbols[self.api.name(item)] = (
-                        linkage + ("", " hidden", " protected")[lib.LLVMGetVisibility(item)]
+                        linkage
+                        + ("", " hidden", " protected")[lib.LLVMGetVisibility(item)]
                     )
         return {
             name: kind for name, kind in symbols.items() if not name.startswith("llvm.")
@@ -463,7 +464,9 @@ class Module:
             self.session.machine, self.ref, _OBJECT_FILE, byref(message), byref(buffer)
         )
         if failed or not buffer.value:
-            raise RuntimeError(f"code generation failed: {self.api.message(message.value)}")
+            raise RuntimeError(
+                f"code generation failed: {self.api.message(message.value)}"
+            )
         return self.api.buffer(buffer.value)
 
     def _emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:

@@ -60,7 +60,9 @@ class ServerProcess:
                     start_new_session=True,
                     cwd=self.folder,  # some passes write files where they are
                     env={
-                        name: os.environ[name] for name in _PASSED_ON if name in os.environ
+                        name: os.environ[name]
+                        for name in _PASSED_ON
+                        if name in os.environ
                     }
                     | {"LC_ALL": "C.UTF-8"},
                 )
@@ -107,7 +109,9 @@ class ServerProcess:
                     self._send(b'{"op": "stop"}\n')
                     stop_sent = True
         finally:
-            if not finished:  # unread replies would be taken for those of the next request
+            if (
+                not finished
+            ):  # unread replies would be taken for those of the next request
                 self.signal_end()
 
     def _send(self, data: bytes) -> None:

@@ -96,7 +96,9 @@ class LlvmPrograms:
             "llc", f"-O{level}", "-filetype=obj", *words, str(module), "-o", str(out)
         )
 
-    def clang(self, module: Path, out: Path, *, level: str, bitcode: bool = False) -> None:
+    def clang(
+        self, module: Path, out: Path, *, level: str, bitcode: bool = False
+    ) -> None:
         """Make an object file, or bitcode, by clang at `level`, as its user does.
 
         Raises LlvmProgramFailed.
@@ -197,7 +199,9 @@ class LlvmPrograms:
         rel-lookup-table-converter depends on it.
         """
         return tuple(
-            word for word in self.target.words if not word.startswith(("-mcpu=", "-mattr="))
+            word
+            for word in self.target.words
+            if not word.startswith(("-mcpu=", "-mattr="))
         )
 
     def _llc_words(self) -> tuple[str, ...]:
@@ -213,7 +217,9 @@ class LlvmPrograms:
         """Tell whether a function of `module` has features other than the target's."""
         key = (module, module.stat().st_mtime_ns)
         if key not in _function_features:
-            _function_features[key] = frozenset(_FEATURES.findall(self.disassemble(module)))
+            _function_features[key] = frozenset(
+                _FEATURES.findall(self.disassemble(module))
+            )
         return bool(_function_features[key] - {self.target.features})
 
     def _call(self, program: str, *arguments: str, with_stderr: bool = False) -> str:
@@ -270,5 +276,8 @@ def _late_attribute_words(recipe: Recipe) -> list[str]:
     option = {True: "-force-attribute", False: "-force-remove-attribute"}
     return [
         "-passes=forceattrs",
-        *(f"{option[added]}={name}:{word}" for name, word, added in recipe.late_attributes),
+        *(
+            f"{option[added]}={name}:{word}"
+            for name, word, added in recipe.late_attributes
+        ),
     ]

@@ -52,7 +52,9 @@ def read_recipe(data: bytes) -> tuple[Recipe, Target, Mapping[str, Any]]:
             whole,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise CannotReplay(f"not a recipe file: {type(error).__name__}: {error}") from error
+        raise CannotReplay(
+            f"not a recipe file: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _codegen(words: object) -> tuple[str, ...]:

@@ -283,7 +283,9 @@ class Server:
         problem = module.verify() or self._other_symbols(module)
         names = ", ".join(dict.fromkeys(absent))
         remark = (
-            f"{names}: not defined after the pipeline, decisions left out" if absent else ""
+            f"{names}: not defined after the pipeline, decisions left out"
+            if absent
+            else ""
         )
         return problem, remark
 

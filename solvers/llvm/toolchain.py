@@ -218,7 +218,9 @@ def _system_compiler(cxx: bool) -> str | None:
     Debian's `cc` is a link through /etc/alternatives, which a sandbox may hide: try other names.
     """
     names = ("c++", "g++", "clang++") if cxx else ("cc", "gcc", "clang")
-    return next((path for name in names if (path := shutil.which(name)) is not None), None)
+    return next(
+        (path for name in names if (path := shutil.which(name)) is not None), None
+    )
 
 
 def _zig(prefix: Sequence[str]) -> Path | None:
@@ -230,7 +232,9 @@ def _zig(prefix: Sequence[str]) -> Path | None:
         return None
     wheel = importlib.util.find_spec("ziglang")
     program = (
-        Path(wheel.origin).with_name("zig") if wheel is not None and wheel.origin else None
+        Path(wheel.origin).with_name("zig")
+        if wheel is not None and wheel.origin
+        else None
     )
     if program is None or not program.exists():
         raise LlvmMissing(

@@ -16,7 +16,9 @@ from typing import Any
 class Metric(StrEnum):
     """Size that a search minimises."""
 
-    LOADABLE_BYTES = "loadable_bytes"  # sections in memory or flash: SHF_ALLOC, not NOBITS
+    LOADABLE_BYTES = (
+        "loadable_bytes"  # sections in memory or flash: SHF_ALLOC, not NOBITS
+    )
     CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
     IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
 
@@ -130,7 +132,9 @@ class Sizes:
     ir_instructions: int
     code_bytes: int = 0
     loadable_bytes: int = 0
-    sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
+    sections: Mapping[str, int] = field(
+        default_factory=dict
+    )  # allocated sections by name
     # Bytes of each defined function symbol.
     functions: Mapping[str, int] = field(default_factory=dict)
     # Bytes of each function's entry in .eh_frame, where it has one.
@@ -155,7 +159,9 @@ class Outcome(StrEnum):
     OK = "ok"
     # LLVM does not know the pipeline, or its verifier refuses the result.
     REFUSED = "refused"
-    CRASHED = "crashed"  # assertion, fatal error or signal in a pass or the code generator
+    CRASHED = (
+        "crashed"  # assertion, fatal error or signal in a pass or the code generator
+    )
     TIMEOUT = "timeout"
     MEMORY = "memory"
 

@@ -140,5 +140,7 @@ def table() -> list[int]:
     """
     number = {token: i for i, token in enumerate(TOKENS)}
     opcodes = [number.get(OPCODES.get(i, ""), UNKNOWN) for i in range(OPCODE_ROOM)]
-    kinds = [number.get(f"type {TYPE_KINDS.get(i, '')}", UNKNOWN) for i in range(KIND_ROOM)]
+    kinds = [
+        number.get(f"type {TYPE_KINDS.get(i, '')}", UNKNOWN) for i in range(KIND_ROOM)
+    ]
     return [*opcodes, *kinds, *(number[f"type i{width}"] for width in WIDTHS)]

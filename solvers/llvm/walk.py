@@ -45,7 +45,9 @@ class NativeWalker:
         names: list[str] = []
         while (text := name(len(names))) is not None:
             names.append(text.decode())
-        addresses = [ctypes.cast(getattr(lib, one), ctypes.c_void_p).value for one in names]
+        addresses = [
+            ctypes.cast(getattr(lib, one), ctypes.c_void_p).value for one in names
+        ]
         bind = self._walk["walk_bind"]
         bind.restype, bind.argtypes = None, [ctypes.c_void_p]
         bind((ctypes.c_void_p * len(names))(*addresses))
@@ -130,7 +132,8 @@ def built_walker(
     source = SOURCE.read_bytes()
     folder = folder or cache_folder()
     path = (
-        folder / f"walk-{_digest(source, ' '.join(_FLAGS).encode(), _identity(library))}.so"
+        folder
+        / f"walk-{_digest(source, ' '.join(_FLAGS).encode(), _identity(library))}.so"
     )
     if path.is_file() and path.stat().st_uid == os.getuid():
         return path
@@ -139,9 +142,15 @@ def built_walker(
         part = Path(tempfile.mkstemp(prefix="walk-", suffix=".part.so", dir=folder)[1])
         try:
             command = [*compiler, *_FLAGS, "-o", str(part), str(SOURCE)]
-            environment = os.environ | {name: str(folder / "zig") for name in _ZIG_FOLDERS}
+            environment = os.environ | {
+                name: str(folder / "zig") for name in _ZIG_FOLDERS
+            }
             done = subprocess.run(
-                command, capture_output=True, timeout=_BUILD_S, env=environment, check=False
+                command,
+                capture_output=True,
+                timeout=_BUILD_S,
+                env=environment,
+                check=False,
             )
             if done.returncode == 0:
                 os.replace(part, path)  # atomic: other processes may build the same file
@@ -161,7 +170,9 @@ _ZIG_FOLDERS = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
 
 
 def _compilers() -> list[tuple[str, ...]]:
-    installed = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
+    installed = [
+        (path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))
+    ]
     return [*installed, (sys.executable, "-P", "-m", "ziglang", "cc")]
 
 

@@ -162,7 +162,9 @@ class PythonWalker:
         llvm = self._llvm
         for function in llvm.functions(module.ref):
             counts[Count.FUNCTIONS] += 1
-            successors = {block: llvm.successors(block) for block in llvm.blocks(function)}
+            successors = {
+                block: llvm.successors(block) for block in llvm.blocks(function)
+            }
             preds: dict[Ref, int] = {}
             for targets in successors.values():
                 for to in targets:
@@ -220,7 +222,11 @@ class _GraphWalk:
                         self._blocks[block] = own
                     before = own
                 end = llvm.LLVMGetBasicBlockTerminator(block)
-                if end and llvm.LLVMGetNumSuccessors(end) == 0 and len(exits) < MOST_EXITS:
+                if (
+                    end
+                    and llvm.LLVMGetNumSuccessors(end) == 0
+                    and len(exits) < MOST_EXITS
+                ):
                     exits.append(before)
                 block_number += 1
             self._functions[function] = entry, exits

@@ -21,7 +21,13 @@ from search.domains import Kind
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from tests.contracts.domain import DomainContract
-from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Reason,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.common import ArtifactRef, FileInput, Spec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +91,9 @@ class RootDomain:
             if stop(point) or abs(problem - (best + 1) ** 2) >= off:
                 break
             best += 1
-        termination = Termination(reason=Reason.COMPLETED, detail="no neighbour is nearer")
+        termination = Termination(
+            reason=Reason.COMPLETED, detail="no neighbour is nearer"
+        )
         return SearchOutcome(
             termination=termination, solution=(best, off), objective=off, bound=0.0
         )
@@ -93,7 +101,9 @@ class RootDomain:
     def verify(self, problem: int, solution: Any) -> Verification:
         return check_root(problem, solution)
 
-    def produce(self, problem: int, solution: Any, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: int, solution: Any, workdir: Path
+    ) -> list[Produced | Extra]:
         path = workdir / "root.txt"
         path.write_text(f"{solution[0]}\n")
         return [
@@ -204,7 +214,9 @@ def follow_the_recipe(tree: Path) -> None:
     (tree / "trimtab/specs/root.py").write_text(SPEC_FILE)
     (tree / "search/domains/root/__init__.py").write_text(DOMAIN_FILE)
     (tree / "search/domains/root/verify.py").write_text(VERIFY_FILE)
-    (tree / "tests/search/domains/root/test_root.py").write_text("# as TestRootContract\n")
+    (tree / "tests/search/domains/root/test_root.py").write_text(
+        "# as TestRootContract\n"
+    )
     (tree / "deploy/docs/guide/root.md").write_text("# Square roots\n")
     with (tree / INDEX).open("a") as index:
         index.write("- [root](root.md): square roots\n")
@@ -345,7 +357,9 @@ def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
                 assert [k["kind"] for k in kinds] == ["root"]
                 body = {"kind": "root", "spec": {"square": 99}}
                 job = (await client.post("/v1/jobs", json=body)).json()
-                view = (await client.get(f"/v1/jobs/{job['id']}/wait?timeout_s=30")).json()
+                view = (
+                    await client.get(f"/v1/jobs/{job['id']}/wait?timeout_s=30")
+                ).json()
                 assert view["state"] == "SUCCEEDED", view
                 result = (await client.get(f"/v1/jobs/{job['id']}/result")).json()
                 file = await client.get(f"/v1/jobs/{job['id']}/artifacts/root.txt")

@@ -28,7 +28,9 @@ class Enumeration:
     def why_not(self, model: MilpModel) -> str | None:
         binary = model.integrality.all() and (model.col_upper <= 1).all()
         return (
-            None if binary and len(model.c) <= 10 else "it takes at most 10 binary columns"
+            None
+            if binary and len(model.c) <= 10
+            else "it takes at most 10 binary columns"
         )
 
     def solve(self, model: MilpModel, params: SolveParams, **others: Any) -> SolveResult:

@@ -37,7 +37,9 @@ def test_every_job_has_one_effect_when_workers_are_killed_and_paused(
     assert figures["stale_writes_refused"] >= 1
 
 
-def test_postgres_restarts_give_503_and_lose_nothing(tmp_path: Path, scale: float) -> None:
+def test_postgres_restarts_give_503_and_lose_nothing(
+    tmp_path: Path, scale: float
+) -> None:
     try:
         binaries()
     except PostgresMissing as missing:

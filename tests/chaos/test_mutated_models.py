@@ -35,7 +35,9 @@ def test_every_mutant_gets_an_answer(tmp_path: Path, scale: float) -> None:
                 rng = random.Random(number)
                 name, content = rng.choice(files)
                 kind, mutant = mutate(content, rng)
-                shown = f"{number}-{name}{'.gz' if mutant[:2] == bytes((31, 139)) else ''}"
+                shown = (
+                    f"{number}-{name}{'.gz' if mutant[:2] == bytes((31, 139)) else ''}"
+                )
                 uploaded = client.post(
                     "/v1/artifacts", params={"name": shown}, content=mutant
                 )

@@ -42,7 +42,9 @@ SPECS: dict[str, dict[str, Any]] = {
     "probe": {"steps": 3, "step_seconds": 0.05},
     "ilp": {"model_text": COVER, "format": "lp"},
     "sharding": {
-        "tables": [{"name": f"t{i}", "rows": 1000 * (i + 1), "dim": 64} for i in range(8)],
+        "tables": [
+            {"name": f"t{i}", "rows": 1000 * (i + 1), "dim": 64} for i in range(8)
+        ],
         "devices": [{"count": 2, "memory_gib": 4}],
     },
     "compile": {"source_text": PROGRAM, "language": "c"},
@@ -134,7 +136,9 @@ def test_kind_with_a_baseline_has_an_answer_before_its_first_incumbent(
     lost, _ = runner.run(end(executor, task("compile", "encode")))
     assert lost.status is OutcomeStatus.LOST
     ended = Termination(
-        reason=Reason.RESOURCE_EXHAUSTED, limit=Limit.TIME, detail="killed in phase encode"
+        reason=Reason.RESOURCE_EXHAUSTED,
+        limit=Limit.TIME,
+        detail="killed in phase encode",
     )
     over = Outcome(status=OutcomeStatus.FAILED, termination=ended)
     finishing = finishing_task(

@@ -150,7 +150,9 @@ class DomainContract:
             workdir=workdir,
             stop=from_budget(self.budget, threading.Event()),
             seed=1,
-            callbacks=pipeline.Callbacks(on_checkpoint=lambda dump: packed.append(dump())),
+            callbacks=pipeline.Callbacks(
+                on_checkpoint=lambda dump: packed.append(dump())
+            ),
         )
         return finished, packed
 
@@ -192,7 +194,9 @@ class DomainContract:
             assert RunResult.model_validate_json(result.model_dump_json()) == result
         assert result.objective == pytest.approx(first.result.objective)
 
-    def test_the_next_attempt_starts_from_a_reported_solution(self, tmp_path: Path) -> None:
+    def test_the_next_attempt_starts_from_a_reported_solution(
+        self, tmp_path: Path
+    ) -> None:
         first, packed = self.checkpoints(tmp_path)
         spec, inputs = self.good(tmp_path)
         workdir = tmp_path / "second"

@@ -60,7 +60,9 @@ def import_graph() -> grimp.ImportGraph:
 def check_closure(graph: grimp.ImportGraph, kind: str) -> CheckClosure:
     """Follow the imports of `search.domains.<kind>.verify`. Raises AssertionError without one."""
     verify = f"search.domains.{kind}.verify"
-    assert verify in graph.modules, f"{verify}: expected the module or package of the check"
+    assert verify in graph.modules, (
+        f"{verify}: expected the module or package of the check"
+    )
     own = {verify, *graph.find_descendants(verify)}
     imported = graph.find_upstream_modules(verify, as_package=True)
     programs = {

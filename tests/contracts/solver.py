@@ -173,7 +173,9 @@ class SolverContract:
 
     def test_cutoff_without_costs(self, solver: Solver) -> None:
         model = milp([0, 0], [([1, 1], 1, INF)], offset=7.0)
-        assert self.solve(solver, model, cutoff=7.0).termination.reason is Reason.INFEASIBLE
+        assert (
+            self.solve(solver, model, cutoff=7.0).termination.reason is Reason.INFEASIBLE
+        )
         assert self.optimum(solver, model, cutoff=7.5) == 7.0
 
     # stop and callbacks
@@ -270,12 +272,17 @@ class SolverContract:
 
     def test_general_integers(self, solver: Solver) -> None:
         model = milp(
-            [-3, -5], [([2, 4], -INF, 25), ([1, -1], -7, 9)], lower=[-3, -4], upper=[20, 30]
+            [-3, -5],
+            [([2, 4], -INF, 25), ([1, -1], -7, 9)],
+            lower=[-3, -4],
+            upper=[20, 30],
         )
         assert self.optimum(solver, model) == -35.0
 
     def test_continuous(self, solver: Solver) -> None:
-        model = milp([-1, -1.5], [([1, 2], -INF, 3.5)], upper=[2, 2], integer=[True, False])
+        model = milp(
+            [-1, -1.5], [([1, 2], -INF, 3.5)], upper=[2, 2], integer=[True, False]
+        )
         if not self.takes_continuous:
             assert "continuous" in (solver.why_not(model) or "")
             with pytest.raises(Unsupported, match="continuous"):
@@ -294,7 +301,9 @@ class SolverContract:
         )
         seen: list[float] = []
         result = solver.solve(
-            model, SolveParams(), on_incumbent=lambda objective, _x: seen.append(objective)
+            model,
+            SolveParams(),
+            on_incumbent=lambda objective, _x: seen.append(objective),
         )
         assert result.termination.reason is Reason.OPTIMAL
         assert result.primal == pytest.approx(-2.8)
@@ -317,7 +326,8 @@ class SolverContract:
 
     def test_fractional_bounds_of_integers(self, solver: Solver) -> None:
         assert (
-            self.optimum(solver, milp([1, -1], lower=[0.5, 0.5], upper=[3.5, 3.5])) == -2.0
+            self.optimum(solver, milp([1, -1], lower=[0.5, 0.5], upper=[3.5, 3.5]))
+            == -2.0
         )
         assert (
             self.solve(solver, milp([1], lower=[0.2], upper=[0.8])).termination.reason

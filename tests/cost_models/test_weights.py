@@ -27,7 +27,9 @@ def test_every_file_has_its_row_and_every_row_its_file() -> None:
             == row["sha256"]
         )
         assert file.endswith(".json") or load_weights(name), name
-        assert {"sha256", "command", "data_sha256", "metric", "licence", "date"} <= set(row)
+        assert {"sha256", "command", "data_sha256", "metric", "licence", "date"} <= set(
+            row
+        )
         assert (weights.FOLDER / file).stat().st_size < 4 * 2**20
 
 

@@ -100,7 +100,9 @@ def steps_of(page: str) -> list[Step]:
         line = page.count("\n", 0, match.start()) + 1
         if match["mark"] == "given":
             language, _, text = match["text"].partition("\n")
-            steps.append(Step(line=line, language=language.strip(), text=text, given=True))
+            steps.append(
+                Step(line=line, language=language.strip(), text=text, given=True)
+            )
             continue
         if match["mark"]:
             if not match["text"].strip():
@@ -166,11 +168,13 @@ class Sessions:
         script.write_text(text)
         mark = uuid.uuid4().hex
         if step.language in PYTHON:
-            process = self._process("python", [sys.executable, "-u", "-c", _PYTHON_SESSION])
+            process = self._process(
+                "python", [sys.executable, "-u", "-c", _PYTHON_SESSION]
+            )
             command = f"{script} {mark}\n"
         else:
             process = self._process("bash", ["bash", "--norc"])
-            # As typed, and every command must succeed; a plain `set -e` would end the reader's shell.
+            # As typed; every command must succeed, and a plain `set -e` would end the shell.
             command = (
                 f"set -eE; trap 'echo {mark} 1' ERR; source {script}; "
                 f"trap - ERR; set +e; echo {mark} 0\n"

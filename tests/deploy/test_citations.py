@@ -37,12 +37,18 @@ _MACHINE = re.compile(r"/work/|shared/(?:specs|design|data|cases)\b|\bspecs/[\w-
 def tracked() -> list[Path]:
     try:
         listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+            ["git", "ls-files", "-z"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git checkout: the list of files is git's")
     names = [
-        name for name in listed.split("\0") if name.endswith(SUFFIXES) or name == "Makefile"
+        name
+        for name in listed.split("\0")
+        if name.endswith(SUFFIXES) or name == "Makefile"
     ]
     return [
         ROOT / name
@@ -76,7 +82,9 @@ def test_cited_documents_exist() -> None:
             if part or linked or path.lower() in PRODUCED:
                 continue
             if (page := document(path, file)) is None:
-                faults.append(f"{name}: expected a document of this repository, got {path}")
+                faults.append(
+                    f"{name}: expected a document of this repository, got {path}"
+                )
                 continue
             titles = headings(page.read_text(encoding="utf-8"))
             if match["heading"] and match["heading"] not in titles:
@@ -142,4 +150,6 @@ def test_citations_are_recognised() -> None:
     assert (first["path"], first["heading"]) == ("deploy/docs/design/ilp.md", "Root LP")
     assert (second["path"], second["section"]) == ("ilp.md", "5")
     assert document("ilp.md", ROOT / "search" / "pipeline.py") is None
-    assert document("design/ilp.md", DOCS / "architecture.md") == DOCS / "design" / "ilp.md"
+    assert (
+        document("design/ilp.md", DOCS / "architecture.md") == DOCS / "design" / "ilp.md"
+    )

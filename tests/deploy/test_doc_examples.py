@@ -131,7 +131,10 @@ def test_every_example_runs(
                 here = step.text.replace(DEFAULT_PORT, f"127.0.0.1:{port}")
                 sessions.run(
                     Step(
-                        line=step.line, language=step.language, text=here, given=step.given
+                        line=step.line,
+                        language=step.language,
+                        text=here,
+                        given=step.given,
                     )
                 )
                 if "trimtab serve" in step.text:

@@ -29,7 +29,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not aim.exists():
             faults.append(f"{name_of(page)}:{link.line}: no such file: {link.target}")
         elif (
-            anchor and aim.suffix == ".md" and anchor not in anchors(aim.read_text("utf-8"))
+            anchor
+            and aim.suffix == ".md"
+            and anchor not in anchors(aim.read_text("utf-8"))
         ):
             faults.append(f"{name_of(page)}:{link.line}: no such anchor: {link.target}")
     assert not faults, "\n".join(faults)
@@ -68,7 +70,9 @@ def test_the_site_shows_every_page() -> None:
     assert loader.loader is not None
     module = importlib.util.module_from_spec(loader)
     loader.loader.exec_module(module)
-    listed = re.findall(r"[\w/.-]+/[\w.-]+\.md|\b[\w-]+\.md", repr(module.navigation(DOCS)))
+    listed = re.findall(
+        r"[\w/.-]+/[\w.-]+\.md|\b[\w-]+\.md", repr(module.navigation(DOCS))
+    )
     assert len(listed) == len(set(listed))
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     assert pages == set(listed), "add a link to the README.md of the folder"

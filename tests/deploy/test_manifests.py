@@ -48,7 +48,9 @@ def test_yaml_parses_and_has_no_duplicate_keys(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda p: p.name)
-def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(path: Path) -> None:
+def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(
+    path: Path,
+) -> None:
     text = path.read_text().replace("\\\n", " ")
     copied = re.findall(r"^COPY (?!--from)(.+)$", text, re.M)
     assert copied
@@ -147,7 +149,9 @@ def test_kubernetes_containers_are_limited_and_unprivileged() -> None:
                         f"{path.name}: {container['name']}"
                     )
                     assert container["securityContext"]["runAsNonRoot"] is True
-                    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+                    assert (
+                        container["securityContext"]["allowPrivilegeEscalation"] is False
+                    )
     assert seen == 4
 
 

@@ -53,7 +53,10 @@ def _words() -> Any:
             {"type": "string", "minLength": 1, "maxLength": 200},
             "string, 1 to 200 characters",
         ),
-        ({"type": "array", "minItems": 17, "maxItems": 17, "items": {}}, "list, 17 items"),
+        (
+            {"type": "array", "minItems": 17, "maxItems": 17, "items": {}},
+            "list, 17 items",
+        ),
         (
             {
                 "type": "array",
@@ -67,7 +70,10 @@ def _words() -> Any:
             "list of lists of strings, at most 10,000 items, "
             "each of at least 2 items, each of at most 9 characters",
         ),
-        ({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]}, "integer, ≥ 0"),
+        (
+            {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
+            "integer, ≥ 0",
+        ),
     ],
 )
 def test_limits_in_words(schema: dict[str, Any], words: str) -> None:

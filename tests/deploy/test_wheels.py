@@ -67,7 +67,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         if not entry.name.startswith(("trimtab", "__editable__", "__pycache__")):
             (dependencies / entry.name).symlink_to(entry)
     venv.create(environment, with_pip=False)
-    install = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(environment / "bin" / "python"),
+    ]
     install += ["install", "--quiet", "--no-deps", "--no-index", *map(str, wheels)]
     subprocess.run(install, check=True, timeout=120)
     return Installed(
@@ -166,7 +172,9 @@ def test_doctor_probes_beside_hostile_packages(
 
 
 def _environment(installed: Installed, data: Path) -> dict[str, str]:
-    ours = {k: v for k, v in os.environ.items() if not k.startswith(("TRIMTAB_", "PYTHON"))}
+    ours = {
+        k: v for k, v in os.environ.items() if not k.startswith(("TRIMTAB_", "PYTHON"))
+    }
     return ours | {
         "TRIMTAB_DATA_DIR": str(data),
         "COLUMNS": "200",

@@ -157,7 +157,9 @@ class MemoryStore:
         )
         return list(islice(listed, max(limit, 0)))
 
-    async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+    async def request_cancel(
+        self, job_id: str, *, tenant: str | None = None
+    ) -> JobRecord:
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
         return self._write(changes.cancelled(job, now), now) or job
@@ -205,7 +207,11 @@ class MemoryStore:
 
     async def oldest_queued_us(self) -> int | None:
         return min(
-            (job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED),
+            (
+                job.created_us
+                for job in self._jobs.values()
+                if job.state is JobState.QUEUED
+            ),
             default=None,
         )
 
@@ -268,7 +274,9 @@ class MemoryStore:
     async def get_checkpoint(self, job_id: str) -> bytes | None:
         return self._checkpoints.get(job_id)
 
-    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+    async def complete(
+        self, job_id: str, fence: int, completion: Completion
+    ) -> JobRecord:
         now = self._now()
         job = self._held(job_id, fence)
         step = changes.completed(job, changes.plain_completion(completion), now)
@@ -281,7 +289,9 @@ class MemoryStore:
 
     async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
         now = self._now()
-        self._keys = {name: key for name, key in self._keys.items() if key.expires_us > now}
+        self._keys = {
+            name: key for name, key in self._keys.items() if key.expires_us > now
+        }
         running = (self._jobs[job_id] for job_id in self._running)
         late = sorted(
             (job for job in running if (job.lease_until_us or 0) <= now),

@@ -203,7 +203,8 @@ class Page:
         ):
             self.faults.append(
                 " ".join(
-                    str(arg.get("value", arg.get("description"))) for arg in params["args"]
+                    str(arg.get("value", arg.get("description")))
+                    for arg in params["args"]
                 )
             )
         elif method == "Runtime.exceptionThrown":
@@ -291,7 +292,11 @@ class Page:
             base["key"] = "Enter"
         modifiers = 8 if shift else 0
         self.call(
-            "Input.dispatchKeyEvent", type="keyDown", text=text, modifiers=modifiers, **base
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            text=text,
+            modifiers=modifiers,
+            **base,
         )
         self.call("Input.dispatchKeyEvent", type="keyUp", modifiers=modifiers, **base)
 

@@ -239,7 +239,9 @@ def test_pages_are_accessible(
                 page.look(width=width, dark=dark)
                 page.goto(site.url + path)
                 if path == f"/jobs/{done}":
-                    page.wait("document.querySelector('[data-curve]').dataset.points >= 1")
+                    page.wait(
+                        "document.querySelector('[data-curve]').dataset.points >= 1"
+                    )
                 assert axe(page) == [], (path, dark, width)
                 wide = page.eval(
                     "document.documentElement.scrollWidth - document.documentElement.clientWidth"

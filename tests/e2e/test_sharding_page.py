@@ -21,7 +21,11 @@ def test_plan_is_drawn_and_told(
         {"name": f"table <{i}>", "rows": 10_000 * (i + 1), "dim": 64, "pooling": 1.0 + i}
         for i in range(12)
     ]
-    spec = {"tables": tables, "devices": [{"count": 4, "memory_gib": 8}], "what_if": [2, 8]}
+    spec = {
+        "tables": tables,
+        "devices": [{"count": 4, "memory_gib": 8}],
+        "what_if": [2, 8],
+    }
     job = site.api(
         "POST",
         "/v1/jobs",
@@ -55,7 +59,9 @@ def test_form_takes_a_list_of_tables(
     page = open_page("/submit/sharding")
     assert page.text("h1") == "New sharding job"
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "form.png")
-    lists = page.eval("[...document.querySelectorAll('main textarea')].map((t) => t.name)")
+    lists = page.eval(
+        "[...document.querySelectorAll('main textarea')].map((t) => t.name)"
+    )
     assert any("tables" in name for name in lists), lists
     assert any("devices" in name for name in lists), lists
     file = tmp_path / "tables.csv"

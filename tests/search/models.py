@@ -53,7 +53,10 @@ def partitioning(rows: int, columns: int, seed: int) -> MilpModel:
         matrix[rng.choice(rows, size=int(rng.integers(2, 7)), replace=False), j] = 1.0
     matrix[np.arange(rows), columns + np.arange(rows)] = 1.0
     cost = np.concatenate(
-        [matrix[:, :columns].sum(axis=0) * rng.integers(8, 13, columns), np.full(rows, 60)]
+        [
+            matrix[:, :columns].sum(axis=0) * rng.integers(8, 13, columns),
+            np.full(rows, 60),
+        ]
     )
     return milp(
         cost.astype(float).tolist(), [(1.0, matrix[i].tolist(), 1.0) for i in range(rows)]
@@ -93,7 +96,8 @@ def brute_force(model: MilpModel) -> tuple[float, np.ndarray | None]:
         activity = model.matrix @ x
         holds = bool(
             (
-                (activity >= model.row_lower - 1e-9) & (activity <= model.row_upper + 1e-9)
+                (activity >= model.row_lower - 1e-9)
+                & (activity <= model.row_upper + 1e-9)
             ).all()
         )
         if holds and model.objective(x) < best:

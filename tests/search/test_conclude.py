@@ -65,7 +65,9 @@ class Doubtful:
         right = solution in self.right
         status = VerificationStatus.VALID if right else VerificationStatus.INVALID
         return Verification(
-            status=status, objective=solution, detail="" if right else "row c1 is violated"
+            status=status,
+            objective=solution,
+            detail="" if right else "row c1 is violated",
         )
 
     def produce(self, problem: Any, solution: float, workdir: Path) -> list[Produced]:
@@ -108,7 +110,11 @@ def test_an_accepted_answer_is_checked_once(tmp_path: Path) -> None:
         ([9, 3, 2, 1], {9, 3}, 3),
         # The first one: a search's start is the safest.
         ([9, 8, 7, 6, 5, 4, 3, 2, 1], {9}, 9),
-        ([9, -2, 1], {9}, 9),  # a check that breaks on one of them does not hide the others
+        (
+            [9, -2, 1],
+            {9},
+            9,
+        ),  # a check that breaks on one of them does not hide the others
     ],
 )
 def test_a_refused_answer_is_replaced(

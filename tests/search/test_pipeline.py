@@ -116,7 +116,9 @@ def test_a_result_is_never_worse_than_the_start(
     limit: Limit | None,
 ) -> None:
     termination = Termination(
-        reason=claimed, limit=Limit.TIME if limit is Limit.TIME else None, detail="claimed"
+        reason=claimed,
+        limit=Limit.TIME if limit is Limit.TIME else None,
+        detail="claimed",
     )
     domain = Claims(
         SearchOutcome(

@@ -24,9 +24,9 @@ def test_domains_take_the_arguments_of_the_protocol(kind: str) -> None:
     for name, method in inspect.getmembers(Domain, inspect.isfunction):
         if not name.startswith("_"):
             expected = list(inspect.signature(method).parameters)[1:]
-            assert list(inspect.signature(getattr(domain, name)).parameters) == expected, (
-                name
-            )
+            assert (
+                list(inspect.signature(getattr(domain, name)).parameters) == expected
+            ), name
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

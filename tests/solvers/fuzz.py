@@ -39,7 +39,17 @@ _NUMBERS = (
 def mutate(content: bytes, rng: random.Random) -> tuple[str, bytes]:
     """(what was done, the mutant)."""
     kind = rng.choice(
-        ("bits", "cut", "swap", "number", "lines", "twice", "gzip", "packed bits", "splice")
+        (
+            "bits",
+            "cut",
+            "swap",
+            "number",
+            "lines",
+            "twice",
+            "gzip",
+            "packed bits",
+            "splice",
+        )
     )
     data = bytearray(content)
     if kind == "bits":
@@ -202,7 +212,12 @@ def examine(path: Path, say: Any) -> dict[str, Any]:
         try:
             result = make_solver(name).solve(model, SolveParams(time_limit_s=SOLVE_S))
             outcome[name] = result.termination.reason.value
-            if same and exact is not None and result.x is not None and model.extras is None:
+            if (
+                same
+                and exact is not None
+                and result.x is not None
+                and model.extras is None
+            ):
                 outcome[f"{name} checked"] = check(exact, result.x.tolist()).feasible
         except (SolverFailed, MemoryError) as error:
             outcome[name] = f"failed: {error}"

@@ -24,7 +24,9 @@ def readings(tmp_path: Path) -> tuple[ExactModel, MilpModel]:
     return exact, from_exact(exact)
 
 
-def test_equal_readings_have_no_differences(readings: tuple[ExactModel, MilpModel]) -> None:
+def test_equal_readings_have_no_differences(
+    readings: tuple[ExactModel, MilpModel],
+) -> None:
     assert differences(*readings) == []
     refuse_differences(*readings)
 

@@ -11,7 +11,10 @@ from tests.solvers.models import INF, milp
 
 def test_violation() -> None:
     model = milp(
-        [1, 1], [([1, 1], 1, 2), ([100, 0], -INF, 50)], upper=[1, 3], integer=[True, False]
+        [1, 1],
+        [([1, 1], 1, 2), ([100, 0], -INF, 50)],
+        upper=[1, 3],
+        integer=[True, False],
     )
     assert is_feasible(model, np.array([0.0, 1.5]))
     measured = violation(model, np.array([1.0, 4.0]))

@@ -26,7 +26,9 @@ def quadratic(values: list[float], *, integer: bool = False) -> MilpModel:
 
 def test_convex_forms_are_taken() -> None:
     assert why_not_convex(quadratic([1.0, 0.5, 1.0])) is None
-    assert why_not_convex(quadratic([1.0, 2.0, 1.0])) is None, "a zero eigenvalue is convex"
+    assert why_not_convex(quadratic([1.0, 2.0, 1.0])) is None, (
+        "a zero eigenvalue is convex"
+    )
 
 
 def test_others_have_a_reason() -> None:

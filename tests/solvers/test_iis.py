@@ -26,8 +26,12 @@ def test_without_any_of_its_parts_the_subset_is_feasible() -> None:
     for row in subset.rows:
         relaxed = replace(
             model,
-            row_lower=[-INF if i == row else low for i, low in enumerate(model.row_lower)],
-            row_upper=[INF if i == row else high for i, high in enumerate(model.row_upper)],
+            row_lower=[
+                -INF if i == row else low for i, low in enumerate(model.row_lower)
+            ],
+            row_upper=[
+                INF if i == row else high for i, high in enumerate(model.row_upper)
+            ],
         )
         assert irreducible_subset(relaxed, seconds=10) is None
 

@@ -28,7 +28,9 @@ def test_gzip_bomb_stops_at_the_limit(tmp_path: Path) -> None:
         read_model(path, limits=ReadLimits(max_bytes=1_000_000), workdir=tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["b.mps.gz"]
     with pytest.raises(ModelError, match="bytes"):
-        read_exact(path, limits=ExactLimits(max_bytes=1_500_000, max_line_chars=10_000_000))
+        read_exact(
+            path, limits=ExactLimits(max_bytes=1_500_000, max_line_chars=10_000_000)
+        )
 
 
 def test_format_of(tmp_path: Path) -> None:

@@ -56,10 +56,14 @@ def test_what_highs_misreads_is_seen(tmp_path: Path, text: str) -> None:
 
 
 def test_a_model_shows_that_it_was_misread(tmp_path: Path) -> None:
-    path = written(tmp_path, "min\n x\nst\n r: x >= 0\nbounds\n x <= 3\nbinary\n x\nend\n")
+    path = written(
+        tmp_path, "min\n x\nst\n r: x >= 0\nbounds\n x <= 3\nbinary\n x\nend\n"
+    )
     plain = replace(milp([1], [([1], 0, 9)]), col_names=("x",))
     assert not was_misread(path, "lp", plain)
-    assert was_misread(path, "lp", replace(plain, col_upper=[3.0])), "Binary cuts to [0, 1]"
+    assert was_misread(path, "lp", replace(plain, col_upper=[3.0])), (
+        "Binary cuts to [0, 1]"
+    )
     assert not was_misread(path, "mps", replace(plain, col_upper=[3.0]))
     assert was_misread(path, "mps", replace(plain, col_upper=[-1.0]))
     assert was_misread(path, "mps", replace(plain, col_names=("COL A",)))

@@ -14,7 +14,9 @@ from solvers.exact import ExactLimits, read_exact
 from solvers.read import ReadLimits, read_model
 from tests.solvers.texts import lp, mps
 
-READERS = pytest.mark.parametrize("read", [read_model, read_exact], ids=["highs", "exact"])
+READERS = pytest.mark.parametrize(
+    "read", [read_model, read_exact], ids=["highs", "exact"]
+)
 Read = Callable[..., object]
 
 

@@ -48,7 +48,9 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
             seen[_class_of(outcome)] += 1
             fault = _fault(outcome)
             if fault is not None:
-                wrong.append(f"{path.name} ({kind}): {fault}: {json.dumps(outcome)[:600]}")
+                wrong.append(
+                    f"{path.name} ({kind}): {fault}: {json.dumps(outcome)[:600]}"
+                )
             else:
                 path.unlink()
     finally:

@@ -23,7 +23,8 @@ def cold(model: MilpModel, extra: tuple[np.ndarray, float] | None = None) -> flo
     dense = np.zeros((model.m, model.n))
     dense[model.row_of_entry, model.indices] = model.data
     rows = [
-        (dense[i].tolist(), model.row_lower[i], model.row_upper[i]) for i in range(model.m)
+        (dense[i].tolist(), model.row_lower[i], model.row_upper[i])
+        for i in range(model.m)
     ]
     lp = milp(
         model.c.tolist(),
@@ -151,7 +152,9 @@ def test_exceptions_of_stop_are_raised() -> None:
 
 
 def test_unbounded_and_infeasible() -> None:
-    assert Relaxation(milp([-1], upper=[INF])).root().termination.reason is Reason.UNBOUNDED
+    assert (
+        Relaxation(milp([-1], upper=[INF])).root().termination.reason is Reason.UNBOUNDED
+    )
     none = Relaxation(milp([1], [([1], 3, 4)])).root()
     assert none.termination.reason is Reason.INFEASIBLE
     assert none.objective is None

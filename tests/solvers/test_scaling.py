@@ -40,9 +40,9 @@ def test_scaling_is_exact_and_reversible() -> None:
             model.integrality, rng.integers(-2, 4, model.n), rng.normal(size=model.n)
         )
         assert (scaled.restore(scaled.enter(x)) == x).all()
-        assert inner.in_user_sense(inner.objective(scaled.enter(x))) == model.in_user_sense(
-            model.objective(x)
-        )
+        assert inner.in_user_sense(
+            inner.objective(scaled.enter(x))
+        ) == model.in_user_sense(model.objective(x))
         data, lower, upper = inner.author_rows()
         assert (data / scaled.columns[model.indices] == model.data).all()
         assert (lower == model.row_lower).all()

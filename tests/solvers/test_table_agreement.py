@@ -36,7 +36,9 @@ def models(draw: st.DrawFn, *, continuous: bool = False) -> MilpModel:
             else draw(st.integers(-6, 8).map(float))
         )
         rows.append((coefficients, low, high))
-    integer = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if continuous else True
+    integer = (
+        draw(st.lists(st.booleans(), min_size=n, max_size=n)) if continuous else True
+    )
     return milp(
         draw(st.lists(numbers, min_size=n, max_size=n)),
         rows,

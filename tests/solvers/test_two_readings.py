@@ -141,7 +141,9 @@ REFUSED = {
     "products of a row in QSECTION": mps(after="QSECTION r1\n x x 2\n"),
     "two objectives of products": mps(after="QUADOBJ\n x x 2\nQMATRIX\n y y 2\n"),
     "indicator without binary": mps(after="INDICATORS\n IF r1 x 1\n"),
-    "indicator of an unknown row": mps(bounds=" BV B x\n", after="INDICATORS\n IF q x 1\n"),
+    "indicator of an unknown row": mps(
+        bounds=" BV B x\n", after="INDICATORS\n IF q x 1\n"
+    ),
     "two indicators of a row": mps(
         bounds=" BV B x\n BV B w\n", after="INDICATORS\n IF r1 x 1\n IF r1 w 1\n"
     ),
@@ -227,7 +229,9 @@ BROKEN = {
 
 
 def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / ("m.mps" if "ROWS" in text or text in ("", "hello world") else "m.lp")
+    path = tmp_path / (
+        "m.mps" if "ROWS" in text or text in ("", "hello world") else "m.lp"
+    )
     path.write_text(text)
     return path
 

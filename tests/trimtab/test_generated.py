@@ -53,5 +53,7 @@ def test_both_clients_have_the_same_names_and_arguments() -> None:
         for name in names:
             twins = getattr(ours, name), getattr(theirs, name)
             if all(map(inspect.isfunction, twins)):
-                first, second = (list(inspect.signature(twin).parameters) for twin in twins)
+                first, second = (
+                    list(inspect.signature(twin).parameters) for twin in twins
+                )
                 assert first == second, name

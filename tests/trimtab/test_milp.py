@@ -113,5 +113,7 @@ def test_spec_of_a_model_object() -> None:
 
 
 def test_anything_else_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"expected a highspy\.Highs.*, got builtins\.dict"):
+    with pytest.raises(
+        TypeError, match=r"expected a highspy\.Highs.*, got builtins\.dict"
+    ):
         write_model({})

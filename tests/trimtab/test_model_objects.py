@@ -19,7 +19,9 @@ def tuple_names() -> tuple[Any, dict[tuple[int, int], Any]]:
 
     model = Model()
     model.hideOutput()
-    x = {(i, j): model.addVar(f"x{(i, j)}", vtype="B") for i in range(2) for j in range(2)}
+    x = {
+        (i, j): model.addVar(f"x{(i, j)}", vtype="B") for i in range(2) for j in range(2)
+    }
     for i in range(2):
         model.addCons(sum(x[i, j] for j in range(2)) == 1)
     model.setObjective(sum((1 + i + j) * x[i, j] for i, j in x), "minimize")

@@ -49,7 +49,9 @@ def test_submit_watch_result_and_files(client: Client, tmp_path: Path) -> None:
         assert result.verification.objective_exact == "9"
         saved = job.download("solution.sol", tmp_path / "out.sol")
         assert Path(saved).read_text().startswith("=obj= 9")
-        assert [e.seq for e in job.events()] == list(range(1, len(list(job.events())) + 1))
+        assert [e.seq for e in job.events()] == list(
+            range(1, len(list(job.events())) + 1)
+        )
         assert [j.id for j in client.jobs(labels={"who": "test"})] == [job.id]
 
 
@@ -82,7 +84,9 @@ def test_stop_cancel_retry_delete(client: Client) -> None:
 
 def test_failed_jobs_say_why(client: Client) -> None:
     with client:
-        job = client.submit(IlpSpec(model_text="no model at all", format="lp"), seconds=10)
+        job = client.submit(
+            IlpSpec(model_text="no model at all", format="lp"), seconds=10
+        )
         assert job.wait(timeout_s=30).state is JobState.FAILED
         with pytest.raises(JobFailed, match="invalid_input"):
             job.result()

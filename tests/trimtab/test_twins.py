@@ -53,7 +53,9 @@ class AsyncJob(Job):
 
 
 def blocking(jobs: Jobs, as_completed: bool) -> list[float]:
-    ended = run_all(jobs.submit, SLEEPS, concurrency=3, batch=2, as_completed=as_completed)
+    ended = run_all(
+        jobs.submit, SLEEPS, concurrency=3, batch=2, as_completed=as_completed
+    )
     return [job.seconds for job in ended]
 
 

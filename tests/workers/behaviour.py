@@ -19,7 +19,13 @@ import numpy as np
 from search import isolation
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
-from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Reason,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.common import Spec
 
 
@@ -31,13 +37,17 @@ class BehaviourSpec(Spec):
     number: int = 0
     path: str = ""
     fails_in: str = ""  # raise in verify, produce or extra
-    dies_in: str = ""  # die once, in search (before the last incumbent), verify or produce
+    dies_in: str = (
+        ""  # die once, in search (before the last incumbent), verify or produce
+    )
     dies_by: int = 0
     slow_restore: float = 0.0
 
 
 class BehaviourDomain:
-    def parse(self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path) -> Any:
+    def parse(
+        self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> Any:
         if spec.does == "crash_parser":
             _segfault()
         if spec.does == "crash_forked_parser":
@@ -75,14 +85,18 @@ class BehaviourDomain:
             status=VerificationStatus.INVALID if refused else VerificationStatus.VALID
         )
 
-    def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: Any, solution: Any, workdir: Path
+    ) -> list[Produced | Extra]:
         spec = problem[0]
         _misbehave(spec, workdir, "produce")
         if not (workdir / "told.json").exists():
             (workdir / "told.json").write_text("restored")
         files: list[Produced | Extra] = [
             Produced(
-                name="told.json", path=workdir / "told.json", media_type="application/json"
+                name="told.json",
+                path=workdir / "told.json",
+                media_type="application/json",
             )
         ]
         if spec.fails_in == "extra" or spec.dies_in:

@@ -29,7 +29,9 @@ def build(*, text_model: str) -> RootDomain:
 
 def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     assert provide([], providers=TABLE) == {}
-    with pytest.raises(ValueError, match=r"needs: expected .*text_model.*, got 'weights'"):
+    with pytest.raises(
+        ValueError, match=r"needs: expected .*text_model.*, got 'weights'"
+    ):
         provide(["weights"], providers=TABLE)
 
 

@@ -45,7 +45,9 @@ def test_task_comes_back_equal_through_json(task: Task) -> None:
 
 
 def test_outcome_comes_back_equal_with_files_of_this_side() -> None:
-    file = ProducedFile(name="plan.json", path=Path("/here"), media_type="application/json")
+    file = ProducedFile(
+        name="plan.json", path=Path("/here"), media_type="application/json"
+    )
     outcome = Outcome(
         status=OutcomeStatus.LOST,
         termination=ENDED,
@@ -53,4 +55,6 @@ def test_outcome_comes_back_equal_with_files_of_this_side() -> None:
         usage={"wall_s": 2.0},
     )
     body = json.loads(json.dumps(outcome_to_json(outcome)))
-    assert outcome_from_json(body, [file]) == dataclasses.replace(outcome, produced=(file,))
+    assert outcome_from_json(body, [file]) == dataclasses.replace(
+        outcome, produced=(file,)
+    )

@@ -32,7 +32,11 @@ _ADAPTERS: tuple[tuple[str, str, str], ...] = (
     ("highspy", "Highs", "trimtab.adapters.highs:read"),
     ("highspy", "_Highs", "trimtab.adapters.highs:read"),
     ("pyscipopt", "Model", "trimtab.adapters.scip:read"),
-    ("ortools.linear_solver.pywraplp", "Solver", "trimtab.adapters.mp_model:read_pywraplp"),
+    (
+        "ortools.linear_solver.pywraplp",
+        "Solver",
+        "trimtab.adapters.mp_model:read_pywraplp",
+    ),
     (
         "ortools.linear_solver.python.model_builder",
         "Model",

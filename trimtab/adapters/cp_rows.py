@@ -32,7 +32,9 @@ class Affine:
     def plus(self, other: Affine) -> Affine:
         """Return the sum."""
         return self.minus(
-            Affine(terms={c: -v for c, v in other.terms.items()}, constant=-other.constant)
+            Affine(
+                terms={c: -v for c, v in other.terms.items()}, constant=-other.constant
+            )
         )
 
 

@@ -69,7 +69,9 @@ def _read(proto: Any, source: str) -> tuple[Draft, Locate]:
             holes.append((place, domain))
     draft.own_columns = len(draft.columns)
     for place, domain in holes:
-        rows.within(f"{draft.columns[place].name}_domain", Affine(terms={place: 1}), domain)
+        rows.within(
+            f"{draft.columns[place].name}_domain", Affine(terms={place: 1}), domain
+        )
     walker = _Walker(proto, rows)
     for number, constraint in enumerate(proto.constraints):
         walker.add(number, constraint)
@@ -85,7 +87,9 @@ def _read(proto: Any, source: str) -> tuple[Draft, Locate]:
             strict=True,
         )
     )
-    draft.check_complete(variables=len(proto.variables), constraints=len(proto.constraints))
+    draft.check_complete(
+        variables=len(proto.variables), constraints=len(proto.constraints)
+    )
     count = draft.own_columns
 
     def locate(variable: Any) -> Place | None:
@@ -153,7 +157,9 @@ def _objective(proto: Any, rows: Rows) -> None:
         scaled = {
             column: _times(value, factor) for column, value in expression.terms.items()
         }
-        draft.set_objective(scaled, _times(float(part.offset), factor), maximize=factor < 0)
+        draft.set_objective(
+            scaled, _times(float(part.offset), factor), maximize=factor < 0
+        )
 
 
 def _end(value: int) -> int:
@@ -162,7 +168,11 @@ def _end(value: int) -> int:
 
 def _times(value: Number, factor: float) -> Number:
     """Return the product, as an integer when both factors are."""
-    if float(factor).is_integer() and float(value).is_integer() and isinstance(value, int):
+    if (
+        float(factor).is_integer()
+        and float(value).is_integer()
+        and isinstance(value, int)
+    ):
         return value * int(factor)
     return float(value) * factor
 
@@ -243,7 +253,9 @@ class _Walker:
             self._rows.at_least_one(name, (), enforced)
 
     def _bool_or(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        self._rows.at_least_one(name, [int(literal) for literal in part.literals], enforced)
+        self._rows.at_least_one(
+            name, [int(literal) for literal in part.literals], enforced
+        )
 
     def _bool_and(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         for literal in part.literals:
@@ -320,7 +332,9 @@ class _Walker:
         binaries = self._rows.choice(name, high - low + 1)
         values = Affine(
             terms={
-                binary: low + place for place, binary in enumerate(binaries) if low + place
+                binary: low + place
+                for place, binary in enumerate(binaries)
+                if low + place
             }
         )
         self._rows.equal(f"{name}_value", expression, values)
@@ -343,7 +357,9 @@ class _Walker:
         chosen = self._rows.choice(name, len(expressions))
         for expression, binary in zip(expressions, chosen, strict=True):
             self._rows.between(name, target.minus(expression), 0, None, enforced)
-            self._rows.between(name, target.minus(expression), None, 0, [*enforced, binary])
+            self._rows.between(
+                name, target.minus(expression), None, 0, [*enforced, binary]
+            )
 
     def _int_prod(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         target, factors = (

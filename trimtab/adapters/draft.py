@@ -124,7 +124,9 @@ class Draft:
             )
         for value in (*terms.values(), *products.values()):
             self._finite(value, where)
-        if lower > upper:  # infeasible: a row with a range cannot express it, two rows can
+        if (
+            lower > upper
+        ):  # infeasible: a row with a range cannot express it, two rows can
             self.add_row(
                 f"{name}_lower",
                 terms,
@@ -146,7 +148,11 @@ class Draft:
         )
 
     def add_set(
-        self, name: str, kind: int, columns: Sequence[int], weights: Sequence[float] | None
+        self,
+        name: str,
+        kind: int,
+        columns: Sequence[int],
+        weights: Sequence[float] | None,
     ) -> None:
         """Add a SOS set; without usable weights, the columns are in order."""
         if not columns:

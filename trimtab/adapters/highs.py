@@ -70,7 +70,9 @@ def _refuse_what_is_outside(highs: Any, draft: Draft) -> None:
         raise draft.refusal(f"{objectives} linear objectives (addLinearObjective)")
     lazy = getattr(highs, "cbMipDefineLazyConstraints", None)
     if getattr(lazy, "callbacks", None):
-        raise draft.refusal("lazy constraints from a callback (cbMipDefineLazyConstraints)")
+        raise draft.refusal(
+            "lazy constraints from a callback (cbMipDefineLazyConstraints)"
+        )
 
 
 def _names(names: Any, count: int) -> list[str]:
@@ -84,7 +86,11 @@ def _names(names: Any, count: int) -> list[str]:
 def _entries(matrix: Any, rows: int) -> list[dict[int, float]]:
     """Return column → coefficient for each row; repeated entries are summed."""
     by_row: list[dict[int, float]] = [{} for _ in range(rows)]
-    starts, indices, values = list(matrix.start_), list(matrix.index_), list(matrix.value_)
+    starts, indices, values = (
+        list(matrix.start_),
+        list(matrix.index_),
+        list(matrix.value_),
+    )
     columnwise = "col" in str(matrix.format_).lower()
     for major in range(len(starts) - 1):
         for entry in range(int(starts[major]), int(starts[major + 1])):

@@ -173,7 +173,9 @@ def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
 
 def _vector(vector: Any, places: dict[int, int]) -> Terms:
     """Return the terms of a SparseDoubleVector or a linear expression."""
-    coefficients = vector.coefficients if hasattr(vector, "coefficients") else vector.values
+    coefficients = (
+        vector.coefficients if hasattr(vector, "coefficients") else vector.values
+    )
     return {
         places[int(i)]: float(value)
         for i, value in zip(vector.ids, coefficients, strict=True)

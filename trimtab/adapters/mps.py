@@ -114,7 +114,9 @@ def _bounds(draft: Draft, columns: list[str]) -> Iterator[str]:
             yield f" {kind} BND {name} {'1e30' if upper is None else _text(upper)}"
         else:
             yield (
-                f" UP BND {name} {_text(upper)}" if upper is not None else f" PL BND {name}"
+                f" UP BND {name} {_text(upper)}"
+                if upper is not None
+                else f" PL BND {name}"
             )
 
 
@@ -127,7 +129,9 @@ def _products(draft: Draft, columns: list[str], rows: list[str]) -> Iterator[str
         yield "QUADOBJ"
         for (i, j), value in draft.products.items():
             entry = (
-                _decimal(value) if i != j else _EXACT.multiply(_decimal(value), Decimal(2))
+                _decimal(value)
+                if i != j
+                else _EXACT.multiply(_decimal(value), Decimal(2))
             )
             yield f" {columns[i]} {columns[j]} {_text(entry)}"
     for row, name in zip(draft.rows, rows, strict=True):

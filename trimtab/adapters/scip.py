@@ -234,7 +234,9 @@ class _Constraints:
             # SCIP's negation of a binary is 1 - x, with the name of x and "_neg".
             own = str(binary.name).removesuffix("_neg")
             same = [
-                column for column, one in enumerate(self._draft.columns) if one.name == own
+                column
+                for column, one in enumerate(self._draft.columns)
+                if one.name == own
             ]
             if str(binary.name) == own or len(same) != 1:
                 raise self._draft.refusal(
@@ -249,7 +251,8 @@ class _Constraints:
 
     def _by_text(self, number: int, constraint: Any, handler: str, name: str) -> None:
         columns = [
-            self._column(variable, name) for variable in self._model.getConsVars(constraint)
+            self._column(variable, name)
+            for variable in self._model.getConsVars(constraint)
         ]
         if self._texts is None:
             self._texts = _cip_constraints(self._model)
@@ -315,7 +318,9 @@ def _cip_constraints(model: Any) -> list[str]:
         if child == 0:
             code = 1
             try:
-                model.writeProblem(str(path), trans=False, genericnames=True, verbose=False)
+                model.writeProblem(
+                    str(path), trans=False, genericnames=True, verbose=False
+                )
                 code = 0
             finally:
                 os._exit(code)

@@ -71,7 +71,10 @@ def _cores() -> Check:
     )
     ok, text = _answer(done)
     return Check(
-        name="cores", ok=ok, found=text, fix="correct the TRIMTAB_* variable that is named"
+        name="cores",
+        ok=ok,
+        found=text,
+        fix="correct the TRIMTAB_* variable that is named",
     )
 
 

@@ -48,13 +48,16 @@ def submit(
     warm_start: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="A .sol or .mst to start from (model files)."
+            exists=True,
+            dir_okay=False,
+            help="A .sol or .mst to start from (model files).",
         ),
     ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes."
+            "--set",
+            help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes.",
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the job.")] = False,
@@ -152,7 +155,8 @@ def _watch(job: Job) -> JobView:
 
 def list_jobs(
     state: Annotated[
-        JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")
+        JobState | None,
+        typer.Option(case_sensitive=False, help="Only jobs in this state."),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
     label: Annotated[
@@ -257,7 +261,13 @@ def _report(client: Client, job: Job, form: str = "text") -> None:
             writer.writerow(["elapsed_s", "objective", "bound", "gap", "source"])
             for point in result.trace if result else ():
                 writer.writerow(
-                    [point.elapsed_s, point.objective, point.bound, point.gap, point.source]
+                    [
+                        point.elapsed_s,
+                        point.objective,
+                        point.bound,
+                        point.gap,
+                        point.source,
+                    ]
                 )
         case "markdown":
             print("| | |\n|---|---|")
@@ -279,7 +289,10 @@ def download(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a file that a job produced, and verify its digest."""
-    with connect() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
+    with (
+        connect() as client,
+        bars.transfer(f"download {name}", quiet=as_json) as progress,
+    ):
         path = client.job(job_id).download(name, to, progress=progress)
     out({"path": str(path)}) if as_json else print(path)
 
@@ -287,7 +300,8 @@ def download(
 def batch(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="One JSON request per line.")
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="One JSON request per line."),
     ],
     via_server: Annotated[
         bool, typer.Option("--via-server", help="Submit the jobs to the server.")
@@ -301,7 +315,9 @@ def batch(
         run_module("workers", ["batch", str(file), *context.args])
     worst = 0
     with connect() as client:
-        jobs = [_submit_request(client, request, key=key) for key, request in _lines(file)]
+        jobs = [
+            _submit_request(client, request, key=key) for key, request in _lines(file)
+        ]
         for job in jobs:
             out(job.wait().model_dump(mode="json"))
             worst = max(worst, live.exit_code(job.view))
@@ -313,4 +329,7 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     # its jobs instead of submitting new ones.
     for number, line in enumerate(file.read_text().splitlines()):
         if line.strip():
-            yield hashlib.sha256(f"{number}:{line}".encode()).hexdigest(), json.loads(line)
+            yield (
+                hashlib.sha256(f"{number}:{line}".encode()).hexdigest(),
+                json.loads(line),
+            )

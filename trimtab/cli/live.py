@@ -45,7 +45,9 @@ def plot(
                 value = value if new is None else new
                 at += 1
             if value is not None:
-                grid[height - 1 - round((value - low) / span * (height - 1))][column] = mark
+                grid[height - 1 - round((value - low) / span * (height - 1))][column] = (
+                    mark
+                )
 
     draw(lambda p: p.bound, "┄")
     draw(lambda p: p.objective, "━")
@@ -222,7 +224,8 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
             (
                 "timings",
                 ", ".join(
-                    f"{name} {seconds:.2f} s" for name, seconds in result.timings_s.items()
+                    f"{name} {seconds:.2f} s"
+                    for name, seconds in result.timings_s.items()
                 )
                 or "-",
             ),

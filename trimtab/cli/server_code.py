@@ -31,7 +31,7 @@ def environment() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
         raise NoServer(
             "the server is not installed here: expected a checkout (`make setup`) or the wheel "
-            f"`{DISTRIBUTION}` (pip install 'trimtab[server]'), got neither"
+            f"`{DISTRIBUTION}` (`make wheels`, then pip install both wheels of dist/), got neither"
         ) from None
     packages = Path(str(distribution.locate_file("trimtab_server")))
     if not packages.is_dir():  # a checkout: its packages are on the path already

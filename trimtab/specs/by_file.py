@@ -66,7 +66,9 @@ def spec_of_file(
             f"kind {kind!r} takes no file; kinds that do: {', '.join(sorted(kinds))}"
         )
     model, files = kinds[kind]
-    paths = {files.field: path} | ({} if warm_start is None else {"warm_start": warm_start})
+    paths = {files.field: path} | (
+        {} if warm_start is None else {"warm_start": warm_start}
+    )
     if unknown := sorted(set(paths) - set(model.model_fields)):
         raise ValueError(f"kind {kind!r} takes no {unknown[0]}")
     local = {name: LocalFile.of(where) for name, where in paths.items()}

@@ -147,7 +147,9 @@ class Webhook(WireModel):
     """URL that the job's terminal state is POSTed to, signed; see 'Webhooks' in the guide."""
 
     url: Annotated[
-        str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)
+        str,
+        Field(max_length=2000, pattern=r"^https?://[^\s]+$"),
+        AfterValidator(_storable),
     ]
     """HTTP or HTTPS address that receives the POST."""
 

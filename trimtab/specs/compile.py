@@ -137,7 +137,8 @@ class CompileTarget(WireModel):
     features: Annotated[
         str,
         Field(
-            max_length=2000, pattern=r"^([+\-][A-Za-z0-9_.\-]+(,[+\-][A-Za-z0-9_.\-]+)*)?$"
+            max_length=2000,
+            pattern=r"^([+\-][A-Za-z0-9_.\-]+(,[+\-][A-Za-z0-9_.\-]+)*)?$",
         ),
     ] = ""
     """Added and removed features in LLVM's notation, e.g. `+avx2,-sse4.2`."""
@@ -172,14 +173,15 @@ class Run(WireModel):
         Field(max_length=200, strict=False),
     ] = ()
     """Command-line arguments, without the program's name."""
-    stdin: Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] = (
-        ""
-    )
+    stdin: Annotated[
+        str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)
+    ] = ""
     """Text on standard input."""
     stdin_file: ArtifactRef | None = None
     """Standard input as an uploaded file, for bytes that are not text."""
     expected_stdout: (
-        Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] | None
+        Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)]
+        | None
     ) = None
     """Output that the run must print. None: the unoptimised program's output."""
     expected_exit: Annotated[int, Field(ge=0, le=255)] | None = None
@@ -249,7 +251,8 @@ class CompileSpec(Spec):
     """Uploaded .c, .cc, .cpp, .cxx, .ll or .bc file, or a .tar.gz, .tar or .zip with sources and
     headers."""
     source_text: (
-        Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)] | None
+        Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)]
+        | None
     ) = None
     """The source itself, for one small file: at most 2,000,000 characters."""
     language: Language | None = None

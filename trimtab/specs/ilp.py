@@ -45,7 +45,8 @@ class Neighbourhood(StrEnum):
     """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); not a default."""
     ONE_SWAP = "one-swap"
     """Not an arm: local search without a solver, by one-swaps on pure set covers (in turn with the
-    arms) and by exchanges on packings and vertex covers (beside them); results use this name for both."""
+    arms) and by exchanges on packings and vertex covers (beside them); results use this name for
+    both."""
 
 
 class LnsOptions(WireModel):
@@ -81,7 +82,9 @@ class IlpSpec(Spec):
     model: ArtifactRef | None = None
     """Uploaded .mps or .lp file, plain or .gz."""
     model_text: (
-        Annotated[str, Field(max_length=MAX_INLINE_MODEL_CHARS), AfterValidator(_storable)]
+        Annotated[
+            str, Field(max_length=MAX_INLINE_MODEL_CHARS), AfterValidator(_storable)
+        ]
         | None
     ) = None
     """The model inline, at most 1,000,000 characters."""
@@ -103,7 +106,9 @@ class IlpSpec(Spec):
     def _one_model(self) -> IlpSpec:
         if (self.model is None) == (self.model_text is None):
             got = "both" if self.model is not None else "neither"
-            raise ValueError(f"expected exactly one of `model` and `model_text`, got {got}")
+            raise ValueError(
+                f"expected exactly one of `model` and `model_text`, got {got}"
+            )
         return self
 
     @classmethod

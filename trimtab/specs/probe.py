@@ -22,5 +22,7 @@ class ProbeSpec(Spec):
     """Number of incumbents to report."""
     step_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds before each incumbent."""
-    outcome: Literal["succeed", "invalid", "raise", "crash", "hang", "allocate"] = "succeed"
+    outcome: Literal["succeed", "invalid", "raise", "crash", "hang", "allocate"] = (
+        "succeed"
+    )
     """`crash` dies by SIGSEGV, `hang` ignores `stop`, `allocate` allocates up to its limit."""

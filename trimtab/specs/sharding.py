@@ -302,13 +302,18 @@ class ShardingSpec(ExplainedModel, Spec):
                 f"expected exactly one of `tables` and `tables_file`, got {got}"
             )
         if (count := sum(g.count for g in self.devices)) > MAX_DEVICES:
-            raise ValueError(f"devices: expected at most {MAX_DEVICES} in all, got {count}")
+            raise ValueError(
+                f"devices: expected at most {MAX_DEVICES} in all, got {count}"
+            )
         if (per_node := self.fabric.devices_per_node) is not None and count % per_node:
             raise ValueError(
                 f"fabric.devices_per_node: expected a divisor of the {count} devices, got "
                 f"{per_node}; give whole nodes"
             )
-        if self.constraints.max_moved_gib is not None and not self.constraints.current_plan:
+        if (
+            self.constraints.max_moved_gib is not None
+            and not self.constraints.current_plan
+        ):
             raise ValueError(
                 "constraints.max_moved_gib: expected `current_plan` with it, got none; give the "
                 "plan in use or drop the limit"
@@ -348,7 +353,9 @@ class ShardingSpec(ExplainedModel, Spec):
         total = sum(group.memory_gib * group.count for group in self.devices) * 2**30
         for name, table in tables.items():
             whole = name in rules.no_split
-            width = table.dim if whole else narrowest_width(table.dim, rules.min_shard_dim)
+            width = (
+                table.dim if whole else narrowest_width(table.dim, rules.min_shard_dim)
+            )
             size = table.rows * width * table.dtype.bytes
             if size <= largest:
                 continue

@@ -13,7 +13,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trimtab.specs.common import WireModel
 
-_RULE = "value_error"  # pydantic's type for our own rules; the message is a whole sentence
+_RULE = (
+    "value_error"  # pydantic's type for our own rules; the message is a whole sentence
+)
 _ELSEWHERE = (
     "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower "
     "devices.memory_gib by what it takes on each device"
@@ -87,7 +89,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
             _RESERVED,
         ),
         **dict.fromkeys(
-            ("qcomm_codecs_registry", "qcomm", "comm_precision", "output_dtype"), _EXCHANGE
+            ("qcomm_codecs_registry", "qcomm", "comm_precision", "output_dtype"),
+            _EXCHANGE,
         ),
         **dict.fromkeys(
             ("world_size", "local_world_size", "topology", "compute_device", "num_nodes"),
@@ -156,7 +159,9 @@ def _follows(fault: Any, every: Sequence[Any]) -> bool:
 
 def _explainable(model: type[WireModel], fault: Any) -> bool:
     own = len(fault["loc"]) == 1 and isinstance(fault["loc"][0], str)
-    return own and (fault["type"] == "extra_forbidden" or _words(model, fault) is not None)
+    return own and (
+        fault["type"] == "extra_forbidden" or _words(model, fault) is not None
+    )
 
 
 def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
@@ -195,7 +200,10 @@ def _unchanged(fault: Any) -> InitErrorDetails:
     if fault["type"] == _RULE:
         return _line(fault, fault["msg"])
     return InitErrorDetails(
-        type=fault["type"], loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {})
+        type=fault["type"],
+        loc=fault["loc"],
+        input=fault["input"],
+        ctx=fault.get("ctx", {}),
     )
 
 

@@ -83,7 +83,9 @@ def _parse(
     job_id = f"line-{number}"
 
     def bad(problem: str, **more: Any) -> BatchJob:
-        return BatchJob(id=job_id, line=number, digest=raw_digest, problem=problem, **more)
+        return BatchJob(
+            id=job_id, line=number, digest=raw_digest, problem=problem, **more
+        )
 
     try:
         body = orjson.loads(line)
@@ -107,7 +109,9 @@ def _parse(
             orjson.dumps({**body, "spec": spec})
         )
     except ValidationError as error:
-        return bad("; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name)
+        return bad(
+            "; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name
+        )
     except (OSError, ValueError) as error:
         return bad(str(error), kind=kind.name)
     missing = sorted(set(request.spec.artifacts()) - set(inputs))

@@ -31,7 +31,9 @@ def suites() -> dict[str, str]:
     folders = (m.name for m in pkgutil.iter_modules(workers.bench.__path__) if m.ispkg)
     modules = {name: f"workers.bench.{name}.cli" for name in folders}
     return {
-        name: module for name, module in modules.items() if importlib.util.find_spec(module)
+        name: module
+        for name, module in modules.items()
+        if importlib.util.find_spec(module)
     }
 
 

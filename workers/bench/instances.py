@@ -113,7 +113,9 @@ def _sdist(scratch: Path) -> Path:
         "-r",
         str(requirements),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=600
+    )
     archives = list(scratch.glob("*.tar.gz"))
     if not archives:
         reason = (done.stderr.strip() or "it wrote no archive").splitlines()[-1]
@@ -160,7 +162,9 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     try:
         paths = (
-            fetch(options.names) if options.verb == "fetch" else list(available().values())
+            fetch(options.names)
+            if options.verb == "fetch"
+            else list(available().values())
         )
     except FetchError as error:
         print(error, file=sys.stderr)

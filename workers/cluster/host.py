@@ -307,7 +307,9 @@ def _read_inputs(inputs: dict[str, str]) -> list[bytes]:
 
 
 def _outcome(status: OutcomeStatus, reason: Reason, detail: str) -> Json:
-    outcome = Outcome(status=status, termination=Termination(reason=reason, detail=detail))
+    outcome = Outcome(
+        status=status, termination=Termination(reason=reason, detail=detail)
+    )
     return {**outcome_to_json(outcome), "produced": []}
 
 

@@ -98,7 +98,9 @@ class RayExecutor:
         ready = asyncio.create_task(self._has_slots.wait())
         try:
             await asyncio.wait(
-                {ready, self._keeper}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED
+                {ready, self._keeper},
+                timeout=READY_S,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             if not ready.done():
                 raise RayUnavailable(
@@ -152,7 +154,9 @@ class RayExecutor:
                 sorted({str(slot.get("sandbox")) for slot in self._slots})
             ),
             "protects": {
-                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
+                name: all(
+                    slot.get("protects", {}).get(name, True) for slot in self._slots
+                )
                 for name in ("files", "network")
             },
             "sandbox_gaps": next(
@@ -277,7 +281,9 @@ class RayExecution:
         self._send = send
         self._on_end = on_end
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Outcome] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._begun = asyncio.Event()
         self._heard = time.monotonic()
         self._stopped = False

@@ -145,7 +145,11 @@ def _row(
             count = engine.info.ir_instructions
     except BadModule:
         return None
-    if not LEAST <= count <= (MOST if origin in ("debian", "pypi") else MOST_OF_A_PROGRAM):
+    if (
+        not LEAST
+        <= count
+        <= (MOST if origin in ("debian", "pypi") else MOST_OF_A_PROGRAM)
+    ):
         return None
     return {
         "sha": hashlib.sha256(bitcode).hexdigest(),

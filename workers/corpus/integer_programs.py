@@ -88,7 +88,9 @@ def independent_set(nodes: int, *, average_degree: float = 8.0, seed: int) -> Mi
     edges = int(rng.binomial(pairs, min(1.0, average_degree / max(1, nodes - 1))))
     codes = np.zeros(0, dtype=np.int64)
     while len(codes) < edges:
-        ends = np.sort(rng.integers(nodes, size=(2 * (edges - len(codes)) + 8, 2)), axis=1)
+        ends = np.sort(
+            rng.integers(nodes, size=(2 * (edges - len(codes)) + 8, 2)), axis=1
+        )
         ends = ends[ends[:, 0] < ends[:, 1]]
         codes = np.unique(np.concatenate([codes, ends[:, 0] * nodes + ends[:, 1]]))
     codes = np.sort(rng.choice(codes, size=edges, replace=False))
@@ -119,7 +121,9 @@ def vertex_cover(nodes: int, *, attach: int = 70, seed: int) -> MilpModel:
         ends += targets + [new] * attach
         drawn: set[int] = set()
         while len(drawn) < attach:
-            drawn.update(ends[i] for i in rng.integers(len(ends), size=attach - len(drawn)))
+            drawn.update(
+                ends[i] for i in rng.integers(len(ends), size=attach - len(drawn))
+            )
         targets = sorted(drawn)
     matrix = _edge_rows(np.array(edges), nodes)
     m = len(edges)
@@ -309,7 +313,9 @@ def write_mps(model: MilpModel, path: Path) -> None:
             file.write(f" x{j} cost {_number(model.in_user_sense(cost))}\n")
             span = slice(by_column.indptr[j], by_column.indptr[j + 1])
             entries = zip(
-                by_column.indices[span].tolist(), by_column.data[span].tolist(), strict=True
+                by_column.indices[span].tolist(),
+                by_column.data[span].tolist(),
+                strict=True,
             )
             file.writelines(f" x{j} r{i} {_number(value)}\n" for i, value in entries)
         file.write(" M2 'MARKER' 'INTEND'\nRHS\n")

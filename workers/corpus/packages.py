@@ -92,7 +92,9 @@ PACKAGES: Mapping[str, Package] = {
         without=r".*(symbian|ti|win32).*",
     ),
     "libogg": Package(
-        split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": headers.OGG_TYPES}
+        split="val",
+        files=r"src/\w+\.c",
+        headers={"ogg/config_types.h": headers.OGG_TYPES},
     ),
     "libvorbis": Package(
         split="train",
@@ -117,7 +119,10 @@ PACKAGES: Mapping[str, Package] = {
         without=r"(builds|tests|devel).*",
     ),
     "libuv1": Package(
-        split="val", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"
+        split="val",
+        files=r"src/(unix/)?[\w-]+\.c",
+        flags=_HOST,
+        without=r".*(win|test).*",
     ),
     "bearssl": Package(split="train", files=r"src/\w+/\w+\.c"),
     "nanopb": Package(split="train", files=r"pb_\w+\.c"),

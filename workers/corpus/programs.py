@@ -44,7 +44,9 @@ class Program:
 
     def spec(self) -> CompileSpec:
         """Return the spec of the job; the bitcode is its input `source`."""
-        reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc")
+        reference = ArtifactRef(
+            digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc"
+        )
         return CompileSpec(
             source=reference,
             runs=tuple(Run(arguments=arguments) for arguments in self.runs),

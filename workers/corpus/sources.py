@@ -88,7 +88,9 @@ def compiled(
     pattern = re.compile(package.files)
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root).as_posix()
-        if path.suffix not in (*C_SUFFIXES, *CXX_SUFFIXES) or not pattern.fullmatch(inside):
+        if path.suffix not in (*C_SUFFIXES, *CXX_SUFFIXES) or not pattern.fullmatch(
+            inside
+        ):
             continue
         try:
             (bitcode,) = compile_to_bitcode(
@@ -117,7 +119,9 @@ def header_folders(root: Path, without: str = NO_FOLDER) -> list[Path]:
         for folder in holding
         if not refused.fullmatch(folder.relative_to(root).as_posix())
     ]
-    return sorted(admitted, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
+    return sorted(admitted, key=lambda folder: (len(folder.parts), folder))[
+        :_MOST_INCLUDES
+    ]
 
 
 def _written(folder: Path, headers: Mapping[str, str]) -> Path:

@@ -82,7 +82,9 @@ class Whole:
 
     def spec(self, **more: Any) -> CompileSpec:
         """Return the spec of the job; the archive is its input `source`."""
-        reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.package}.tar.gz")
+        reference = ArtifactRef(
+            digest="sha256:" + "0" * 64, name=f"{self.package}.tar.gz"
+        )
         link = {"libraries": list(self.libraries)}
         document = {
             "build": dict(self.build),

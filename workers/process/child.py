@@ -88,7 +88,9 @@ def main(argv: list[str]) -> None:
 def _task(frame: Frame) -> Task:
     """Decode a `task` frame. A checkpoint comes as a file: it may be too large for a frame."""
     body, start_file = frame["task"], frame["start_file"]
-    task = task_from_json(body, {name: Path(path) for name, path in body["inputs"].items()})
+    task = task_from_json(
+        body, {name: Path(path) for name, path in body["inputs"].items()}
+    )
     return (
         task if start_file is None else replace(task, start=Path(start_file).read_bytes())
     )
@@ -153,7 +155,9 @@ def _set_limits(task: Task) -> None:
         resource.setrlimit(which, (soft, hard))
 
 
-def _run(task: Task, workdir: Path, channel: Channel, stop_event: threading.Event) -> Frame:
+def _run(
+    task: Task, workdir: Path, channel: Channel, stop_event: threading.Event
+) -> Frame:
     """Run the task and return the last frame: `result`, or `failed` with the reason."""
     began = time.monotonic()
     phase = "start"
@@ -163,7 +167,9 @@ def _run(task: Task, workdir: Path, channel: Channel, stop_event: threading.Even
         phase = name
         reporter.flush()
         data = {"phase": name, "detail": detail}
-        channel.send({"type": "phase", "data": data, "elapsed_s": time.monotonic() - began})
+        channel.send(
+            {"type": "phase", "data": data, "elapsed_s": time.monotonic() - began}
+        )
 
     def send_incumbent(incumbent: Incumbent) -> None:
         data = incumbent.model_dump(mode="json")

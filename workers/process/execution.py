@@ -35,7 +35,9 @@ class ProcessExecution:
         self._task = task
         self._child = child
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Outcome] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._heard = time.monotonic()
         self._began = time.monotonic()
         self._phase = "start"
@@ -312,7 +314,11 @@ class ProcessExecution:
         self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, detail)
 
     def _settle(
-        self, status: OutcomeStatus, reason: Reason, detail: str, limit: Limit | None = None
+        self,
+        status: OutcomeStatus,
+        reason: Reason,
+        detail: str,
+        limit: Limit | None = None,
     ) -> None:
         usage = {"wall_s": time.monotonic() - self._began}
         termination = Termination(reason=reason, limit=limit, detail=detail)
@@ -331,6 +337,8 @@ class ProcessExecution:
         # finishing run's budget is its allowance: it gets no more.
         budget = float(self._task.budget["seconds"])
         overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
-        await asyncio.sleep(budget + (0.0 if self._task.finish is not None else overtime_s))
+        await asyncio.sleep(
+            budget + (0.0 if self._task.finish is not None else overtime_s)
+        )
         self._over_time = True
         self._child.kill()

@@ -175,7 +175,11 @@ class FinishingExecution:
             if not self._cancelled:
                 data = await self._first.checkpoint()
                 task = finishing_task(
-                    self._task, first, data, phase=self._first.phase, stopped=self._stopped
+                    self._task,
+                    first,
+                    data,
+                    phase=self._first.phase,
+                    stopped=self._stopped,
                 )
             if task is None or self._cancelled:
                 self._settle(first)
@@ -210,7 +214,9 @@ class FinishingExecution:
                 reason=Reason.CANCELLED, detail="cancelled by its owner"
             )
             outcome = Outcome(
-                status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage
+                status=OutcomeStatus.CANCELLED,
+                termination=termination,
+                usage=outcome.usage,
             )
         with contextlib.suppress(asyncio.InvalidStateError):
             self._outcome.set_result(outcome)

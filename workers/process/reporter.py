@@ -57,7 +57,9 @@ class Reporter:
     def _write(self, dump: Dump) -> None:
         try:
             checkpoint.write(self._path, dump())
-        except Exception as error:  # a checkpoint is a precaution: it must not end the run
+        except (
+            Exception
+        ) as error:  # a checkpoint is a precaution: it must not end the run
             if not self._warned:
                 self._warned = True
                 print(

@@ -72,7 +72,9 @@ def bwrap_works() -> tuple[bool, str]:
     if program is None:
         return False, "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
     command = [*_bwrap(program, Path("/"), visible=()), "--", "/bin/true"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=10, check=False
+    )
     return done.returncode == 0, done.stderr.strip()[:300]
 
 
@@ -225,7 +227,9 @@ def _openems() -> tuple[Path, ...]:
 def _packages() -> list[Path]:
     """Return the folders of our packages without `services`."""
     return [
-        p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"
+        p.parent
+        for p in sorted(_ROOT.glob("*/__init__.py"))
+        if p.parent.name != "services"
     ]
 
 

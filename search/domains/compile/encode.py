@@ -54,7 +54,9 @@ class Prepared:
         """Sizes of the levels that compiled, in the table's order."""
         order = [name for name in self.rows if name in self.levels] or list(self.levels)
         return {
-            name: sizes for name in order if (sizes := self.levels[name].sizes) is not None
+            name: sizes
+            for name in order
+            if (sizes := self.levels[name].sizes) is not None
         }
 
 
@@ -100,7 +102,8 @@ def _measured_at_oz(
         level: _readable(engine, level, text) for level, text in problem.pipelines.items()
     }
     rows = {
-        level: _recipe(problem, level, pipelines) for level in SHOWN_LEVELS[problem.flavour]
+        level: _recipe(problem, level, pipelines)
+        for level in SHOWN_LEVELS[problem.flavour]
     }
     # Only -Oz here: the search measures the other levels, because it watches the clock.
     (oz,) = engine.measure([rows["Oz"]])

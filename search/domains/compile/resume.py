@@ -28,7 +28,9 @@ def to_bytes(solution: CompileSolution) -> bytes:
         {
             "name": solution.name,
             "recipe": solution.recipe.as_json(),
-            "files": {name: _text(getattr(solution, name).read_bytes()) for name in _FILES},
+            "files": {
+                name: _text(getattr(solution, name).read_bytes()) for name in _FILES
+            },
             "sizes": dataclasses.asdict(solution.sizes),
             "objective": solution.objective,
             "levels": {
@@ -48,7 +50,9 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for name, ending in zip(
-        _FILES, ("recipe.json", "optimised.bc", "optimised.ll", "optimised.o"), strict=True
+        _FILES,
+        ("recipe.json", "optimised.bc", "optimised.ll", "optimised.o"),
+        strict=True,
     ):
         files[name] = folder / ending
         files[name].write_bytes(_bytes(read["files"][name]))
@@ -118,7 +122,9 @@ def _case_of(data: Mapping[str, Any]) -> RunCase:
         arguments=tuple(map(str, data["arguments"])),
         stdin=_bytes(data["stdin"]),
         expected_stdout=None if stdout is None else _bytes(stdout),
-        expected_exit=None if data["expected_exit"] is None else int(data["expected_exit"]),
+        expected_exit=None
+        if data["expected_exit"] is None
+        else int(data["expected_exit"]),
         files={str(name): _bytes(content) for name, content in data["files"].items()},
     )
 

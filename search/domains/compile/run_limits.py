@@ -16,4 +16,6 @@ def limit_message(number: int, ran: Ran, timeout_s: float) -> str:
             f"run {number} exceeded its time limit of {timeout_s:g} s, and {RETRY_FACTOR} times "
             "that when it was tried again; the unoptimised program ended in time"
         )
-    return f"run {number} reached its limit of {ran.limit}; the unoptimised program did not"
+    return (
+        f"run {number} reached its limit of {ran.limit}; the unoptimised program did not"
+    )

@@ -118,9 +118,7 @@ class Check:
         runs = str(self.checks.get("runs_equal", UNVALIDATED))
         equal = f"{runs} runs equal to those of the unoptimised program"
         if "time" in self.checks:
-            return (
-                f"accepted by LLVM's verifier, same symbols; {equal}; {self.checks['time']}"
-            )
+            return f"accepted by LLVM's verifier, same symbols; {equal}; {self.checks['time']}"
         behaviour = f"behaviour {runs}" if runs.startswith(UNVALIDATED) else equal
         return (
             f"accepted by LLVM's verifier, same symbols, not larger than -Oz; {behaviour}"
@@ -158,7 +156,9 @@ class Check:
         if recipe.by_opt:
             maker = "opt -passes"
             self.programs.replay(recipe, self.problem.module, out)
-            if recipe.late_attributes:  # the text that is compared below does not have them
+            if (
+                recipe.late_attributes
+            ):  # the text that is compared below does not have them
                 self._compare_late_attributes(out, maker)
         else:
             maker = "the replay command"
@@ -189,7 +189,9 @@ class Check:
             return "the same functions"
         made = self.folder / "replayed.o"
         self.programs.emit_object(bitcode, made, options=answer.recipe.options)
-        return "the same object" if made.read_bytes() == answer.object.read_bytes() else ""
+        return (
+            "the same object" if made.read_bytes() == answer.object.read_bytes() else ""
+        )
 
     def sizes(self) -> None:
         """The object has the claimed bytes, and no more than an -Oz object made here."""

@@ -41,7 +41,9 @@ class IlpDomain:
 
     packages = ("highspy", "PySCIPOpt", "ortools", "scipy")
 
-    def parse(self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
+    def parse(
+        self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> IlpProblem:
         """Read the model. Raises InvalidInput or NativeCrash."""
         return parse_stage.parse(spec, inputs, workdir)
 
@@ -144,7 +146,9 @@ def _warm_start(
     warm = prepare(scaled.model, values, problem.workdir, left_s=left_s)
     if warm.x is not None:
         objective = float(warm.summary["objective"])
-        recorder(Incumbent(elapsed_s=0.0, objective=objective, source="warm-start"), warm.x)
+        recorder(
+            Incumbent(elapsed_s=0.0, objective=objective, source="warm-start"), warm.x
+        )
     return warm
 
 

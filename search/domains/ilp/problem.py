@@ -33,4 +33,6 @@ class IlpProblem:
 
     def nonzeros_by_name(self, x: Floats) -> dict[str, float]:
         """Map column names to the values x (n,) that are not 0."""
-        return {name: value for name, value in self.values_by_name(x).items() if value != 0}
+        return {
+            name: value for name, value in self.values_by_name(x).items() if value != 0
+        }

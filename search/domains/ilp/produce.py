@@ -32,7 +32,8 @@ def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produc
         file.writelines(f"{name} {_number(value)}\n" for name, value in values.items())
     as_json = workdir / "solution.json"
     as_json.write_text(
-        json.dumps({"objective": objective, "nonzeros": values}, indent=0), encoding="utf-8"
+        json.dumps({"objective": objective, "nonzeros": values}, indent=0),
+        encoding="utf-8",
     )
     return [
         Produced(name="solution.sol", path=sol, media_type="text/plain"),
@@ -45,7 +46,9 @@ def curve_extras(curve: Curve) -> list[Extra]:
     if not curve:  # a run that was finished from a checkpoint
         return []
     return [
-        Extra(name="curve.csv", write=partial(_write_table, curve), media_type="text/csv"),
+        Extra(
+            name="curve.csv", write=partial(_write_table, curve), media_type="text/csv"
+        ),
         Extra(
             name="curve.svg",
             write=partial(_write_picture, curve),

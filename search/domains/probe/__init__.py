@@ -19,7 +19,13 @@ import numpy as np
 from search.stop import StoppingCriterion
 from search.trace import relative_gap
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
-from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Reason,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.probe import ProbeSpec
 
 

@@ -66,7 +66,9 @@ class ShardingDomain:
             start=start,
         )
 
-    def verify(self, problem: ShardingProblem, solution: ShardingSolution) -> Verification:
+    def verify(
+        self, problem: ShardingProblem, solution: ShardingSolution
+    ) -> Verification:
         """Check the plan by counting, and its cost by the oracle from the plan's own rows."""
         return verify_plan(problem, solution.shards, solution.cost_ms)
 

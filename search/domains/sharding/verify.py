@@ -53,7 +53,9 @@ def verify_plan(
         method=_METHOD,
         claimed_objective=claimed_ms,
         objective=cost,
-        max_violation=None if faults else 0.0,  # 0: every constraint was counted and holds
+        max_violation=None
+        if faults
+        else 0.0,  # 0: every constraint was counted and holds
         checks={"tables": len(tables), "shards": len(shards), "faults": len(faults)},
         detail="; ".join(faults[:5]),
     )
@@ -81,9 +83,13 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
             table=table[here], width=width[here], group=device[here], groups=len(profiles)
         )
         compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
-    columns = width * arrays.features[table]  # of the pooled outputs: one block per feature
+    columns = (
+        width * arrays.features[table]
+    )  # of the pooled outputs: one block per feature
     dims = np.bincount(device, weights=columns, minlength=len(profiles)).astype(float)
-    return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
+    return step_cost(
+        compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric)
+    )
 
 
 def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
@@ -144,7 +150,9 @@ def _memory(
     tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
 ) -> list[str]:
     """Return the devices that hold more than their memory."""
-    limit = [group.memory_gib * 2**30 for group in spec.devices for _ in range(group.count)]
+    limit = [
+        group.memory_gib * 2**30 for group in spec.devices for _ in range(group.count)
+    ]
     used = [0.0] * len(limit)
     for shard in shards:
         if shard.table in tables and shard.device < len(used):

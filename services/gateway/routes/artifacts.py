@@ -41,7 +41,10 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     response_model=ArtifactRef,
     responses=documented(400, 413, 415, 422, 503, 507),
     openapi_extra={
-        "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": _BINARY},
+        }
     },
     summary="Upload a file",
 )
@@ -50,7 +53,8 @@ async def upload_artifact(
     ctx: Ctx,
     principal: Submitter,
     name: Annotated[
-        str, Query(min_length=1, max_length=200, description="file name, e.g. air05.mps.gz")
+        str,
+        Query(min_length=1, max_length=200, description="file name, e.g. air05.mps.gz"),
     ],
 ) -> Response:
     """The body is the file; it is streamed to disk. Put the returned digest into a spec.
@@ -97,7 +101,10 @@ async def get_artifact(digest: Digest, ctx: Ctx, principal: Viewer) -> Response:
     "/{digest}/content",
     response_class=Response,
     responses={
-        200: {"description": "The file", "content": {"application/octet-stream": _BINARY}},
+        200: {
+            "description": "The file",
+            "content": {"application/octet-stream": _BINARY},
+        },
         **documented(404, 503),
     },
     summary="Download a file",

@@ -35,12 +35,16 @@ def groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             row = {
-                "anchor": re.sub(r"[^a-z0-9]+", "-", f"{method} {path}".lower()).strip("-"),
+                "anchor": re.sub(r"[^a-z0-9]+", "-", f"{method} {path}".lower()).strip(
+                    "-"
+                ),
                 "method": method.upper(),
                 "path": path,
                 "summary": operation.get("summary", ""),
                 "text": operation.get("description", ""),
-                "parameters": [_parameter(one) for one in operation.get("parameters", ())],
+                "parameters": [
+                    _parameter(one) for one in operation.get("parameters", ())
+                ],
                 "body": _media_types(operation.get("requestBody", {})),
                 "answers": [
                     (status, answer["description"], _media_types(answer))

@@ -94,7 +94,9 @@ async def job_events(
 async def job_attempts(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """Worker, times, fence and outcome of each attempt, oldest first."""
     await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    return FastJson([attempt_view(attempt) for attempt in await ctx.store.attempts(job_id)])
+    return FastJson(
+        [attempt_view(attempt) for attempt in await ctx.store.attempts(job_id)]
+    )
 
 
 @router.get(
@@ -126,14 +128,19 @@ async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     "/artifacts/{name}",
     response_class=Response,
     responses={
-        200: {"description": "The file", "content": {"application/octet-stream": _BINARY}},
+        200: {
+            "description": "The file",
+            "content": {"application/octet-stream": _BINARY},
+        },
         **documented(404, 409, 503),
     },
     summary="Download a file of the result",
 )
 async def job_artifact(
     job_id: JobId,
-    name: Annotated[str, Path(description="name of the file in the result's `artifacts`")],
+    name: Annotated[
+        str, Path(description="name of the file in the result's `artifacts`")
+    ],
     ctx: Ctx,
     principal: Viewer,
 ) -> Response:

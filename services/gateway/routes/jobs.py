@@ -95,7 +95,10 @@ def _checked_key(key: str | None) -> str | None:
     summary="Submit a job",
 )
 async def submit_job(
-    request: Request, ctx: Ctx, principal: Submitter, idempotency_key: IdempotencyKey = None
+    request: Request,
+    ctx: Ctx,
+    principal: Submitter,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """The job is durable when this returns: no crash loses it afterwards."""
     body = await json_body(request)
@@ -106,7 +109,10 @@ async def submit_job(
         raise from_validation(error, kinds=ctx.kinds) from error
     (submitted,) = await operations.submit(ctx, principal, [parsed], idempotency_key=key)
     job = submitted.job
-    headers = {"Location": f"/v1/jobs/{job.id}", **operations.rate_headers(ctx, principal)}
+    headers = {
+        "Location": f"/v1/jobs/{job.id}",
+        **operations.rate_headers(ctx, principal),
+    }
     if submitted.replayed:
         headers["Idempotency-Replayed"] = "true"
     return FastJson(job_view(job, job.created_us), status_code=202, headers=headers)
@@ -123,7 +129,10 @@ async def submit_job(
     summary="Submit several jobs, all or none",
 )
 async def submit_batch(
-    request: Request, ctx: Ctx, principal: Submitter, idempotency_key: IdempotencyKey = None
+    request: Request,
+    ctx: Ctx,
+    principal: Submitter,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """One transaction. An invalid job is reported with its index, and nothing is stored."""
     body = await json_body(request)
@@ -203,7 +212,8 @@ async def list_jobs(
     ] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="jobs on a page")] = 50,
     cursor: Annotated[
-        str | None, Query(max_length=100, description="`next_cursor` of the previous page")
+        str | None,
+        Query(max_length=100, description="`next_cursor` of the previous page"),
     ] = None,
 ) -> Response:
     """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
@@ -220,7 +230,9 @@ async def list_jobs(
         states=tuple(state or ()),
         kinds=tuple(kind or ()),
         labels=labels,
-        created_after_us=round(created_after.timestamp() * 1e6) if created_after else None,
+        created_after_us=round(created_after.timestamp() * 1e6)
+        if created_after
+        else None,
         created_before_us=round(created_before.timestamp() * 1e6)
         if created_before
         else None,
@@ -251,12 +263,17 @@ def _from_cursor(cursor: str) -> str:
 
 
 @router.get(
-    "/{job_id}", response_model=JobView, responses=documented(404, 503), summary="Get a job"
+    "/{job_id}",
+    response_model=JobView,
+    responses=documented(404, 503),
+    summary="Get a job",
 )
 async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """State, best solution, termination. `heartbeat_age_s` shows if a running job is alive."""
     return FastJson(
-        await _detailed(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal)))
+        await _detailed(
+            ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal))
+        )
     )
 
 

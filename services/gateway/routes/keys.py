@@ -212,4 +212,6 @@ async def me(principal: Viewer) -> Response:
 async def make_ticket(ctx: Ctx, principal: Viewer) -> Response:
     """One-time link that signs a browser in (`trimtab open`); the key never enters it."""
     ticket = ctx.keyring.ticket(principal)
-    return FastJson({"ticket": ticket, "path": f"/login?ticket={ticket}"}, status_code=201)
+    return FastJson(
+        {"ticket": ticket, "path": f"/login?ticket={ticket}"}, status_code=201
+    )

@@ -29,7 +29,8 @@ def kind_view(kind: Kind) -> dict[str, Any]:
         "diagnostic": kind.diagnostic,
         "spec_schema": with_targets(kind.spec.model_json_schema()),
         "request_schema": with_targets(request_model(kind.spec).model_json_schema()),
-        "example": kind.spec.EXAMPLE or (EXAMPLE if kind.name == EXAMPLE["kind"] else None),
+        "example": kind.spec.EXAMPLE
+        or (EXAMPLE if kind.name == EXAMPLE["kind"] else None),
     }
 
 

@@ -29,7 +29,9 @@ def put(tx: Tx, record: ApiKeyRecord) -> None:
         limits=codec.dumps(record.limits),
     )
     if (
-        tx.conn.execute(insert.on_conflict_do_nothing().returning(_key.c.id)).one_or_none()
+        tx.conn.execute(
+            insert.on_conflict_do_nothing().returning(_key.c.id)
+        ).one_or_none()
         is None
     ):
         raise key_exists(record.id)

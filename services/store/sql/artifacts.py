@@ -15,7 +15,9 @@ _file, _ref = rows.artifact, rows.reference
 _THIS = and_(
     _file.c.tenant == bindparam("of_tenant"), _file.c.digest == bindparam("of_digest")
 )
-_REFERRED = exists().where(_ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest)
+_REFERRED = exists().where(
+    _ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest
+)
 _GET = select(_file).where(_THIS)
 _BYTES = select(func.coalesce(func.sum(_file.c.size_bytes), 0)).where(
     _file.c.tenant == bindparam("of_tenant")

@@ -33,7 +33,8 @@ def _claim(insert: Any) -> Any:
         expires_us=bindparam("expires"),
     )
     fresh = {
-        name: insert.excluded[name] for name in ("request_digest", "job_ids", "expires_us")
+        name: insert.excluded[name]
+        for name in ("request_digest", "job_ids", "expires_us")
     }
     expired = rows.idempotency.c.expires_us <= bindparam("now")
     claim = insert.on_conflict_do_update(

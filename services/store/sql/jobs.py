@@ -56,7 +56,11 @@ def submit(
     job_changes = [changes.submitted(job, tx.new_id(), now) for job in jobs]
     if idempotency is not None:
         earlier_ids = keys.reserve(
-            tx, jobs[0].tenant, idempotency, [change.job.id for change in job_changes], now
+            tx,
+            jobs[0].tenant,
+            idempotency,
+            [change.job.id for change in job_changes],
+            now,
         )
         if earlier_ids is not None:
             return _replay(tx, earlier_ids, idempotency.key)
@@ -80,14 +84,20 @@ def submit(
     )
     for new, job in zip(jobs, created, strict=True):
         write.refer(
-            tx, tenant=job.tenant, job_id=job.id, role="input", digests=tuple(new.artifacts)
+            tx,
+            tenant=job.tenant,
+            job_id=job.id,
+            role="input",
+            digests=tuple(new.artifacts),
         )
     return [Submitted(job=job, replayed=False) for job in created]
 
 
 def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
     """Return a job with spec and result. Raises NotFound."""
-    return _visible(tx.conn.execute(_GET, {"job_id": job_id}).one_or_none(), job_id, tenant)
+    return _visible(
+        tx.conn.execute(_GET, {"job_id": job_id}).one_or_none(), job_id, tenant
+    )
 
 
 def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
@@ -117,7 +127,9 @@ def list_jobs(
         query = query.where(job.c.created_us < where.created_before_us)
     for name, value in where.labels.items():
         label = rows.label.alias()
-        having = select(label.c.job_id).where(label.c.name == name, label.c.value == value)
+        having = select(label.c.job_id).where(
+            label.c.name == name, label.c.value == value
+        )
         query = query.where(job.c.id.in_(having))
     return [rows.job_record(row, listed=True) for row in tx.conn.execute(query)]
 

@@ -104,7 +104,9 @@ def renew(tx: Tx, job_id: str, fence: int, lease_s: float) -> Signals | StaleFen
     )
 
 
-def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int | StaleFence:
+def append(
+    tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]
+) -> int | StaleFence:
     """Append events. The lock on the job's row makes seqs consecutive."""
     held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
     if held is None or not _is_current(held, fence):

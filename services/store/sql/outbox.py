@@ -77,7 +77,9 @@ def delivery(tx: Tx, job_id: str) -> DeliveryRecord | None:
 
 def _record(tx: Tx, job_id: str, **values: object) -> None:
     if (
-        tx.conn.execute(select(rows.job.c.id).where(rows.job.c.id == job_id)).one_or_none()
+        tx.conn.execute(
+            select(rows.job.c.id).where(rows.job.c.id == job_id)
+        ).one_or_none()
         is None
     ):
         return  # the job was deleted meanwhile

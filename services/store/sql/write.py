@@ -96,7 +96,9 @@ def event_rows(change: JobChange, now_us: int) -> list[dict[str, Any]]:
     ]
 
 
-def refer(tx: Tx, *, tenant: str, job_id: str, role: str, digests: tuple[str, ...]) -> None:
+def refer(
+    tx: Tx, *, tenant: str, job_id: str, role: str, digests: tuple[str, ...]
+) -> None:
     """Insert references of a job to files, which keep the files."""
     references = reference_rows(tenant=tenant, job_id=job_id, role=role, digests=digests)
     if references:

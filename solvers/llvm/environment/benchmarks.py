@@ -65,7 +65,10 @@ def load(
     parts = urlsplit(text)
     if parts.scheme == "generator":
         made = _generated(
-            parts.netloc, parts.path.strip("/"), target=target, generators=generators or {}
+            parts.netloc,
+            parts.path.strip("/"),
+            target=target,
+            generators=generators or {},
         )
         return replace(made, uri=text, link_flags=link_flags, runs=runs or made.runs)
     if parts.scheme not in ("file", ""):

@@ -259,7 +259,10 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
             rewards = [self.score(space) for space in scores]
         else:
             self._over = True
-            info["error_type"], info["error_details"] = result.outcome.value, result.detail
+            info["error_type"], info["error_details"] = (
+                result.outcome.value,
+                result.detail,
+            )
             earned = -self.episode_reward
             rewards = [-self._score(space, (), before) for space in scores]
         self.episode_reward += earned
@@ -338,7 +341,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
         return np.array(value, dtype=np.int64) if isinstance(value, int) else value
 
     def _needs_object(self, spaces: Iterable[RewardSpace]) -> bool:
-        return any(space.size == "ObjectTextSizeBytes" for space in (self._reward, *spaces))
+        return any(
+            space.size == "ObjectTextSizeBytes" for space in (self._reward, *spaces)
+        )
 
     def _score(
         self, space: RewardSpace, before: tuple[int, ...], after: tuple[int, ...]

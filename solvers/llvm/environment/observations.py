@@ -94,8 +94,12 @@ def observation_spaces() -> dict[str, ObservationSpace]:
             ),
             observe=_inst_count_norm,
         ),
-        ObservationSpace(name="IrInstructionCount", space=counts(), observe=_instructions),
-        ObservationSpace(name="ObjectTextSizeBytes", space=counts(), observe=_object_text),
+        ObservationSpace(
+            name="IrInstructionCount", space=counts(), observe=_instructions
+        ),
+        ObservationSpace(
+            name="ObjectTextSizeBytes", space=counts(), observe=_object_text
+        ),
         ObservationSpace(
             name="Programl",
             space=Opaque(ProgramGraph),

@@ -39,7 +39,9 @@ class RewardSpace:
 def _spaces() -> dict[str, RewardSpace]:
     suffixes = {"": None, "Norm": "O0", "O3": "O3", "Oz": "Oz"}
     return {
-        f"{size}{suffix}": RewardSpace(name=f"{size}{suffix}", size=size, baseline=baseline)
+        f"{size}{suffix}": RewardSpace(
+            name=f"{size}{suffix}", size=size, baseline=baseline
+        )
         for size in SIZES
         for suffix, baseline in suffixes.items()
     }
@@ -51,5 +53,7 @@ SPACES = MappingProxyType(_spaces())
 def reward_space(name: str) -> RewardSpace:
     """Return the space of that name. Raises ValueError, which names all spaces."""
     if name not in SPACES:
-        raise ValueError(f"reward space: expected one of {', '.join(SPACES)}, got {name!r}")
+        raise ValueError(
+            f"reward space: expected one of {', '.join(SPACES)}, got {name!r}"
+        )
     return SPACES[name]

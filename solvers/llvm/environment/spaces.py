@@ -8,7 +8,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from solvers.llvm.environment.actions import NOTHING, Action, parse_commandline, pipeline_of
+from solvers.llvm.environment.actions import (
+    NOTHING,
+    Action,
+    parse_commandline,
+    pipeline_of,
+)
 
 LARGEST = np.iinfo(np.int64).max
 
@@ -35,7 +40,9 @@ class NamedDiscrete(gymnasium.spaces.Discrete):  # type: ignore[misc]
     def __getitem__(self, name: str) -> int:
         """Return the index of an action. Raises KeyError, which names similar actions."""
         if name not in self.names:
-            similar = [action for action in self.names if name.partition("<")[0] in action]
+            similar = [
+                action for action in self.names if name.partition("<")[0] in action
+            ]
             raise KeyError(
                 f"action: expected one of {len(self.names)} names, got {name!r}; "
                 f"similar names: {', '.join(similar) or 'none'}"

@@ -108,7 +108,9 @@ def validate(
         return result(str(error), actions_replay_failed=True)
     space = reward_space(state.reward_space)
     levels = [space.baseline] if space.baseline in ("O3", "Oz") else []
-    with Engine(benchmark.module, target=settings.target, limits=settings.limits) as engine:
+    with Engine(
+        benchmark.module, target=settings.target, limits=settings.limits
+    ) as engine:
         texts = [NOTHING, pipeline, *(engine.default_pipeline(level) for level in levels)]
         measured = engine.measure([Recipe(pipeline=text) for text in texts])
         for text, one in zip(texts, measured, strict=True):
@@ -135,7 +137,9 @@ def validate(
             objects = [
                 engine.build(Recipe(pipeline=text)).object for text in (NOTHING, pipeline)
             ]
-            differs = differences(objects[0], objects[1], benchmark, target=settings.target)
+            differs = differences(
+                objects[0], objects[1], benchmark, target=settings.target
+            )
             flags["benchmark_semantics_validated"] = not differs
             flags["benchmark_semantics_validation_failed"] = bool(differs)
             errors += differs

@@ -169,7 +169,8 @@ CASES: list[Case] = [
     *_pair("fPIE", "extern int x; int f(void) { return x; }"),
     *_pair("fplt", _CALL.replace("int f", "int f")),
     *_pair(
-        "freciprocal-math", "void f(float *a, float s) { a[0] /= s; a[1] /= s; a[2] /= s; }"
+        "freciprocal-math",
+        "void f(float *a, float s) { a[0] /= s; a[1] /= s; a[2] /= s; }",
     ),
     *_pair("frounding-math", "double f(void) { return 1.0 / 3.0; }"),
     *_pair("frtti", "struct A { virtual int f(); }; int A::f() { return 1; }", cxx=True),

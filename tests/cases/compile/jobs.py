@@ -39,7 +39,9 @@ class Done:
     @property
     def rows(self) -> dict[str, int]:
         """Level → loadable bytes, from the result's own table."""
-        return {row["level"]: row["loadable_bytes"] for row in self.result.summary["sizes"]}
+        return {
+            row["level"]: row["loadable_bytes"] for row in self.result.summary["sizes"]
+        }
 
 
 def text(name: str) -> str:
@@ -48,7 +50,12 @@ def text(name: str) -> str:
 
 
 def job(
-    source: str, workdir: Path, *, evaluations: int = 2, seconds: float = 120.0, **spec: Any
+    source: str,
+    workdir: Path,
+    *,
+    evaluations: int = 2,
+    seconds: float = 120.0,
+    **spec: Any,
 ) -> Done:
     """Run a job on `source`, a C program unless `spec` says otherwise."""
     fields = {"source_text": source, "language": "c", **spec}
@@ -81,7 +88,10 @@ def by_clang(
 ) -> bytes | None:
     """Compile by the front-end as its user does; None when it refuses the source."""
     command = compiler(
-        target, cxx=source.suffix == ".cpp", freestanding="-nostdinc" in flags, flags=flags
+        target,
+        cxx=source.suffix == ".cpp",
+        freestanding="-nostdinc" in flags,
+        flags=flags,
     )
     words = [
         *command.words,

@@ -167,7 +167,9 @@ def test_a_failed_run_shows_what_it_printed(tmp_path: Path) -> None:
 
 def test_long_chains_of_includes_are_cut() -> None:
     chain = "\n".join(f"In file included from a.h:{i}:" for i in range(200))
-    shown = _shorter_includes(f"{chain}\na.h:1:1: error: too deep\nnote: end").splitlines()
+    shown = _shorter_includes(
+        f"{chain}\na.h:1:1: error: too deep\nnote: end"
+    ).splitlines()
     assert len(shown) == 9
     assert "[194 more lines of includes]" in shown
     assert shown[-2:] == ["a.h:1:1: error: too deep", "note: end"]

@@ -129,7 +129,10 @@ def test_hard_float_arguments_arrive(tmp_path: Path) -> None:
         pytest.skip("no lld: neither ziglang nor ld.lld is installed")
     objects = ["start.o", "mix_main.o", "mix.o"]
     subprocess.run(
-        [*linker, "-o", "program", *objects], cwd=tmp_path, check=True, capture_output=True
+        [*linker, "-o", "program", *objects],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
     )
     assert (
         subprocess.run(

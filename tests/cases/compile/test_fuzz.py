@@ -14,7 +14,9 @@ def test_generated_programs_agree_with_clang(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Neither QEMU, for which zig builds its C library first, nor csmith: both are for longer runs.
-    monkeypatch.setattr("workers.bench.fuzz.compile.check.shutil.which", lambda name: None)
+    monkeypatch.setattr(
+        "workers.bench.fuzz.compile.check.shutil.which", lambda name: None
+    )
     for index in range(max(len(MACHINES), int(scale * FULL))):
         outcome = run_case("compile", 7, index)
         assert outcome.finding is None, outcome.finding

@@ -83,7 +83,10 @@ LP: dict[str, tuple[str, float]] = {
         lp("c1: e1 + 2 e + 3 E5x <= 6", objective="obj: e1 + 3 e + 4 E5x"),
         9,
     ),
-    "names of 600 letters": (lp(f"c1: {'n' * 600} <= 3", objective=f"obj: {'n' * 600}"), 3),
+    "names of 600 letters": (
+        lp(f"c1: {'n' * 600} <= 3", objective=f"obj: {'n' * 600}"),
+        3,
+    ),
     # rows
     "a number first": (lp("c1: 7 >= x + y"), 14),
     "a number first, equal": (lp("c1: 7 = x + y"), 14),
@@ -335,7 +338,9 @@ MPS: dict[str, tuple[str, float]] = {
     "UI": (bounds(" UI BND x 2\n", columns=" x obj 1 r1 4\n y obj 9 r1 4\n"), 2 + 4.5),
     "PL": (bounds(" PL BND x\n"), 10),
     "SC": (
-        bounds(" SC BND x 8\n LO BND x 6\n", columns=" x obj 1 r1 1\n", rhs=" RHS r1 2\n"),
+        bounds(
+            " SC BND x 8\n LO BND x 6\n", columns=" x obj 1 r1 1\n", rhs=" RHS r1 2\n"
+        ),
         6,
     ),
     "SC with an infinite bound": (

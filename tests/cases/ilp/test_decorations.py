@@ -47,8 +47,12 @@ def solve(text: str, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("factor", [1, 10**3, 10**6])
-def test_large_objectives_have_a_result_and_a_picture(tmp_path: Path, factor: int) -> None:
-    text = LARGE.format(sense="Minimize", c1=30000000000 * factor, c2=20000000000 * factor)
+def test_large_objectives_have_a_result_and_a_picture(
+    tmp_path: Path, factor: int
+) -> None:
+    text = LARGE.format(
+        sense="Minimize", c1=30000000000 * factor, c2=20000000000 * factor
+    )
     finished = solve(text, tmp_path)
     result = finished.result
     assert result.verification.status is VerificationStatus.VALID, result.termination

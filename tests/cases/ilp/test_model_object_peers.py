@@ -68,7 +68,10 @@ def random_scip(rng: random.Random) -> Any:
             # pyscipopt names a binary's negation after it: the indicator's name must be unique
             flag = model.addVar(f"flag{number}", vtype="B")
             model.addConsIndicator(
-                xs[0] + xs[1] <= rng.randint(0, 4), flag, activeone=kind == "on", name=name
+                xs[0] + xs[1] <= rng.randint(0, 4),
+                flag,
+                activeone=kind == "on",
+                name=name,
             )
             model.addCons(flag >= bs[1] if kind == "on" else flag <= bs[1])
         elif kind == "few":

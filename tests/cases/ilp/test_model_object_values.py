@@ -118,7 +118,9 @@ def test_values_of_the_users_variables(tmp_path: Path, package: str, what: str) 
     assert solved.values.as_dict() == {first: 2, second: 3}
 
 
-@pytest.mark.parametrize("package", [name for name in PACKAGES if name not in UNIQUE_ONLY])
+@pytest.mark.parametrize(
+    "package", [name for name in PACKAGES if name not in UNIQUE_ONLY]
+)
 @pytest.mark.parametrize("name", ["", "same"])
 def test_names_that_are_empty_or_come_twice(
     tmp_path: Path, package: str, name: str

@@ -75,7 +75,9 @@ def test_files(name: str, right: float) -> None:
 @pytest.mark.parametrize("construct", [*LP, *MPS])
 def test_large_files_are_read_alike(tmp_path: Path, construct: str) -> None:
     """The fast path for large files gives the same model as the slow path for small ones."""
-    text, kind = (LP[construct][0], "lp") if construct in LP else (MPS[construct][0], "mps")
+    text, kind = (
+        (LP[construct][0], "lp") if construct in LP else (MPS[construct][0], "mps")
+    )
     path = tmp_path / f"m.{kind}"
     path.write_bytes(text.encode())
     small = read_with_notes(path, limits=ReadLimits(compared_bytes=1 << 30)).model

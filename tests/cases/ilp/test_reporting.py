@@ -136,7 +136,9 @@ def test_the_limit_is_the_engines_own_when_time_is_left(
     assert "before the time limit" in quadratic.termination.detail
 
 
-def test_a_picture_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_costs_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: object, **__: object) -> str:
         raise ZeroDivisionError
 

@@ -54,7 +54,9 @@ def test_coefficients_that_engines_drop(
 
 def test_a_warm_start_does_not_change_the_proof(tmp_path: Path) -> None:
     is_optimal(
-        solve(INPUTS / "tiny-objective.lp", tmp_path, start=INPUTS / "tiny-objective.sol"),
+        solve(
+            INPUTS / "tiny-objective.lp", tmp_path, start=INPUTS / "tiny-objective.sol"
+        ),
         1.71e-8,
     )
 

@@ -85,7 +85,9 @@ def test_the_engine_gets_the_other_threads(
         return run_engine(model, **parts)
 
     monkeypatch.setattr(supervisor, "run_engine", spied)
-    run(tmp_path, seconds=0.5, threads=threads, engine=engine, lns=LnsOptions(enabled=lns))
+    run(
+        tmp_path, seconds=0.5, threads=threads, engine=engine, lns=LnsOptions(enabled=lns)
+    )
     assert seen == [engine_threads]
 
 

@@ -59,7 +59,9 @@ COVER = (
     + " + ".join(f"{1 + i * 7 % 5} x{i}" for i in range(60))
     + "\nSubject To\n"
     + "".join(
-        f" c{k}: " + " + ".join(f"x{(k * 13 + j * 17) % 60}" for j in range(7)) + " >= 1\n"
+        f" c{k}: "
+        + " + ".join(f"x{(k * 13 + j * 17) % 60}" for j in range(7))
+        + " >= 1\n"
         for k in range(40)
     )
     + "Binaries\n "
@@ -243,7 +245,9 @@ SHARDING: dict[str, Pair] = {
     "global_batch": Pair(other={"global_batch": 8192}),
     "optimizer": Pair(other={"optimizer": "adam"}, look=memory),
     "memory_model": Pair(other={"memory_model": "weights"}, look=memory),
-    "constraints": Pair(other={"constraints": {"no_split": ["a", "b", "c"]}}, look=PLACES),
+    "constraints": Pair(
+        other={"constraints": {"no_split": ["a", "b", "c"]}}, look=PLACES
+    ),
     "constraints.pin": Pair(
         other={
             "constraints.pin": [
@@ -269,7 +273,9 @@ SHARDING: dict[str, Pair] = {
     "constraints.no_split": Pair(
         other={"constraints.no_split": ["a", "b", "c"]}, look=PLACES
     ),
-    "constraints.min_shard_dim": Pair(other={"constraints.min_shard_dim": 64}, look=PLACES),
+    "constraints.min_shard_dim": Pair(
+        other={"constraints.min_shard_dim": 64}, look=PLACES
+    ),
     "constraints.current_plan": Pair(other=MOVED, look=PLACES),
     "constraints.current_plan.table": Pair(
         one=MOVED,

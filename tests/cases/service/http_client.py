@@ -65,7 +65,9 @@ class Service:
 
     def submit(self, kind: str, spec: Any, **request: Any) -> dict[str, Any]:
         """Submit a job; returns it."""
-        status, job = self.ask("POST", "/v1/jobs", {"kind": kind, "spec": spec, **request})
+        status, job = self.ask(
+            "POST", "/v1/jobs", {"kind": kind, "spec": spec, **request}
+        )
         assert status == 202, job
         return dict(job)
 

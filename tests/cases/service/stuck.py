@@ -12,7 +12,13 @@ import numpy as np
 from search import isolation
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, Produced, SearchOutcome
-from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Reason,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.common import Spec
 
 STUCK_S = 120.0

@@ -41,7 +41,9 @@ def load() -> Iterator[None]:
     """Twice as many busy processes as there are processors, each in a session of its own."""
     count = 2 * len(os.sched_getaffinity(0))
     busy = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+        subprocess.Popen(
+            [sys.executable, "-c", "while True: pass"], start_new_session=True
+        )
         for _number in range(count)
     ]
     try:
@@ -88,7 +90,9 @@ class Bench:
             phases = [
                 event.data["phase"] for event in events if event.type is EventType.PHASE
             ]
-            if job.state is JobState.RUNNING and phases[-1:] == ([phase] if phase else []):
+            if job.state is JobState.RUNNING and phases[-1:] == (
+                [phase] if phase else []
+            ):
                 return
             await asyncio.sleep(0.01)
 
@@ -129,7 +133,10 @@ async def least(
 @pytest.mark.parametrize(
     ("phase", "sandbox"),
     [
-        *((phase, "auto") for phase in ("parse", "encode", "search", "verify", "produce")),
+        *(
+            (phase, "auto")
+            for phase in ("parse", "encode", "search", "verify", "produce")
+        ),
         *((phase, "rlimit") for phase in ("parse", "search")),
     ],
 )

@@ -12,7 +12,9 @@ import pytest
 from workers.bench.fuzz.cli import run_case
 
 
-def test_random_requests_are_answered_and_explained(request: pytest.FixtureRequest) -> None:
+def test_random_requests_are_answered_and_explained(
+    request: pytest.FixtureRequest,
+) -> None:
     cases = max(100, round(5_000 * request.config.getoption("--scale")))
     labels: Counter[str] = Counter()
     for index in range(cases):

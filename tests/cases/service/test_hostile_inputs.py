@@ -87,7 +87,9 @@ def tar_with_link(path: str) -> bytes:
         link = tarfile.TarInfo("secret.h")
         link.type, link.linkname = tarfile.SYMTYPE, path
         archive.addfile(link)
-        source = b'#include <stdio.h>\n#include "secret.h"\nint main(void) { return 0; }\n'
+        source = (
+            b'#include <stdio.h>\n#include "secret.h"\nint main(void) { return 0; }\n'
+        )
         member = tarfile.TarInfo("main.c")
         member.size = len(source)
         archive.addfile(member, io.BytesIO(source))
@@ -161,7 +163,8 @@ def everything(service: Service, job: dict[str, Any]) -> bytes:
     """Return everything that the owner of a job can download."""
     parts = [json.dumps(job).encode()]
     urls = [
-        f"/v1/jobs/{job['id']}/{part}" for part in ("result", "events", "attempts", "input")
+        f"/v1/jobs/{job['id']}/{part}"
+        for part in ("result", "events", "attempts", "input")
     ]
     parts += [repr(service.ask("GET", url)[1]).encode() for url in urls]
     result = service.ask("GET", f"/v1/jobs/{job['id']}/result")[1]
@@ -227,7 +230,9 @@ def test_no_input_brings_a_file_of_the_server(
         jobs.append(
             (
                 "ilp",
-                low.submit("ilp", {**model, "warm_start": solution}, budget={"seconds": 5}),
+                low.submit(
+                    "ilp", {**model, "warm_start": solution}, budget={"seconds": 5}
+                ),
             )
         )
         table = low.upload(f"name,rows,dim\n=IMPORT({path}),100,8\n".encode(), "t.csv")

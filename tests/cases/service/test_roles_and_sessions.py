@@ -40,7 +40,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def trimtab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     plain = {
-        name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TRIMTAB_")
     }
     return subprocess.run(
         [sys.executable, "-m", "trimtab.cli", *arguments],
@@ -142,7 +144,9 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
             ("GET", "/openapi.json"),
             ("GET", "/v1/workers"),
         ):
-            assert other.ask(method, path, {} if method == "POST" else None)[0] == 404, path
+            assert other.ask(method, path, {} if method == "POST" else None)[0] == 404, (
+                path
+            )
         assert (
             json.loads((tmp_path / "data" / "server.json").read_text())["url"]
             == gateway.url
@@ -276,7 +280,9 @@ def test_the_command_line_knows_what_the_api_knows(service: Service) -> None:
     assert "expected a time such as" in " ".join(refused.stderr.replace("│", " ").split())
 
 
-def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(service: Service) -> None:
+def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(
+    service: Service,
+) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         # Bound but not listening: every connection is refused.

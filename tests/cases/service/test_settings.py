@@ -163,6 +163,7 @@ def test_help_is_whole() -> None:
         assert f"Environment: TRIMTAB_{field.upper()}." in text
     # to the end of the sentence
     assert (
-        "Unless the bind address is loopback, bubblewrap or contained is required." in text
+        "Unless the bind address is loopback, bubblewrap or contained is required."
+        in text
     )
     assert text.count("Default: ") == 14

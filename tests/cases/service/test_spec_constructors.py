@@ -48,7 +48,9 @@ def enumerations() -> list[tuple[type[Any], str, type[Enum]]]:
                 continue
             seen.add(model)
             for name, info in model.model_fields.items():
-                if isinstance(info.annotation, type) and issubclass(info.annotation, Enum):
+                if isinstance(info.annotation, type) and issubclass(
+                    info.annotation, Enum
+                ):
                     fields.append((model, name, info.annotation))
                 parts = (*getattr(info.annotation, "__args__", ()), info.annotation)
                 stack += [
@@ -68,7 +70,9 @@ def test_every_enumeration_takes_its_words(
     base = next((BASES[kind] for kind, row in KINDS.items() if row.spec is model), {})
     for word in words:
         more = (
-            {"runs": [{}], "objective": "ir_instructions"} if word.value == "paper" else {}
+            {"runs": [{}], "objective": "ir_instructions"}
+            if word.value == "paper"
+            else {}
         )
         if "runs" in more and "runs" not in model.model_fields:
             more = {}
@@ -84,7 +88,9 @@ def test_every_enumeration_takes_its_words(
 def test_the_error_has_its_parts() -> None:
     spec = KINDS["sharding"].spec
     with pytest.raises(SpecError) as caught:
-        spec(devices=[{"count": 0, "memory_gib": 1.0}], tables=BASES["sharding"]["tables"])
+        spec(
+            devices=[{"count": 0, "memory_gib": 1.0}], tables=BASES["sharding"]["tables"]
+        )
     error = caught.value
     assert (error.path, error.expected, error.got) == (
         "devices.0.count",

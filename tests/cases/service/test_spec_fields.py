@@ -122,7 +122,9 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         place = spec
         for word in way:
             place = (
-                place[int(word)] if isinstance(place, list) else place.setdefault(word, {})
+                place[int(word)]
+                if isinstance(place, list)
+                else place.setdefault(word, {})
             )
         if value is None:
             place.pop(last, None)
@@ -257,7 +259,9 @@ def test_lns_options_reach_the_search(
         return dict(seen)
 
     first = parts(neighbourhoods=["random"], sub_mip_seconds=1.0)
-    second = parts(neighbourhoods=["crossover"], sub_mip_seconds=2.0, sub_mip_engine="scip")
+    second = parts(
+        neighbourhoods=["crossover"], sub_mip_seconds=2.0, sub_mip_engine="scip"
+    )
     assert first == {"arms": ["random"], "sub_mip_s": 1.0, "solver": "highs"}
     assert second == {"arms": ["crossover"], "sub_mip_s": 2.0, "solver": "scip"}
 
@@ -377,7 +381,9 @@ def test_a_reference_describes_the_stored_file(
 
     def status(**more: Any) -> tuple[int, str]:
         reference = {**stored, **more}
-        spec = changed(base, {place: [reference] if path == "link.objects" else reference})
+        spec = changed(
+            base, {place: [reference] if path == "link.objects" else reference}
+        )
         answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec})
         if answer.status_code == 202:
             return 202, client.get(f"/v1/jobs/{answer.json()['id']}/input").text
@@ -408,7 +414,9 @@ def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_limits_of_the_budget_are_heeded_or_refused(client: TestClient, kind: str) -> None:
+def test_limits_of_the_budget_are_heeded_or_refused(
+    client: TestClient, kind: str
+) -> None:
     spec = with_files(BASES[kind])
     for name, value in (("evaluations", 5), ("target_gap", 0.5)):
         answer = client.post(

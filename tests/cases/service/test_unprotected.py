@@ -77,7 +77,9 @@ def test_one_tenant_and_no_other(server: WeakServer) -> None:
     assert status == 201
 
 
-def test_tenants_of_a_better_day_are_not_served(server: WeakServer, tmp_path: Path) -> None:
+def test_tenants_of_a_better_day_are_not_served(
+    server: WeakServer, tmp_path: Path
+) -> None:
     """Jobs of keys that were made where the sandbox worked stay queued; readiness says why."""
     strong = Server(server.data_dir, port=server.port)
     strong.start()
@@ -93,7 +95,8 @@ def test_tenants_of_a_better_day_are_not_served(server: WeakServer, tmp_path: Pa
     assert "tenant" in body["refusal"]
     assert "other" in admin.ask("GET", "/v1/workers")[1]["refusal"]
     assert (
-        admin.ask("DELETE", f"/v1/keys/{other.ask('GET', '/v1/me')[1]['key_id']}")[0] == 204
+        admin.ask("DELETE", f"/v1/keys/{other.ask('GET', '/v1/me')[1]['key_id']}")[0]
+        == 204
     )
     assert other.server.log_file.exists()
     deadline = time.monotonic() + 30
@@ -128,7 +131,9 @@ def test_a_child_that_cannot_close_its_door_does_not_start(tmp_path: Path) -> No
         "--protect",
         "files",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
     assert done.returncode not in (0, -signal.SIGKILL)
     assert "expected files to be protected" in done.stderr
 

@@ -127,7 +127,9 @@ def plan(*tables: Table) -> ShardingPlan:
         )
         for d in range(2)
     )
-    shards = tuple(PlanShard(table=t.name, offset=0, width=t.dim, device=1) for t in tables)
+    shards = tuple(
+        PlanShard(table=t.name, offset=0, width=t.dim, device=1) for t in tables
+    )
     return ShardingPlan(
         cost_ms=1,
         global_batch=8,
@@ -150,7 +152,9 @@ def outcome(make: Any) -> dict[str, Any]:
     rows = [[t.name, t.rows, t.dim, t.pooling, t.features, t.dtype.value] for t in made]
     return {
         "tables": rows,
-        "warnings": [str(w.message) for w in caught if w.category.__name__ == "NotSharded"],
+        "warnings": [
+            str(w.message) for w in caught if w.category.__name__ == "NotSharded"
+        ],
     }
 
 
@@ -174,7 +178,9 @@ CASES: dict[str, Any] = {
     "pooling of every feature": lambda: from_modules(
         bags(config(features=THREE)), pooling=2.0
     ),
-    "no feature names": lambda: from_modules(bags(config(features=())), pooling={"t": 5.0}),
+    "no feature names": lambda: from_modules(
+        bags(config(features=())), pooling={"t": 5.0}
+    ),
     "list of configs": lambda: from_modules([config()]),
     "virtual table": lambda: from_modules([config(use_virtual_table=True)]),
     "dim 10": lambda: from_modules(bags(config(dim=10))),
@@ -191,7 +197,9 @@ CASES: dict[str, Any] = {
     "access names a feature": lambda: from_modules(
         bags(config("user", ("uid",))), access={"uid": ZIPF}
     ),
-    "sequences": lambda: from_modules(model(bags=bags(config("a")), sequences=sequences())),
+    "sequences": lambda: from_modules(
+        model(bags=bags(config("a")), sequences=sequences())
+    ),
     "sequences left out": lambda: from_modules(
         model(bags=bags(config("a")), sequences=sequences()), leave_out=["sequences"]
     ),
@@ -199,7 +207,11 @@ CASES: dict[str, Any] = {
         model(bags=bags(), sequences=sequences()), leave_out=["sequence"]
     ),
     "sequence configs": lambda: from_modules(
-        [EmbeddingConfig(name="s", num_embeddings=10, embedding_dim=8, feature_names=["s"])]
+        [
+            EmbeddingConfig(
+                name="s", num_embeddings=10, embedding_dim=8, feature_names=["s"]
+            )
+        ]
     ),
     "managed collision": lambda: from_modules(model(mc=collisions())),
     "fused": lambda: from_modules(model(fused=fused())),
@@ -218,8 +230,12 @@ CASES: dict[str, Any] = {
     "to: sequences": lambda: to_torchrec(
         plan(ONE), model(bags=bags(), sequences=sequences())
     ),
-    "to: other features": lambda: to_torchrec(plan(ONE), bags(config(features=("f", "g")))),
-    "to: other type": lambda: to_torchrec(plan(ONE), bags(config(data_type=DataType.BF16))),
+    "to: other features": lambda: to_torchrec(
+        plan(ONE), bags(config(features=("f", "g")))
+    ),
+    "to: other type": lambda: to_torchrec(
+        plan(ONE), bags(config(data_type=DataType.BF16))
+    ),
     "to: plan has more tables": lambda: to_torchrec(
         plan(ONE, Table(name="u", rows=9, dim=8)), bags()
     ),
@@ -227,7 +243,9 @@ CASES: dict[str, Any] = {
     "to: cuda": lambda: placement("cuda"),
 }
 for kind in ("FP16", "BF16", "INT8", "INT4", "INT2", "NFP8", "UINT8"):
-    CASES[kind.lower()] = lambda kind=kind: from_modules([config(data_type=DataType[kind])])
+    CASES[kind.lower()] = lambda kind=kind: from_modules(
+        [config(data_type=DataType[kind])]
+    )
 
 if __name__ == "__main__":
     print(json.dumps({name: outcome(make) for name, make in CASES.items()}))

@@ -73,13 +73,17 @@ def random_spec(rng: np.random.Generator) -> ShardingSpec:
         kinds = tuple(
             DeviceGroup(
                 count=1,
-                memory_gib=max(1e-6, slack * need / devices * float(rng.uniform(0.7, 1.3))),
+                memory_gib=max(
+                    1e-6, slack * need / devices * float(rng.uniform(0.7, 1.3))
+                ),
                 hardware=Hardware(str(rng.choice(["v100", "a100", "h100"]))),
             )
             for _ in range(devices)
         )
     else:
-        kinds = (DeviceGroup(count=devices, memory_gib=max(1e-6, slack * need / devices)),)
+        kinds = (
+            DeviceGroup(count=devices, memory_gib=max(1e-6, slack * need / devices)),
+        )
     names = [t.name for t in tables]
     pins = tuple(
         Pin(

@@ -99,7 +99,9 @@ def level_by_hand(spec: ShardingSpec, order: list[str], widths: list[int]) -> fl
             if offset >= dim[name]:
                 name, offset = next(left), 0
             assert offset + width <= dim[name], "the widths divide the tables"
-            shards.append(PlanShard(table=name, offset=offset, width=width, device=device))
+            shards.append(
+                PlanShard(table=name, offset=offset, width=width, device=device)
+            )
             offset += width
     problem = parse(spec, {})
     cost = oracle_ms(problem, tuple(shards))

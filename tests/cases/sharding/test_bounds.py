@@ -153,5 +153,6 @@ def test_bounds_and_infeasibility_against_every_plan(scale: float) -> None:
     labels = [check(index) for index in range(max(120, int(2_000 * scale)))]
     assert labels.count("compared") >= 30
     assert (
-        labels.count("infeasible by counting") + labels.count("infeasible by packing") >= 10
+        labels.count("infeasible by counting") + labels.count("infeasible by packing")
+        >= 10
     )

@@ -10,7 +10,13 @@ import pytest
 from cost_models.sharding.generator import meta_like
 from tests.cases.sharding.jobs import run
 from trimtab.results import Incumbent, Limit, Reason
-from trimtab.specs.sharding import DeviceGroup, Fabric, MemoryModel, Optimizer, ShardingSpec
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Fabric,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+)
 
 
 class Ticking:

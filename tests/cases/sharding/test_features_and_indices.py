@@ -48,7 +48,9 @@ def test_the_reported_case_is_level(tmp_path: Path) -> None:
 
     TorchRec's planner gives 384 columns at most.
     """
-    names = [{"name": "shared", "rows": 10_000, "dim": 64, "features": 12, "pooling": 12.0}]
+    names = [
+        {"name": "shared", "rows": 10_000, "dim": 64, "features": 12, "pooling": 12.0}
+    ]
     names += [{"name": f"t{i}", "rows": 10_000, "dim": 64} for i in range(11)]
     spec = {"tables": names, "devices": devices(4), "fabric": {"intra_gb_s": 5.0}}
     result, plan = run(spec, tmp_path)
@@ -99,7 +101,8 @@ def test_rows_beyond_int32(tmp_path: Path) -> None:
 
 def test_features_come_from_files_too() -> None:
     table = from_records(
-        [{"name": "t", "rows": 10, "dim": 8, "features": "3", "dtype": "bf16"}], source="x"
+        [{"name": "t", "rows": 10, "dim": 8, "features": "3", "dtype": "bf16"}],
+        source="x",
     )[0]
     assert (table.features, table.dtype.value) == (3, "bf16")
 

@@ -1,4 +1,4 @@
-"""Exchange-bound jobs get level plans, never more expensive than those by hand, with a small gap."""
+"""Exchange-bound jobs get level plans, never dearer than those by hand, with a small gap."""
 
 from __future__ import annotations
 

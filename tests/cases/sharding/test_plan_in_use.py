@@ -120,7 +120,9 @@ def test_tables_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
     assert summary["lost_devices"] == [5]
     assert summary["new_tables"] == ["t1", "t2"]
     assert moved_gib(plan, current) == 0
-    assert "no longer tables of this job: old, older" in (tmp_path / "diff.txt").read_text()
+    assert (
+        "no longer tables of this job: old, older" in (tmp_path / "diff.txt").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,10 @@ def test_a_plan_that_no_longer_fits_is_repaired_within_the_limit(tmp_path: Path)
         shard("t3", 0, 64, 1),
     ]
     spec = body(current, max_moved_gib=70 * COLUMN)
-    spec |= {"memory_model": "weights", "devices": devices(2, memory_gib=2.2 * 64 * COLUMN)}
+    spec |= {
+        "memory_model": "weights",
+        "devices": devices(2, memory_gib=2.2 * 64 * COLUMN),
+    }
     result, plan = run(spec, tmp_path)
     assert plan is not None, result.termination
     assert result.verification.status.value == "valid"

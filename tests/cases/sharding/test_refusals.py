@@ -13,7 +13,13 @@ from pydantic import ValidationError
 from tests.cases.sharding.jobs import devices, run, spec_of, tables
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
-from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+    Table,
+)
 
 
 def body(place: str, field: str, value: Any) -> dict[str, Any]:
@@ -81,7 +87,13 @@ CASES = [
         "devices.0.hardware",
         ["one of 'v100', 'a100' or 'h100'", "fabric.intra_gb_s"],
     ),
-    ("table", "dtype", "int8", "tables.1.dtype", ["'fp32', 'fp16' or 'bf16'", "quantize"]),
+    (
+        "table",
+        "dtype",
+        "int8",
+        "tables.1.dtype",
+        ["'fp32', 'fp16' or 'bf16'", "quantize"],
+    ),
     (
         "",
         "optimizer",
@@ -158,7 +170,13 @@ class TestTooLarge:
         with pytest.raises(ValidationError) as caught:
             ShardingSpec.model_validate_json(json.dumps(spec))
         message = str(caught.value)
-        for word in ("'uid'", "29.8 GiB", "fp16 or bf16", "row-wise", "at least 29.9 GiB"):
+        for word in (
+            "'uid'",
+            "29.8 GiB",
+            "fp16 or bf16",
+            "row-wise",
+            "at least 29.9 GiB",
+        ):
             assert word in message
         assert "min_shard_dim" not in message, "it is the smallest already"
         half = copy.deepcopy(spec)
@@ -193,7 +211,11 @@ class TestTooLarge:
         not_advised: str,
     ) -> None:
         table = {"name": "t", "rows": 30_000_000, "dim": 64, "dtype": dtype}
-        spec = {"tables": [table], "devices": devices(40, memory_gib), "constraints": rules}
+        spec = {
+            "tables": [table],
+            "devices": devices(40, memory_gib),
+            "constraints": rules,
+        }
         with pytest.raises(ValidationError) as caught:
             ShardingSpec.model_validate_json(json.dumps(spec))
         message = str(caught.value).split("the largest device has")[1].split("[type")[0]

@@ -40,7 +40,9 @@ def test_a_plan_in_use_with_uneven_shards_is_priced_and_improved(tmp_path: Path)
     spec = case("uneven_100_refused_with_its_plan", proof_seconds=0.0)
     stays, _ = run(spec, tmp_path)
     free = spec.model_copy(
-        update={"constraints": spec.constraints.model_copy(update={"max_moved_gib": None})}
+        update={
+            "constraints": spec.constraints.model_copy(update={"max_moved_gib": None})
+        }
     )
     improved, _ = run(free, tmp_path)
     assert improved.objective < stays.objective * 0.95
@@ -133,7 +135,9 @@ def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
     widths = np.arange(4, 129, 4)
     table, width = np.repeat(np.arange(40), len(widths)), np.tile(widths, 40)
     profile, net = PROFILES[Hardware.A100], models().compute
-    predicted = net.head(profile)(net.embed(arrays, table, width, profile)).reshape(40, -1)
+    predicted = net.head(profile)(net.embed(arrays, table, width, profile)).reshape(
+        40, -1
+    )
     shards = Shards(
         table=table, width=width, group=np.arange(len(table)), groups=len(table)
     )

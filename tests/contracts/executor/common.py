@@ -22,7 +22,11 @@ Run = Callable[[Awaitable[None]], None]
 
 
 def probe(
-    number: int = 0, *, seconds: float = 30.0, limits: TaskLimits | None = None, **spec: Any
+    number: int = 0,
+    *,
+    seconds: float = 30.0,
+    limits: TaskLimits | None = None,
+    **spec: Any,
 ) -> Task:
     return Task(
         job_id=f"job-{number}",
@@ -87,7 +91,9 @@ async def whole(execution: Execution) -> tuple[list[Progress], Outcome]:
     return events, await execution.result()
 
 
-def _assert_best(outcome: Outcome, *, objective: float, limit: Limit, detail: str) -> None:
+def _assert_best(
+    outcome: Outcome, *, objective: float, limit: Limit, detail: str
+) -> None:
     """The run ended early, and the best that it had reported is its verified result."""
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
     assert (outcome.termination.reason, outcome.termination.limit) == (

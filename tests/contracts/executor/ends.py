@@ -45,7 +45,9 @@ class Ends:
 
     def test_stop_keeps_the_best(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
-            async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
+            async with running(
+                executor, probe(steps=1000, step_seconds=0.05)
+            ) as execution:
                 await first(execution, EventType.INCUMBENT)
                 began = time.monotonic()
                 await execution.stop()
@@ -74,7 +76,9 @@ class Ends:
 
     def test_cancel_discards_whatever_came(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
-            async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
+            async with running(
+                executor, probe(steps=1000, step_seconds=0.05)
+            ) as execution:
                 await first(execution, EventType.INCUMBENT)
                 await execution.cancel()
                 await execution.cancel()
@@ -155,7 +159,8 @@ class Ends:
     ) -> None:
         async def body() -> None:
             outcome = await outcome_of(
-                executor, behaviour("write", number=9, limits=TaskLimits(file_bytes=2**20))
+                executor,
+                behaviour("write", number=9, limits=TaskLimits(file_bytes=2**20)),
             )
             assert outcome.status is OutcomeStatus.FAILED
             assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED

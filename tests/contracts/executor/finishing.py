@@ -80,7 +80,9 @@ class Finishing:
         self, executor: Executor, run: Run
     ) -> None:
         async def body() -> None:
-            async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
+            async with running(
+                executor, probe(steps=1000, step_seconds=0.05)
+            ) as execution:
                 await first(execution, EventType.INCUMBENT)
                 for _number in range(100):
                     data = await execution.checkpoint()
@@ -161,7 +163,9 @@ class Finishing:
             task = replace(
                 probe(steps=3),
                 start=pack(Checkpoint(kind="probe", solution=b"77.0")),
-                finish=Finish(ended=Termination(reason=Reason.WORKER_LOST, detail="gone")),
+                finish=Finish(
+                    ended=Termination(reason=Reason.WORKER_LOST, detail="gone")
+                ),
             )
             outcome = await outcome_of(executor, task)
             assert outcome.status is OutcomeStatus.FAILED

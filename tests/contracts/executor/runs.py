@@ -64,7 +64,9 @@ class Runs:
     ) -> None:
         async def body() -> None:
             began = time.monotonic()
-            async with running(executor, behaviour("incumbents", number=700)) as execution:
+            async with running(
+                executor, behaviour("incumbents", number=700)
+            ) as execution:
                 events, _ = await whole(execution)
             took_s = time.monotonic() - began
             reported = [e for e in events if e.type is EventType.INCUMBENT]

@@ -38,7 +38,9 @@ class Attempts:
             await store.submit(new_job(kind="other", priority=100))
             assert await store.claim("w", kinds=[], lease_s=1) == []
             first = await store.claim("w", kinds=["probe"], lease_s=LEASE_S, limit=2)
-            rest = await store.claim("w", kinds=["probe", "ilp"], lease_s=LEASE_S, limit=10)
+            rest = await store.claim(
+                "w", kinds=["probe", "ilp"], lease_s=LEASE_S, limit=10
+            )
             assert [c.job.id for c in first + rest] == [
                 ids[1],
                 ids[3],
@@ -90,7 +92,9 @@ class Attempts:
                 return mine
 
             taken = list(
-                itertools.chain(*await asyncio.gather(*(worker(f"w{n}") for n in range(6))))
+                itertools.chain(
+                    *await asyncio.gather(*(worker(f"w{n}") for n in range(6)))
+                )
             )
             assert len(taken) == len(set(taken))
             # SKIP LOCKED may let a worker end early while others lock the last rows; nothing is
@@ -110,7 +114,9 @@ class Attempts:
             assert not (signals.stop_requested)
             assert not (signals.cancel_requested)
             await store.request_stop(job.id)
-            assert (await store.renew(job.id, claim.fence, lease_s=LEASE_S)).stop_requested
+            assert (
+                await store.renew(job.id, claim.fence, lease_s=LEASE_S)
+            ).stop_requested
             await store.request_cancel(job.id)
             assert (
                 await store.renew(job.id, claim.fence, lease_s=LEASE_S)
@@ -135,7 +141,10 @@ class Attempts:
             events = await store.events(job.id)
             assert [e.seq for e in events] == list(range(1, 43))
             for end, n in zip(ends, range(20), strict=True):
-                assert [e.data["objective"] for e in events[end - 2 : end]] == [n, n + 0.5]
+                assert [e.data["objective"] for e in events[end - 2 : end]] == [
+                    n,
+                    n + 0.5,
+                ]
             assert [e.seq for e in await store.events(job.id, after_seq=40)] == [41, 42]
             assert [e.seq for e in await store.events(job.id, after_seq=5, limit=2)] == [
                 6,
@@ -159,7 +168,9 @@ class Attempts:
                 data={"level": "info", "message": "odd \ud800 text \x00"},
             )
             assert (
-                await store.append(job.id, fence, [incumbent(9), phase, incumbent(8), log])
+                await store.append(
+                    job.id, fence, [incumbent(9), phase, incumbent(8), log]
+                )
                 == 6
             )
             assert await store.append(job.id, fence, []) == 6

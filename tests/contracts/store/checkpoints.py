@@ -101,13 +101,17 @@ class Checkpoints:
             dead = await store.complete(job.id, last.fence, LOST)
             assert (dead.state, dead.has_checkpoint) == (JobState.DEAD, True)
             await store.redrive(job.id)
-            assert (await claim_one(store)).job.has_checkpoint, "a re-drive begins from it"
+            assert (await claim_one(store)).job.has_checkpoint, (
+                "a re-drive begins from it"
+            )
 
         run(body)
 
     def test_stop_and_cancel_of_a_job_with_a_checkpoint(self, run: Any) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
-            stopped, cancelled = [(await store.submit(new_job())).job.id for _ in range(2)]
+            stopped, cancelled = [
+                (await store.submit(new_job())).job.id for _ in range(2)
+            ]
             for _number in range(2):
                 claim = await claim_one(store)
                 await store.put_checkpoint(claim.job.id, claim.fence, b"best")

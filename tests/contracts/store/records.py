@@ -138,7 +138,9 @@ class Records:
         run(body)
 
     # --- outbox
-    def test_a_delivery_is_taken_by_one_and_comes_again_until_done(self, run: Any) -> None:
+    def test_a_delivery_is_taken_by_one_and_comes_again_until_done(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
             for _ in range(3):
                 job = (await store.submit(new_job(webhook={"url": "http://h/"}))).job
@@ -270,7 +272,9 @@ class Records:
                 return [(a.digest, a.tenant) for a in unreferenced]
 
             assert await unused() == [("d1", "b"), ("d2", "a")]
-            assert await store.unreferenced_artifacts(older_than_us=first.created_us) == []
+            assert (
+                await store.unreferenced_artifacts(older_than_us=first.created_us) == []
+            )
             assert not await store.delete_artifact("d1", tenant="a")  # a job refers to it
             # Tenant a still has it.
             assert not await store.delete_artifact("d1", tenant="b")

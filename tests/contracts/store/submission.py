@@ -66,7 +66,8 @@ class Submission:
         async def body(store: JobStore, _clock: Clock) -> None:
             ids = [(await store.submit(new_job())).job.id for _ in range(20)]
             ids += [
-                s.job.id for s in await store.submit_many([new_job() for _ in range(1200)])
+                s.job.id
+                for s in await store.submit_many([new_job() for _ in range(1200)])
             ]
             assert ids == sorted(set(ids))
             assert await store.submit_many([]) == []
@@ -238,7 +239,10 @@ class Submission:
             await store.submit_many([new_job(tenant="b") for _ in range(2)])
             await claim_one(store)
             zero = dict.fromkeys(JobState, 0)
-            assert await store.counts() == zero | {JobState.QUEUED: 4, JobState.RUNNING: 1}
+            assert await store.counts() == zero | {
+                JobState.QUEUED: 4,
+                JobState.RUNNING: 1,
+            }
             assert await store.counts("a") == zero | {
                 JobState.QUEUED: 2,
                 JobState.RUNNING: 1,

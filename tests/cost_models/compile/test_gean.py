@@ -44,7 +44,9 @@ def by_torch(net: GeanProgram, graph: GraphArrays) -> np.ndarray:
 def net(seed: int, *, spread: float = 0.3) -> GeanProgram:
     torch.manual_seed(seed)
     made = GeanProgram(WORDS, K, width=8, edge_width=4, heads=2, layers=3)
-    for parameter in made.parameters():  # the small initial weights would hide a difference
+    for (
+        parameter
+    ) in made.parameters():  # the small initial weights would hide a difference
         torch.nn.init.normal_(parameter, std=spread)
     return made
 

@@ -36,7 +36,9 @@ def test_numpy_equals_torch() -> None:
     for member in range(M):
         first, out = torch.nn.Linear(F, H).double(), torch.nn.Linear(H, K).double()
         for layer, name in ((first, "first"), (out, "out")):
-            layer.weight.data = torch.from_numpy(weights[f"{name}.weight"][member]).double()
+            layer.weight.data = torch.from_numpy(
+                weights[f"{name}.weight"][member]
+            ).double()
             layer.bias.data = torch.from_numpy(weights[f"{name}.bias"][member]).double()
         logits.append(out(torch.relu(first(standard))))
     stacked = torch.stack(logits)

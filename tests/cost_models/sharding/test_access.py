@@ -41,7 +41,9 @@ def test_pool_has_metas_published_totals() -> None:
     )
     assert arrays.lookups.sum() == pytest.approx(887_017_990, rel=0.12)
     assert arrays.unique_rows.sum() == pytest.approx(128_435_723, rel=0.12)
-    assert arrays.unique[:, 0].sum() / arrays.unique.sum() == pytest.approx(0.473, abs=0.05)
+    assert arrays.unique[:, 0].sum() / arrays.unique.sum() == pytest.approx(
+        0.473, abs=0.05
+    )
 
 
 def test_law_histogram_and_sample_of_one_access_agree() -> None:

@@ -49,7 +49,9 @@ def test_hits_are_those_of_an_lru_replay(share: float) -> None:
         p = np.arange(1, rows + 1) ** -alpha
         drawn = rng.choice(rows, lookups, p=p / p.sum())
         streams.append(np.column_stack([drawn + t * 100_000, np.full(lookups, width)]))
-        times, rows_of = np.unique(np.bincount(drawn)[np.unique(drawn)], return_counts=True)
+        times, rows_of = np.unique(
+            np.bincount(drawn)[np.unique(drawn)], return_counts=True
+        )
         unique.append(rows_of.astype(float))
         count.append(times.astype(float))
         sizes.append(float(width))
@@ -136,10 +138,14 @@ def test_newer_hardware_is_faster(arrays: TableArrays) -> None:
 
 def test_exchange_is_set_by_the_widest_device_and_the_slow_level() -> None:
     one_node = fabric_of([DeviceGroup(count=8, memory_gib=1)], Fabric())
-    two_nodes = fabric_of([DeviceGroup(count=8, memory_gib=1)], Fabric(devices_per_node=4))
+    two_nodes = fabric_of(
+        [DeviceGroup(count=8, memory_gib=1)], Fabric(devices_per_node=4)
+    )
     even = np.full(8, 100.0)
     skew = np.array([400.0, *([400 / 7] * 7)])
-    assert all_to_all_ms(skew, 65_536, one_node) > 2 * all_to_all_ms(even, 65_536, one_node)
+    assert all_to_all_ms(skew, 65_536, one_node) > 2 * all_to_all_ms(
+        even, 65_536, one_node
+    )
     assert all_to_all_ms(even, 65_536, two_nodes) > 3 * all_to_all_ms(
         even, 65_536, one_node
     )

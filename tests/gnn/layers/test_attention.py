@@ -17,7 +17,9 @@ import torch
 from gnn.layers.attention import SeparableAttention
 
 
-def edges_of(receivers: int, senders: int, seed: int, density: float = 0.2) -> torch.Tensor:
+def edges_of(
+    receivers: int, senders: int, seed: int, density: float = 0.2
+) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     mask = torch.rand(receivers, senders, generator=generator) < density
     mask[0] = False  # a receiver without senders
@@ -31,10 +33,15 @@ def edges_of(receivers: int, senders: int, seed: int, density: float = 0.2) -> t
 def test_separable_form_is_message_passing(seed: int, uniform: bool) -> None:
     torch.manual_seed(seed)
     layer = SeparableAttention(width=16, heads=4).double()
-    receiving, senders = torch.randn(12, 16).double() * 3, torch.randn(20, 16).double() * 3
+    receiving, senders = (
+        torch.randn(12, 16).double() * 3,
+        torch.randn(20, 16).double() * 3,
+    )
     index = edges_of(12, 20, seed)
     edges = (
-        torch.randn(1, 16).double() if uniform else torch.randn(index.shape[1], 16).double()
+        torch.randn(1, 16).double()
+        if uniform
+        else torch.randn(index.shape[1], 16).double()
     )
     spread = edges.expand(index.shape[1], 16)
     from gnn.layers.attention_by_edge import AttentionByEdge

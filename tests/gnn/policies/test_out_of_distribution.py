@@ -13,7 +13,9 @@ from workers.corpus import integer_programs
 
 
 @pytest.mark.parametrize("family", list(integer_programs.FAMILIES))
-def test_held_out_instances_of_five_times_the_size_are_in_distribution(family: str) -> None:
+def test_held_out_instances_of_five_times_the_size_are_in_distribution(
+    family: str,
+) -> None:
     if family == "auction":
         pytest.skip("its root LP takes seconds; measured in the bench")
     model = integer_programs.generate(family, "S", 900)

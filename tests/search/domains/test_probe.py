@@ -55,7 +55,13 @@ def test_another_limit_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("solution", "status"),
-    [(0.0, "valid"), (2.0, "valid"), (3.0, "invalid"), (0.5, "invalid"), (-1.0, "invalid")],
+    [
+        (0.0, "valid"),
+        (2.0, "valid"),
+        (3.0, "invalid"),
+        (0.5, "invalid"),
+        (-1.0, "invalid"),
+    ],
 )
 def test_only_numbers_of_steps_left_are_valid(solution: float, status: str) -> None:
     verification = ProbeDomain().verify(ProbeSpec(steps=3), solution)

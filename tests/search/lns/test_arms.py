@@ -156,7 +156,9 @@ def test_a_new_arm_is_a_word_a_class_and_a_row(tmp_path: Path) -> None:
     insert_before(tree / SPEC, '    ONE_SWAP = "one-swap"\n', WORD)
     (tree / CLASS).write_text(HEURISTIC)
     insert_before(tree / TABLE, "    Arm(\n        word=Neighbourhood.RINS,\n", ROW)
-    insert_before(tree / TABLE.with_name("arms.py"), "from search.lns.guide import", IMPORT)
+    insert_before(
+        tree / TABLE.with_name("arms.py"), "from search.lns.guide import", IMPORT
+    )
     written = {
         path.relative_to(tree)
         for path in tree.rglob("*.py")
@@ -213,6 +215,8 @@ def test_a_row_says_if_it_applies() -> None:
     assert by_word[Neighbourhood.CL_LNS].applies(without_rows), "its weights are shipped"
     free = by_word[Neighbourhood.RANDOM].make(parts_of(8))
     assert (
-        free.choose(np.ones(20), 5, np.random.default_rng(0), np.ones(20, dtype=bool)).sum()
+        free.choose(
+            np.ones(20), 5, np.random.default_rng(0), np.ones(20, dtype=bool)
+        ).sum()
         == 5
     )

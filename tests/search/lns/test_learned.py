@@ -32,7 +32,8 @@ def start(model: MilpModel) -> np.ndarray:
 def test_disabled_on_other_models() -> None:
     rng = np.random.default_rng(0)
     rows = [
-        (-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0) for _ in range(20)
+        (-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0)
+        for _ in range(20)
     ]
     model = milp((-rng.integers(1, 50, 60)).astype(float).tolist(), rows)
     notes: list[str] = []

@@ -61,7 +61,9 @@ def test_time_and_stop_end_a_dive() -> None:
     )
     assert fractional, "the model is of no use here when its LP is whole"
     assert (
-        lp_dive(model, relaxation, root, until=time.process_time() - 1, stop=lambda: False)
+        lp_dive(
+            model, relaxation, root, until=time.process_time() - 1, stop=lambda: False
+        )
         is None
     )
     assert lp_dive(model, relaxation, root, until=NEVER, stop=lambda: True) is None

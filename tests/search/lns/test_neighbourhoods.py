@@ -75,7 +75,9 @@ def test_lb_relax_does_not_repeat_itself() -> None:
     rng = np.random.default_rng(0)
     x = np.ones(model.n)
     sets = {arm.choose(x, 6, rng, everything(model)).tobytes() for _ in range(8)}
-    assert len(sets) > 1, "the same incumbent and size must not give the same set for ever"
+    assert len(sets) > 1, (
+        "the same incumbent and size must not give the same set for ever"
+    )
 
 
 def _arms(model: MilpModel) -> dict[Neighbourhood, DestroyHeuristic]:
@@ -90,7 +92,9 @@ def _arms(model: MilpModel) -> dict[Neighbourhood, DestroyHeuristic]:
 
 @pytest.mark.parametrize("word", list(_arms(random_cover(8, 20, 1))))
 @pytest.mark.parametrize("count", [1, 7, 12, 100])
-def test_every_arm_frees_what_it_may_and_the_count(word: Neighbourhood, count: int) -> None:
+def test_every_arm_frees_what_it_may_and_the_count(
+    word: Neighbourhood, count: int
+) -> None:
     """All continuous variables, and `count` integers that may move, if there are enough."""
     base = random_cover(12, 30, 3)
     model = milp(
@@ -150,5 +154,7 @@ def test_lb_relax_rounding_follows_its_probabilities() -> None:
     difference = guide.difference(x, near)
     arm = LbRelaxRounding(model, guide)
     rng = np.random.default_rng(0)
-    counts = sum(arm.choose(x, 20, rng, everything(model)).astype(int) for _ in range(200))
+    counts = sum(
+        arm.choose(x, 20, rng, everything(model)).astype(int) for _ in range(200)
+    )
     assert counts[difference > 0.9].mean() > 2 * counts[difference < 0.1].mean()

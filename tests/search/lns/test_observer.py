@@ -16,7 +16,9 @@ def test_a_run_needs_no_observer_of_its_own() -> None:
     observer = LnsObserver()
     assert observer.better_elsewhere(np.inf) is None
     assert observer.late_start() is None
-    observer.on_repair(Repair(arm="random", before=x, free=x > 0, proved=False, after=None))
+    observer.on_repair(
+        Repair(arm="random", before=x, free=x > 0, proved=False, after=None)
+    )
     calls = iter(range(200))
     loop = make_loop(model, observer, lambda: next(calls, None) is None)
     loop.run(x)

@@ -88,11 +88,16 @@ def test_any_duals_give_a_bound(seed: int) -> None:
     assert root.objective is not None
     best = safe_bound(model, root.row_duals)
     assert root.objective - 1e-6 <= best <= root.objective
-    for duals in (root.row_duals + rng.normal(0, 1e-6, model.m), rng.normal(0, 2, model.m)):
+    for duals in (
+        root.row_duals + rng.normal(0, 1e-6, model.m),
+        rng.normal(0, 2, model.m),
+    ):
         assert safe_bound(model, duals) <= root.objective
 
 
 def test_a_wrong_sign_at_an_absent_bound_gives_no_bound() -> None:
-    free = milp([1.0, 1.0], [(1.0, [1.0, 1.0], INF)], lower=[-INF, -INF], upper=[INF, INF])
+    free = milp(
+        [1.0, 1.0], [(1.0, [1.0, 1.0], INF)], lower=[-INF, -INF], upper=[INF, INF]
+    )
     assert safe_bound(free, np.array([1.0])) == pytest.approx(1.0)
     assert safe_bound(free, np.array([0.5])) == -math.inf

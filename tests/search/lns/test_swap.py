@@ -13,7 +13,8 @@ from tests.search.models import milp, random_cover
 
 def test_exchange_for_a_cheaper_cover() -> None:
     model = milp(
-        [5, 3, 1], [(1, [1, 1, 0], np.inf), (1, [1, 1, 0], np.inf), (1, [0, 0, 1], np.inf)]
+        [5, 3, 1],
+        [(1, [1, 1, 0], np.inf), (1, [1, 1, 0], np.inf), (1, [0, 0, 1], np.inf)],
     )
     better = intensifier_of(model).improve(
         np.array([1.0, 0, 1]), 0.01, np.random.default_rng(0)

@@ -45,11 +45,15 @@ class ScriptedExecution:
         self.closed = False
         self.best: bytes | None = None
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Outcome] = (
+            asyncio.get_running_loop().create_future()
+        )
 
     def say(self, objective: float) -> None:
         data = {"elapsed_s": 0.1, "objective": objective}
-        self._queue.put_nowait(Progress(type=EventType.INCUMBENT, data=data, elapsed_s=0.1))
+        self._queue.put_nowait(
+            Progress(type=EventType.INCUMBENT, data=data, elapsed_s=0.1)
+        )
 
     def end(self, status: OutcomeStatus, **more: Any) -> None:
         if not self._outcome.done():

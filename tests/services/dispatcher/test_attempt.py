@@ -191,7 +191,9 @@ class FlakyStore(MemoryStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+    async def complete(
+        self, job_id: str, fence: int, completion: Completion
+    ) -> JobRecord:
         if self.refusals:
             self.refusals -= 1
             raise StoreUnavailable("restarting", retry_after_s=0.01)
@@ -227,7 +229,9 @@ def test_result_outlives_a_database_restart_with_its_files(tmp_path: Path) -> No
             await r.store.get_artifact(reference["digest"], tenant="a")
         ).name == "solution.txt"
         assert (
-            await r.store.unreferenced_artifacts(older_than_us=await store.now_us() + 10**9)
+            await r.store.unreferenced_artifacts(
+                older_than_us=await store.now_us() + 10**9
+            )
             == []
         )
 
@@ -262,7 +266,9 @@ def test_appends_do_not_overlap_and_what_waits_goes_together(tmp_path: Path) -> 
     asyncio.run(whole())
 
 
-def test_shutdown_gives_running_jobs_back_and_writes_what_has_ended(tmp_path: Path) -> None:
+def test_shutdown_gives_running_jobs_back_and_writes_what_has_ended(
+    tmp_path: Path,
+) -> None:
     async def whole() -> None:
         store = FlakyStore()
         async with rig(tmp_path, store=store) as r:

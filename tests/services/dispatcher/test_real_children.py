@@ -224,7 +224,9 @@ def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) 
             sqlite3.connect(f"file:{tmp_path}/trimtab.sqlite3?mode=ro", uri=True)
         ) as database:
             deadline = time.monotonic() + 40
-            while not database.execute("SELECT count(*) FROM job_checkpoint").fetchone()[0]:
+            while not database.execute("SELECT count(*) FROM job_checkpoint").fetchone()[
+                0
+            ]:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             (packed,) = database.execute("SELECT data FROM job_checkpoint").fetchone()

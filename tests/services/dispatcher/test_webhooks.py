@@ -146,7 +146,9 @@ def test_delivery_is_signed_over_its_time_and_body(tmp_path: Path) -> None:
             await due(store, f"http://127.0.0.1:{receiver.port}/hook?a=b")
             await sender.send_due()
             ((headers, content),) = receiver.requests
-        parts = dict(part.split("=", 1) for part in headers["trimtab-signature"].split(","))
+        parts = dict(
+            part.split("=", 1) for part in headers["trimtab-signature"].split(",")
+        )
         secret = load_secret(tmp_path)
         assert abs(int(parts["t"]) - time.time()) < 60
         expected = hmac.new(
@@ -280,5 +282,7 @@ def test_special_addresses_are_refused(address: str) -> None:
 
 def test_public_addresses_are_taken_and_signatures_differ_by_time() -> None:
     check_address("93.184.215.14", host="example.org", allowed_hosts=())
-    assert check_url("https://example.org/hook", allowed_hosts=()).hostname == "example.org"
+    assert (
+        check_url("https://example.org/hook", allowed_hosts=()).hostname == "example.org"
+    )
     assert sign(b"k", b"{}", unix_s=1) != sign(b"k", b"{}", unix_s=2)

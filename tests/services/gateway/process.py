@@ -34,7 +34,9 @@ class Running:
 def environment(**more: str) -> dict[str, str]:
     """Return our environment without TRIMTAB_* variables, plus `more`."""
     return {
-        name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TRIMTAB_")
     } | more
 
 

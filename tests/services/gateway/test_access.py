@@ -22,7 +22,9 @@ def lowest_scope(method: str, path: str) -> str:
     """The rule for every operation: admins manage keys, viewers read, submitters do the rest."""
     if path.startswith("/v1/keys"):
         return "admin"
-    reads = method == "GET" or path == "/v1/session-tickets"  # a ticket signs in the caller
+    reads = (
+        method == "GET" or path == "/v1/session-tickets"
+    )  # a ticket signs in the caller
     return "viewer" if reads else "submitter"
 
 
@@ -141,6 +143,10 @@ def test_no_solver_no_ray_no_torch_in_this_process() -> None:
         "print([m for m in heavy if m in sys.modules])"
     )
     shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert shown.stdout.strip() == "[]"

@@ -33,10 +33,16 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Each store has refusals of its own; none may reach a client as a 500."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    url = (
+        request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
+    )
     more = {} if url is None else {"database_url": url}
     return Settings(
-        data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error", **more
+        data_dir=tmp_path,
+        role="gateway",
+        diagnostic_kinds=True,
+        log_level="error",
+        **more,
     )
 
 

@@ -27,7 +27,9 @@ def test_a_database_that_went_away_is_503_until_it_is_back(
     with TestClient(
         app, base_url="http://127.0.0.1", raise_server_exceptions=False
     ) as client:
-        headers = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
+        headers = {
+            "authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"
+        }
         job = client.post("/v1/jobs", json=JOB, headers=headers).json()["id"]
         postgres_server.stop("immediate")
         try:
@@ -63,7 +65,9 @@ def test_a_database_that_went_away_is_503_until_it_is_back(
         finally:
             postgres_server.start()
         deadline = time.monotonic() + 20
-        while (answer := client.get(f"/v1/jobs/{job}", headers=headers)).status_code == 503:
+        while (
+            answer := client.get(f"/v1/jobs/{job}", headers=headers)
+        ).status_code == 503:
             assert time.monotonic() < deadline
         assert answer.json()["state"] == "QUEUED"
         assert client.get("/readyz").status_code == 200
@@ -88,9 +92,13 @@ def test_a_full_disk_is_507_and_passes(tmp_path: Path) -> None:
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         after = api.post("/v1/jobs", json=JOB).json()["id"]
         assert (
-            api.post("/v1/artifacts?name=a.lp", content=bytes(size + 1)).status_code == 201
+            api.post("/v1/artifacts?name=a.lp", content=bytes(size + 1)).status_code
+            == 201
         )
-        assert [job["id"] for job in api.get("/v1/jobs").json()["items"]] == [after, before]
+        assert [job["id"] for job in api.get("/v1/jobs").json()["items"]] == [
+            after,
+            before,
+        ]
         assert running.terminate()[0] == 0
     with sqlite3.connect(running.data_dir / "trimtab.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -64,7 +64,9 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_one_clear_line(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    code, stderr = refused("--data-dir", str(tmp_path / "data"), "--port", "0", *arguments)
+    code, stderr = refused(
+        "--data-dir", str(tmp_path / "data"), "--port", "0", *arguments
+    )
     assert (code, len(stderr.splitlines())) == (2, 1), stderr
     assert message in stderr
     assert not (tmp_path / "data").exists()
@@ -107,7 +109,9 @@ def test_a_signal_ends_open_streams_and_the_server_cleanly(tmp_path: Path) -> No
         waited: list[int] = []
 
         def wait() -> None:
-            waited.append(running.api.get(f"/v1/jobs/{job}/wait?timeout_s=60").status_code)
+            waited.append(
+                running.api.get(f"/v1/jobs/{job}/wait?timeout_s=60").status_code
+            )
 
         threads = [threading.Thread(target=listen), threading.Thread(target=wait)]
         for thread in threads:

@@ -81,7 +81,9 @@ def test_a_wait_is_woken_by_the_end(live: Live) -> None:
     timer = threading.Timer(0.2, lambda: live.api.post(f"/v1/jobs/{job}/cancel"))
     timer.start()
     began = time.monotonic()
-    assert live.api.get(f"/v1/jobs/{job}/wait?timeout_s=15").json()["state"] == "CANCELLED"
+    assert (
+        live.api.get(f"/v1/jobs/{job}/wait?timeout_s=15").json()["state"] == "CANCELLED"
+    )
     assert time.monotonic() - began < 1.5  # well below the poll of 2 s: it was woken
     timer.join()
 

@@ -64,7 +64,9 @@ def test_the_file_is_its_users_alone_and_durable_by_setting(tmp_path: Path) -> N
         )
         assert modes == ["wal", 2]
         with pytest.raises(StoreUnavailable, match="READONLY"):
-            await store._runner.read(lambda tx: tx.conn.exec_driver_sql("DELETE FROM job"))
+            await store._runner.read(
+                lambda tx: tx.conn.exec_driver_sql("DELETE FROM job")
+            )
         await store.close()
 
     asyncio.run(main())
@@ -84,7 +86,9 @@ def test_an_operation_that_fails_leaves_its_group_alone(tmp_path: Path) -> None:
         # Queued in one tick of the loop, so they share groups.
         answers = await asyncio.gather(
             *(
-                store._runner.write(half_written) if n % 3 == 0 else store.submit(new_job())
+                store._runner.write(half_written)
+                if n % 3 == 0
+                else store.submit(new_job())
                 for n in range(150)
             ),
             return_exceptions=True,
@@ -108,7 +112,9 @@ def test_a_full_disk_refuses_whole_writes_and_heals(tmp_path: Path) -> None:
 
         async def pages(most: int) -> None:
             await store._runner.write(
-                lambda tx: tx.conn.exec_driver_sql(f"PRAGMA max_page_count={most}").scalar()
+                lambda tx: tx.conn.exec_driver_sql(
+                    f"PRAGMA max_page_count={most}"
+                ).scalar()
             )
 
         await pages(100)

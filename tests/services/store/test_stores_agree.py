@@ -145,7 +145,9 @@ class InStep(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3), lease=st.sampled_from([5.0, 20.0]))
     def claim(self, limit: int, lease: float) -> None:
-        self.trio.ask(lambda s: s.claim("w", kinds=[self.kind], lease_s=lease, limit=limit))
+        self.trio.ask(
+            lambda s: s.claim("w", kinds=[self.kind], lease_s=lease, limit=limit)
+        )
 
     @rule(n=st.integers(0, 20), fence=st.integers(1, 4))
     def renew(self, n: int, fence: int) -> None:

@@ -105,7 +105,10 @@ def test_sentence_joins_detail_and_remedy() -> None:
 def test_objects_by_name_become_a_table() -> None:
     arms = {"rins": {"calls": 2}, "random": {"calls": 1, "size": 5}}
     rows = as_rows(arms)
-    assert rows == [{"name": "rins", "calls": 2}, {"name": "random", "calls": 1, "size": 5}]
+    assert rows == [
+        {"name": "rins", "calls": 2},
+        {"name": "random", "calls": 1, "size": 5},
+    ]
     assert is_table(rows)
     for value in (3, {"a": 1, "b": 2}, {"only": {"a": 1}}, [{"a": 1}]):
         assert as_rows(value) == value

@@ -61,7 +61,9 @@ def leaf(root: Field, name: str) -> Field:
 
 def test_every_type_gets_its_control() -> None:
     root = request_form(RICH)
-    controls = {item.name: item.control for item in root.leaves() if item.path[0] == "spec"}
+    controls = {
+        item.name: item.control for item in root.leaves() if item.path[0] == "spec"
+    }
     assert controls == {
         "spec.schema_version": Control.CONSTANT,
         "spec.needed": Control.TEXT,
@@ -105,7 +107,9 @@ def test_an_untouched_form_is_the_default_request() -> None:
     root = request_form(model)
     body, faults = check(root, model, "probe", defaults(root))
     assert faults == []
-    assert model.model_validate(body) == model.model_validate({"kind": "probe", "spec": {}})
+    assert model.model_validate(body) == model.model_validate(
+        {"kind": "probe", "spec": {}}
+    )
 
 
 def test_answers_become_typed_json() -> None:
@@ -252,7 +256,9 @@ values = st.fixed_dictionaries(
         "colour": st.sampled_from(["red", "blue"]),
         "several": st.lists(st.sampled_from(["red", "blue"]), min_size=1, unique=True),
         "ratio": st.floats(0.001, 0.999).map(lambda x: float(f"{x:.12g}")),
-        "parts": st.lists(st.fixed_dictionaries({"depth": st.integers(1, 9)}), max_size=3),
+        "parts": st.lists(
+            st.fixed_dictionaries({"depth": st.integers(1, 9)}), max_size=3
+        ),
     },
 )
 

@@ -62,7 +62,9 @@ def test_pages_are_well_made(reader: Reader, path: str) -> None:
     assert {"main", "header", "nav"} <= set(names)
     assert len(page.ids) == len(set(page.ids))
     assert not [
-        a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)
+        a
+        for _, a in page.tags
+        if "style" in a or any(name.startswith("on") for name in a)
     ]
     assert all(
         a.get("src", "/static/").startswith("/static/")
@@ -168,7 +170,10 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
     assert "stopping" in page.text
     assert f"/jobs/{job_id}/stop" not in [form.action for form in page.forms]
     reader.complete(
-        job, termination=result()["termination"], result=result(), best=result()["trace"][0]
+        job,
+        termination=result()["termination"],
+        result=result(),
+        best=result()["trace"][0],
     )
     answer = reader.client.get(f"/jobs/{job_id}")
     page = Page(answer.text)
@@ -191,7 +196,9 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("verb", "state"), [("cancel", JobState.CANCELLED), ("stop", JobState.CANCELLED)]
 )
-def test_a_queued_job_is_ended_at_once(reader: Reader, verb: str, state: JobState) -> None:
+def test_a_queued_job_is_ended_at_once(
+    reader: Reader, verb: str, state: JobState
+) -> None:
     job_id = reader.submit()
     reader.post(f"/jobs/{job_id}/{verb}")
     assert reader.do(reader.store.get(job_id)).state is state
@@ -269,7 +276,9 @@ def test_a_key_is_made_shown_once_and_revoked(reader: Reader) -> None:
     )
     assert answer.status_code == 201, answer.text
     assert "<script>alert" not in answer.text
-    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    secret = next(
+        word for word in Page(answer.text).text.split() if word.startswith("tt_")
+    )
     page = reader.get("/keys")
     assert secret not in page.text
     other = {"authorization": f"Bearer {secret}"}
@@ -285,7 +294,8 @@ def test_a_key_is_made_shown_once_and_revoked(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("name", ""), ("days", "0"), ("days", "9" * 50), ("scopes", "root")]
+    ("name", "value"),
+    [("name", ""), ("days", "0"), ("days", "9" * 50), ("scopes", "root")],
 )
 def test_a_wrong_key_form_is_told(reader: Reader, name: str, value: str) -> None:
     form = reader.get("/keys").form("/keys")
@@ -298,8 +308,12 @@ def test_a_wrong_key_form_is_told(reader: Reader, name: str, value: str) -> None
 def test_a_viewer_sees_and_cannot_act(reader: Reader) -> None:
     job_id = reader.submit()
     form = reader.get("/keys").form("/keys")
-    answer = reader.post("/keys", form.fill(name="v", tenant="default", scopes=["viewer"]))
-    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    answer = reader.post(
+        "/keys", form.fill(name="v", tenant="default", scopes=["viewer"])
+    )
+    secret = next(
+        word for word in Page(answer.text).text.split() if word.startswith("tt_")
+    )
     reader.client.cookies.clear()
     assert reader.post("/login", [("key", secret)]).status_code == 303
     page = reader.get("/")
@@ -317,7 +331,9 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
     answer = reader.post(
         "/keys", form.fill(name="o", tenant="other", scopes=["viewer", "submitter"])
     )
-    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    secret = next(
+        word for word in Page(answer.text).text.split() if word.startswith("tt_")
+    )
     reader.client.cookies.clear()
     reader.post("/login", [("key", secret)])
     assert "No jobs yet" in reader.get("/").text
@@ -326,7 +342,9 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
     assert reader.post(f"/jobs/{job_id}/cancel").status_code == 404
 
 
-def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reader) -> None:
+def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(
+    reader: Reader,
+) -> None:
     """A sharding result has no bound of its own: pages show the certificate's."""
     from services.dispatcher.recording import completion_of
     from workers.types import Outcome, OutcomeStatus

@@ -24,10 +24,13 @@ def test_submit_by_form(reader: Reader) -> None:
     form = page.form("/submit/probe")
     assert (form.method, form.enctype) == ("post", "multipart/form-data")
     answer = reader.post(
-        form.action, form.fill(spec__steps="7", labels="team=x\nnote=" + EVIL, priority="5")
+        form.action,
+        form.fill(spec__steps="7", labels="team=x\nnote=" + EVIL, priority="5"),
     )
     assert answer.status_code == 303, answer.text
-    record = reader.do(reader.store.get(answer.headers["location"].removeprefix("/jobs/")))
+    record = reader.do(
+        reader.store.get(answer.headers["location"].removeprefix("/jobs/"))
+    )
     assert record.spec["steps"] == 7
     assert record.labels == {"team": "x", "note": EVIL}
     assert record.priority == 5
@@ -180,7 +183,9 @@ def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
 def test_an_example_fills_the_form(reader: Reader) -> None:
     page = reader.get("/submit/compile")
     assert page.links["Fill in an example"] == "/submit/compile?example=true"
-    values = dict(reader.get("/submit/compile?example=true").form("/submit/compile").values)
+    values = dict(
+        reader.get("/submit/compile?example=true").form("/submit/compile").values
+    )
     assert "int main" in values["spec.source_text"]
     assert json.loads(values["spec.runs"])[0]["arguments"] == ["10"]
     assert values["budget.evaluations"] == "40"

@@ -114,7 +114,9 @@ def spelled(value: Fraction, rng: random.Random, exponents: str = "eE") -> str:
     if way == 1:
         exponent = power + len(mantissa) - 1
         plus = rng.choice(("", "+")) if exponent >= 0 else ""
-        return f"{sign}{mantissa[0]}.{mantissa[1:]}{rng.choice(exponents)}{plus}{exponent}"
+        return (
+            f"{sign}{mantissa[0]}.{mantissa[1:]}{rng.choice(exponents)}{plus}{exponent}"
+        )
     if power == 0:
         return sign + mantissa + rng.choice(("", ".", ".0"))
     padded = mantissa.rjust(-power + 1, "0")
@@ -139,7 +141,9 @@ def write_mps(program: Program, rng: random.Random, *, fixed: bool = False) -> s
     for name, (_, low, high) in zip(names, program.rows, strict=True):
         if low is None and high is None:
             kind, side = "L", Fraction(10) ** 30
-        elif low is not None and (low == high or (high is not None and rng.random() < 0.3)):
+        elif low is not None and (
+            low == high or (high is not None and rng.random() < 0.3)
+        ):
             assert high is not None
             kind, side = "E", rng.choice((low, high))
             if low != high:
@@ -229,7 +233,9 @@ def _mps_bounds(
 
     if program.integer[column] and (low, high) == (0, 1):
         return [] if by_marker and rng.random() < 0.5 else [silent("BV")]
-    if program.integer[column] and not by_marker:  # only LI and UI make it an integer then
+    if (
+        program.integer[column] and not by_marker
+    ):  # only LI and UI make it an integer then
         lower = silent("MI") if low is None else say("LI", low)
         return [lower, say("UI", endless if high is None else high)]
     if low == high and low is not None:
@@ -261,7 +267,9 @@ def write_lp(program: Program, rng: random.Random) -> str:
             for each in [value - share, share] if share else [value]:
                 sign = "- " if each < 0 else "+ "
                 number = (
-                    "" if abs(each) == 1 and rng.random() < 0.5 else spelled(abs(each), rng)
+                    ""
+                    if abs(each) == 1 and rng.random() < 0.5
+                    else spelled(abs(each), rng)
                 )
                 parts.append(
                     sign
@@ -303,7 +311,9 @@ def write_lp(program: Program, rng: random.Random) -> str:
         "\\ a comment",
         words(
             rng.choice(
-                ("maximize", "max", "maximise") if program.maximize else ("minimize", "min")
+                ("maximize", "max", "maximise")
+                if program.maximize
+                else ("minimize", "min")
             )
         ),
     ]

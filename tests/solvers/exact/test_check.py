@@ -35,7 +35,11 @@ def test_a_feasible_point(tmp_path: Path) -> None:
     assert result.max_violation == 0
     assert result.worst_row is None
     assert result.worst_column is None
-    assert (result.checked_rows, result.checked_columns, result.violated_rows) == (3, 2, 0)
+    assert (result.checked_rows, result.checked_columns, result.violated_rows) == (
+        3,
+        2,
+        0,
+    )
     assert result.detail == ""
 
 
@@ -113,7 +117,9 @@ def test_a_quadratic_objective_is_counted_exactly(tmp_path: Path) -> None:
     )
     point = [Fraction(1, 2).__float__(), 0, 0, 0]
     # QUADOBJ gives the upper triangle of Q in x'Qx / 2: x x 2 adds x squared.
-    assert check(model, point).objective - check(linear, point).objective == Fraction(1, 4)
+    assert check(model, point).objective - check(linear, point).objective == Fraction(
+        1, 4
+    )
 
 
 def test_tiny_and_huge_doubles(tmp_path: Path) -> None:
@@ -124,7 +130,9 @@ def test_tiny_and_huge_doubles(tmp_path: Path) -> None:
 
 
 def test_a_million_coefficients_in_seconds(tmp_path: Path) -> None:
-    cover = set_cover(500, 10_000, density=0.04)  # 200,000: a fifth, for the machine's sake
+    cover = set_cover(
+        500, 10_000, density=0.04
+    )  # 200,000: a fifth, for the machine's sake
     began = time.perf_counter()
     model = model_of(tmp_path, write_mps(cover))
     result = check(model, [1] * cover.n)

@@ -38,16 +38,23 @@ def plainly(program: Program, values: list[float]) -> dict[str, object]:
         for value, whole in zip(exact, program.integer, strict=True)
     ]
     rounding = max(abs(a - b) for a, b in zip(x, exact, strict=True))
-    bounds = [outside(*each) for each in zip(x, program.lower, program.upper, strict=True)]
+    bounds = [
+        outside(*each) for each in zip(x, program.lower, program.upper, strict=True)
+    ]
     rows = [
-        outside(sum((a * x[column] for column, a in terms.items()), Fraction(0)), low, high)
+        outside(
+            sum((a * x[column] for column, a in terms.items()), Fraction(0)), low, high
+        )
         for terms, low, high in program.rows
     ]
     # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at
     # most nine places.
     whole = [
         *program.integer,
-        *(all(program.integer[column] for column in terms) for terms, _, _ in program.rows),
+        *(
+            all(program.integer[column] for column in terms)
+            for terms, _, _ in program.rows
+        ),
     ]
     tolerable = all(
         v <= (0 if exactly else MILLIONTH * max(Fraction(1), abs(side)))
@@ -73,7 +80,9 @@ def value(rng: random.Random, low: Fraction | None, high: Fraction | None) -> fl
     base = float(
         rng.choice([side for side in (low, high) if side is not None] or [Fraction(0)])
     )
-    return base + rng.choice((0.0, 0.0, 0.0, 1e-9, -1e-9, 3e-6, 1.0, -1.0, 0.3, 1e-5, 1e7))
+    return base + rng.choice(
+        (0.0, 0.0, 0.0, 1e-9, -1e-9, 3e-6, 1.0, -1.0, 0.3, 1e-5, 1e7)
+    )
 
 
 def test_check_equals_a_plain_reference(tmp_path: Path, scale: float) -> None:
@@ -83,7 +92,9 @@ def test_check_equals_a_plain_reference(tmp_path: Path, scale: float) -> None:
         program = random_program(rng, digits=rng.choice((2, 8)))
         model = read(
             tmp_path,
-            *rng.choice(((write_mps(program, rng), "mps"), (write_lp(program, rng), "lp"))),
+            *rng.choice(
+                ((write_mps(program, rng), "mps"), (write_lp(program, rng), "lp"))
+            ),
         )
         for _ in range(5):
             values = [

@@ -26,7 +26,9 @@ def test_brackets_after_a_letter_belong_to_the_name() -> None:
 
 def test_comparisons_are_one_of_three() -> None:
     texts = [
-        text for kind, text in words("min\n x <= y =< z => w == v > u") if kind == "compare"
+        text
+        for kind, text in words("min\n x <= y =< z => w == v > u")
+        if kind == "compare"
     ]
     assert texts == ["<", "<", ">", "=", ">"]
 

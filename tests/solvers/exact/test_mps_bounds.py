@@ -41,7 +41,9 @@ def read(*lines: str, marked: bool = False) -> tuple[Builder, list[str]]:
         ("SI B x 1e30", 0, None, True, True),
     ],
 )
-def test_types(line: str, lower: object, upper: object, integer: bool, semi: bool) -> None:
+def test_types(
+    line: str, lower: object, upper: object, integer: bool, semi: bool
+) -> None:
     build, rules = read(line)
     assert (build.lower[0], build.upper[0]) == (lower, upper)
     assert (bool(build.integer[0]), 0 in build.semicontinuous) == (integer, semi)

@@ -40,7 +40,9 @@ def test_branch_and_bound_equals_enumeration(tmp_path: Path, scale: float) -> No
             abs(truth.value), abs(proof.objective)
         ) + _least(model), seed
         again = prove(model, incumbent=truth.value, gap=GAP, seconds=20)
-        assert (again.claim, again.x) == (Claim.OPTIMAL, None), "nothing beats the optimum"
+        assert (again.claim, again.x) == (Claim.OPTIMAL, None), (
+            "nothing beats the optimum"
+        )
         assert again.bound is not None
         assert (
             (again.bound >= truth.value)
@@ -51,7 +53,9 @@ def test_branch_and_bound_equals_enumeration(tmp_path: Path, scale: float) -> No
 
 
 def _least(model: ExactModel) -> Fraction:
-    return GAP * min((abs(cost) for cost in model.objective.values()), default=Fraction(1))
+    return GAP * min(
+        (abs(cost) for cost in model.objective.values()), default=Fraction(1)
+    )
 
 
 def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:

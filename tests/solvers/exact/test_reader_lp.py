@@ -14,7 +14,11 @@ DATA = Path(__file__).parent / "data"
 def bounds_of(model: ExactModel) -> dict[str, tuple[F | None, F | None, bool]]:
     whole = (bool(each) for each in model.integer)
     return dict(
-        zip(model.col_names, zip(model.lower, model.upper, whole, strict=True), strict=True)
+        zip(
+            model.col_names,
+            zip(model.lower, model.upper, whole, strict=True),
+            strict=True,
+        )
     )
 
 
@@ -39,7 +43,14 @@ def test_weird_lp() -> None:
     model = read_exact(DATA / "weird.lp")
     assert model.maximize
     assert model.offset == F(7, 2)
-    assert costs_of(model) == {"x": 3, "y": F(21, 10), "z": -1, "e1": -1, "e": 2, "e2": 10}
+    assert costs_of(model) == {
+        "x": 3,
+        "y": F(21, 10),
+        "z": -1,
+        "e1": -1,
+        "e": 2,
+        "e2": 10,
+    }
     assert bounds_of(model) == {
         "x": (0, 3, False),
         "y": (-1, 4, False),

@@ -55,7 +55,11 @@ EXACT_DATA = Path(__file__).parent / "data"
 def bounds_of(model: ExactModel) -> dict[str, tuple[F | None, F | None, bool]]:
     whole = (bool(each) for each in model.integer)
     return dict(
-        zip(model.col_names, zip(model.lower, model.upper, whole, strict=True), strict=True)
+        zip(
+            model.col_names,
+            zip(model.lower, model.upper, whole, strict=True),
+            strict=True,
+        )
     )
 
 

@@ -20,7 +20,11 @@ DATA = Path(__file__).parent / "data"
 def bounds_of(model: ExactModel) -> dict[str, tuple[F | None, F | None, bool]]:
     whole = (bool(each) for each in model.integer)
     return dict(
-        zip(model.col_names, zip(model.lower, model.upper, whole, strict=True), strict=True)
+        zip(
+            model.col_names,
+            zip(model.lower, model.upper, whole, strict=True),
+            strict=True,
+        )
     )
 
 
@@ -55,7 +59,10 @@ def test_readings_equal_those_of_highs(tmp_path: Path, name: str) -> None:
     # weird.mps as HiGHS takes it: it knows no MAXIMISE, and makes a constant of a second N row's
     # right-hand side.
     text = (
-        (DATA / name).read_text().replace("MAXIMISE", "MAX").replace(" RHS dropped 4\n", "")
+        (DATA / name)
+        .read_text()
+        .replace("MAXIMISE", "MAX")
+        .replace(" RHS dropped 4\n", "")
     )
     assert apart(tmp_path, name, text) == []
 
@@ -104,7 +111,10 @@ REFUSED = {
         MPS.replace("ROWS", "OBJSENSE\n BEST\nROWS"),
         "line 3: OBJSENSE: expected MAX or MIN",
     ),
-    "only a comment in place of a pair": (MPS.replace("x c 1 r 2", "x $ c 1"), "line 6: "),
+    "only a comment in place of a pair": (
+        MPS.replace("x c 1 r 2", "x $ c 1"),
+        "line 6: ",
+    ),
     "larger than any double": (MPS.replace("x c 1", "x c 1e309"), "line 6: .*double"),
     "ten thousand digits": (
         MPS.replace("x c 1", "x c " + "1" * 10_000),

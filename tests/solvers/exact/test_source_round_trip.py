@@ -37,4 +37,6 @@ def test_read_back_equal(tmp_path: Path, writer: str, scale: float) -> None:
         path.write_bytes(
             gzip.compress(text.encode(), 1) if rng.random() < 0.1 else text.encode()
         )
-        assert as_program(read_exact(path, format=form)) == program, f"seed {seed}:\n{text}"
+        assert as_program(read_exact(path, format=form)) == program, (
+            f"seed {seed}:\n{text}"
+        )

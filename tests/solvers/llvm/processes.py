@@ -24,7 +24,8 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 def children_of(pid: int) -> list[int]:
     """Return the ids of a process's direct children."""
     return [
-        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        int(child)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     ]
 
 

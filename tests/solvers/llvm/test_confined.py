@@ -22,7 +22,10 @@ def shell(script: str, folder: Path, **options: Any) -> Finished:
 
 def test_output_status_and_environment(tmp_path: Path) -> None:
     done = shell(
-        'cat; echo "$WORD" >&2; exit 3', tmp_path, stdin=b"in", environment={"WORD": "out"}
+        'cat; echo "$WORD" >&2; exit 3',
+        tmp_path,
+        stdin=b"in",
+        environment={"WORD": "out"},
     )
     assert (done.exit_code, done.signal, done.limit) == (3, None, "")
     assert (done.stdout, done.stderr) == (b"in", b"out\n")

@@ -2,7 +2,12 @@
 
 import pytest
 
-from solvers.llvm.defaults import parsable, printed_pipeline, with_safe_instcombine, without
+from solvers.llvm.defaults import (
+    parsable,
+    printed_pipeline,
+    with_safe_instcombine,
+    without,
+)
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Target
 

@@ -105,7 +105,9 @@ def test_a_built_module_measures_the_same(engine: Engine) -> None:
 
 def test_attributes_come_before_the_pipeline_and_tails_after(engine: Engine) -> None:
     noinline = Recipe(pipeline="default<Oz>", attributes=(("helper", "noinline", True),))
-    inline = Recipe(pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),))
+    inline = Recipe(
+        pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),)
+    )
     tail = Recipe(pipeline="verify", function_tails=(("public", "sroa"),))
     recipes = [Recipe(pipeline="verify"), noinline, inline, tail]
     plain, not_inlined, inlined, tailed = engine.measure(recipes)
@@ -212,7 +214,10 @@ def test_a_tail_of_a_removed_function_is_reported(engine: Engine) -> None:
         (
             Recipe(
                 pipeline="verify",
-                attributes=(("helper", "noinline", True), ("helper", "alwaysinline", True)),
+                attributes=(
+                    ("helper", "noinline", True),
+                    ("helper", "alwaysinline", True),
+                ),
             ),
             Outcome.REFUSED,
             "incompatible",
@@ -384,7 +389,9 @@ def test_a_triple_with_versions_is_the_same_target() -> None:
 
 
 def test_other_targets() -> None:
-    with Engine(PLAIN, target=Target(triple="armv7-none-eabi", cpu="cortex-m4")) as engine:
+    with Engine(
+        PLAIN, target=Target(triple="armv7-none-eabi", cpu="cortex-m4")
+    ) as engine:
         sizes = engine.measure([OZ])[0].sizes
     assert sizes
     assert sizes.functions["f"] == sizes.code_bytes == 4

@@ -147,7 +147,10 @@ def test_stopping(program: Path) -> None:
     started = time.monotonic()
     assert (
         ran(
-            program, "hang", timeout_s=30, stopped=lambda: time.monotonic() > started + 0.3
+            program,
+            "hang",
+            timeout_s=30,
+            stopped=lambda: time.monotonic() > started + 0.3,
         ).limit
         == "stopped"
     )
@@ -289,5 +292,6 @@ def test_cxx_programs_link_and_throw(folder: Path) -> None:
     bitcode = compile_to_bitcode([source], workdir=folder, target=Target())
     program = link_program(bitcode, workdir=folder, target=Target(), cxx=True)
     assert (
-        run_program(program, RunCase(), timeout_s=5, workdir=folder).stdout == b"caught 4\n"
+        run_program(program, RunCase(), timeout_s=5, workdir=folder).stdout
+        == b"caught 4\n"
     )

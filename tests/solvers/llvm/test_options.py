@@ -28,7 +28,9 @@ def engine():
 def test_llvm_takes_every_option_of_the_list(engine: Engine) -> None:
     recipes = [Recipe(pipeline=OZ, options=(option,)) for option in sorted(KNOWN)]
     results = engine.measure(recipes)
-    refused = [(m.recipe.options, m.detail) for m in results if m.outcome is not Outcome.OK]
+    refused = [
+        (m.recipe.options, m.detail) for m in results if m.outcome is not Outcome.OK
+    ]
     assert refused == []
 
 

@@ -35,7 +35,9 @@ def test_the_interval_encloses_the_median_with_its_confidence() -> None:
 def test_equal_programs_are_rarely_called_faster() -> None:
     rng = np.random.default_rng(1)
     faster = sum(
-        time_pairs(lambda: rng.normal(1.0, 0.05), lambda: rng.normal(1.0, 0.05), 11).faster
+        time_pairs(
+            lambda: rng.normal(1.0, 0.05), lambda: rng.normal(1.0, 0.05), 11
+        ).faster
         for _ in range(400)
     )
     assert faster / 400 <= 0.025 + 0.02, "one side of the 95 %"

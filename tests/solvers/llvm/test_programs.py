@@ -91,6 +91,8 @@ def test_commands_have_a_line_for_late_attributes_and_options_once(
     recipe = Recipe(pipeline="globaldce", options=("-relocation-model=static",))
     opt, llc = programs.commands(recipe)
     assert opt.startswith("opt -passes='globaldce' -relocation-model=static")
-    assert llc.count("-relocation-model") == 1, "the recipe's option overrides the target's"
+    assert llc.count("-relocation-model") == 1, (
+        "the recipe's option overrides the target's"
+    )
     late = replace(recipe, late_attributes=(("f", "minsize", False),))
     assert "-force-remove-attribute=f:minsize" in programs.commands(late)[1]

@@ -38,6 +38,7 @@ def test_start_up_imports_neither_numpy_nor_dataclasses() -> None:
             "elf",
             "module",
             "options",
+            "pipeline_text",
             "server",
             "server_process",
         )

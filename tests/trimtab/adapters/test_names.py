@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from trimtab.adapters.names import file_names
 
-NAMES = st.lists(st.text(max_size=12) | st.sampled_from(["x", "rows", "RHS", "x y", "1a"]))
+NAMES = st.lists(
+    st.text(max_size=12) | st.sampled_from(["x", "rows", "RHS", "x y", "1a"])
+)
 
 
 @given(names=NAMES)

@@ -60,7 +60,9 @@ def test_language_goes_with_text() -> None:
 def test_another_triple_alone_asks_for_no_x86_processor() -> None:
     assert parsed(target={"triple": "aarch64-unknown-linux-gnu"}).target.cpu == ""
     assert parsed(target={"triple": "x86_64-unknown-linux-musl"}).target.cpu == ""
-    assert CompileTarget(triple="riscv64-unknown-elf", cpu="sifive-u74").cpu == "sifive-u74"
+    assert (
+        CompileTarget(triple="riscv64-unknown-elf", cpu="sifive-u74").cpu == "sifive-u74"
+    )
 
 
 def test_every_uploaded_file_is_an_artifact(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ def test_the_good_one_is_good() -> None:
         (table(dim=0), "dim"),
         (table(pooling=0), "pooling"),
         (table(pooling=float("nan")), "pooling"),
-        (table(access={"type": "zipf", "alpha": float("nan"), "active_rows": 5}), "alpha"),
+        (
+            table(access={"type": "zipf", "alpha": float("nan"), "active_rows": 5}),
+            "alpha",
+        ),
         (table(access={"type": "reuse", "bins": [0.5] * 17}), "sum of 8.5"),
         (table(access={"type": "reuse", "bins": [1.0]}), "17"),
         (table(access={"type": "guess"}), "zipf"),
@@ -53,7 +56,9 @@ def test_the_good_one_is_good() -> None:
         (table(rows=2**38, dim=1024), "narrowest"),
         (changed(tables=[]), "exactly one of"),
         (
-            changed(tables=[{"name": str(i), "rows": 1, "dim": 4} for i in range(10_001)]),
+            changed(
+                tables=[{"name": str(i), "rows": 1, "dim": 4} for i in range(10_001)]
+            ),
             "10000",
         ),
         (changed(devices=[]), "devices"),

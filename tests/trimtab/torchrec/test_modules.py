@@ -66,7 +66,8 @@ print(json.dumps({"tables": tables, "faults": faults, "kinds": kinds}))
 
 @pytest.mark.torchrec
 @pytest.mark.skipif(
-    find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch"
+    find_spec("torchrec") is None,
+    reason="TorchRec is an optional extra: make setup-torch",
 )
 def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
@@ -98,7 +99,9 @@ def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     }
 
 
-def test_without_torchrec_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torchrec_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "torchrec.modules.embedding_modules", None)
     with pytest.raises(TorchRecMissing, match="pip install --no-deps torchrec"):
         from_modules(object())

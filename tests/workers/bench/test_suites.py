@@ -26,7 +26,9 @@ def test_a_new_folder_is_a_suite_without_an_edit_elsewhere(
     (folder / "cli.py").write_text(
         '"""Measure a kind."""\n\n\ndef main(argv):\n    print("measured", *argv)\n    return 0\n'
     )
-    monkeypatch.setattr(workers.bench, "__path__", [*workers.bench.__path__, str(tmp_path)])
+    monkeypatch.setattr(
+        workers.bench, "__path__", [*workers.bench.__path__, str(tmp_path)]
+    )
     assert "throwaway_kind" in bench.suites()
     assert "Measure a kind." in bench.usage()
     assert bench.main(["throwaway_kind", "--seed", "1"]) == 0

@@ -35,7 +35,9 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture(scope="session")
 def executor(
-    cluster: LocalCluster, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+    cluster: LocalCluster,
+    runner: asyncio.Runner,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RayExecutor]:
     made = RayExecutor(
         address=cluster.address,

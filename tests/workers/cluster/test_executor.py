@@ -22,7 +22,11 @@ pytestmark = pytest.mark.ray
 
 
 def probe(
-    number: int = 0, *, seconds: float = 30.0, limits: TaskLimits | None = None, **spec: Any
+    number: int = 0,
+    *,
+    seconds: float = 30.0,
+    limits: TaskLimits | None = None,
+    **spec: Any,
 ) -> Task:
     return Task(
         job_id=f"job-{number}",
@@ -50,7 +54,9 @@ async def two_actors(executor: RayExecutor) -> list[int]:
         return [slot["pid"] for slot in executor.describe()["slots"]]
 
     await until(
-        lambda: len(pids()) == 2 and all(Path("/proc", str(pid)).exists() for pid in pids())
+        lambda: (
+            len(pids()) == 2 and all(Path("/proc", str(pid)).exists() for pid in pids())
+        )
     )
     return pids()
 

@@ -113,9 +113,9 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:]
-        assert {orjson.loads(line)["state"] for line in out.read_bytes().splitlines()} == {
-            "SUCCEEDED"
-        }
+        assert {
+            orjson.loads(line)["state"] for line in out.read_bytes().splitlines()
+        } == {"SUCCEEDED"}
     finally:
         # --block: the head has a process group of its own. Never `ray stop`, which ends every
         # cluster of the machine.

@@ -91,7 +91,9 @@ def test_killed_service_takes_its_cluster_along(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
-def test_no_cluster_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cluster_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workers.cluster.pool.READY_S", 1.0)
     monkeypatch.setattr("workers.cluster.pool.CLOSE_S", 0.1)
 
@@ -112,9 +114,9 @@ def test_open_cluster_on_a_network_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UnsafeCluster, match="token"):
             host_environment(address, token_file=tmp_path / "t", inherited=inherited)
     assert (
-        host_environment("127.0.0.1:6379", token_file=tmp_path / "t", inherited=inherited)[
-            "RAY_AUTH_MODE"
-        ]
+        host_environment(
+            "127.0.0.1:6379", token_file=tmp_path / "t", inherited=inherited
+        )["RAY_AUTH_MODE"]
         == "disabled"
     )
 

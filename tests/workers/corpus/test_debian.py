@@ -31,7 +31,11 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_files_that_compile_alone_become_modules(sources: Path) -> None:
     modules = list(debian.modules("toy", sources, Target()))
-    assert [module.name for module in modules] == ["src/cxx.cc", "src/good.c", "src/tiny.c"]
+    assert [module.name for module in modules] == [
+        "src/cxx.cc",
+        "src/good.c",
+        "src/tiny.c",
+    ]
     assert all(module.bitcode.startswith(b"BC\xc0\xde") for module in modules)
 
 

@@ -73,7 +73,9 @@ def test_clang_traps_at_no_undefined_behaviour(tmp_path: Path) -> None:
                 timeout=60,
             )
             program = link_program([code], workdir=tmp_path, target=Target())
-            made[flags] = run_program(program, RunCase(), timeout_s=20.0, workdir=tmp_path)
+            made[flags] = run_program(
+                program, RunCase(), timeout_s=20.0, workdir=tmp_path
+            )
         assert {ran.exit_code for ran in made.values()} == {0}
         assert len({ran.stdout for ran in made.values()}) == 1
         if CC is not None:
@@ -121,7 +123,9 @@ def test_both_sides_of_the_split_get_their_seeds(tmp_path: Path) -> None:
     messages: list[str] = []
     seeds = {"generated": build.Seeds(train=2, heldout=1)}
     for _ in range(2):
-        build.build(tmp_path, packages=(), per_package=5, say=messages.append, seeds=seeds)
+        build.build(
+            tmp_path, packages=(), per_package=5, say=messages.append, seeds=seeds
+        )
     rows = build.read(tmp_path)
     assert sorted((str(row["name"]), str(row["split"])) for row in rows) == [
         ("generated-1", "train"),

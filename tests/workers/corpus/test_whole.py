@@ -73,7 +73,11 @@ def ran(program: Path, *arguments: str, stdin: bytes) -> Ran:
     ("name", "pack", "unpack"), [("zlib", (), ("-d",)), ("bzip2", ("-c",), ("-dc",))]
 )
 def test_what_is_packed_is_unpacked_again(
-    name: str, pack: tuple[str, ...], unpack: tuple[str, ...], corpus: Path, tmp_path: Path
+    name: str,
+    pack: tuple[str, ...],
+    unpack: tuple[str, ...],
+    corpus: Path,
+    tmp_path: Path,
 ) -> None:
     program = optimised(name, corpus, tmp_path, pipelines=4)
     packed = ran(program, *pack, stdin=TEXT)

@@ -22,7 +22,11 @@ def functions(count: int) -> str:
 
 
 def unpacked(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], *, pattern: str
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: Mapping[str, str],
+    *,
+    pattern: str,
 ) -> None:
     """Write the package `toy` of the training split into the corpus folder, as if fetched."""
     root = folder / "sources" / "toy" / "toy-1.0"
@@ -30,4 +34,6 @@ def unpacked(
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     (root.parent / ".whole").touch()
-    monkeypatch.setattr(debian, "PACKAGES", {"toy": Package(split="train", files=pattern)})
+    monkeypatch.setattr(
+        debian, "PACKAGES", {"toy": Package(split="train", files=pattern)}
+    )

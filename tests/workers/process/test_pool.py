@@ -291,7 +291,9 @@ class TestBubblewrap(ProcessContract):
 
 
 def test_folders_of_a_living_host_are_left_alone(tmp_path: Path) -> None:
-    ours = tmp_path / f"trimtab-run-{os.getpid()}-{process_tree.started_at(os.getpid())}-x"
+    ours = (
+        tmp_path / f"trimtab-run-{os.getpid()}-{process_tree.started_at(os.getpid())}-x"
+    )
     reused = tmp_path / f"trimtab-run-{os.getpid()}-1-x"
     old = tmp_path / "trimtab-run-x"
     for folder in (ours, reused, old):

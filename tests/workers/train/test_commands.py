@@ -64,7 +64,9 @@ def test_every_command_in_the_repository_names_a_step_and_its_options() -> None:
         steps = steps_of(kind)
         assert step in steps, f"{file}: {kind} has no step {step!r}"
         for option in re.findall(r"(?<= )--[a-z-]+", options):
-            assert option in steps[step]._option_string_actions, f"{file}: {step} {option}"
+            assert option in steps[step]._option_string_actions, (
+                f"{file}: {step} {option}"
+            )
 
 
 def test_no_other_training_command_line_is_mentioned() -> None:

@@ -83,7 +83,9 @@ def main(argv: list[str]) -> int:
             except InvalidInput as error:  # csmith also writes programs that do not end
                 print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
                 continue
-            outcomes = Counter(line["outcome"] for line in lines if line["program"] == name)
+            outcomes = Counter(
+                line["outcome"] for line in lines if line["program"] == name
+            )
             print(f"{name}: {dict(outcomes)}", file=sys.stderr, flush=True)
     report(lines)
     if options.summary is not None:
@@ -108,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--whole", nargs="*", choices=sorted(WHOLE), default=list(WHOLE_PROGRAMS)
     )
-    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl"

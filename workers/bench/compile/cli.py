@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile", description=__doc__
     )
-    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
     parser.add_argument(
         "--methods",
         nargs="*",
@@ -90,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "--most-instructions", type=int, default=5000, help="larger modules are left out"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "compile.jsonl"
+    )
     return parser
 
 

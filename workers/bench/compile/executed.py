@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile executed", description=__doc__
     )
-    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
     parser.add_argument(
         "--generated", type=int, default=40, help="held-out programs of our generator"
     )
@@ -168,7 +170,8 @@ def report(lines: list[dict[str, Any]]) -> None:
         equal = [
             row
             for row in run
-            if len(set(row["runs_equal"].split(" of "))) == 1 and row["verified"] == "valid"
+            if len(set(row["runs_equal"].split(" of "))) == 1
+            and row["verified"] == "valid"
         ]
         saved, saved_ir = (
             statistics.fmean(r[k] for r in rows) for k in ("saved", "saved_ir")

@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.search.candidates import changes_of_oz, function_tails
-from search.domains.compile.search.coreset import load_coreset, usefulness, without_options
+from search.domains.compile.search.coreset import (
+    load_coreset,
+    usefulness,
+    without_options,
+)
 from search.domains.compile.search.edits import Candidate
 from search.domains.compile.search.local_search import (
     MAX_CORESET,

@@ -24,7 +24,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile overhead", description=__doc__
     )
-    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
     parser.add_argument("--modules", type=int, default=5)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument(

@@ -45,7 +45,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile speed", description=__doc__
     )
-    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
     parser.add_argument("--whole", nargs="*", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument("--pairs", type=int, default=15)
@@ -99,7 +101,9 @@ def _measure(name: str, options: argparse.Namespace, scratch: Path) -> dict[str,
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
         ours = oracle.link(answer)
-        theirs = oracle.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
+        theirs = oracle.link(
+            engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object
+        )
     timing = time_pairs(
         lambda: oracle.cpu_s(ours), lambda: oracle.cpu_s(theirs), options.pairs
     )

@@ -43,7 +43,9 @@ def page() -> Page:
         "same number of compilations. Cells: mean of package means; pooled mean [95 % interval].",
         tables=(
             _searches_table(loadable),
-            _metric_table("IR instructions", IR_FILE, "ir", "ir_instructions", (1, 10, 60)),
+            _metric_table(
+                "IR instructions", IR_FILE, "ir", "ir_instructions", (1, 10, 60)
+            ),
             _metric_table("Code bytes", CODE_FILE, "code", "code_bytes", (1, 10)),
             _executed_table(),
             _audit_table(),
@@ -55,7 +57,9 @@ def page() -> Page:
 
 
 def _group(rows: Sequence[Row], method: str, pipelines: int) -> list[Row]:
-    return [row for row in rows if (row["method"], row["pipelines"]) == (method, pipelines)]
+    return [
+        row for row in rows if (row["method"], row["pipelines"]) == (method, pipelines)
+    ]
 
 
 def _cell(rows: Sequence[Row], measure: str) -> str:
@@ -123,7 +127,9 @@ def _searches_notes(rows: Sequence[Row]) -> list[str]:
 def _shares(rows: Sequence[Row], measure: str) -> str:
     """Return how much of the whole coreset's saving its first pipelines get."""
     whole = package_mean(_group(rows, "oracle", 24), measure)
-    one, ten = (package_mean(_group(rows, "trimtab", b), measure) / whole for b in (1, 10))
+    one, ten = (
+        package_mean(_group(rows, "trimtab", b), measure) / whole for b in (1, 10)
+    )
     missed = "" if one >= 0.77 else "; missed"
     return (
         f"of that, the search gets {100 * ten:.0f} % with ten pipelines and {100 * one:.0f} "
@@ -169,10 +175,13 @@ def _executed_table() -> Table:
         for name, group in sets.items()
     ]
     of_sets = [
-        statistics.fmean(_mean(g, k) for g in sets.values()) for k in ("saved", "saved_ir")
+        statistics.fmean(_mean(g, k) for g in sets.values())
+        for k in ("saved", "saved_ir")
     ]
     overall = [_mean(rows, key) for key in ("saved", "saved_ir")]
-    pairs = [f"{_percent(a)}; {_percent(b)}" for a, b in zip(of_sets, overall, strict=True)]
+    pairs = [
+        f"{_percent(a)}; {_percent(b)}" for a, b in zip(of_sets, overall, strict=True)
+    ]
     equal = sum(row["verified"] == "valid" for row in rows)
     larger = sum(row["saved"] < 0 for row in rows)
     return Table(

@@ -32,8 +32,12 @@ def fuzzers() -> dict[str, str]:
 
     A fuzzer is a folder here with a module `check` that defines `check(index, rng)`.
     """
-    folders = (m.name for m in pkgutil.iter_modules(workers.bench.fuzz.__path__) if m.ispkg)
-    return {name.replace("_", "-"): f"workers.bench.fuzz.{name}.check" for name in folders}
+    folders = (
+        m.name for m in pkgutil.iter_modules(workers.bench.fuzz.__path__) if m.ispkg
+    )
+    return {
+        name.replace("_", "-"): f"workers.bench.fuzz.{name}.check" for name in folders
+    }
 
 
 def load(kind: str) -> CheckCase:
@@ -67,7 +71,9 @@ def main(argv: list[str]) -> int:
             if time.monotonic() - reported > _REPORT_EVERY_S:
                 reported = time.monotonic()
                 count = sum(faults.values())
-                print(f"{done} of {options.cases} cases, {count} findings", file=sys.stderr)
+                print(
+                    f"{done} of {options.cases} cases, {count} findings", file=sys.stderr
+                )
     summary = {
         "kind": kind,
         "cases": options.cases,

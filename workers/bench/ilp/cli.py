@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sizes", nargs="*", choices=["1/5", "S", "L"], default=["1/5", "S"]
     )
-    parser.add_argument("--instances", type=int, default=5, help="of each family and size")
+    parser.add_argument(
+        "--instances", type=int, default=5, help="of each family and size"
+    )
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument(
         "--real", nargs="*", help="names of real files; without names all 61"

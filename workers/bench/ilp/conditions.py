@@ -114,7 +114,9 @@ def beyond(ours: Sequence[Run], theirs: Sequence[Run]) -> float:
     """Return the seconds by which our mean primal integral exceeds the goal; negative below it."""
     share = max(1.0, _mean(theirs, "seconds") / max(1e-3, _mean(theirs, "cpu_s")))
     return (
-        _mean(ours, "integral") - FACTOR * _mean(theirs, "integral") - ALLOWED_CPU_S * share
+        _mean(ours, "integral")
+        - FACTOR * _mean(theirs, "integral")
+        - ALLOWED_CPU_S * share
     )
 
 
@@ -180,7 +182,8 @@ def _files(names: Sequence[str]) -> list[Path]:
     Existing files stay as they are; other words are names of public instances.
     """
     return [
-        Path(name) if Path(name).is_file() else instances.fetch([name])[0] for name in names
+        Path(name) if Path(name).is_file() else instances.fetch([name])[0]
+        for name in names
     ]
 
 

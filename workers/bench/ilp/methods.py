@@ -170,7 +170,9 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
     by_column = model.matrix.tocsc()
     for j in range(model.n):
         cover.add_empty_subset(float(model.c[j]))
-        for i in by_column.indices[by_column.indptr[j] : by_column.indptr[j + 1]].tolist():
+        for i in by_column.indices[
+            by_column.indptr[j] : by_column.indptr[j + 1]
+        ].tolist():
             cover.add_element_to_last_subset(i)
     invariant = set_cover.SetCoverInvariant(cover)
 

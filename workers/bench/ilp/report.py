@@ -106,7 +106,9 @@ def line(name: str, method: str, run: Run) -> str:
 
 def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
     """Print the table of a group."""
-    methods = [m for m in rows[0] if any(row[m]["reason"] != "unsupported" for row in rows)]
+    methods = [
+        m for m in rows[0] if any(row[m]["reason"] != "unsupported" for row in rows)
+    ]
     integrals = {m: [row[m]["integral"] for row in rows] for m in methods}
     gaps = {m: [row[m]["gap"] for row in rows] for m in methods}
     rate = metrics.best_performing_rate(gaps)

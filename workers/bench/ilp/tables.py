@@ -176,7 +176,10 @@ def _real_table(real: Sequence[dict[str, Run]]) -> Table:
                 f"mean, {len(some)} all-integer files",
                 *_each(some, (*methods, "cp-sat"), _mean_s),
             ],
-            ["geometric mean, the same", *_each(some, (*methods, "cp-sat"), _geometric_s)],
+            [
+                "geometric mean, the same",
+                *_each(some, (*methods, "cp-sat"), _geometric_s),
+            ],
             [
                 "least gap at the end, or tied within 1e-6",
                 *_each(real, methods, _best_cell),
@@ -217,9 +220,15 @@ def _real_notes(real: Sequence[dict[str, Run]]) -> list[str]:
 def _conditions_table() -> Table:
     runs: dict[tuple[str, str, str], list[Run]] = {}
     for row in rows_of(CONDITIONS_FILE):
-        runs.setdefault((row["condition"], row["instance"], row["method"]), []).append(row)
+        runs.setdefault((row["condition"], row["instance"], row["method"]), []).append(
+            row
+        )
     names = sorted({name for _, name, _ in runs})
-    shown = {"alone": "alone", "pair": "two at once", "busy": "beside eight busy processes"}
+    shown = {
+        "alone": "alone",
+        "pair": "two at once",
+        "busy": "beside eight busy processes",
+    }
     rows = []
     for condition, label in shown.items():
         ours = [runs[(condition, name, "trimtab")] for name in names]
@@ -323,7 +332,8 @@ def _best_single(rows: Sequence[dict[str, Run]]) -> tuple[str, float, float, flo
 def _best_of(rows: Sequence[dict[str, Run]], method: str) -> int:
     """Count the instances on which the method has the least final gap, or ties within 1e-6."""
     return sum(
-        row[method]["gap"] <= min(run["gap"] for run in row.values()) + _TIE for row in rows
+        row[method]["gap"] <= min(run["gap"] for run in row.values()) + _TIE
+        for row in rows
     )
 
 

@@ -81,7 +81,9 @@ async def submit_all(
                     wait_s = float(answer.headers.get("retry-after", "0.2"))
                     await asyncio.sleep(min(1.0, wait_s))
                 else:
-                    raise Breach(f"submit answered {answer.status}: {answer.body[:400]!r}")
+                    raise Breach(
+                        f"submit answered {answer.status}: {answer.body[:400]!r}"
+                    )
         client.close()
 
     await asyncio.gather(*(one() for _ in range(clients)))
@@ -120,7 +122,12 @@ async def kill_gateway(
     ids = {row[0] for row in _rows(server, "SELECT id FROM job")}
     integrity = _rows(server, "PRAGMA integrity_check")[0][0]
     lost = [n for n, job_id in acked.items() if job_id not in ids]
-    if lost or rows != submits or len(set(acked.values())) != submits or integrity != "ok":
+    if (
+        lost
+        or rows != submits
+        or len(set(acked.values())) != submits
+        or integrity != "ok"
+    ):
         raise Breach(
             f"lost {lost[:5]}, {rows} rows for {submits} submits, integrity {integrity}"
         )
@@ -231,7 +238,9 @@ async def kill_workers(
     done = 0
     while done < jobs:
         if time.perf_counter() - began > timeout_s:
-            raise Breach(f"{jobs - done} of {jobs} jobs had not ended after {timeout_s} s")
+            raise Breach(
+                f"{jobs - done} of {jobs} jobs had not ended after {timeout_s} s"
+            )
         faults.step(done / jobs)
         await asyncio.sleep(0.01 if faults.behind(done / jobs) else 0.05)
         done = await _ended_jobs(client)
@@ -403,7 +412,9 @@ def _worker(
 
 def _rows(server: Server, query: str) -> list[Any]:
     # Read-only, after the server has ended: the server stays the only writer of its database.
-    (path,) = list(server.data_dir.glob("*.sqlite3")) or list(server.data_dir.glob("*.db"))
+    (path,) = list(server.data_dir.glob("*.sqlite3")) or list(
+        server.data_dir.glob("*.db")
+    )
     with contextlib.closing(
         sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     ) as connection:

@@ -70,7 +70,9 @@ class Server:
     def start(self, *, ready_within_s: float = 30.0) -> float:
         """Start and wait until `/readyz` answers 200; returns the seconds it took."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("TRIMTAB_")}
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith("TRIMTAB_")
+        }
         environment |= {
             "TRIMTAB_DATA_DIR": str(self.data_dir),
             "TRIMTAB_PORT": str(self.port),

@@ -56,7 +56,9 @@ def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str
     with connect(server) as client:
         for number in range(jobs):
             job = client.submit(
-                ProbeSpec(steps=events_per_job, step_seconds=0.25), seconds=120, seed=number
+                ProbeSpec(steps=events_per_job, step_seconds=0.25),
+                seconds=120,
+                seed=number,
             )
             for incumbent in job.incumbents():
                 now = time.time()

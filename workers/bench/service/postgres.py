@@ -78,7 +78,9 @@ class PostgresServer:
         for setting in self._settings:
             options += f" -c {setting}"
         data, log = str(self._data), str(self._folder / "log")
-        self._run("pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "-t", "60", "start")
+        self._run(
+            "pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "-t", "60", "start"
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop; mode `immediate` is a crash: no checkpoint, recovery at the next start."""

@@ -29,7 +29,9 @@ def page() -> Page:
 
 def _figures() -> dict[str, Row]:
     """Return the figures of the latest line of each suite."""
-    return {row["suite"].removeprefix("service/"): row["figures"] for row in rows_of(FILE)}
+    return {
+        row["suite"].removeprefix("service/"): row["figures"] for row in rows_of(FILE)
+    }
 
 
 def _latency_table(figures: dict[str, Row]) -> Table:
@@ -152,7 +154,8 @@ def _by_hand_table() -> Table:
         "their output.",
         columns=("measurement", "goal", "measured", "date"),
         rows=[
-            [r["measured_by"], r["goal"], r["measured"], r["machine"]["date"]] for r in rows
+            [r["measured_by"], r["goal"], r["measured"], r["machine"]["date"]]
+            for r in rows
         ],
         command="\n".join(commands),
         source=Source(

@@ -94,7 +94,9 @@ def _models(models: Models, hardware: Hardware) -> Iterator[tuple[str, Predict]]
 
     yield "sum of singles (oracle)", singles
 
-    def quantities(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
+    def quantities(
+        arrays: TableArrays, table: np.ndarray, width: np.ndarray
+    ) -> np.ndarray:
         return physical_features(arrays, table, width, profile)[:, list(MAGNITUDE)]
 
     def bytes_moved(
@@ -155,7 +157,9 @@ def _plans(predict: Predict, hardware: Hardware) -> dict[str, Any]:
         count = len(arrays)
         table = np.tile(np.arange(count), _PLANS)
         width = arrays.dim[table]
-        group = rng.integers(0, 8, count * _PLANS) + 8 * np.repeat(np.arange(_PLANS), count)
+        group = rng.integers(0, 8, count * _PLANS) + 8 * np.repeat(
+            np.arange(_PLANS), count
+        )
         true = (
             _oracle(arrays, table, width, group, 8 * _PLANS, hardware)
             .reshape(_PLANS, 8)

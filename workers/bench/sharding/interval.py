@@ -18,7 +18,12 @@ from search.domains.sharding.encode.setup import set_up
 from search.domains.sharding.parse.problem import parse
 from search.domains.sharding.search.ensemble import member_costs
 from search.domains.sharding.search.instance import Instance, search_instance
-from search.domains.sharding.search.models import CALIBRATION, WIDTH_BINS, Models, width_bin
+from search.domains.sharding.search.models import (
+    CALIBRATION,
+    WIDTH_BINS,
+    Models,
+    width_bin,
+)
 from trimtab.specs.sharding import (
     DeviceGroup,
     Hardware,
@@ -31,7 +36,9 @@ _POOL_SEED = 31
 _JOBS = 600
 
 
-def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dict[str, Any]:
+def calibrate(
+    models: Models, *, seed: int, say: Callable[[str], object]
+) -> dict[str, Any]:
     """Plan calibration jobs and write the quantiles beside the weights.
 
     Returns them, and the coverage of quantiles fitted on one half of the plans on the other half.

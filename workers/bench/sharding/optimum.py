@@ -56,7 +56,12 @@ def run(
         }
         for solver in ("highs", "scip"):
             solved = exact.solve(
-                items, model, setup.capacity, seconds=_SECONDS, solver=solver, confirm=None
+                items,
+                model,
+                setup.capacity,
+                seconds=_SECONDS,
+                solver=solver,
+                confirm=None,
             )
             if solved is None:
                 continue

@@ -166,7 +166,9 @@ def _price(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float | N
     return cost if verdict.status is VerificationStatus.VALID else None
 
 
-def _check(problem: ShardingProblem, shards: tuple[PlanShard, ...], claimed: float) -> None:
+def _check(
+    problem: ShardingProblem, shards: tuple[PlanShard, ...], claimed: float
+) -> None:
     verdict = verify_plan(problem, shards, claimed)
     if verdict.status is not VerificationStatus.VALID:
         raise RuntimeError(f"trimtab's own plan was refused: {verdict.detail}")

@@ -42,7 +42,9 @@ def run(models: Models) -> Iterator[dict[str, Any]]:
         }
 
 
-def job(source: str | int, devices: int, memory_gib: float, per_node: int) -> ShardingSpec:
+def job(
+    source: str | int, devices: int, memory_gib: float, per_node: int
+) -> ShardingSpec:
     """Return a job: `source` tables like Meta's, or NVIDIA's model of that name."""
     tables: list[Table]
     tables = (

@@ -40,7 +40,8 @@ def page() -> Page:
         title="Measured: embedding sharding",
         intro="Plans are priced by a simulated A100, models by simulated V100, A100 and "
         "H100; no GPU was "
-        "available to validate the simulation. Tables come from a pool that the networks never saw.",
+        "available to validate the simulation. Tables come from a pool that the networks never "
+        "saw.",
         tables=(
             _quality_table(quality),
             _scale_table(),
@@ -123,7 +124,9 @@ def _quality_row(row: Row) -> list[str]:
 
 def _quality_notes(quality: Sequence[Row]) -> list[str]:
     solved = sum(_planners(row)["trimtab"]["compared"] for row in quality)
-    losses = sum(planner.get("losses", 0) for row in quality for planner in row["planners"])
+    losses = sum(
+        planner.get("losses", 0) for row in quality for planner in row["planners"]
+    )
     close = sum(row["gap_median"] <= 0.02 for row in quality)
     narrow = [_against(row, "torchrec-perf") for row in quality if _is_narrow(row)]
     fbgemm = [
@@ -239,7 +242,8 @@ def _exact_table() -> Table:
         for row in tasks
     ]
     oracle = [
-        row["search_oracle_ms"] <= min(row[s]["plan_oracle_ms"] for s in ("highs", "scip"))
+        row["search_oracle_ms"]
+        <= min(row[s]["plan_oracle_ms"] for s in ("highs", "scip"))
         for row in tasks
     ]
     closed = sum(row[s]["optimal"] for row in tasks for s in ("highs", "scip"))
@@ -254,7 +258,11 @@ def _exact_table() -> Table:
                 f"{len(tasks)}; {closed} of {2 * len(tasks)}",
             ],
             ["search above the best plan of either", "≤ 2 %", _range(excess)],
-            ["our plan costs no more on the oracle", "", f"{sum(oracle)} of {len(tasks)}"],
+            [
+                "our plan costs no more on the oracle",
+                "",
+                f"{sum(oracle)} of {len(tasks)}",
+            ],
         ],
         command="python -m workers.bench sharding exact",
         source=source(FILE, remark=BEFORE),
@@ -279,7 +287,11 @@ def _interval_table(quality: Sequence[Row]) -> Table:
 
 def _headline(quality: Sequence[Row]) -> Headline:
     trained, others = (
-        [_against(row, "neuroshard") for row in quality if (_source(row) == "meta") is like]
+        [
+            _against(row, "neuroshard")
+            for row in quality
+            if (_source(row) == "meta") is like
+        ]
         for like in (True, False)
     )
     torchrec = [_planners(row)["torchrec-perf"] for row in quality]

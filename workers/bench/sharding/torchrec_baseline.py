@@ -43,7 +43,9 @@ def plan_with_torchrec(
     from torchrec.distributed.planner.types import PlannerError
 
     if variant not in VARIANTS:
-        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
+        raise ValueError(
+            f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}"
+        )
     logging.getLogger("torchrec").setLevel(logging.CRITICAL)
     planner = EmbeddingShardingPlanner(
         topology=Topology(
@@ -156,7 +158,9 @@ def _charge_weights_alone(planner: Any, tables: list[Table]) -> None:
     class WeightsOnly:
         """TorchRec's ShardEstimator protocol."""
 
-        def estimate(self, sharding_options: list[Any], *args: Any, **kwargs: Any) -> None:
+        def estimate(
+            self, sharding_options: list[Any], *args: Any, **kwargs: Any
+        ) -> None:
             for option in sharding_options:
                 element = tables[int(option.name[1:])].dtype.bytes
                 for shard in option.shards:

@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
     for file in stale:
         if options.check:
             print(
-                f"{file}: out of date; run python -m workers.bench tables", file=sys.stderr
+                f"{file}: out of date; run python -m workers.bench tables",
+                file=sys.stderr,
             )
         else:
             file.write_text(contents()[file])

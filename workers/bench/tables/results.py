@@ -35,9 +35,7 @@ class Source:
         dates = _joined(sorted({file[:10] for file in self.files}))
         links = ", ".join(f"[{file}](results/{file}.jsonl)" for file in self.files)
         remark = f" {self.remark}" if self.remark else ""
-        return (
-            f"Measured on {dates}; {self.machine}; {self.seeds}.{remark} Results: {links}."
-        )
+        return f"Measured on {dates}; {self.machine}; {self.seeds}.{remark} Results: {links}."
 
 
 def source(*names: str, remark: str = "", seeds: str = "") -> Source:

@@ -66,7 +66,9 @@ def codec(out: Source, name: str) -> None:
             get.append(
                 f"  if (m->{field_} == {out.number(0, 250)}u) return {out.number(-20, -10)};"
             )
-    filled = " ".join(f"m.{field_} = (uint{bits}_t)next(&seed);" for field_, bits in fields)
+    filled = " ".join(
+        f"m.{field_} = (uint{bits}_t)next(&seed);" for field_, bits in fields
+    )
     sums = " ".join(f"h = mix(h, back.{field_});" for field_, _ in fields)
     lines_put, lines_get = "\n".join(put), "\n".join(get)
     out.text.append(f"""

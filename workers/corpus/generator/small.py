@@ -196,7 +196,8 @@ def _recursive(s: Source, name: str) -> str:
 def _copies(s: Source, name: str) -> str:
     size = s.number(8, 90)
     call = s.pick(
-        "__builtin_memcpy(from, to, sizeof to);", "__builtin_memset(from, 5, sizeof from);"
+        "__builtin_memcpy(from, to, sizeof to);",
+        "__builtin_memset(from, 5, sizeof from);",
     )
     return (
         f"{_head(name)} {{\n    unsigned char from[{size}], to[{size}];\n"
@@ -295,9 +296,13 @@ def _guard(s: Source, name: str) -> str:
 
 def _throws(s: Source, name: str) -> str:
     kind, value = s.pick(
-        "int|(int)(a & 255u)", 'const char *|&"abcdefgh"[a & 7u]', f"{name}_e|{name}_e{{a}}"
+        "int|(int)(a & 255u)",
+        'const char *|&"abcdefgh"[a & 7u]',
+        f"{name}_e|{name}_e{{a}}",
     ).split("|")
-    caught = {"int": "(unsigned)e", "const char *": "(unsigned char)*e"}.get(kind, "e.code")
+    caught = {"int": "(unsigned)e", "const char *": "(unsigned char)*e"}.get(
+        kind, "e.code"
+    )
     return (
         f"struct {name}_e {{ unsigned code; }};\n"
         f"namespace {{ struct {name}_guard {{ unsigned &n; ~{name}_guard() {{ n += 11; }} }}; }}\n"

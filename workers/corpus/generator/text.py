@@ -122,7 +122,11 @@ def formatter(out: Source, name: str) -> None:
 
     Numbers are printed with padding, words trimmed and compared, a pattern matched.
     """
-    base, width, size = out.pick("10u", "16u", "8u"), out.number(2, 9), out.number(48, 120)
+    base, width, size = (
+        out.pick("10u", "16u", "8u"),
+        out.number(2, 9),
+        out.number(48, 120),
+    )
     pattern = "".join(
         out.pick("a", "b", "?", "*a", "*B", "*") for _ in range(out.number(2, 4))
     )

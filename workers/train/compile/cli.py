@@ -39,8 +39,12 @@ def _add_mining_steps(steps: Steps) -> None:
     mean = _add(
         steps, "mean", _mean, "the pipeline that is best on the mean, change by change"
     )
-    screen = _add(steps, "screen", _screen, "measure all mined pipelines on small modules")
-    _add(steps, "keep", _keep, "keep the screened pipelines that are worth more measuring")
+    screen = _add(
+        steps, "screen", _screen, "measure all mined pipelines on small modules"
+    )
+    _add(
+        steps, "keep", _keep, "keep the screened pipelines that are worth more measuring"
+    )
     matrix = _add(steps, "matrix", _matrix, "measure the kept pipelines on every module")
     race = _add(
         steps, "race", _race, "the pipeline that is best on the mean, by racing changes"
@@ -54,7 +58,9 @@ def _add_mining_steps(steps: Steps) -> None:
 
 
 def _add_ordering_steps(steps: Steps) -> None:
-    coreset = _add(steps, "coreset", _coreset, "publish the greedy coreset of each metric")
+    coreset = _add(
+        steps, "coreset", _coreset, "publish the greedy coreset of each metric"
+    )
     coreset.add_argument("--count", type=int, default=20, help="number of pipelines")
     policy = _add(steps, "policy", _policy, "train a network that orders the coreset")
     encoders = _add(steps, "encoders", _encoders, "compare GEAN, GRMP and Autophase")
@@ -66,7 +72,9 @@ def _add_ordering_steps(steps: Steps) -> None:
     )
     encoders.add_argument("--seed", type=int, default=0, help="of weights and batches")
     for step in (coreset, policy):
-        step.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
+        step.add_argument(
+            "--out", type=Path, default=FOLDER, help="folder of the weights"
+        )
     for step in (policy, encoders):
         _add_metric(step)
 
@@ -79,13 +87,19 @@ def _add_paper_steps(steps: Steps) -> None:
         steps, "paper-table", _paper_table, "IR instructions of programs × sequences"
     )
     learn = _add(
-        steps, "paper-learn", _paper_learn, "train and compare; report on held-out packages"
+        steps,
+        "paper-learn",
+        _paper_learn,
+        "train and compare; report on held-out packages",
     )
     learn.add_argument(
         "--out", type=Path, default=RESULTS / "compile-paper.jsonl", help="output file"
     )
     publish = _add(
-        steps, "paper-publish", _paper_publish, "publish the coreset of 50 and its network"
+        steps,
+        "paper-publish",
+        _paper_publish,
+        "publish the coreset of 50 and its network",
     )
     publish.add_argument(
         "--weights", type=Path, default=FOLDER, help="folder of the weights"

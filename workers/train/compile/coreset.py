@@ -43,7 +43,9 @@ def publish_coreset(
 
     Greedy on the training packages, which all weigh the same; val packages are reported.
     """
-    by_digest = {c.digest: c for c in [*_space(), *mined(folder)] if c.tier is Tier.DEFAULT}
+    by_digest = {
+        c.digest: c for c in [*_space(), *mined(folder)] if c.tier is Tier.DEFAULT
+    }
     data = hashlib.sha256()
     lists: dict[str, _List] = {}
     for metric in LISTS.values():

@@ -121,7 +121,9 @@ def left_out(
     for fold in range(FOLDS):
         seen = np.flatnonzero(fold_of != fold).tolist()
         out = np.flatnonzero(fold_of == fold).tolist()
-        net = learned(trial, [programs[i] for i in seen], reward[seen], weight[seen], seed)
+        net = learned(
+            trial, [programs[i] for i in seen], reward[seen], weight[seen], seed
+        )
         with torch.no_grad():
             scores[out] = torch.cat([net(programs[i]) for i in out]).numpy()
     return scores
@@ -166,7 +168,8 @@ def compare(
         with out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         shares = "  ".join(
-            f"best of {n}: {value:.2%} ({value / oracle:.0%})" for n, value in saved.items()
+            f"best of {n}: {value:.2%} ({value / oracle:.0%})"
+            for n, value in saved.items()
         )
         say(f"{trial.encoder:10s} {trial.loss:5s} {parameters:7,} parameters  {shares}")
 

@@ -61,7 +61,9 @@ def raced(folder: Path, metric: Metric | None = None) -> list[Candidate]:
     paths = sorted(
         folder.glob(f"mined-race-{'*' if metric is None else metric.value}.jsonl")
     )
-    lines = [line for path in paths for line in path.read_text().splitlines()[-_OF_A_RACE:]]
+    lines = [
+        line for path in paths for line in path.read_text().splitlines()[-_OF_A_RACE:]
+    ]
     return [Candidate.from_json(json.loads(line)["candidate"]) for line in lines]
 
 
@@ -77,7 +79,9 @@ def useful(
     Returns (digest of the change → count, first 16 digits of the programs' sha256). counted,
     programs: the same of earlier minings, to which those of this folder are added.
     """
-    rows = {row["sha"][:16]: row for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
+    rows = {
+        row["sha"][:16]: row for row in _rows(folder, f"mined-{metric.value}-*.jsonl")
+    }
     fresh = [sha for sha in rows if sha not in programs]  # no program is counted twice
     ends = [set(Candidate.from_json(rows[sha]["candidate"]).edits) for sha in fresh]
     counts = Counter(counted)
@@ -155,7 +159,9 @@ def _of_module(
         rng=np.random.default_rng(seed),
         on_better=lambda name, measured: True,
     )
-    candidate, best = _minimal(engine, result.candidate, _size(result.best, metric), metric)
+    candidate, best = _minimal(
+        engine, result.candidate, _size(result.best, metric), metric
+    )
     saved = 1.0 - best / _size(baseline, metric)
     return (
         replace(candidate, name=f"mined-{candidate.digest[:8]}"),
@@ -192,7 +198,9 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
     weights = package_weights([str(row["package"]) for row in modules])
     out = folder / f"mined-mean-{metric.value}.jsonl"
     with ExitStack() as stack:
-        engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
+        engines = [
+            stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules
+        ]
         defaults = engines[0].default_pipelines()
         baseline = _sizes(engines, Recipe(pipeline=defaults["Oz"]), metric)
 

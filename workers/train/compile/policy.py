@@ -320,7 +320,9 @@ def _arrays(
     digests = [list(bytes.fromhex(c.digest)) for c in load_coreset(metric)]
     arrays = {"candidates": np.array(digests, dtype=np.uint8)}
     for part, setting in zip(PARTS, settings, strict=True):
-        arrays |= {f"{part}.{name}": array for name, array in fit(data, setting, 0).items()}
+        arrays |= {
+            f"{part}.{name}": array for name, array in fit(data, setting, 0).items()
+        }
     return arrays
 
 

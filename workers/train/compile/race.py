@@ -97,7 +97,9 @@ def race(
     ends, rng = time.monotonic() + seconds, np.random.default_rng(seed)
     modules = _modules(folder)
     with ExitStack() as stack:
-        engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
+        engines = [
+            stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules
+        ]
         defaults = engines[0].default_pipelines()
         track = _track(engines, modules, Recipe(pipeline=defaults["Oz"]), metric)
         space = changes_of_oz(defaults, metric)
@@ -235,4 +237,6 @@ def _engine(folder: Path, sha: str) -> Engine:
 
 
 def _size(measured: Measured, metric: Metric) -> float:
-    return float(measured.sizes.of(metric)) if measured.sizes is not None else float("inf")
+    return (
+        float(measured.sizes.of(metric)) if measured.sizes is not None else float("inf")
+    )

@@ -42,7 +42,9 @@ ARMS = (
     Neighbourhood.RINS,
     Neighbourhood.LB_RELAX_S,
 )
-FIRST_SEED = 201  # the expert's instances are 1, 2, …; training may use any seed below 500
+FIRST_SEED = (
+    201  # the expert's instances are 1, 2, …; training may use any seed below 500
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,9 @@ class Log(LnsObserver):
     """Record of every incumbent, and of the sets that held nothing better at it."""
 
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
-    failed: list[list[np.ndarray]] = field(default_factory=list)  # parallel to `incumbents`
+    failed: list[list[np.ndarray]] = field(
+        default_factory=list
+    )  # parallel to `incumbents`
 
     def on_improvement(self, objective: float, x: Floats, source: str) -> None:
         """Begin a new incumbent; the first one is the start."""

@@ -214,9 +214,9 @@ def _examples(
 def _normalise(model: NeighbourhoodPolicy, examples: list[Example]) -> None:
     for name, pick in (("variable", "variables"), ("row", "rows"), ("edge", "edges")):
         # Every state counts the same, large or small.
-        mean = torch.stack([getattr(e, pick).double().mean(dim=0) for e in examples]).mean(
-            dim=0
-        )
+        mean = torch.stack(
+            [getattr(e, pick).double().mean(dim=0) for e in examples]
+        ).mean(dim=0)
         square = torch.stack(
             [(getattr(e, pick).double() ** 2).mean(dim=0) for e in examples]
         ).mean(dim=0)
@@ -296,7 +296,9 @@ def _evaluate(
             losses.setdefault(example.family, []).append(
                 float(loss_of(logits, example.positives, example.negatives))
             )
-            shares.setdefault(example.family, []).append(recall(logits, example.positives))
+            shares.setdefault(example.family, []).append(
+                recall(logits, example.positives)
+            )
             random.append(min(1.0, 2 * float(example.positives[0].mean())))
     mean = {family: float(np.mean(values)) for family, values in shares.items()}
     return (

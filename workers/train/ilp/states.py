@@ -167,13 +167,17 @@ def _negatives(
         ):
             free = good.copy()
             free[rng.choice(members, size=exchanged, replace=False)] = False
-            free[rng.choice(others, size=min(exchanged, len(others)), replace=False)] = True
+            free[rng.choice(others, size=min(exchanged, len(others)), replace=False)] = (
+                True
+            )
             sub = slicer.cut(x, free)
             if sub is None:
                 break
             solved = HighsSolver().solve(
                 sub.model,
-                SolveParams(time_limit_s=params.sub_mip_s, relative_gap=0.5, cutoff=cutoff),
+                SolveParams(
+                    time_limit_s=params.sub_mip_s, relative_gap=0.5, cutoff=cutoff
+                ),
             )
             if solved.x is None:
                 negatives.append(free)

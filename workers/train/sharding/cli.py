@@ -45,7 +45,9 @@ def _add_paper_steps(steps: Steps) -> None:
     exchange = add_step(
         steps, "paper-exchange", _paper_exchange, "NeuroShard's exchange net"
     )
-    exchange.add_argument("--devices", type=int, default=4, help="device count of the net")
+    exchange.add_argument(
+        "--devices", type=int, default=4, help="device count of the net"
+    )
     for step in (compute, exchange):
         step.add_argument(
             "--hardware", type=Hardware, choices=list(Hardware), default=Hardware.A100

@@ -108,6 +108,4 @@ def _held_out(model: torch.nn.Module, batches: SetBatches, sets: Sets, seed: int
     predicted = evaluate(model, batches.predict, test).numpy()
     error = np.abs(predicted / sets.cost_ms[test] - 1)
     tail = np.quantile(error, 0.95)
-    return (
-        f"MAPE {error.mean():.2%}, 95th percentile {tail:.2%} on {len(test)} held-out sets"
-    )
+    return f"MAPE {error.mean():.2%}, 95th percentile {tail:.2%} on {len(test)} held-out sets"

@@ -70,7 +70,9 @@ def paper_exchange(
         _, _, test = split(samples, seed)
         error = (evaluate(model, predict, test) - targets[test]).abs()
         mean = float(targets[test].mean())
-        metrics.append(f"{direction} mean error {float(error.mean()):.3f} ms of {mean:.3f}")
+        metrics.append(
+            f"{direction} mean error {float(error.mean()):.3f} ms of {mean:.3f}"
+        )
         arrays |= {
             f"{direction}.{k.removeprefix('layers.')}": v.numpy() for k, v in best.items()
         }
@@ -148,7 +150,12 @@ def conditioned_exchange(
         return net(inputs[index])  # type: ignore[no-any-return]
 
     recipe = Recipe(
-        epochs=epochs, batch=1024, learning_rate=5e-3, cosine=True, relative=True, seed=seed
+        epochs=epochs,
+        batch=1024,
+        learning_rate=5e-3,
+        cosine=True,
+        relative=True,
+        seed=seed,
     )
     best = fit(
         model,

@@ -72,7 +72,10 @@ class SetBatches:
         owners = torch.from_numpy(owner)
         if len(self.physical):
             return model(
-                self.features[config], self.physical[config], owners, self.condition[index]
+                self.features[config],
+                self.physical[config],
+                owners,
+                self.condition[index],
             )  # type: ignore[no-any-return]
         return model(self.features[config], owners, len(index))  # type: ignore[no-any-return]
 
@@ -130,11 +133,16 @@ def fit(
 
 
 def evaluate(
-    model: nn.Module, predict: Callable[[nn.Module, np.ndarray], Tensor], index: np.ndarray
+    model: nn.Module,
+    predict: Callable[[nn.Module, np.ndarray], Tensor],
+    index: np.ndarray,
 ) -> Tensor:
     """Predict without gradients, in bounded memory."""
     model.eval()
     with torch.no_grad():
         return torch.cat(
-            [predict(model, index[low : low + 8192]) for low in range(0, len(index), 8192)]
+            [
+                predict(model, index[low : low + 8192])
+                for low in range(0, len(index), 8192)
+            ]
         )

@@ -105,7 +105,9 @@ def unpack(
     if not files:
         raise InvalidInput(f"{name}: expected at least one file, got none")
     tops = {path.partition("/")[0] for path in files}
-    top = next(iter(tops)) if len(tops) == 1 and all("/" in path for path in files) else ""
+    top = (
+        next(iter(tops)) if len(tops) == 1 and all("/" in path for path in files) else ""
+    )
     return Unpacked(
         folder=into / top,
         top=top,
@@ -139,7 +141,9 @@ def checked_name(raw: str, *, archive: str, limits: ArchiveLimits) -> str:
     parts = [part for part in raw.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise refused("leaves its folder by ..")
-    if not parts or any(ord(character) < 32 or ord(character) == 127 for character in raw):
+    if not parts or any(
+        ord(character) < 32 or ord(character) == 127 for character in raw
+    ):
         raise refused("has an empty name or one with control characters")
     try:
         lengths = [len(part.encode()) for part in parts]

@@ -118,7 +118,9 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def _compile_object(spec: CompileSpec, source: Path, target: Target, workdir: Path) -> Path:
+def _compile_object(
+    spec: CompileSpec, source: Path, target: Target, workdir: Path
+) -> Path:
     build = BuildOptions.of(spec.build.model_copy(update={"include": ()}), workdir)
     (code,) = compile_to_bitcode(
         [source],

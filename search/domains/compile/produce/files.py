@@ -92,7 +92,9 @@ def to_csv(levels: Mapping[str, Sizes]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["what", "name", *names])
     for what in ("loadable_bytes", "code_bytes", "ir_instructions"):
-        writer.writerow(["module", what, *(getattr(levels[name], what) for name in names)])
+        writer.writerow(
+            ["module", what, *(getattr(levels[name], what) for name in names)]
+        )
     for what, parts in (
         ("section", {name: levels[name].sections for name in names}),
         ("function", {name: levels[name].functions for name in names}),
@@ -110,7 +112,9 @@ def _title(solution: CompileSolution) -> str:
     oz, ours = solution.levels["Oz"].loadable_bytes, solution.sizes.loadable_bytes
     if not oz:
         return f"{ours:,} loadable bytes"
-    return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
+    return (
+        f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
+    )
 
 
 def pipeline_text(solution: CompileSolution, programs: LlvmPrograms) -> str:

@@ -31,7 +31,9 @@ _COLOURS = {
 
 def kind_of(section: str) -> str:
     """Return the colour class of a section."""
-    return next((css for css, _, starts in _CLASSES if section.startswith(starts)), "other")
+    return next(
+        (css for css, _, starts in _CLASSES if section.startswith(starts)), "other"
+    )
 
 
 def draw_sizes(levels: Mapping[str, Sizes], *, title: str) -> str:

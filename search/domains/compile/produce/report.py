@@ -118,7 +118,10 @@ def _checks(validation: Mapping[str, Any]) -> list[str]:
             "## Quarantined",
             "",
             "Candidates that were smaller and behaved differently; none of them is the answer.",
-            *(f"- `{row['name']}`: {row['why']}{_reproducer(row)}" for row in quarantined),
+            *(
+                f"- `{row['name']}`: {row['why']}{_reproducer(row)}"
+                for row in quarantined
+            ),
         ]
     return lines
 

@@ -161,7 +161,9 @@ class BehaviourOracle:
 
     def cpu_s(self, program: Path) -> float:
         """Run a program once on every case and return the CPU seconds of all."""
-        return sum(self.run(program, row.case, row.timeout_s).cpu_s for row in self._cases)
+        return sum(
+            self.run(program, row.case, row.timeout_s).cpu_s for row in self._cases
+        )
 
     def _differs(self, detail: str) -> Verdict:
         return Verdict(equal=False, compared=len(self._cases), detail=detail)

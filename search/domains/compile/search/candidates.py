@@ -149,7 +149,10 @@ _MODULE_TAILS: tuple[tuple[str, str], ...] = (
     ("partial-inliner", f"partial-inliner,function({_SHRINK},{_COMBINE}),globaldce"),
 )
 _PROLOGUES: tuple[tuple[str, str], ...] = (
-    ("early-attributes", "function(sroa<modify-cfg>,early-cse<memssa>),rpo-function-attrs"),
+    (
+        "early-attributes",
+        "function(sroa<modify-cfg>,early-cse<memssa>),rpo-function-attrs",
+    ),
     ("early-sroa-gvn", f"function(sroa<modify-cfg>,gvn,{_COMBINE},{_SHRINK})"),
     ("early-shrink", f"function(sroa<modify-cfg>,{_SHRINK},{_COMBINE})"),
     ("early-argpromotion", "function(sroa<modify-cfg>,early-cse<>),cgscc(argpromotion)"),
@@ -159,7 +162,10 @@ _HAND_MADE: tuple[tuple[str, *tuple[Edit, ...]], ...] = (
     ("combine-twice", Edit(op=Op.SET, anchor="instcombine", text="max-iterations=2")),
     ("licm-no-speculation", Edit(op=Op.SET, anchor="licm", text="no-allowspeculation")),
     ("rotate-headers", Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication")),
-    ("cse-memssa-early", Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa")),
+    (
+        "cse-memssa-early",
+        Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa"),
+    ),
     ("mldst-split", Edit(op=Op.SET, anchor="mldst-motion", text="split-footer-bb")),
     ("sink-late", Edit(op=Op.BEFORE, anchor="div-rem-pairs", text="sink")),
     ("gvn-hoist-inside", Edit(op=Op.BEFORE, anchor="gvn", text="gvn-hoist")),
@@ -239,7 +245,9 @@ def _drops(count: Mapping[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
                 yield f"drop-{name}-{i}", (Edit(op=Op.DROP, anchor=name, occurrence=i),)
 
 
-def _simplifycfg_flags(count: Mapping[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
+def _simplifycfg_flags(
+    count: Mapping[str, int],
+) -> Iterator[tuple[str, tuple[Edit, ...]]]:
     """Flags for all occurrences, and for a few early and late ones alone."""
     last = count.get("simplifycfg", 1) - 1
     for flags in _SIMPLIFYCFG_FLAGS:
@@ -268,7 +276,9 @@ def _tier(edits: tuple[Edit, ...], in_defaults: set[str]) -> Tier:
 def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[str, str]:
     """Return name → function pipeline to run on single functions after -Oz."""
     in_defaults = passes_of(defaults)
-    edits = {name: (Edit(op=Op.APPEND, text=f"function({tail})"),) for name, tail in TAILS}
+    edits = {
+        name: (Edit(op=Op.APPEND, text=f"function({tail})"),) for name, tail in TAILS
+    }
     return {
         name: tail
         for name, tail in TAILS

@@ -44,7 +44,11 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
     gains only fall as the set grows, so an outdated gain that is still the largest after it is
     recomputed is the largest (Minoux 1978). Raises ValueError.
     """
-    if reward.ndim != 2 or bool((reward < 0).any()) or not bool(np.isfinite(reward).all()):
+    if (
+        reward.ndim != 2
+        or bool((reward < 0).any())
+        or not bool(np.isfinite(reward).all())
+    ):
         raise ValueError(
             "reward: expected a finite matrix ≥ 0 of (programs, candidates), got shape "
             f"{reward.shape}"
@@ -119,7 +123,9 @@ def usefulness(
     """
     counts = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
     counted = _document(folder)["useful"][counts]
-    return np.array([1.0 + float(counted.get(candidate.digest, 0)) for candidate in space])
+    return np.array(
+        [1.0 + float(counted.get(candidate.digest, 0)) for candidate in space]
+    )
 
 
 def _document(folder: Path) -> dict[str, Any]:

@@ -166,7 +166,9 @@ class _LocalSearch:
 
     def _evaluate_minsize(self, point: Point, recipe: Recipe) -> None:
         candidate = replace(point.candidate, name=f"{point.candidate.name}+minsize")
-        point = replace(point, candidate=candidate, late_attributes=recipe.late_attributes)
+        point = replace(
+            point, candidate=candidate, late_attributes=recipe.late_attributes
+        )
         self._evaluate(point, recipe)
 
     def one_plus_one(self, rng: np.random.Generator, *, tails: int) -> None:
@@ -192,7 +194,9 @@ class _LocalSearch:
                 limits.patience is not None and self._since_better >= limits.patience
             )
             left = self._evaluations_left
-            return left <= reserved or limits.stopped() or limits.only_tails() or impatient
+            return (
+                left <= reserved or limits.stopped() or limits.only_tails() or impatient
+            )
 
         while not enough():
             kind = bandit.pick(rng)

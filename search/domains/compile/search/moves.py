@@ -58,7 +58,9 @@ class Moves:
         edit = self.gainful[int(self.rng.integers(len(self.gainful)))]
         if edit in candidate.edits:
             return None
-        return replace(point, candidate=replace(candidate, edits=(*candidate.edits, edit)))
+        return replace(
+            point, candidate=replace(candidate, edits=(*candidate.edits, edit))
+        )
 
     def _remove(self, point: Point) -> Point:
         edits = list(point.candidate.edits)

@@ -123,7 +123,9 @@ def order_sequences(
 
     def own_order(reason: str = "") -> SequenceOrder:
         policy = f"{_OWN_ORDER}: {reason}" if reason else _OWN_ORDER
-        return SequenceOrder(order=range(len(sequences)), policy=policy, files=[SEQUENCES])
+        return SequenceOrder(
+            order=range(len(sequences)), policy=policy, files=[SEQUENCES]
+        )
 
     if POLICY not in manifest(folder):
         return own_order()

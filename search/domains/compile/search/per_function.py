@@ -52,14 +52,18 @@ def best_tails(
             break
         pipeline = f"{base.recipe.pipeline},function({tail})"
         recipe = replace(base.recipe, pipeline=pipeline, function_tails=())
-        for measured in engine.measure([recipe], stopped=stopped, seconds=compile_limit_s):
+        for measured in engine.measure(
+            [recipe], stopped=stopped, seconds=compile_limit_s
+        ):
             on_measured(f"tail:{name}", measured)
             if measured.outcome is not Outcome.OK or measured.sizes is None:
                 continue
             for function, size in measured.sizes.of_functions(metric).items():
                 if function in best and size < best[function][0]:
                     best[function] = (size, tail)
-    chosen = tuple(sorted((function, tail) for function, (_, tail) in best.items() if tail))
+    chosen = tuple(
+        sorted((function, tail) for function, (_, tail) in best.items() if tail)
+    )
     return replace(base.recipe, function_tails=chosen) if chosen else None
 
 
@@ -86,7 +90,9 @@ def smaller_functions(base: Measured, toggled: Measured, metric: Metric) -> Reci
     before = base.sizes.of_functions(metric)
     after = toggled.sizes.of_functions(metric)
     decided = _decided(base.recipe)
-    chosen = decided | {name for name, size in after.items() if size < before.get(name, 0)}
+    chosen = decided | {
+        name for name, size in after.items() if size < before.get(name, 0)
+    }
     if chosen == decided or set(after) <= chosen:
         return None
     late = tuple(row for row in toggled.recipe.late_attributes if row[0] in chosen)

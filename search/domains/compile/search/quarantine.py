@@ -104,7 +104,9 @@ class _Bisection:
                 recipe = fewer
         return recipe
 
-    def _bisect_passes(self, recipe: Recipe, items: tuple[Pass, ...]) -> Reproducer | None:
+    def _bisect_passes(
+        self, recipe: Recipe, items: tuple[Pass, ...]
+    ) -> Reproducer | None:
         passes = [leaf.name for leaf in leaves(items)]
         # The prefix of `high` passes is bad; that of `low` is assumed to be good.
         low, high = 0, len(passes)

@@ -230,5 +230,7 @@ def _offer_levels(state: SearchState) -> None:
     The answer is then not larger than any row of its own table that behaves the same.
     """
     metric, levels = state.problem.metric, state.prepared.levels
-    for name in sorted(levels, key=lambda level: (value_of(levels[level], metric), level)):
+    for name in sorted(
+        levels, key=lambda level: (value_of(levels[level], metric), level)
+    ):
         state.incumbents.offer(name, levels[name])

@@ -58,7 +58,9 @@ def search_run_time(state: SearchState) -> tuple[Timing | None, Trials]:
         search.race(candidate)
     timing = None
     if search.best is not baseline:
-        timing = time_pairs(search.cpu_s(search.best), search.cpu_s(baseline), _LAST_PAIRS)
+        timing = time_pairs(
+            search.cpu_s(search.best), search.cpu_s(baseline), _LAST_PAIRS
+        )
         baseline_s = timing.baseline_s
     if timing is not None and timing.faster:
         state.incumbents.best = _accepted(search.best, timing.ours_s)

@@ -42,7 +42,9 @@ FREE_WINDOWS = 2
 # Of the budget; after it the exact reading is no longer delayed.
 READER_SHARE, MOST_BUDGET_S = 0.25, 3600.0
 TICK_S = 0.04
-_IDLE_SHARE = 0.25  # of a tick: helpers that use less are waiting, and the engine need not
+_IDLE_SHARE = (
+    0.25  # of a tick: helpers that use less are waiting, and the engine need not
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,9 @@ def share(standing: RaceState) -> float:
     bearable = LOSS / max(standing.gap, LOSS)
     if standing.helpers_lead:
         return (
-            HELPERS_LEAD if standing.covers else max(ENGINE_LEADS, bearable * HELPERS_LEAD)
+            HELPERS_LEAD
+            if standing.covers
+            else max(ENGINE_LEADS, bearable * HELPERS_LEAD)
         )
     if standing.since_better_s > max(STALLED_S, STALLED_SHARE * standing.engine_s):
         return max(ENGINE_LEADS, bearable * ENGINE_STALLS)
@@ -222,7 +226,9 @@ class CoreSharing:
         # Ended helpers are not counted: the sum may fall, and then nothing was used.
         return sum(p.cpu_s for p in helpers) + (self._checker.cpu_s if reader else 0.0)
 
-    def _apply(self, helpers: Sequence[NativeProcess], *, run: bool, reader: bool) -> None:
+    def _apply(
+        self, helpers: Sequence[NativeProcess], *, run: bool, reader: bool
+    ) -> None:
         for process in helpers:
             if run:
                 process.resume()

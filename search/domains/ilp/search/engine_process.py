@@ -99,5 +99,7 @@ def _infeasible_subset(
         return {}
     return {
         "infeasible_rows": [model.row_name(i) for i in subset.rows[:_MOST_NAMES]],
-        "infeasible_columns": [model.column_name(j) for j in subset.columns[:_MOST_NAMES]],
+        "infeasible_columns": [
+            model.column_name(j) for j in subset.columns[:_MOST_NAMES]
+        ],
     }

@@ -35,12 +35,18 @@ def model_figures(model: MilpModel, engine: str) -> dict[str, Any]:
 
 
 def outcome_of(
-    model: MilpModel, state: RunState, stop: StoppingCriterion, engine: str, with_lns: bool
+    model: MilpModel,
+    state: RunState,
+    stop: StoppingCriterion,
+    engine: str,
+    with_lns: bool,
 ) -> SearchOutcome:
     """Return the outcome of a run that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
     if termination.reason is Reason.OPTIMAL:
-        state.bound = min(state.bound, state.objective)  # it may overshoot by the tolerance
+        state.bound = min(
+            state.bound, state.objective
+        )  # it may overshoot by the tolerance
         if state.objective - state.bound <= ABSOLUTE_GAP:
             state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
     if termination.reason in _WITHOUT_SOLUTION:
@@ -75,7 +81,11 @@ def _summary(
     if state.lns_start is not None:
         summary["lns_started_from"] = in_user_sense(model, state.lns_start.objective)
         summary["lns_started_by"] = state.lns_start.heuristic
-    if reason is Reason.INFEASIBLE and end is not None and end.infeasible_rows is not None:
+    if (
+        reason is Reason.INFEASIBLE
+        and end is not None
+        and end.infeasible_rows is not None
+    ):
         summary["infeasible_subset"] = {
             "rows": end.infeasible_rows,
             "columns": end.infeasible_columns,
@@ -113,7 +123,8 @@ def termination_of(state: RunState, stop: StoppingCriterion, engine: str) -> Ter
     if state.closed():
         prover = engine if end.reason == Reason.OPTIMAL.value else state.bound_by
         return Termination(
-            reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {prover})"
+            reason=Reason.OPTIMAL,
+            detail=f"no better solution exists (proved by {prover})",
         )
     limit = stop.limit or _engine_limit(end)
     if state.x is not None:

@@ -37,7 +37,9 @@ def candidates(scaled: ScaledModel, x: Floats, workdir: Path) -> list[Floats]:
     return [rounded, solved]
 
 
-def _solve_continuous(scaled: ScaledModel, rounded: Floats, workdir: Path) -> Floats | None:
+def _solve_continuous(
+    scaled: ScaledModel, rounded: Floats, workdir: Path
+) -> Floats | None:
     """Solve for the continuous part with tight tolerances, in a forked process."""
     path, model = workdir / "polished.npy", scaled.model
     start = scaled.enter(rounded)

@@ -35,7 +35,9 @@ _WITHOUT_SOLUTION = (
     Reason.INFEASIBLE_OR_UNBOUNDED,
 )
 _PROOFS = (Reason.OPTIMAL, *_WITHOUT_SOLUTION)
-_EXACT_ENGINES = (Engine.CP_SAT,)  # they work in integers and refuse what they cannot hold
+_EXACT_ENGINES = (
+    Engine.CP_SAT,
+)  # they work in integers and refuse what they cannot hold
 
 RunEngine = Callable[[Engine, Floats | None], SearchOutcome]
 """Run another engine on the scaled model, from a solution (n,) or none; returns scaled units."""
@@ -198,7 +200,8 @@ class Settlement:
         """Return an open end if `infeasible` or `unbounded` is not supported."""
         if self._best.x is not None and reason is not Reason.UNBOUNDED:
             return _open_end(
-                Reason.FEASIBLE, f"{reason.value} was claimed although there is a solution"
+                Reason.FEASIBLE,
+                f"{reason.value} was claimed although there is a solution",
             )
         if doubt:
             return _open_end(
@@ -248,7 +251,9 @@ class Settlement:
             return termination
         if termination.reason in _PROOFS:
             self._bounds.clear()
-            detail = f"{termination.reason.value} was claimed, but a better solution exists"
+            detail = (
+                f"{termination.reason.value} was claimed, but a better solution exists"
+            )
             return _open_end(Reason.FEASIBLE, detail)
         return _with_reason(termination, Reason.FEASIBLE)
 
@@ -268,7 +273,9 @@ def takes_size(model: MilpModel) -> bool:
     special = extras is not None and (
         extras.objective is not None or bool(extras.rows) or bool(extras.sets)
     )
-    return not special and model.n + model.m <= MOST_VARIABLES and model.nnz <= MOST_ENTRIES
+    return (
+        not special and model.n + model.m <= MOST_VARIABLES and model.nnz <= MOST_ENTRIES
+    )
 
 
 def _is_open(termination: Termination) -> bool:

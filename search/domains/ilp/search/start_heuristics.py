@@ -212,7 +212,9 @@ class StartHeuristics:
         """Run the feasibility jump from the lower bounds, perturbed after the first round."""
         model = self._model
         start = np.where(
-            np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper)
+            np.isfinite(model.col_lower),
+            model.col_lower,
+            np.minimum(0.0, model.col_upper),
         )
         if factor > 1:
             start = start + (self._rng.random(model.n) < 0.1)
@@ -234,7 +236,9 @@ class StartHeuristics:
             ),
             on_incumbent=lambda objective, x: solutions.append(x.copy()),
             stop=lambda: (
-                bool(solutions) or self._others_succeeded() or self._deadline.left_s() <= 0
+                bool(solutions)
+                or self._others_succeeded()
+                or self._deadline.left_s() <= 0
             ),
         )
         for candidate in solutions:

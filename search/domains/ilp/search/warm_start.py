@@ -36,7 +36,9 @@ class WarmStart:
     summary: dict[str, Any]
 
 
-def prepare(model: MilpModel, values: Floats, workdir: Path, *, left_s: float) -> WarmStart:
+def prepare(
+    model: MilpModel, values: Floats, workdir: Path, *, left_s: float
+) -> WarmStart:
     """Make a feasible point of `values` (n,), NaN where missing; repair in a forked process."""
     present = ~np.isnan(values)
     missing = len(values) - int(present.sum())
@@ -105,7 +107,9 @@ def _fault(model: MilpModel, x: Floats, filled: Floats, present: Bools) -> str |
         return "a set, an indicator row or a row with products is violated"
     activity = float(model.activity(x)[worst])
     sides = f"[{model.row_lower[worst]:.12g}, {model.row_upper[worst]:.12g}]"
-    return f"row {model.row_name(worst)!r} has the activity {activity:.12g}, not in {sides}"
+    return (
+        f"row {model.row_name(worst)!r} has the activity {activity:.12g}, not in {sides}"
+    )
 
 
 def _repair(

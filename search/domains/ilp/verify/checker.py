@@ -131,14 +131,18 @@ class Checker:
         """
         until = time.monotonic() + timeout_s
         self.resume()
-        while not self._compared and self._process is not None and time.monotonic() < until:
+        while (
+            not self._compared and self._process is not None and time.monotonic() < until
+        ):
             refusal = self.refusal()
             if refusal is not None or not self._process.alive:
                 return refusal or self.refusal()
             select.select([self._process], [], [], _POLL_S)
         return self.refusal()
 
-    def check(self, values: Mapping[str, float], *, claimed: float | None) -> Verification:
+    def check(
+        self, values: Mapping[str, float], *, claimed: float | None
+    ) -> Verification:
         """Check `values` (column name → value, absent ones 0). The last answer is cached.
 
         Raises InvalidInput when the file is refused, MemoryError, or NativeCrash.

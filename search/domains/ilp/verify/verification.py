@@ -75,7 +75,9 @@ def _special(model: ExactModel, result: ExactCheck) -> dict[str, Any]:
 def _sentence(result: ExactCheck, agrees: bool, claimed: float | None) -> str:
     violation = f"{as_float(result.max_violation):.3g}"
     if not result.feasible:
-        place = result.worst_row or result.worst_column or result.worst_set or "integrality"
+        place = (
+            result.worst_row or result.worst_column or result.worst_set or "integrality"
+        )
         return f"infeasible: {place} is violated by {violation}"
     if not agrees:
         objective = f"{as_float(result.objective):.12g}"

@@ -57,7 +57,9 @@ def _first_fit(
         option, _, home = pending.pop()
         item, width = int(options.item[option]), int(options.width[option])
         allowed = (
-            np.ones(len(room), dtype=bool) if items.allowed is None else items.allowed[item]
+            np.ones(len(room), dtype=bool)
+            if items.allowed is None
+            else items.allowed[item]
         )
         device = int(np.where(allowed, room, -np.inf).argmax())
         if options.memory[option] > room[device]:

@@ -18,7 +18,13 @@ import numpy as np
 from cost_models.sharding.problem import TableArrays, state_bytes_per_row
 from search.domains.sharding.constants import NONE
 from search.types import InvalidInput
-from trimtab.specs.sharding import MIN_SHARD_DIM, Constraints, MemoryModel, PlanShard, Table
+from trimtab.specs.sharding import (
+    MIN_SHARD_DIM,
+    Constraints,
+    MemoryModel,
+    PlanShard,
+    Table,
+)
 
 # More options would take seconds and hundreds of MB to price; wide tables get coarser widths then.
 MAX_OPTIONS = 150_000
@@ -123,7 +129,9 @@ def build_items(
     )
     return Items(
         members=tuple(members),
-        whole=np.searchsorted(options.key, _key(np.arange(len(members)), np.array(whole))),
+        whole=np.searchsorted(
+            options.key, _key(np.arange(len(members)), np.array(whole))
+        ),
         allowed=_allowed(members, tables, constraints, devices),
         narrowest=np.array(
             [min(f, *used) if used else f for f, used in zip(floor, in_use, strict=True)]
@@ -210,7 +218,9 @@ def _options(
 
 def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Number (item, width) in the order of the options: ascending item, then descending width."""
-    return np.asarray(np.asarray(item, dtype=np.int64) * _MAX_ROW + (_MAX_ROW - 1 - width))
+    return np.asarray(
+        np.asarray(item, dtype=np.int64) * _MAX_ROW + (_MAX_ROW - 1 - width)
+    )
 
 
 def _steps(whole: list[int], floor: list[int]) -> list[int]:

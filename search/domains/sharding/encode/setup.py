@@ -62,7 +62,9 @@ def set_up(
         devices=spec.device_count,
         memory_model=spec.memory_model,
     )
-    capacity = np.array([g.memory_gib * GIB for g in spec.devices for _ in range(g.count)])
+    capacity = np.array(
+        [g.memory_gib * GIB for g in spec.devices for _ in range(g.count)]
+    )
     current = None
     if in_use is not None:
         current = start_plan(problem.tables, items, in_use, capacity)

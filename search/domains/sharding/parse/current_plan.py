@@ -49,7 +49,10 @@ def map_current(tables: tuple[Table, ...], spec: ShardingSpec) -> InUse | None:
     for shard in sorted(current, key=lambda s: s.offset):
         old.setdefault(shard.table, []).append(shard)
     allowed = _Allowed(spec)
-    groups = [*spec.constraints.together, *((name,) for name in spec.constraints.no_split)]
+    groups = [
+        *spec.constraints.together,
+        *((name,) for name in spec.constraints.no_split),
+    ]
     group_of = {name: group for group in reversed(groups) for name in group}
     homes = {group: _busiest(group, old, by_name, allowed) for group in groups}
     shards: list[PlanShard] = []
@@ -95,7 +98,9 @@ class _Allowed:
 
     def __call__(self, *names: str) -> frozenset[int]:
         """Return the devices that all of `names` may be on."""
-        return self._every.intersection(*(self._pins[n] for n in names if n in self._pins))
+        return self._every.intersection(
+            *(self._pins[n] for n in names if n in self._pins)
+        )
 
 
 def _busiest(
@@ -111,7 +116,9 @@ def _busiest(
         for shard in old.get(name, ()):
             if shard.device in permitted:
                 column_bytes = tables[name].rows * tables[name].dtype.bytes
-                size[shard.device] = size.get(shard.device, 0) + column_bytes * shard.width
+                size[shard.device] = (
+                    size.get(shard.device, 0) + column_bytes * shard.width
+                )
     return max(size, key=lambda d: (size[d], -d)) if size else NONE
 
 

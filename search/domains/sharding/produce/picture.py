@@ -78,5 +78,7 @@ def _draw_memory(drawing: Drawing, load: DeviceLoad, y: int) -> None:
     share = min(1.0, load.memory_bytes / max(1, load.memory_limit_bytes))
     drawing.bar("memory", _MEMORY_LEFT, y + 2, _MEMORY * share, _ROW - 5)
     drawing.frame(_MEMORY_LEFT, y + 2, _MEMORY, _ROW - 5)
-    amount = f"{load.memory_bytes / 2**30:.2f} / {load.memory_limit_bytes / 2**30:.1f} GiB"
+    amount = (
+        f"{load.memory_bytes / 2**30:.2f} / {load.memory_limit_bytes / 2**30:.1f} GiB"
+    )
     drawing.text(_MEMORY_LEFT + _MEMORY + 6, y + 13, amount, style="dim")

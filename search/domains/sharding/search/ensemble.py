@@ -20,8 +20,12 @@ def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
     arrays, devices = setup.arrays, len(setup.profiles)
     table, width, owner = members_of(setup.items, plan.option)
     device = plan.device[owner]
-    exchange = LearnedExchange(net=models.exchange, fabric=setup.fabric, batch=arrays.batch)
-    columns = np.bincount(device, weights=width * arrays.features[table], minlength=devices)
+    exchange = LearnedExchange(
+        net=models.exchange, fabric=setup.fabric, batch=arrays.batch
+    )
+    columns = np.bincount(
+        device, weights=width * arrays.features[table], minlength=devices
+    )
     exchange_ms = float(exchange(columns))
     costs = []
     for net in (models.compute, *models.ensemble):

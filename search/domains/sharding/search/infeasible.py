@@ -55,7 +55,9 @@ def _too_large(items: Items, capacity: np.ndarray, item: int, name: str) -> Infe
         f"its narrowest allowed shard ({columns} columns) takes {narrowest / GIB:.2f} GiB"
     )
     if narrowest <= room:  # one fits, but too few of them to hold all columns
-        shards = f"no cut into shards of {columns} columns or more has only shards that fit"
+        shards = (
+            f"no cut into shards of {columns} columns or more has only shards that fit"
+        )
     return Infeasible(
         argument=f"table {name!r}: {shards}, {device} has {room / GIB:.2f} GiB; "
         "give larger devices, a narrower min_shard_dim, fp16, or allow splitting it",

@@ -1,7 +1,7 @@
 """Starting plans that give every device the same number of columns, for exchange-bound jobs.
 
-Several nodes exchange over their NICs, and the device with the most columns is the bottleneck. Two methods
-level the columns:
+Several nodes exchange over their NICs, and the device with the most columns is the bottleneck. Two
+methods level the columns:
 
 - `deal` writes the mean number of columns as a sum (powers of two, halves, one number). Every
   device gets a slot of each size, and the tables' columns are dealt into the slots one after
@@ -301,7 +301,9 @@ def _widest_part(
     if options.half[option] == NONE:
         return NONE, NONE
     item, width = int(options.item[option]), int(options.width[option])
-    parts = np.arange(items.whole[item], np.searchsorted(options.item, item, side="right"))
+    parts = np.arange(
+        items.whole[item], np.searchsorted(options.item, item, side="right")
+    )
     parts = parts[options.width[parts] < width]
     rest = options.find(np.full(len(parts), item), width - options.width[parts])
     parts = parts[rest != NONE]

@@ -43,7 +43,9 @@ class Step:
 class LocalSearch:
     """One plan, improved in place."""
 
-    def __init__(self, items: Items, model: PlanModel, plan: Plan, limits: Limits) -> None:
+    def __init__(
+        self, items: Items, model: PlanModel, plan: Plan, limits: Limits
+    ) -> None:
         self._items, self._model, self._limits = items, model, limits
         self._working = WorkingPlan(items, model, plan, limits)
         self._prices = StepPrices(self._working)
@@ -262,7 +264,9 @@ class LocalSearch:
             + prices.vector(at, option)
         )
         empty = (working.loads.shards[a] <= 1) & (option == NONE)
-        return np.asarray(np.where(empty, 0.0, prices.head(at, pooled))[which.reshape(-1)])
+        return np.asarray(
+            np.where(empty, 0.0, prices.head(at, pooled))[which.reshape(-1)]
+        )
 
     def _swaps(self, a: int) -> Step | None:
         """Return the best swap of a shard of `a` with a shard of another device."""

@@ -88,7 +88,9 @@ def shipped(folder: Path = FOLDER) -> Models:
     """
     calibration = folder / CALIBRATION
     quantiles = (
-        json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None
+        json.loads(calibration.read_text())["quantiles"]
+        if calibration.is_file()
+        else None
     )
     members = [f"trimtab-compute-{k}" for k in range(1, MEMBERS)]
     return Models(

@@ -66,5 +66,9 @@ def nothing_found(stop: StoppingCriterion) -> SearchOutcome:
 
 def _outcome(termination: Termination, **summary: object) -> SearchOutcome:
     return SearchOutcome(
-        termination=termination, solution=None, objective=None, bound=None, summary=summary
+        termination=termination,
+        solution=None,
+        objective=None,
+        bound=None,
+        summary=summary,
     )

@@ -18,7 +18,9 @@ MAX_PACKING = 40_000  # variables; larger problems rely on the packing heuristic
 _MIB = 2.0**20
 
 
-def pack(items: Items, capacity: np.ndarray, *, seconds: float) -> tuple[Plan | None, bool]:
+def pack(
+    items: Items, capacity: np.ndarray, *, seconds: float
+) -> tuple[Plan | None, bool]:
     """Return a plan that fits at any cost, or a proof that none exists.  → (plan, impossible)
 
     Two shards of a table on one device take at least as much memory as one, so a device holds of
@@ -55,7 +57,9 @@ def _model(items: Items, capacity: np.ndarray) -> MilpModel:
     item, device = (part.ravel() for part in np.indices((count, devices)))
     y, u = np.arange(half), half + np.arange(half)
     may = (
-        np.ones(half, dtype=bool) if items.allowed is None else items.allowed[item, device]
+        np.ones(half, dtype=bool)
+        if items.allowed is None
+        else items.allowed[item, device]
     )
     # Rows: memory of each device; coverage of each item; u <= units y; u >= least y.
     row = np.concatenate(

@@ -176,7 +176,10 @@ def embed_in_parts(
     return np.concatenate(
         [
             net.embed(
-                arrays, table[at : at + _EMBED_PART], width[at : at + _EMBED_PART], profile
+                arrays,
+                table[at : at + _EMBED_PART],
+                width[at : at + _EMBED_PART],
+                profile,
             )
             for at in parts
         ]

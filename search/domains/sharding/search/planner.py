@@ -25,7 +25,9 @@ class SearchResult:
     oracle_evaluations: int  # plans and polishing steps the oracle priced
     steps: int  # local search steps taken
     kicks: int
-    baselines_ms: dict[str, float | None] = field(default_factory=dict)  # None: did not fit
+    baselines_ms: dict[str, float | None] = field(
+        default_factory=dict
+    )  # None: did not fit
 
 
 def search_plan(

@@ -65,7 +65,9 @@ def polish(
     if np.isfinite(limits.moved) or len(best.compute) == 1:
         return plan, best.cost, used
     fabric = oracle.fabric
-    speed = fabric.inter_bytes_s if fabric.ranks > fabric.per_node else fabric.intra_bytes_s
+    speed = (
+        fabric.inter_bytes_s if fabric.ranks > fabric.per_node else fabric.intra_bytes_s
+    )
     slowness = speed.max() / speed
     while used < evaluations and failed < _MAX_FAILED and not stop():
         pair = _devices(best, slowness, rng)
@@ -110,13 +112,17 @@ def _devices(
     if not len(mine):
         return None
     shard = int(rng.choice(mine))
-    lightest_first = np.argsort(compute if rng.random() < 0.5 else weighted, kind="stable")
+    lightest_first = np.argsort(
+        compute if rng.random() < 0.5 else weighted, kind="stable"
+    )
     light = lightest_first[: max(2, len(compute) // 3)]
     target = int(rng.choice(light[light != slow])) if (light != slow).any() else slow
     return shard, slow, target
 
 
-def _priced(oracle: Oracle, best: _Polished, trial: Plan, changed: np.ndarray) -> _Polished:
+def _priced(
+    oracle: Oracle, best: _Polished, trial: Plan, changed: np.ndarray
+) -> _Polished:
     """Price a trial of which only the devices `changed` differ from the best plan."""
     compute = best.compute.copy()
     compute[changed] = oracle.compute_some(trial.option, trial.device, changed)

@@ -31,7 +31,8 @@ def least_moving_plan(
     by_width = options_by_width(items)
     # Shards cut from one home, or from one new item, are covered together.
     keys = [
-        (int(h), int(options.item[o])) for o, h in zip(plan.option, plan.home, strict=True)
+        (int(h), int(options.item[o]))
+        for o, h in zip(plan.option, plan.home, strict=True)
     ]
     parts = list(dict.fromkeys(keys))
     width = {key: 0 for key in parts}
@@ -95,7 +96,8 @@ def _program(
         shape=(len(capacity), len(every)),
     )
     cover = coo_matrix(
-        (options.width[option].astype(float), (part, every)), shape=(len(total), len(every))
+        (options.width[option].astype(float), (part, every)),
+        shape=(len(total), len(every)),
     )
     matrix = vstack([memory, cover]).tocsr()
     scale = max(float(options.weight_bytes.max()), 1.0)

@@ -36,10 +36,14 @@ def baseline_keys(
         "size-lookup": width * pooling * np.log10(np.maximum(arrays.rows[table], 2.0)),
         "torchrec-perf": torchrec_perf(arrays, table, width),
     }
-    return {name: options.pool(values[:, None])[:, 0] for name, values in estimates.items()}
+    return {
+        name: options.pool(values[:, None])[:, 0] for name, values in estimates.items()
+    }
 
 
-def torchrec_perf(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
+def torchrec_perf(
+    arrays: TableArrays, table: np.ndarray, width: np.ndarray
+) -> np.ndarray:
     """Return TorchRec 1.9's estimate for a shard, up to a factor.
 
     Bytes moved, a penalty for narrow blocks, backward as twice forward, and the exchange. Its
@@ -121,7 +125,9 @@ def pack_with_splits(
                 items, key[option], option, capacity, first=options.memory[option]
             )
         if device is None:
-            device = pack_by(items, options.memory[option], option, capacity, best_fit=True)
+            device = pack_by(
+                items, options.memory[option], option, capacity, best_fit=True
+            )
         if device is not None:
             return Plan.of(option, device, "packed")
         splittable = options.half[option] != NONE

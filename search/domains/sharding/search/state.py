@@ -57,7 +57,12 @@ class Effort:
             return cls(kicks=kicks)
         if size < 2_000:
             return cls(
-                starts=2, polished=1, shares=(1.0, 0.5), patience=1, polish=250, kicks=kicks
+                starts=2,
+                polished=1,
+                shares=(1.0, 0.5),
+                patience=1,
+                polish=250,
+                kicks=kicks,
             )
         return cls(
             starts=2 if size < 50_000 else 1,
@@ -91,7 +96,9 @@ class PlanPool:
     def __init__(self, items: Items, model: PlanModel) -> None:
         self._items, self._model = items, model
         self._seen: set[bytes] = set()
-        self.plans: list[tuple[float, int, Plan]] = []  # model cost, sequence number, plan
+        self.plans: list[
+            tuple[float, int, Plan]
+        ] = []  # model cost, sequence number, plan
 
     def add(self, plan: Plan) -> None:
         """Add a plan unless the pool has it."""
@@ -128,8 +135,12 @@ class SearchState:
     on_better: Callable[[Plan, float, str], object]  # plan, oracle milliseconds, source
     pool: PlanPool = field(init=False)
     best_reported_ms: float = np.inf
-    baselines_ms: dict[str, float | None] = field(default_factory=dict)  # None: did not fit
-    level_ms: dict[str, float] = field(default_factory=dict)  # level starts, by the oracle
+    baselines_ms: dict[str, float | None] = field(
+        default_factory=dict
+    )  # None: did not fit
+    level_ms: dict[str, float] = field(
+        default_factory=dict
+    )  # level starts, by the oracle
     packed: Plan | None = None  # a plan that fits, from `pack`
     best: Plan | None = None  # the oracle's choice, from `choose`
     best_ms: float = np.inf  # its oracle cost
@@ -153,7 +164,9 @@ class SearchState:
         per_column = float(
             exchange.of_largest(np.array(1.0)) - exchange.of_largest(np.array(0.0))
         )
-        return np.asarray(model.single.mean(0) + per_column * self.inputs.items.options.dim)
+        return np.asarray(
+            model.single.mean(0) + per_column * self.inputs.items.options.dim
+        )
 
     @property
     def moves_limited(self) -> bool:

@@ -41,7 +41,8 @@ def summarise(
         },
         **_in_use_summary(problem, setup, result),
         "baselines": [
-            {"planner": name, "cost_ms": cost} for name, cost in result.baselines_ms.items()
+            {"planner": name, "cost_ms": cost}
+            for name, cost in result.baselines_ms.items()
         ],
         "search": {
             "oracle_evaluations": result.oracle_evaluations,
@@ -64,7 +65,9 @@ def _in_use_summary(
     if in_use is None:
         return {}
     diff = diff_plans(
-        problem.tables, problem.spec.constraints.current_plan, to_shards(setup, result.plan)
+        problem.tables,
+        problem.spec.constraints.current_plan,
+        to_shards(setup, result.plan),
     )
     return {
         "current_plan": {

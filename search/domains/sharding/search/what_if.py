@@ -57,7 +57,9 @@ def _row(
             "cost_ms": None,
             "note": "no plan fits, or none was found in the time left",
         }
-    certificate = prove(setup.items, instance.model, setup.capacity, result.plan, stop=stop)
+    certificate = prove(
+        setup.items, instance.model, setup.capacity, result.plan, stop=stop
+    )
     return {
         "cost_ms": result.oracle_ms,
         "gap": gap(result.model_ms, certificate.lower_bound_ms),
@@ -78,9 +80,16 @@ def with_devices(spec: ShardingSpec, count: int) -> ShardingSpec | str:
     if per_node is not None and count < per_node:
         fabric = fabric.model_copy(update={"devices_per_node": None})
     group = DeviceGroup(
-        count=min(count, MAX_DEVICES), memory_gib=first.memory_gib, hardware=first.hardware
+        count=min(count, MAX_DEVICES),
+        memory_gib=first.memory_gib,
+        hardware=first.hardware,
     )
     fresh = rules.model_copy(update={"current_plan": (), "max_moved_gib": None})
     return spec.model_copy(
-        update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()}
+        update={
+            "devices": (group,),
+            "fabric": fabric,
+            "constraints": fresh,
+            "what_if": (),
+        }
     )

@@ -26,7 +26,9 @@ class Limits:
 class WorkingPlan:
     """S shards and the loads of the devices, updated by adding and subtracting."""
 
-    def __init__(self, items: Items, model: PlanModel, plan: Plan, limits: Limits) -> None:
+    def __init__(
+        self, items: Items, model: PlanModel, plan: Plan, limits: Limits
+    ) -> None:
         self.items, self.model, self.limits = items, model, limits
         plan = merged(items, plan)
         self.option = plan.option.copy()
@@ -134,7 +136,9 @@ class WorkingPlan:
         )
         widened = NONE
         if partner != NONE:
-            widened = int(options.find(item, options.width[self.option[partner]] + columns))
+            widened = int(
+                options.find(item, options.width[self.option[partner]] + columns)
+            )
         if widened == NONE:
             partner = NONE
         new = int(options.find(item, columns)) if partner == NONE else widened

@@ -174,7 +174,10 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["job_id"], ["job.id"], name=op.f("fk_job_label_job_id_job"), ondelete="CASCADE"
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_job_label_job_id_job"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("job_id", "name", name=op.f("pk_job_label")),
     )
@@ -200,7 +203,10 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("spec", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["job_id"], ["job.id"], name=op.f("fk_job_spec_job_id_job"), ondelete="CASCADE"
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_job_spec_job_id_job"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_spec")),
     )

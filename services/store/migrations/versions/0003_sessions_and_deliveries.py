@@ -21,7 +21,10 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["job_id"], ["job.id"], name=op.f("fk_delivery_job_id_job"), ondelete="CASCADE"
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_delivery_job_id_job"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_delivery")),
     )

@@ -63,7 +63,10 @@ REFERENCE = ArtifactRef(digest="sha256:" + "0" * 64, name="program.c")
 
 
 def run(
-    folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None, **budget: Any
+    folder: Path,
+    spec: CompileSpec,
+    files: Mapping[str, Path] | None = None,
+    **budget: Any,
 ) -> Finished:
     workdir = folder / "work"
     workdir.mkdir(parents=True)
@@ -107,7 +110,9 @@ class TestCompile(DomainContract):
     def tampered(self, solution: Any) -> Any:
         return replace(
             solution,
-            sizes=replace(solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1),
+            sizes=replace(
+                solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1
+            ),
         )
 
 
@@ -138,7 +143,9 @@ def test_the_answer_is_checked_run_and_not_larger_than_oz(tmp_path: Path) -> Non
 def test_a_program_without_a_main_is_unvalidated(tmp_path: Path) -> None:
     result = run(
         tmp_path,
-        CompileSpec(source_text="int twice(int x) { return 2 * x; }", language=Language.C),
+        CompileSpec(
+            source_text="int twice(int x) { return 2 * x; }", language=Language.C
+        ),
     ).result
     assert result.verification.status is VerificationStatus.VALID
     assert "unvalidated" in str(result.verification.checks["runs_equal"])
@@ -239,7 +246,8 @@ def test_an_archive_of_sources(tmp_path: Path) -> None:
 
 def test_the_compilers_own_message_is_reported(tmp_path: Path) -> None:
     message = refused(
-        tmp_path, CompileSpec(source_text="int f(void) { return y; }", language=Language.C)
+        tmp_path,
+        CompileSpec(source_text="int f(void) { return y; }", language=Language.C),
     )
     assert "use of undeclared identifier 'y'" in message
     assert str(tmp_path) not in message

@@ -71,7 +71,9 @@ def test_another_recipe_does_not_replay(answer: Answer) -> None:
 def test_the_method_names_the_engine_where_it_repeats_the_answer(answer: Answer) -> None:
     recipe = answer[1].recipe
     by_opt = verified(answer, recipe=replace(recipe, function_tails=()))
-    by_engine = verified(answer, recipe=replace(recipe, function_tails=(("main", "dce"),)))
+    by_engine = verified(
+        answer, recipe=replace(recipe, function_tails=(("main", "dce"),))
+    )
     assert (by_opt.method, by_engine.method) == (METHOD, METHOD_WITH_ENGINE)
     assert by_opt.checks["replay"].startswith("opt -passes")
     assert by_engine.checks["replay"].startswith("the replay command")

@@ -28,9 +28,9 @@ class TestIlpContract(DomainContract):
         file = folder / "cover.mps"
         if not file.exists():
             write_mps(set_cover(60, 50, density=0.1, seed=3), file)
-        return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")), {
-            "model": file
-        }
+        return IlpSpec(
+            model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
+        ), {"model": file}
 
     def bad(self, folder: Path) -> tuple[IlpSpec, Mapping[str, Path]]:
         return inline("this is no model"), {}

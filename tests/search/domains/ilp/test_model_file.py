@@ -30,7 +30,15 @@ def test_a_linear_model_survives(tmp_path: Path) -> None:
     )
     path = tmp_path / "model.npz"
     again = model_file.load(path, model_file.save(model, path))
-    for name in ("c", "data", "indices", "indptr", "row_lower", "row_upper", "integrality"):
+    for name in (
+        "c",
+        "data",
+        "indices",
+        "indptr",
+        "row_lower",
+        "row_upper",
+        "integrality",
+    ):
         np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
     assert (again.name, again.offset, again.maximize) == ("cover", 2.5, False)
     assert again.col_names == model.col_names

@@ -19,7 +19,9 @@ QUADRATIC = LINEAR.replace("x + y\nSub", "x + [ 2 y ^ 2 ] / 2\nSub")
 MPS = "NAME t\nROWS\n N o\n G a\nCOLUMNS\n x o 1 a 1\nRHS\n RHS a 1\nENDATA\n"
 
 
-def parsed(text: str, folder: Path, start: str | None = None, **options: Any) -> IlpProblem:
+def parsed(
+    text: str, folder: Path, start: str | None = None, **options: Any
+) -> IlpProblem:
     inputs = {}
     if start is not None:
         inputs["warm_start"] = folder / "s.sol"

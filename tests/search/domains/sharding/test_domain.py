@@ -123,7 +123,9 @@ def test_constraints_hold(tmp_path: Path) -> None:
     assert sum(s["table"] == names[5] for s in shards) == 1
 
 
-def test_a_plan_in_use_is_improved_within_the_limit_on_moved_bytes(tmp_path: Path) -> None:
+def test_a_plan_in_use_is_improved_within_the_limit_on_moved_bytes(
+    tmp_path: Path,
+) -> None:
     spec = job(12, 3, slack=4.0)
     current = tuple(
         PlanShard(table=t.name, offset=0, width=t.dim, device=i % 3)

@@ -62,7 +62,9 @@ def test_faults_of_a_shard_are_named(
 
 
 def test_missing_columns_are_a_fault(small: Ready) -> None:
-    assert "columns are placed" in verify_plan(small.problem, valid(small)[1:], 1.0).detail
+    assert (
+        "columns are placed" in verify_plan(small.problem, valid(small)[1:], 1.0).detail
+    )
 
 
 def test_memory_is_counted(small: Ready) -> None:

@@ -42,7 +42,9 @@ def test_each_level_is_nested_for_a_module() -> None:
     assert pipeline_of(()) == NOTHING
 
 
-@pytest.mark.parametrize("line", ["{}", "opt -passes='{}' in.bc", 'opt -passes="{}" in.bc'])
+@pytest.mark.parametrize(
+    "line", ["{}", "opt -passes='{}' in.bc", 'opt -passes="{}" in.bc']
+)
 def test_a_command_line_parses_to_its_actions(line: str) -> None:
     indices = [5, 2, 0, 4, 5]
     pipeline = pipeline_of(ACTIONS[i] for i in indices)

@@ -37,7 +37,9 @@ class FakeEnv:
     def __init__(self) -> None:
         names = ["-adce", "mem2reg"]
         self.action_space = type(
-            "Named", (), {"names": names, "__getitem__": lambda _, name: names.index(name)}
+            "Named",
+            (),
+            {"names": names, "__getitem__": lambda _, name: names.index(name)},
         )()
         self.observation_space = Box(low=0, high=9, shape=(56,), dtype=np.int64)
         self.reward_space = SimpleNamespace(name="IrInstructionCount")
@@ -65,7 +67,10 @@ class FakeEnv:
         return self.multistep([action])
 
     def multistep(
-        self, actions: list[int], observation_spaces: Any = None, reward_spaces: Any = None
+        self,
+        actions: list[int],
+        observation_spaces: Any = None,
+        reward_spaces: Any = None,
     ) -> Any:
         before = self._count()
         self.actions += actions
@@ -114,7 +119,8 @@ class TestFake(PassEnvironmentContract):
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("compiler_gym") is None, reason="compiler_gym is not installed"
+    importlib.util.find_spec("compiler_gym") is None,
+    reason="compiler_gym is not installed",
 )
 class TestReal(PassEnvironmentContract):
     """CompilerGym itself keeps the contract."""

@@ -32,7 +32,8 @@ def test_oz_reward_adds_up_to_one_at_oz(file: Path) -> None:
         assert reward == pytest.approx(1.0)
         assert env.reward["IrInstructionCountNorm"] < 1.0
         assert (
-            env.observation["IrInstructionCount"] == env.observation["IrInstructionCountOz"]
+            env.observation["IrInstructionCount"]
+            == env.observation["IrInstructionCountOz"]
         )
 
 

@@ -58,5 +58,7 @@ def test_writable_sections_are_not_text() -> None:
 def test_unknown_spaces_are_refused_with_all_names() -> None:
     spaces = observation_spaces()
     assert find_space(spaces, "IrSha1").space.contains("0" * 40)
-    with pytest.raises(ValueError, match=r"expected one of Autophase, .*, got 'Inst2vec'"):
+    with pytest.raises(
+        ValueError, match=r"expected one of Autophase, .*, got 'Inst2vec'"
+    ):
         find_space(spaces, "Inst2vec")

@@ -19,7 +19,10 @@ SIZE = {
         ("IrInstructionCount", 1.0),
         ("IrInstructionCountNorm", 200.0),
         ("IrInstructionCountOz", 80.0),
-        ("IrInstructionCountO3", 1.0),  # -O3 is larger than the input: no negative divisor
+        (
+            "IrInstructionCountO3",
+            1.0,
+        ),  # -O3 is larger than the input: no negative divisor
     ],
 )
 def test_a_saving_is_divided_by_that_of_the_baseline(name: str, divisor: float) -> None:

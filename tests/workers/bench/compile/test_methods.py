@@ -35,7 +35,8 @@ def test_every_method_gets_its_budget(
     (tmp_path / "modules.jsonl").write_text(json.dumps(row) + "\n")
     out = tmp_path / "out.jsonl"
     assert (
-        cli.main(["--corpus", str(tmp_path), "--budgets", "1", "6", "--out", str(out)]) == 0
+        cli.main(["--corpus", str(tmp_path), "--budgets", "1", "6", "--out", str(out)])
+        == 0
     )
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     requested = set(METHODS) - {

@@ -33,5 +33,7 @@ def test_the_report_counts_larger_modules(capsys: pytest.CaptureFixture[str]) ->
     rows = [row("a", best, pipelines=1, method="trimtab") for best in (90, 110)]
     rows += [row("a", 80, pipelines=24, method="oracle")]
     report.print_report(rows, "loadable_bytes", "loadable")
-    line = next(text for text in capsys.readouterr().out.splitlines() if "trimtab" in text)
+    line = next(
+        text for text in capsys.readouterr().out.splitlines() if "trimtab" in text
+    )
     assert line.split()[-2:] == ["1", "1.00"]

@@ -32,7 +32,9 @@ def test_it_reports_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def other(model: MilpModel) -> ScaledModel:
         turned = replace(model, c=-model.c, offset=-model.offset)
-        return ScaledModel(original=model, model=turned, columns=np.ones(model.n), doubt="")
+        return ScaledModel(
+            original=model, model=turned, columns=np.ones(model.n), doubt=""
+        )
 
     monkeypatch.setattr(encode, "scale", other)
     monkeypatch.setattr(check.settle, "takes_size", lambda model: False)
@@ -45,7 +47,9 @@ def test_it_reports_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_truth_by_enumeration() -> None:
-    column = Column(kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3))
+    column = Column(
+        kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3)
+    )
     free = Column(kind="semi", lower=Fraction(2), upper=Fraction(5), cost=Fraction(1))
     row = Row(terms={0: Fraction(1), 1: Fraction(1)}, lower=Fraction(7, 2), upper=None)
     program = Program(maximize=False, columns=[column, free], rows=[row])

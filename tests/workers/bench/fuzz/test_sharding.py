@@ -20,7 +20,8 @@ SEED = 5
 
 def test_search_and_enumeration_agree(scale: float) -> None:
     outcomes = [
-        run_case("sharding", SEED, index) for index in range(max(20, round(CASES * scale)))
+        run_case("sharding", SEED, index)
+        for index in range(max(20, round(CASES * scale)))
     ]
     findings = [outcome.finding for outcome in outcomes if outcome.finding is not None]
     assert not findings, "\n".join(f"{f.fault}: {f.detail}" for f in findings)
@@ -32,7 +33,9 @@ def test_search_and_enumeration_agree(scale: float) -> None:
 
 
 def faults(count: int = 25) -> list[Fault]:
-    outcomes: list[Outcome] = [run_case("sharding", SEED, index) for index in range(count)]
+    outcomes: list[Outcome] = [
+        run_case("sharding", SEED, index) for index in range(count)
+    ]
     return [outcome.finding.fault for outcome in outcomes if outcome.finding is not None]
 
 

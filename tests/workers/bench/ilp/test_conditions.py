@@ -12,7 +12,9 @@ from workers.bench.ilp import cli, conditions
 from workers.bench.ilp.conditions import beyond, measure
 
 
-def run(trace: list[tuple[float, float]], cpu: list[float], **more: Any) -> dict[str, Any]:
+def run(
+    trace: list[tuple[float, float]], cpu: list[float], **more: Any
+) -> dict[str, Any]:
     fields = {
         "trace": trace,
         "cpu_trace": cpu,
@@ -70,7 +72,9 @@ def test_a_pair_is_judged_by_its_mean() -> None:
     assert beyond([{"integral": 1.2}, {"integral": 2.2}], [theirs]) > 0
 
 
-def test_a_run_prints_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_prints_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, out = tmp_path / "tiny.lp", tmp_path / "out.jsonl"
     file.write_text(
         "Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x "
@@ -102,4 +106,6 @@ def test_a_run_prints_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_at_least_twenty_files_the_missed_ones_among_them() -> None:
     assert len(set(conditions.FILES)) >= 20
-    assert {"pmp-iss-157", "bft", "cap6000", "10teams", "2050_3_7"} <= set(conditions.FILES)
+    assert {"pmp-iss-157", "bft", "cap6000", "10teams", "2050_3_7"} <= set(
+        conditions.FILES
+    )

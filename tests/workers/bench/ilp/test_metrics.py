@@ -88,7 +88,9 @@ def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> N
         "2",
         "0",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     run = json.loads(done.stdout.splitlines()[-1])
     objectives = [objective for _, objective in run["trace"]]
@@ -112,7 +114,9 @@ def test_or_tools_set_cover_reports_only_covers(tmp_path: Path) -> None:
     file = tmp_path / "cover.mps"
     model = integer_programs.set_cover(300, 200, seed=6)
     integer_programs.write_mps(model, file)
-    optimum = HighsSolver().solve(model, SolveParams(time_limit_s=60.0, relative_gap=1e-9))
+    optimum = HighsSolver().solve(
+        model, SolveParams(time_limit_s=60.0, relative_gap=1e-9)
+    )
     assert optimum.termination.reason is Reason.OPTIMAL
     run = run_one("or-tools-set-cover", file, 1.0, 0)
     assert run["trace"]

@@ -28,7 +28,9 @@ def table(**changes: object) -> Table:
 
 
 def test_the_pages_are_up_to_date() -> None:
-    stale = [file.name for file, text in cli.contents().items() if file.read_text() != text]
+    stale = [
+        file.name for file, text in cli.contents().items() if file.read_text() != text
+    ]
     assert not stale, "run python -m workers.bench tables"
 
 
@@ -55,12 +57,17 @@ def test_every_table_names_its_command_machine_seed_and_date() -> None:
             assert "seed" in text
             assert "machine" in text or "AMD" in text
             assert shown.command
-            assert all((RESULTS / f"{file}.jsonl").is_file() for file in shown.source.files)
+            assert all(
+                (RESULTS / f"{file}.jsonl").is_file() for file in shown.source.files
+            )
 
 
 def test_tables_have_at_most_six_columns() -> None:
     wide = [
-        t.title for page in cli.pages().values() for t in page.tables if len(t.columns) > 6
+        t.title
+        for page in cli.pages().values()
+        for t in page.tables
+        if len(t.columns) > 6
     ]
     assert not wide
 
@@ -83,7 +90,9 @@ def test_a_page_shows_title_table_command_and_source() -> None:
 
 def test_the_readme_repeats_the_headlines() -> None:
     headlines = json.loads((MEASURED / "headlines.json").read_text())
-    rows = [row for row in (ROOT / "README.md").read_text().splitlines() if row[:1] == "|"]
+    rows = [
+        row for row in (ROOT / "README.md").read_text().splitlines() if row[:1] == "|"
+    ]
     for suite, headline in headlines.items():
         (row,) = (row for row in rows if headline["page"] in row)
         assert headline["better"] in row, suite

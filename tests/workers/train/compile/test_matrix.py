@@ -67,7 +67,9 @@ def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
     rows = matrix.rows(corpus)
     # -Oz and three candidates of twelve.
     other = [row | {"sha": "f" * 64} for row in rows[:4]]
-    (corpus / "matrix-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
+    (corpus / "matrix-1.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in other)
+    )
     listed = build.read(corpus)
     more = listed[0] | {"sha": "f" * 64, "package": "half"}
     with (corpus / "modules.jsonl").open("a") as file:
@@ -119,7 +121,8 @@ def test_published_compounds_stay_candidates(tmp_path: Path) -> None:
 def test_useful_changes_are_counted_once_for_each_program(tmp_path: Path) -> None:
     space = [Candidate(name="drop", edits=(Edit(op=Op.DROP, anchor="gvn"),))]
     ends = [
-        {"sha": f"{i:064x}", "candidate": space[0].as_json()} for i in (1 << 200, 2 << 200)
+        {"sha": f"{i:064x}", "candidate": space[0].as_json()}
+        for i in (1 << 200, 2 << 200)
     ]
     (tmp_path / "mined-loadable_bytes-0.jsonl").write_text(
         "".join(json.dumps(end) + "\n" for end in ends)

@@ -87,7 +87,9 @@ def test_discovery_and_learning_on_a_toy(
     monkeypatch.setattr(discover, "PROGRAMS", dict.fromkeys(splits, 2))
     (tmp_path / "modules.jsonl").write_text(
         "".join(
-            json.dumps({**row, "split": split}) + "\n" for split in splits for row in lines
+            json.dumps({**row, "split": split}) + "\n"
+            for split in splits
+            for row in lines
         )
     )
     rows = []
@@ -106,4 +108,6 @@ def test_discovery_and_learning_on_a_toy(
     methods = {row["method"]: row for row in discover.rows(tmp_path / "out.jsonl")}
     assert methods["Oz"]["mean_of_sets"] == 0
     assert methods["Oracle"]["pooled"] >= methods["Top-45"]["pooled"] - 1e-12
-    assert methods["Oracle"]["mean_of_sets"] >= methods["GEAN-NVP"]["mean_of_sets"] - 1e-12
+    assert (
+        methods["Oracle"]["mean_of_sets"] >= methods["GEAN-NVP"]["mean_of_sets"] - 1e-12
+    )

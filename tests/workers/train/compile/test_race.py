@@ -18,7 +18,8 @@ from workers.train.compile.mine import raced
 from workers.train.compile.race import Track, change, compounds_so_far
 
 EDITS = [
-    Edit(op=Op.DROP, anchor=name) for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")
+    Edit(op=Op.DROP, anchor=name)
+    for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")
 ]
 
 
@@ -94,7 +95,9 @@ def test_before_the_first_matrix_a_race_starts_from_the_published_coreset(
 
 
 @pytest.mark.parametrize("count", [3, 9])
-def test_the_last_compounds_of_a_race_become_candidates(count: int, tmp_path: Path) -> None:
+def test_the_last_compounds_of_a_race_become_candidates(
+    count: int, tmp_path: Path
+) -> None:
     rows = [
         Candidate(name=f"race-{i}", edits=(EDITS[i % 6],), base="Oz" if i < 6 else "Os")
         for i in range(count)

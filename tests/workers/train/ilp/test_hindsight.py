@@ -70,7 +70,11 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     )
     log.on_step(
         Step(
-            arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)
+            arm="rins",
+            before=at,
+            free=np.ones(N, dtype=bool),
+            proved=True,
+            after=point(3),
         )
     )
     assert log.failed[-1] == []

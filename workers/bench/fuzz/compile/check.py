@@ -260,7 +260,11 @@ def _drawn(rng: np.random.Generator, machine: Machine, cxx: bool) -> SmallProgra
 
 
 def _by_clang(
-    machine: Machine, program: SmallProgram, flags: Sequence[str], folder: Path, level: str
+    machine: Machine,
+    program: SmallProgram,
+    flags: Sequence[str],
+    folder: Path,
+    level: str,
 ) -> bytes:
     """Return the object of the library that clang makes when called directly."""
     source = folder / f"program.{'cpp' if program.cxx else 'c'}"
@@ -268,7 +272,9 @@ def _by_clang(
     out = folder / f"direct{level}.o"
     driver = ["--driver-mode=g++"] if program.cxx else []
     headers = (
-        ["-isystem", _CSMITH_HEADERS, *_headers()] if "csmith.h" in program.library else []
+        ["-isystem", _CSMITH_HEADERS, *_headers()]
+        if "csmith.h" in program.library
+        else []
     )
     command = [*clang(), *driver, *machine.driver_words, *flags, *headers, level, "-w"]
     _tool([*command, "-c", source.name, "-o", out.name], folder)

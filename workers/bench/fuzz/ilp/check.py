@@ -88,7 +88,9 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     label = f"{'large ' if large else ''}{truth.kind}: {result.termination.reason.value}"
     if fault is None:
         return Outcome(label=label)
-    return Outcome(label=label, finding=Finding(fault=fault[0], detail=fault[1], case=case))
+    return Outcome(
+        label=label, finding=Finding(fault=fault[0], detail=fault[1], case=case)
+    )
 
 
 def run(text: str, engine: Engine) -> RunResult:
@@ -99,7 +101,8 @@ def run(text: str, engine: Engine) -> RunResult:
         workdir = Path(folder) / "work"
         workdir.mkdir()
         spec = IlpSpec(
-            model=ArtifactRef(digest="sha256:" + "0" * 64, name="model.mps"), engine=engine
+            model=ArtifactRef(digest="sha256:" + "0" * 64, name="model.mps"),
+            engine=engine,
         )
         stop = from_budget({"seconds": SECONDS}, threading.Event())
         return pipeline.run(
@@ -168,7 +171,10 @@ def _numbers(
             Fault.WRONG,
             f"{objective!r} is reported as optimal, but {float(value)!r} is better",
         )
-    if result.bound is not None and sign * Fraction(result.bound) > sign * value + allowed:
+    if (
+        result.bound is not None
+        and sign * Fraction(result.bound) > sign * value + allowed
+    ):
         return Fault.WRONG, f"the bound {result.bound!r} excludes {float(value)!r}"
     return None
 

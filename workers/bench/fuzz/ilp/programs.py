@@ -45,7 +45,9 @@ class Program:
     maximize: bool
     columns: list[Column]
     rows: list[Row]
-    ray: bool = False  # whether two columns added by _add_ray make the objective unbounded
+    ray: bool = (
+        False  # whether two columns added by _add_ray make the objective unbounded
+    )
     tags: list[str] = field(default_factory=list)
 
 
@@ -69,7 +71,9 @@ def _small(rng: np.random.Generator) -> Program:
             if continuous == 2:
                 continue
             continuous += 1
-            lower = int(rng.integers(-3, 3) if kind == "continuous" else rng.integers(1, 4))
+            lower = int(
+                rng.integers(-3, 3) if kind == "continuous" else rng.integers(1, 4)
+            )
             columns.append(
                 Column(
                     kind=kind,
@@ -112,7 +116,9 @@ def _rows(columns: list[Column], rng: np.random.Generator) -> list[Row]:
         at = sum((a * _inside(columns[j], rng) for j, a in terms.items()), Fraction(0))
         slack = Fraction(int(rng.integers(-2, 6)))
         match str(
-            rng.choice(["<=", ">=", "=", "range", "free"], p=[0.35, 0.3, 0.12, 0.15, 0.08])
+            rng.choice(
+                ["<=", ">=", "=", "range", "free"], p=[0.35, 0.3, 0.12, 0.15, 0.08]
+            )
         ):
             case "<=":
                 rows.append(Row(terms=terms, lower=None, upper=at + slack))

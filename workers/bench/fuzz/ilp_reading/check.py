@@ -64,7 +64,8 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
         except Exception as error:
             detail = f"exact reader: {type(error).__name__}: {error}"
             return Outcome(
-                label=label, finding=Finding(fault=Fault.CRASHED, detail=detail, case=case)
+                label=label,
+                finding=Finding(fault=Fault.CRASHED, detail=detail, case=case),
             )
         fault = _judge(exact, meant, agreed)
         if fault is None:
@@ -115,7 +116,9 @@ def _peer(read: Any, path: Path) -> Meaning | None:
         return {"meaning": None if meaning is None else _plain(meaning)}
 
     try:
-        answered = isolation.call("a peer's reading", answer, timeout_s=_PEER_S)["meaning"]
+        answered = isolation.call("a peer's reading", answer, timeout_s=_PEER_S)[
+            "meaning"
+        ]
     except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         return None
     return None if answered is None else _meaning(answered)

@@ -128,7 +128,9 @@ class Dice:
 
     def some(self, of: Sequence[T], least: int = 1) -> list[T]:
         """Return different elements, at least `least`, in random order."""
-        count = int(self._rng.integers(least, len(of) + 1)) if len(of) >= least else len(of)
+        count = (
+            int(self._rng.integers(least, len(of) + 1)) if len(of) >= least else len(of)
+        )
         return [of[int(place)] for place in self._rng.permutation(len(of))[:count]]
 
     def number(self) -> tuple[str, Fraction]:

@@ -69,7 +69,9 @@ class LpText:
             text += f" {sign} {number}"
         return f"{word}\n {label} {text}\n"
 
-    def _terms(self, used: list[str], *, least: int = 1) -> tuple[dict[str, Fraction], str]:
+    def _terms(
+        self, used: list[str], *, least: int = 1
+    ) -> tuple[dict[str, Fraction], str]:
         """Return a sum of terms: its meaning, and the text."""
         dice = self._dice
         names = dice.some(self._names, least) if least or dice.chance(0.8) else []
@@ -155,7 +157,9 @@ class LpText:
         if form == "between" and kind != "=":
             size = dice.number()[1]
             other = value + size if kind == "<" else value - size
-            model.rows.append((terms, *((value, other) if kind == "<" else (other, value))))
+            model.rows.append(
+                (terms, *((value, other) if kind == "<" else (other, value)))
+            )
             return f"{right} {operator} {left} {operator} {_decimal(other)}"
         if form == "constant":
             shift, size = dice.number()
@@ -190,8 +194,12 @@ class LpText:
     def _later_sections(self) -> list[str]:
         dice, model = self._dice, self.model
         binary = [name for name in self._names if dice.chance(0.25)]
-        general = [name for name in self._names if name not in binary and dice.chance(0.3)]
-        bounded = [name for name in self._names if name not in binary and dice.chance(0.5)]
+        general = [
+            name for name in self._names if name not in binary and dice.chance(0.3)
+        ]
+        bounded = [
+            name for name in self._names if name not in binary and dice.chance(0.5)
+        ]
         lines = [self._bound(name) for name in bounded]
         binaries_first = dice.chance(0.3)
         if not binaries_first:
@@ -210,7 +218,9 @@ class LpText:
         word = dice.one("Binary", "Binaries", "BINARY", "bin", "binaries")
         types = [self._listed(word, binary)] if binary else []
         if general:
-            word = dice.one("General", "Generals", "GENERAL", "Integers", "gen", "integer")
+            word = dice.one(
+                "General", "Generals", "GENERAL", "Integers", "gen", "integer"
+            )
             types.insert(dice.upto(len(types)), self._listed(word, general))
         return [*types, bounds] if binaries_first else [bounds, *types]
 

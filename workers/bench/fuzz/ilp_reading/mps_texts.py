@@ -80,7 +80,9 @@ class MpsText:
         lines = [self._line("N", self._objective)]
         lines += [self._line(kind, row) for row, kind in self._kinds.items()]
         if self._other:
-            lines.insert(self._dice.upto(len(lines) - 1) + 1, self._line("N", self._other))
+            lines.insert(
+                self._dice.upto(len(lines) - 1) + 1, self._line("N", self._other)
+            )
         return "ROWS\n" + "".join(lines)
 
     def _column_section(self) -> str:
@@ -201,7 +203,9 @@ class MpsText:
         if integer:
             model.upper[column] = None  # any bound makes the default [0, ∞)
         forms = ["UP", "LO", "FX", "FR", "MI", "PL", "BV", "LI", "UI", "two", "below"]
-        form = dice.among(forms if self._plain else [*forms, "negative UP", "infinite UP"])
+        form = dice.among(
+            forms if self._plain else [*forms, "negative UP", "infinite UP"]
+        )
         if form == "UP":
             model.upper[column] = value
         elif form == "LO":

@@ -84,7 +84,9 @@ def of_exact(model: ExactModel) -> Meaning:
                 -math.inf if low is None else float(low),
                 math.inf if high is None else float(high),
             )
-            for row, low, high in zip(terms, model.row_lower, model.row_upper, strict=True)
+            for row, low, high in zip(
+                terms, model.row_lower, model.row_upper, strict=True
+            )
         ),
     )
 
@@ -108,7 +110,11 @@ def of_highs(path: Path) -> Meaning | None:
     lp = engine.getLp()
     names = list(lp.col_names_)
     matrix = lp.a_matrix_
-    starts, indices, values = list(matrix.start_), list(matrix.index_), list(matrix.value_)
+    starts, indices, values = (
+        list(matrix.start_),
+        list(matrix.index_),
+        list(matrix.value_),
+    )
     types = [int(kind) for kind in lp.integrality_] or [0] * len(names)
     return Meaning(
         maximize=lp.sense_ == highspy.ObjSense.kMaximize,

@@ -203,7 +203,9 @@ class _Connection:
         )
         self._server.start()
         Finalize(self, self._server.stop, exitpriority=10)
-        self._http = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=60)
+        self._http = http.client.HTTPConnection(
+            "127.0.0.1", self._server.port, timeout=60
+        )
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
         """Send a request; return the status and the parsed body."""

@@ -57,7 +57,8 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"[:500]
         return Outcome(
-            label="crashed", finding=Finding(fault=Fault.CRASHED, detail=detail, case=body)
+            label="crashed",
+            finding=Finding(fault=Fault.CRASHED, detail=detail, case=body),
         )
     return Outcome(label=label)
 
@@ -146,7 +147,9 @@ def _nothing_found(
 def _check_plan(body: Body, spec: ShardingSpec, shards: list[dict[str, Any]]) -> None:
     """Raise Disagreement unless the shards are a plan of the job."""
     tables = {t["name"]: t for t in body["tables"]}
-    devices = [g["memory_gib"] * 2**30 for g in body["devices"] for _ in range(g["count"])]
+    devices = [
+        g["memory_gib"] * 2**30 for g in body["devices"] for _ in range(g["count"])
+    ]
     held = dict.fromkeys(range(len(devices)), 0.0)
     columns: dict[str, list[int]] = {name: [0] * t["dim"] for name, t in tables.items()}
     where: dict[str, set[int]] = defaultdict(set)
@@ -158,7 +161,9 @@ def _check_plan(body: Body, spec: ShardingSpec, shards: list[dict[str, Any]]) ->
         held[s["device"]] += table_bytes(body, tables[s["table"]], s["width"])
         where[s["table"]].add(s["device"])
     if faulty := [name for name, times in columns.items() if set(times) != {1}]:
-        raise Disagreement(Fault.WRONG, f"columns of {faulty} are not placed exactly once")
+        raise Disagreement(
+            Fault.WRONG, f"columns of {faulty} are not placed exactly once"
+        )
     if over := [d for d, size in held.items() if size > devices[d] * (1 + 1e-9)]:
         raise Disagreement(Fault.WRONG, f"devices {over} hold more than their memory")
     rules = spec.constraints
@@ -246,7 +251,8 @@ def _check_prices(
         )
     if abs(certificate["gap"] - max(0.0, 1 - bound / model)) > 1e-6:
         raise Disagreement(
-            Fault.WRONG, f"the gap is {certificate['gap']}, bound {bound} and cost {model}"
+            Fault.WRONG,
+            f"the gap is {certificate['gap']}, bound {bound} and cost {model}",
         )
     if best is None:
         return "plan, not enumerated"

@@ -151,7 +151,9 @@ def _subset(rng: np.random.Generator, devices: int) -> list[int]:
     return [int(d) for d in rng.permutation(devices)[:size]]
 
 
-def _current_plan(rng: np.random.Generator, tables: list[Body], devices: int) -> list[Body]:
+def _current_plan(
+    rng: np.random.Generator, tables: list[Body], devices: int
+) -> list[Body]:
     """Draw a plan in use: tables may be new or gone, and it may have used more devices."""
     before = devices + (int(rng.integers(1, 3)) if rng.random() < 0.3 else 0)
     held = [t for t in tables if rng.random() < 0.85]

@@ -160,7 +160,9 @@ class Pricer:
             again = max(0.0, 1 - bags / max(lookups, 1.0)) * min(
                 1.0, hw.l2_bytes / (bags * gradient)
             )
-            gradients += lookups * gradient * ((1 - again) / stream + again / hw.l2_bytes_s)
+            gradients += (
+                lookups * gradient * ((1 - again) / stream + again / hw.l2_bytes_s)
+            )
             state = {
                 "sgd": 0,
                 "rowwise_adagrad": 4,
@@ -181,7 +183,11 @@ class Pricer:
         sort = lookups_all * passes * 24 / (hw.hbm_bytes_s * hw.sort_efficiency)
         forward = hw.launch_s + ramp * gather + outside
         return 1e3 * (
-            forward + hw.backward_launches * hw.launch_s + sort + gradients + ramp * update
+            forward
+            + hw.backward_launches * hw.launch_s
+            + sort
+            + gradients
+            + ramp * update
         )
 
     def _stay_share(self, shards: Sequence[Placed], hw: HardwareProfile) -> float:
@@ -232,7 +238,8 @@ class Pricer:
             return np.asarray(compute)
         near, far = self.transfer_ms(columns.T)
         return np.asarray(
-            compute + 2 * exchange.cost(near, far, ranks=self.ranks, per_node=self.per_node)
+            compute
+            + 2 * exchange.cost(near, far, ranks=self.ranks, per_node=self.per_node)
         )
 
     def model_of(self, shards: Sequence[Placed]) -> float:

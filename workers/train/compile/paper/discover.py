@@ -132,7 +132,9 @@ def table(
 
 def sequences(folder: Path) -> list[list[str]]:
     """Return the distinct sequences of all processes, sorted."""
-    distinct = {tuple(row["passes"]) for row in parts(folder, _SEQUENCES) if row["passes"]}
+    distinct = {
+        tuple(row["passes"]) for row in parts(folder, _SEQUENCES) if row["passes"]
+    }
     return sorted(map(list, distinct))
 
 

@@ -115,7 +115,9 @@ def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
     relation = torch.where(
         flow == Flow.CONTROL,
         position.clamp(max=1),  # the first successor, or another
-        torch.where(flow == Flow.DATA, 2 + position.clamp(max=2), torch.full_like(flow, 5)),
+        torch.where(
+            flow == Flow.DATA, 2 + position.clamp(max=2), torch.full_like(flow, 5)
+        ),
     )
     count = max(1, int(features.autophase[_TOTAL]))
     return ProgramBatch(
@@ -320,7 +322,8 @@ def publish_paper(
         return
     publish(
         POLICY,
-        load_file(best.path) | {"sequences": np.frombuffer(digest(passes), dtype=np.uint8)},
+        load_file(best.path)
+        | {"sequences": np.frombuffer(digest(passes), dtype=np.uint8)},
         folder=out,
         command=command,
         data=data,
@@ -395,7 +398,9 @@ def _closed_gap(results: Results, name: str) -> float:
     0: the coreset's own order; 1: the oracle. The paper's own ratio (4.5 % over 5.8 %) is
     meaningless where the oracle itself is larger than -Oz.
     """
-    own_order, oracle = (np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle"))
+    own_order, oracle = (
+        np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle")
+    )
     return float(
         (own_order - np.log(results[name]).mean()) / max(1e-12, own_order - oracle)
     )

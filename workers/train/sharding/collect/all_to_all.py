@@ -107,7 +107,9 @@ def draw_placement(index: int, ranks: int, seed: int) -> Placement:
     spread = int(rng.integers(1, MAX_START_MS + 1))
     start = rng.integers(0, spread, ranks)
     return Placement(
-        dims=tuple(dims), start_ms=tuple(int(s) for s in start - start.min()), tables=tables
+        dims=tuple(dims),
+        start_ms=tuple(int(s) for s in start - start.min()),
+        tables=tables,
     )
 
 
@@ -193,7 +195,9 @@ def _take_part(
     rank = dist.get_rank()
     with ExitStack() as stack:
         book = (
-            stack.enter_context(journal.opened(out, header(options))) if rank == 0 else None
+            stack.enter_context(journal.opened(out, header(options)))
+            if rank == 0
+            else None
         )
         first = torch.tensor([len(book.lines) if book else 0], device=device)
         dist.broadcast(first, 0)
@@ -202,10 +206,12 @@ def _take_part(
         for index in range(begin, options.samples):
             placement = draw_placement(index, options.ranks, options.seed)
             forward = [
-                _forward_ms(rank, placement, options, device) for _ in _iterations(options)
+                _forward_ms(rank, placement, options, device)
+                for _ in _iterations(options)
             ]
             backward = [
-                _backward_ms(rank, placement, options, device) for _ in _iterations(options)
+                _backward_ms(rank, placement, options, device)
+                for _ in _iterations(options)
             ]
             mine = [statistics.median(t[options.warm_ups :]) for t in (forward, backward)]
             of_ranks = [
@@ -216,7 +222,9 @@ def _take_part(
                 of_ranks, torch.tensor(mine, dtype=torch.float64, device=device)
             )
             if book is not None:
-                book.append(_line(index, placement, *torch.stack(of_ranks, dim=1).tolist()))
+                book.append(
+                    _line(index, placement, *torch.stack(of_ranks, dim=1).tolist())
+                )
                 progress.done += 1
                 progress.tick(f"sample {index}")
     return None if book is None else max(0, options.samples - begin)

@@ -74,7 +74,8 @@ def report(header: Line, lines: list[Line], *, seed: int) -> str:
             f"not a file of collect-tbe: {type(error).__name__}: {error}"
         ) from None
     by_kind = {
-        kind: [s for s in samples if s.kind == kind] for kind in ("set", "single", "noise")
+        kind: [s for s in samples if s.kind == kind]
+        for kind in ("set", "single", "noise")
     }
     text = [", ".join(f"{len(group)} of kind {kind}" for kind, group in by_kind.items())]
     text.append(" " * 44 + "".join(f"{part:>10}" for part in PARTS))
@@ -87,7 +88,9 @@ def report(header: Line, lines: list[Line], *, seed: int) -> str:
             _row("noise: set against its repetition", floor.again),
         ]
     text.append(
-        _row(f"drift: slowest {STRETCH} sets in a row", drift(by_kind["set"], pool, batch))
+        _row(
+            f"drift: slowest {STRETCH} sets in a row", drift(by_kind["set"], pool, batch)
+        )
     )
     text += [
         _row(f"MAPE: {e.model}", e.mape)
@@ -176,7 +179,9 @@ def errors(
     true = np.stack([s.cost_ms for s in sets])  # (sets, 3)
 
     def measured(model: str, predicted: np.ndarray) -> Errors:
-        return Errors(model=model, mape=np.mean(np.abs(predicted / true[test] - 1), axis=0))
+        return Errors(
+            model=model, mape=np.mean(np.abs(predicted / true[test] - 1), axis=0)
+        )
 
     def fitted(model: str, of_part: list[np.ndarray]) -> Errors:
         predicted = [
@@ -213,7 +218,10 @@ def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray
     x = _with_one(amounts(sets, pool, batch))
     ratio = np.stack([part / _fitted(x, part, x) for part in true.T], axis=1)
     stretches = np.stack(
-        [np.median(ratio[i : i + STRETCH], axis=0) for i in range(len(sets) - STRETCH + 1)]
+        [
+            np.median(ratio[i : i + STRETCH], axis=0)
+            for i in range(len(sets) - STRETCH + 1)
+        ]
     )
     return np.max(stretches, axis=0) / np.median(ratio, axis=0) - 1
 

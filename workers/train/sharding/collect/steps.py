@@ -26,7 +26,10 @@ def add_collect_steps(steps: Steps) -> None:
         help="number of processes to start; under torchrun its own count applies",
     )
     analyse = add_step(
-        steps, "analyse", _analyse, "noise floor and simple models of a file of collect-tbe"
+        steps,
+        "analyse",
+        _analyse,
+        "noise floor and simple models of a file of collect-tbe",
     )
     analyse.add_argument("file", type=Path)
     analyse.add_argument("--seed", type=int, default=0, help="of the 80/20 split")
@@ -82,7 +85,9 @@ def _add_shared_options(step: argparse.ArgumentParser) -> None:
         metavar="FILE.jsonl",
         help="output; an existing file is continued",
     )
-    step.add_argument("--threads", type=int, default=1, help="threads of torch on the CPU")
+    step.add_argument(
+        "--threads", type=int, default=1, help="threads of torch on the CPU"
+    )
     step.add_argument("--warm-ups", type=int, default=5)
     step.add_argument("--repeats", type=int, default=10)
 

@@ -60,7 +60,9 @@ class CudaStopwatch:
         self.device = torch.device("cuda", number)
         torch.cuda.set_device(self.device)
         self.flush_bytes = flush_bytes(torch.cuda.get_device_properties(self.device))
-        self._buffer = torch.empty(self.flush_bytes, dtype=torch.uint8, device=self.device)
+        self._buffer = torch.empty(
+            self.flush_bytes, dtype=torch.uint8, device=self.device
+        )
 
     def flush(self) -> None:
         """Write every byte of the buffer."""

@@ -168,12 +168,17 @@ def work(amounts: Amounts, seed: int) -> list[Item]:
         return item.kind == "noise", float(rng.random())
 
     counts = {"single": amounts.singles, "set": amounts.sets, "noise": amounts.noise}
-    return sorted((Item(kind, i) for kind in KINDS for i in range(counts[kind])), key=place)
+    return sorted(
+        (Item(kind, i) for kind in KINDS for i in range(counts[kind])), key=place
+    )
 
 
 def _chunks(todo: list[Item], size: int) -> list[list[Item]]:
     """Group neighbours; noise samples apart, because they have another number of rebuilds."""
-    parts = [[i for i in todo if i.kind != "noise"], [i for i in todo if i.kind == "noise"]]
+    parts = [
+        [i for i in todo if i.kind != "noise"],
+        [i for i in todo if i.kind == "noise"],
+    ]
     return [part[k : k + size] for part in parts for k in range(0, len(part), size)]
 
 
@@ -204,7 +209,9 @@ def _measure(
     for turn in range(rounds):
         order = np.random.default_rng([limits.seed, _ROUND, turn]).permutation(len(chunk))
         for k in map(int, order):
-            progress.tick(f"{chunk[k].kind} {chunk[k].index}, build {turn + 1} of {rounds}")
+            progress.tick(
+                f"{chunk[k].kind} {chunk[k].index}, build {turn + 1} of {rounds}"
+            )
             times[k].append(
                 time_one_build(tables[k], lookups[k], limits.batch, protocol, watch)
             )

@@ -183,7 +183,9 @@ def floors(
     Only options whose floor could exceed `above` are examined.
     """
     floor = np.zeros((len(groups), len(items.options)))
-    for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
+    for g, (head, embedding) in enumerate(
+        zip(groups.heads, groups.embedding, strict=True)
+    ):
         dims = items.options.dim
         near, far = (
             np.maximum(groups.near_least, groups.near[g] * dims),
@@ -263,7 +265,10 @@ def _raised(
         if stop() or high - low <= _CLOSE * max(high, 1e-9):
             break
         middle = (low + high) / 2
-        if bound_of(items, groups, covers, multipliers, forbidden=floor > middle) > middle:
+        if (
+            bound_of(items, groups, covers, multipliers, forbidden=floor > middle)
+            > middle
+        ):
             low = middle
         else:
             high = middle

@@ -34,7 +34,9 @@ from solvers.types import MilpModel, SolveParams, SolveResult
 
 _SOLVER_TOLERANCE = 2e-5  # relative
 _FIRST_SHARE = 0.5  # of the seconds, for the first of two engines
-MAX_COUNTS = 4_000  # integer variables; above this branch and bound adds nothing in seconds
+MAX_COUNTS = (
+    4_000  # integer variables; above this branch and bound adds nothing in seconds
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,9 @@ def solve(
         if left_s <= 0:
             return None
         limit_s = left_s if results or confirm is None else _FIRST_SHARE * left_s
-        params = SolveParams(time_limit_s=limit_s, relative_gap=1e-5, threads=1, seed=seed)
+        params = SolveParams(
+            time_limit_s=limit_s, relative_gap=1e-5, threads=1, seed=seed
+        )
         results.append(make_solver(engine).solve(milp, params, stop=stop))
     bounds = [result.dual_bound for result in results]
     if any(bound is None or not math.isfinite(bound) for bound in bounds):
@@ -107,7 +111,9 @@ class _Rows:
         self.lower: list[float] = []
         self.upper: list[float] = []
 
-    def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
+    def add(
+        self, columns: np.ndarray, values: np.ndarray, low: float, high: float
+    ) -> None:
         """Add a row low <= values @ x[columns] <= high."""
         self._parts.append((np.full(len(columns), len(self.lower)), columns, values))
         self.lower.append(low)
@@ -136,12 +142,16 @@ def build(
             rows, items, groups, capacity, fabric, d, (int(c), int(near), int(far))
         )
     for form in groups.forms:
-        rows.add(np.array([e, near, far]), np.array([1.0, -form[0], -form[1]]), 0.0, np.inf)
+        rows.add(
+            np.array([e, near, far]), np.array([1.0, -form[0], -form[1]]), 0.0, np.inf
+        )
     for item in range(len(items)):
         mine = np.flatnonzero(options.item == item)
         columns = (mine[None, :] + count * np.arange(devices)[:, None]).ravel()
         whole = float(options.width[items.whole[item]])
-        rows.add(columns, np.tile(options.width[mine].astype(float), devices), whole, whole)
+        rows.add(
+            columns, np.tile(options.width[mine].astype(float), devices), whole, whole
+        )
     total = int(far) + 1
     row, column, value = rows.entries()
     matrix = coo_matrix((value, (row, column)), shape=(len(rows.lower), total)).tocsr()
@@ -215,7 +225,9 @@ def _device_rows(
     rows.add(np.append(n, y), np.append(-options.dim, groups.columns), 0.0, np.inf)
     for column, rate in ((near, groups.near[group]), (far, groups.far[group])):
         if rate > 0:
-            rows.add(np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf)
+            rows.add(
+                np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf
+            )
     # N >= rate (all columns - those held on the receiving side)
     for column, rate, node in _receivers(groups, fabric, d, (near, far)):
         home = (np.arange(count)[None] + node[:, None] * count).ravel()

@@ -47,16 +47,18 @@ class Groups:
     def __len__(self) -> int:
         return len(self.count)
 
-    def exchange_ms(self, near: np.ndarray | float, far: np.ndarray | float) -> np.ndarray:
+    def exchange_ms(
+        self, near: np.ndarray | float, far: np.ndarray | float
+    ) -> np.ndarray:
         """Return the exchange when the slowest device sends this long at the two levels."""
         near, far = np.broadcast_arrays(
             np.asarray(near, dtype=float), np.asarray(far, dtype=float)
         )
         return np.asarray(
             self.constant_ms
-            + (near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]).max(
-                -1
-            )
+            + (
+                near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]
+            ).max(-1)
         )
 
     @property
@@ -121,7 +123,10 @@ def _least_ms(
     active = embedding[items.whole] @ head.inner.T + head.shift > 0  # (I, J)
     patterns, count = np.unique(active, axis=0, return_counts=True)
     slopes = np.vstack(
-        [patterns[np.argsort(-count, kind="stable")[:_MAX_SLOPES]], np.zeros(len(head.out))]
+        [
+            patterns[np.argsort(-count, kind="stable")[:_MAX_SLOPES]],
+            np.zeros(len(head.out)),
+        ]
     )
     price = embedding @ (head.skip + (slopes * head.out) @ head.inner).T  # (O, P)
     constant = head.bias + (slopes * head.out) @ head.shift
@@ -132,7 +137,9 @@ def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarra
     """Return the most negative sum of prices that all shards together can have; (O, P) → (P,)."""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    lowest = np.minimum.reduceat(per_column, items.whole, axis=0)  # (I, P) rate of an item
+    lowest = np.minimum.reduceat(
+        per_column, items.whole, axis=0
+    )  # (I, P) rate of an item
     least = np.minimum(lowest, 0.0)
     return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
@@ -164,7 +171,11 @@ def _receiving(
 
 
 def _partition(
-    items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
+    items: Items,
+    model: PlanModel,
+    capacity: np.ndarray,
+    near: np.ndarray,
+    far: np.ndarray,
 ) -> np.ndarray:
     """Return (D,) the group of each device.
 

@@ -83,7 +83,9 @@ class Multipliers:
         send -= (
             self.gets_near * groups.gets_near + self.gets_far * groups.gets_far
         ) / groups.parts
-        others = send[:, None] * options.dim + self.memory[:, None] * (options.memory / GIB)
+        others = send[:, None] * options.dim + self.memory[:, None] * (
+            options.memory / GIB
+        )
         return compute, others
 
     def constant(self, groups: Groups) -> float:
@@ -107,7 +109,9 @@ def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
     """Return first multipliers: equal devices, and slopes at the mean load of the plan."""
     slope = []
     group = groups.of_device[plan.device]
-    for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
+    for g, (head, embedding) in enumerate(
+        zip(groups.heads, groups.embedding, strict=True)
+    ):
         mean = embedding[plan.option[group == g]].sum(0) / groups.count[g]
         slope.append(head.inner @ mean + head.shift > 0)
     forms = groups.forms[:, 0] * groups.near_least + groups.forms[:, 1] * groups.far_least

@@ -60,9 +60,9 @@ def _of_mask(items: Items, rate: np.ndarray, confined: np.ndarray, sums: _Sums) 
     if total == 0:
         return 0.0
     bound = total / float((1 / rate).sum())  # sum of columns <= bound * sum of 1 / rate
-    fixed = np.sort(options.dim[whole][items.narrowest[confined] >= options.width[whole]])[
-        ::-1
-    ]
+    fixed = np.sort(
+        options.dim[whole][items.narrowest[confined] >= options.width[whole]]
+    )[::-1]
     for k in range(1, (len(fixed) - 1) // len(rate) + 1):
         shared = fixed[: k * len(rate) + 1]
         bound = max(bound, float(shared[-(k + 1) :].sum() * rate.min()))

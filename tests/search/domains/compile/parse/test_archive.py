@@ -113,7 +113,8 @@ def test_links_in_a_zip_are_left_out(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("l")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     tree = unpack(
-        zipped(tmp_path / "a.zip", [(link, b"/etc/passwd"), ("a.c", b"")]), tmp_path / "out"
+        zipped(tmp_path / "a.zip", [(link, b"/etc/passwd"), ("a.c", b"")]),
+        tmp_path / "out",
     )
     assert (tree.left_out, tree.files) == (("l",), ("a.c",))
 
@@ -156,7 +157,9 @@ def test_names_that_collide_are_refused(tmp_path: Path) -> None:
             tar(tmp_path / "a.tar", [("a.c", b"1"), ("./a.c", b"2")], "w"), tmp_path / "1"
         )
     with pytest.raises(InvalidInput, match="both a file and a folder"):
-        unpack(tar(tmp_path / "b.tar", [("a", b"1"), ("a/b.c", b"2")], "w"), tmp_path / "2")
+        unpack(
+            tar(tmp_path / "b.tar", [("a", b"1"), ("a/b.c", b"2")], "w"), tmp_path / "2"
+        )
 
 
 @pytest.mark.parametrize(

@@ -31,14 +31,20 @@ def test_runs_become_cases_with_timeouts(tmp_path: Path) -> None:
     run = Run(arguments=("a",), stdin="in", expected_stdout="out", timeout_seconds=3.0)
     problem = parsed(tmp_path, runs=(run, Run()))
     first, second = problem.cases
-    assert (first.arguments, first.stdin, first.expected_stdout) == (("a",), b"in", b"out")
+    assert (first.arguments, first.stdin, first.expected_stdout) == (
+        ("a",),
+        b"in",
+        b"out",
+    )
     assert second.expected_stdout is None
     assert problem.case_timeouts_s[0] == 3.0
     assert problem.may_run
     assert problem.module.read_bytes().startswith(b"BC")
 
 
-def test_run_time_reports_loadable_bytes_and_has_the_flavour_of_o2(tmp_path: Path) -> None:
+def test_run_time_reports_loadable_bytes_and_has_the_flavour_of_o2(
+    tmp_path: Path,
+) -> None:
     problem = parsed(tmp_path, objective=Objective.RUN_TIME, runs=(Run(),))
     assert problem.timed
     assert (problem.metric, problem.flavour) == (Metric.LOADABLE_BYTES, "O2")

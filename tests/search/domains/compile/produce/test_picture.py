@@ -50,5 +50,12 @@ def test_the_picture_is_valid_xml_with_every_level_and_name() -> None:
     text = draw_sizes({"Oz": oz, "trimtab": ours}, title="90 & 120")
     root = ET.fromstring(text)
     words = "".join(root.itertext())
-    for expected in ("-Oz", "trimtab", "90 bytes (-25.00 %)", name, "100 → 90", "90 & 120"):
+    for expected in (
+        "-Oz",
+        "trimtab",
+        "90 bytes (-25.00 %)",
+        name,
+        "100 → 90",
+        "90 & 120",
+    ):
         assert expected in words

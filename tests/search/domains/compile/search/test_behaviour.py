@@ -14,9 +14,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Recipe
 from trimtab.specs.compile import CompileSpec, Language, Run
 
-ECHO = (
-    '#include <stdio.h>\nint main(int n, char **v) { puts(n > 1 ? v[1] : "-"); return n; }'
-)
+ECHO = '#include <stdio.h>\nint main(int n, char **v) { puts(n > 1 ? v[1] : "-"); return n; }'
 
 
 def problem_of(folder: Path, source: str = ECHO, **spec: Any) -> CompileProblem:
@@ -27,7 +25,9 @@ def problem_of(folder: Path, source: str = ECHO, **spec: Any) -> CompileProblem:
 
 
 def oracle_of(problem: CompileProblem) -> BehaviourOracle:
-    return BehaviourOracle(problem, folder=problem.workdir / "runs", stopped=lambda: False)
+    return BehaviourOracle(
+        problem, folder=problem.workdir / "runs", stopped=lambda: False
+    )
 
 
 def built(problem: CompileProblem, pipeline: str = "no-op-module") -> bytes:

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.domains.compile.search.candidates import TAILS, candidate_space, function_tails
+from search.domains.compile.search.candidates import (
+    TAILS,
+    candidate_space,
+    function_tails,
+)
 from search.domains.compile.search.edits import Candidate, Edit, Op
 from search.domains.compile.search.local_search import (
     LocalSearchResult,
@@ -153,7 +157,9 @@ def test_patience_ends_the_search(module: bytes) -> None:
 
 
 def test_the_last_time_is_left_to_the_tails(module: bytes) -> None:
-    result = searched(module, limits=SearchLimits(evaluations=400, only_tails=lambda: True))
+    result = searched(
+        module, limits=SearchLimits(evaluations=400, only_tails=lambda: True)
+    )
     names = [name for name, _ in result.table]
     assert len([name for name in names if name.startswith("tail:")]) >= 3
     assert len(names) <= 5 + len(TAILS) + 1
@@ -162,7 +168,9 @@ def test_the_last_time_is_left_to_the_tails(module: bytes) -> None:
 def test_coreset_is_limited_and_changes_are_drawn_by_usefulness(module: bytes) -> None:
     with Engine(module) as engine:
         space = [
-            c for c in candidate_space(engine.default_pipelines()) if c.tier is Tier.DEFAULT
+            c
+            for c in candidate_space(engine.default_pipelines())
+            if c.tier is Tier.DEFAULT
         ]
     useful = np.full(len(space), 1e-12)
     chosen = next(i for i, c in enumerate(space) if c.name == "drop-indvars")
@@ -200,7 +208,9 @@ def test_minsize_is_removed_from_functions_that_are_smaller_without_it() -> None
 
     def decided(evaluations: int = 2, **space: Any) -> LocalSearchResult:
         limits = SearchLimits(evaluations=evaluations, max_coreset=0)
-        return searched(both, limits=limits, changes=(), tails={}, inlining=False, **space)
+        return searched(
+            both, limits=limits, changes=(), tails={}, inlining=False, **space
+        )
 
     result = decided()
     assert result.best.recipe.late_attributes == (("calls", "minsize", False),)
@@ -215,7 +225,8 @@ def test_minsize_is_removed_from_functions_that_are_smaller_without_it() -> None
 def test_minsize_is_restored_where_the_options_removed_it() -> None:
     both = UNWOUND.replace(b"ret i32 %b", b"%c = sdiv i32 %b, 7\n  ret i32 %c")
     without = Candidate(
-        name="without", edits=(Edit(op=Op.OPTION, text="-force-remove-attribute=minsize"),)
+        name="without",
+        edits=(Edit(op=Op.OPTION, text="-force-remove-attribute=minsize"),),
     )
     result = searched(
         both,

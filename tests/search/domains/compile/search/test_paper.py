@@ -90,7 +90,10 @@ def test_passes_are_the_budget_and_the_last_sequence_is_cut() -> None:
     assert program.trajectories == [("a", "b"), ("c", "d")]
     assert (rolled_out.passes, rolled_out.sequences) == (4, 2)
     assert offered == ["sequence-1:2", "sequence-2:2"]
-    assert [measured.recipe.pipeline for _, measured in rolled_out.table] == ["a,b", "c,d"]
+    assert [measured.recipe.pipeline for _, measured in rolled_out.table] == [
+        "a,b",
+        "c,d",
+    ]
 
 
 def test_the_shortest_best_prefix_is_offered_only_where_it_beats_the_best() -> None:

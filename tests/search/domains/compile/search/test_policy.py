@@ -72,7 +72,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for metric in LISTS:
         coreset = load_coreset(metric)
         data = training.Data(
-            features=np.array([policy.describe(features(seed), OZ) for seed in range(12)]),
+            features=np.array(
+                [policy.describe(features(seed), OZ) for seed in range(12)]
+            ),
             saved=rng.random((12, len(coreset))),
             packages=[f"p{i % 4}" for i in range(12)],
             shas=[str(i) for i in range(12)],

@@ -56,7 +56,8 @@ def searched(defaults: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
                 ),
             ),
             prepared=cast(
-                "Any", SimpleNamespace(engine=engine, pipelines=defaults, levels={"Oz": OZ})
+                "Any",
+                SimpleNamespace(engine=engine, pipelines=defaults, levels={"Oz": OZ}),
             ),
             oracle=cast("Any", None),
             incumbents=cast("Any", SimpleNamespace(accept=lambda *_: True)),

@@ -31,7 +31,9 @@ int main(int argc, char **argv) {
 """
 
 
-def test_a_program_is_timed_and_its_answer_is_never_reported_slower(tmp_path: Path) -> None:
+def test_a_program_is_timed_and_its_answer_is_never_reported_slower(
+    tmp_path: Path,
+) -> None:
     spec = CompileSpec(
         source_text=LOOPS,
         language=Language.C,
@@ -61,7 +63,8 @@ def test_programs_that_cannot_be_timed_are_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         run(
-            tmp_path, CompileSpec(language=Language.C, objective=Objective.RUN_TIME, **spec)
+            tmp_path,
+            CompileSpec(language=Language.C, objective=Objective.RUN_TIME, **spec),
         )
     with pytest.raises(ValueError, match="run_by_itself is off"):
         CompileSpec(source_text=LOOPS, objective=Objective.RUN_TIME, run_by_itself=False)

@@ -62,7 +62,9 @@ def test_an_objective_of_time_reports_the_timing() -> None:
     search = state(timed=True)
     faster = replace(solution(), timing=timing)
     assert termination_of(search, faster).detail == timing.sentence()
-    assert "no pipeline was measurably faster" in termination_of(search, solution()).detail
+    assert (
+        "no pipeline was measurably faster" in termination_of(search, solution()).detail
+    )
     assert summary_of(search, faster, Trials(), [], 1.0)["time"] == timing.sentence()
 
 

@@ -41,7 +41,9 @@ class StandInChecker:
         model = self._model
         x = np.array([values.get(model.column_name(j), 0.0) for j in range(model.n)])
         activity = model.matrix @ x
-        holds = (activity >= model.row_lower).all() and (activity <= model.row_upper).all()
+        holds = (activity >= model.row_lower).all() and (
+            activity <= model.row_upper
+        ).all()
         status = VerificationStatus.VALID if holds else VerificationStatus.INVALID
         return Verification(status=status, detail="" if holds else "a row is violated")
 

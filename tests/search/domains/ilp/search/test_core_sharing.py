@@ -54,9 +54,9 @@ def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(
     """Above the tenth that helpers always have. A solution of the wrong sign gives them no more."""
     earned = share(standing(helpers_lead=lead, gap=gap, since_better_s=4.0))
     assert earned == pytest.approx(0.1) or earned * gap <= 0.05 + 1e-9
-    assert share(standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)) == pytest.approx(
-        0.1
-    )
+    assert share(
+        standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)
+    ) == pytest.approx(0.1)
 
 
 def test_helpers_that_lead_on_covers_and_packings_get_half() -> None:
@@ -127,7 +127,9 @@ def test_when_it_is_crowded(
         (None, 1, 2.0, False),
     ],
 )
-def test_the_first_look(running: int | None, own: int, cores: float, crowded: bool) -> None:
+def test_the_first_look(
+    running: int | None, own: int, cores: float, crowded: bool
+) -> None:
     assert others_run(running, own, cores=cores) is crowded
 
 

@@ -51,7 +51,9 @@ def run(
     monkeypatch.setattr(engine_process, "make_solver", lambda name: engine)
     slot = IncumbentSlot(model.n)
     sent: list[RunMessage] = []
-    run_engine(model, engine="highs", params=PARAMS, slot=slot, others=others)(sent.append)
+    run_engine(model, engine="highs", params=PARAMS, slot=slot, others=others)(
+        sent.append
+    )
     return slot, sent
 
 

@@ -33,8 +33,16 @@ def solved(**more: Any) -> RunState:
         (RunState(), Reason.NO_SOLUTION_FOUND, Limit.TIME),
         (RunState(engine_end=EngineEnded(reason="infeasible")), Reason.INFEASIBLE, None),
         (RunState(engine_end=EngineEnded(reason="unbounded")), Reason.UNBOUNDED, None),
-        (RunState(engine_end=EngineEnded(reason="crashed")), Reason.NUMERICAL_ERROR, None),
-        (solved(engine_end=EngineEnded(reason="infeasible")), Reason.FEASIBLE, Limit.OTHER),
+        (
+            RunState(engine_end=EngineEnded(reason="crashed")),
+            Reason.NUMERICAL_ERROR,
+            None,
+        ),
+        (
+            solved(engine_end=EngineEnded(reason="infeasible")),
+            Reason.FEASIBLE,
+            Limit.OTHER,
+        ),
         (
             solved(engine_end=EngineEnded(reason="feasible", limit="other")),
             Reason.FEASIBLE,

@@ -97,7 +97,10 @@ def test_a_solution_contradicts_infeasible(tmp_path: Path) -> None:
         claim(Reason.INFEASIBLE), claim(Reason.FEASIBLE, encode(model).enter(np.ones(9)))
     )
     outcome = settled(
-        model, tmp_path, claim(Reason.INFEASIBLE, encode(model).enter(np.ones(9))), engines
+        model,
+        tmp_path,
+        claim(Reason.INFEASIBLE, encode(model).enter(np.ones(9))),
+        engines,
     )
     assert outcome.termination.reason is Reason.FEASIBLE
     assert outcome.solution is not None

@@ -47,7 +47,9 @@ def test_a_gap_is_closed_within_a_millionth(
 def test_points_are_in_the_users_sense() -> None:
     model = milp([-1.0, -2.0], [(-np.inf, [1, 1], 1)])
     model = type(model)(**{**vars(model), "maximize": True})
-    point = RunState(objective=-2.0, bound=-4.0, x=np.ones(2), source="highs").point(model)
+    point = RunState(objective=-2.0, bound=-4.0, x=np.ones(2), source="highs").point(
+        model
+    )
     assert (point.objective, point.bound, point.source) == (2.0, 4.0, "highs")
     assert point.gap == 0.5
     assert in_user_sense(model, math.inf) is None

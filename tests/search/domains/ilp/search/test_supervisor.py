@@ -132,7 +132,13 @@ def test_the_better_bound_counts(tmp_path: Path) -> None:
     [
         (True, 1.0, np.inf, np.inf, False),
         (True, 1.0, 9.0, np.inf, False),  # the construction is still to come
-        (True, 1.0, 9.0, 8.0, False),  # its trivial solution is worse than the construction
+        (
+            True,
+            1.0,
+            9.0,
+            8.0,
+            False,
+        ),  # its trivial solution is worse than the construction
         (True, 1.0, 7.0, 8.0, True),
         (True, 9.0, np.inf, 8.0, True),  # its time is over
         (False, 1.0, np.inf, 8.0, True),
@@ -172,7 +178,9 @@ def test_deaths_are_noted_once(tmp_path: Path) -> None:
     assert run.state.engine_end == EngineEnded(reason="crashed")
 
 
-def test_a_root_lp_that_ended_without_a_result_keeps_no_arm_waiting(tmp_path: Path) -> None:
+def test_a_root_lp_that_ended_without_a_result_keeps_no_arm_waiting(
+    tmp_path: Path,
+) -> None:
     run = run_of(random_cover(9, 13, 1), tmp_path)
     ended: Any = StandInProcess(alive=False)
     run.processes[Role.ROOT_LP] = ended

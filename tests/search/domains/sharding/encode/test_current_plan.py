@@ -1,4 +1,4 @@
-"""The plan in use over the options of the job: shards stay at home, displaced shards fill the room."""
+"""The plan in use over the options of the job: shards stay, displaced shards fill the room."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ from trimtab.specs.sharding import (
 )
 
 
-@pytest.mark.parametrize(("dim", "least"), [(24, 4), (24, 8), (20, 4), (100, 16), (12, 8)])
+@pytest.mark.parametrize(
+    ("dim", "least"), [(24, 4), (24, 8), (20, 4), (100, 16), (12, 8)]
+)
 def test_options_are_all_widths_that_leave_another_option(dim: int, least: int) -> None:
     items = items_of(dim, min_shard_dim=least)
     widths = set(items.options.width.tolist())

@@ -16,7 +16,9 @@ def test_shards_of_a_table_on_a_device_are_joined() -> None:
         [find(0, 16), find(0, 16), find(0, 32), find(1, 32)], dtype=int
     ).ravel()
     plan = merged(items, Plan.of(option, np.array([0, 0, 1, 0]), "x"))
-    widths = dict(zip(plan.device.tolist(), items.options.width[plan.option], strict=False))
+    widths = dict(
+        zip(plan.device.tolist(), items.options.width[plan.option], strict=False)
+    )
     assert sorted(items.options.width[plan.option].tolist()) == [32, 32, 32]
     assert len(plan.option) == 3
     assert widths[1] == 32

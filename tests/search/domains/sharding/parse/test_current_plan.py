@@ -56,7 +56,10 @@ def test_unsplittable_tables_are_joined_on_the_busiest_device() -> None:
 
 def test_narrow_shards_are_joined_with_their_neighbours() -> None:
     in_use = mapped(
-        shard("a", 0, 16, 0), shard("a", 16, 16, 1), shard("a", 32, 32, 1), min_shard_dim=32
+        shard("a", 0, 16, 0),
+        shard("a", 16, 16, 1),
+        shard("a", 32, 32, 1),
+        min_shard_dim=32,
     )
     assert [(s.offset, s.width) for s in in_use.shards] == [(0, 32), (32, 32)]
     assert in_use.device.tolist() == [0, 1]

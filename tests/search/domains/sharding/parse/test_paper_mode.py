@@ -44,7 +44,10 @@ def test_the_published_setting_has_no_fault() -> None:
         ),
         ({"global_batch": 1024}, "global_batch"),
         ({"fabric": Fabric(devices_per_node=2)}, "fabric.devices_per_node"),
-        ({"constraints": Constraints(pin=(Pin(table="a", devices=(0,)),))}, "constraints"),
+        (
+            {"constraints": Constraints(pin=(Pin(table="a", devices=(0,)),))},
+            "constraints",
+        ),
         ({"tables": (Table(name="a", rows=10, dim=8, features=2),)}, "tables"),
     ],
 )

@@ -50,7 +50,9 @@ def test_tables_of_a_file_are_checked_against_the_constraints(tmp_path: Path) ->
 
 def test_paper_mode_is_refused_outside_its_setting() -> None:
     spec = ShardingSpec(
-        tables=(Table(name="a", rows=10, dim=8),), devices=DEVICES, method=Method.NEUROSHARD
+        tables=(Table(name="a", rows=10, dim=8),),
+        devices=DEVICES,
+        method=Method.NEUROSHARD,
     )
     with pytest.raises(InvalidInput, match="expected 4 or 8, got 2"):
         parse(spec, {})

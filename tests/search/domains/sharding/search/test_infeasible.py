@@ -47,7 +47,9 @@ def test_nothing_is_proved_when_the_bytes_suffice() -> None:
 def test_all_devices_together_lack_bytes() -> None:
     proof = prove_infeasible(setup(7.0, 8, 8))
     assert proof is not None
-    assert "2 tables that must be on all devices take at least 16.00 GiB" in proof.argument
+    assert (
+        "2 tables that must be on all devices take at least 16.00 GiB" in proof.argument
+    )
     assert proof.missing_bytes == 2 * 2**30
 
 

@@ -18,7 +18,9 @@ def test_level_starts_hold_every_column_once(least: int) -> None:
     options = items.options
     capacity = np.full(12, 2.0**30)
     plans = list(
-        level_plans(items, options.dim, capacity, items.whole, caps=(1.0, 1.1), fast=False)
+        level_plans(
+            items, options.dim, capacity, items.whole, caps=(1.0, 1.1), fast=False
+        )
     )
     assert plans
     for plan in plans:

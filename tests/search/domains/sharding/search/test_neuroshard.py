@@ -27,7 +27,8 @@ def reference(r: Ready, net, exchange, beam: BeamOptions) -> float:
             able = [
                 d
                 for d in range(devices)
-                if sum(options.memory[q] for q in shards[d]) + options.memory[o] <= capacity
+                if sum(options.memory[q] for q in shards[d]) + options.memory[o]
+                <= capacity
                 and sum(options.dim[q] for q in shards[d]) + options.dim[o]
                 <= cap * mean + 1e-9
             ]
@@ -49,9 +50,9 @@ def reference(r: Ready, net, exchange, beam: BeamOptions) -> float:
     for _ in range(beam.levels):
         offers: dict[tuple[int, ...], tuple[float, list[int]]] = {}
         for state in states:
-            by_memory = sorted(range(len(state)), key=lambda i: -options.memory[state[i]])[
-                : beam.candidates
-            ]
+            by_memory = sorted(
+                range(len(state)), key=lambda i: -options.memory[state[i]]
+            )[: beam.candidates]
             by_cost = sorted(range(len(state)), key=lambda i: -single[state[i]])[
                 : beam.candidates
             ]
@@ -80,4 +81,6 @@ def test_the_beam_gives_the_reference_cost(ready: Make, seed: int) -> None:
         stop=never,
         on_best=lambda plan, cost: None,
     )
-    assert result.cost == pytest.approx(reference(r, paper, paper.exchange, beam), rel=1e-9)
+    assert result.cost == pytest.approx(
+        reference(r, paper, paper.exchange, beam), rel=1e-9
+    )

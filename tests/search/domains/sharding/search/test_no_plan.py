@@ -35,7 +35,8 @@ def test_forced_bytes_above_the_limit_say_what_to_allow(ready: Make) -> None:
     table = spec.tables[0]
     half = table.dim // 2
     current = tuple(
-        PlanShard(table=table.name, offset=d * half, width=half, device=d) for d in range(2)
+        PlanShard(table=table.name, offset=d * half, width=half, device=d)
+        for d in range(2)
     )
     rules = Constraints(current_plan=current, max_moved_gib=0.0, no_split=(table.name,))
     r = ready(spec.model_copy(update={"constraints": rules}))
@@ -48,4 +49,7 @@ def test_forced_bytes_above_the_limit_say_what_to_allow(ready: Make) -> None:
 
 def test_nothing_found_keeps_the_limit() -> None:
     termination = no_plan.nothing_found(Expired()).termination
-    assert (termination.reason, termination.limit) == (Reason.NO_SOLUTION_FOUND, Limit.TIME)
+    assert (termination.reason, termination.limit) == (
+        Reason.NO_SOLUTION_FOUND,
+        Limit.TIME,
+    )

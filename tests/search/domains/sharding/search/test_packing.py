@@ -22,6 +22,8 @@ def test_packing_is_over_every_cut(columns: int, possible: bool) -> None:
     assert plan is None or fits(items, plan, capacity)
 
 
-def test_huge_problems_are_left_to_the_heuristics(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_huge_problems_are_left_to_the_heuristics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(packing, "MAX_PACKING", 3)
     assert pack(items_of(20, 20), np.full(2, 1.0), seconds=20) == (None, False)

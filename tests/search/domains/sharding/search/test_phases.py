@@ -32,7 +32,13 @@ def test_rivals_are_priced_by_the_oracle_and_join_the_pool(small: Ready) -> None
     phases.rivals(state, lambda: {"other": other, "failed": None})
     assert state.baselines_ms["failed"] is None
     assert state.baselines_ms["other"] == small.oracle.cost(other)
-    assert {"random", "dim", "size", "lookup", "torchrec-perf"} <= state.baselines_ms.keys()
+    assert {
+        "random",
+        "dim",
+        "size",
+        "lookup",
+        "torchrec-perf",
+    } <= state.baselines_ms.keys()
     priced = [cost for cost in state.baselines_ms.values() if cost is not None]
     assert state.oracle_evaluations == len(priced)
     assert state.best_reported_ms == min(priced)

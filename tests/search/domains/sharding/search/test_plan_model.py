@@ -10,7 +10,11 @@ from tests.search.domains.sharding.conftest import Ready
 
 
 def test_options_are_embedded_as_their_shards(two_nodes: Ready) -> None:
-    options, setup, model = two_nodes.setup.items.options, two_nodes.setup, two_nodes.model
+    options, setup, model = (
+        two_nodes.setup.items.options,
+        two_nodes.setup,
+        two_nodes.model,
+    )
     for kind, profile in enumerate(dict.fromkeys(p.name for p in setup.profiles)):
         hardware = next(p for p in setup.profiles if p.name == profile)
         direct = embed_in_parts(

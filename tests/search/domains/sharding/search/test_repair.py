@@ -41,7 +41,9 @@ def test_new_tables_move_nothing() -> None:
     assert fits(items, repaired, capacity)
 
 
-def test_large_or_impossible_jobs_are_not_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_or_impossible_jobs_are_not_repaired(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     items = items_of(64)
     home_device = np.array([0, NONE])
     plan = Plan.of(items.whole, np.array([0]), "current", home=np.array([0]))

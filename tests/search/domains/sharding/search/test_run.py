@@ -52,7 +52,9 @@ def test_proofs_of_infeasibility_end_the_search(ready: Make) -> None:
 
 
 def test_branch_and_bound_tightens_a_loose_bound(ready: Make) -> None:
-    spec = job(5, 2, seed=3, slack=6.0, constraints=Constraints(min_shard_dim=64), kicks=1)
+    spec = job(
+        5, 2, seed=3, slack=6.0, constraints=Constraints(min_shard_dim=64), kicks=1
+    )
     loose, _ = run(ready(spec.model_copy(update={"proof_seconds": 0.0})))
     closed, _ = run(ready(spec.model_copy(update={"proof_seconds": 20.0})))
     before, after = loose.summary["certificate"], closed.summary["certificate"]
@@ -66,7 +68,8 @@ def test_forced_moves_above_the_limit_are_refused(ready: Make) -> None:
     table = spec.tables[0]
     half = table.dim // 2
     current = tuple(
-        PlanShard(table=table.name, offset=d * half, width=half, device=d) for d in range(2)
+        PlanShard(table=table.name, offset=d * half, width=half, device=d)
+        for d in range(2)
     )
     rules = Constraints(current_plan=current, max_moved_gib=0.0, no_split=(table.name,))
     outcome, _ = run(ready(spec.model_copy(update={"constraints": rules})))

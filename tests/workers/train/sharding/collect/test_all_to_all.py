@@ -23,7 +23,9 @@ OPTIONS = all_to_all.Options(
 def test_placements_cover_balance_and_imbalance() -> None:
     drawn = [all_to_all.draw_placement(i, 4, 0) for i in range(400)]
     assert (
-        drawn[7] == all_to_all.draw_placement(7, 4, 0) != all_to_all.draw_placement(7, 4, 1)
+        drawn[7]
+        == all_to_all.draw_placement(7, 4, 0)
+        != all_to_all.draw_placement(7, 4, 1)
     )
     assert {p.tables for p in drawn} == set(range(10, 60))
     assert all(min(p.start_ms) == 0 and max(p.start_ms) <= 18 for p in drawn)
@@ -55,7 +57,10 @@ def test_two_ranks_exchange_and_the_early_one_waits(tmp_path: Path) -> None:
     assert [line["index"] for line in lines] == [0, 1]
     for line in lines:
         drawn = all_to_all.draw_placement(line["index"], 2, 0)
-        assert (line["dims"], line["start_ms"]) == (list(drawn.dims), list(drawn.start_ms))
+        assert (line["dims"], line["start_ms"]) == (
+            list(drawn.dims),
+            list(drawn.start_ms),
+        )
         assert min(line["forward_ms"] + line["backward_ms"]) > 0
         late = max(line["start_ms"])
         early = line["start_ms"].index(0)

@@ -19,7 +19,9 @@ from workers.train.sharding.collect.random_sets import (
 )
 
 LIMITS = DrawLimits(seed=1, batch=512, pool=12, max_rows=10_000, max_pooling=9, max_gib=4)
-STORED = Path(__file__).parents[5] / "deploy/docs/measured/results/2026-11-23-tbe-cpu.jsonl"
+STORED = (
+    Path(__file__).parents[5] / "deploy/docs/measured/results/2026-11-23-tbe-cpu.jsonl"
+)
 
 
 def _file(noise: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:

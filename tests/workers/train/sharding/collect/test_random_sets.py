@@ -92,6 +92,8 @@ def test_rows_follow_the_zipf_law_and_are_spread_over_the_table() -> None:
     different = np.unique(rows)
     assert np.diff(different).min() > 50  # neighbours in rank are no neighbours in memory
     flat = zipf_rows(
-        np.random.default_rng(0), replace(table, alpha=0.0, active_rows=table.rows), 200_000
+        np.random.default_rng(0),
+        replace(table, alpha=0.0, active_rows=table.rows),
+        200_000,
     )
     assert len(np.unique(flat)) == pytest.approx(table.rows, rel=0.001)

@@ -58,7 +58,9 @@ def test_the_op_pools_sums_and_updates_by_sgd() -> None:
     out = op(torch.from_numpy(lookups.indices), torch.from_numpy(lookups.offsets))
     lengths = np.diff(lookups.offsets).reshape(2, 32)
     pooled = (
-        np.hstack([np.repeat(lengths[[k]].T, t.dim, axis=1) for k, t in enumerate(tables)])
+        np.hstack(
+            [np.repeat(lengths[[k]].T, t.dim, axis=1) for k, t in enumerate(tables)]
+        )
         * tbe.WEIGHT
     )
     np.testing.assert_allclose(out.detach().numpy(), pooled, rtol=1e-5)
@@ -68,7 +70,9 @@ def test_the_op_pools_sums_and_updates_by_sgd() -> None:
     np.testing.assert_allclose(
         after,
         np.repeat(
-            (tbe.WEIGHT - tbe.LEARNING_RATE * tbe.GRADIENT * looked_up)[:, None], 4, axis=1
+            (tbe.WEIGHT - tbe.LEARNING_RATE * tbe.GRADIENT * looked_up)[:, None],
+            4,
+            axis=1,
         ),
         rtol=1e-5,
     )
@@ -93,7 +97,9 @@ class CountingWatch:
 def test_each_measurement_is_flushed_and_warm_ups_do_not_count() -> None:
     tables = [TableConfig(rows=1_000, dim=4, pooling=3, alpha=1, active_rows=20)]
     watch = CountingWatch()
-    got = tbe.time_one_build(tables, draw_lookups(tables, [0], LIMITS), 32, PROTOCOL, watch)
+    got = tbe.time_one_build(
+        tables, draw_lookups(tables, [0], LIMITS), 32, PROTOCOL, watch
+    )
     # (1 warm-up + 3 repeats) x forward and backward
     assert watch.log == ["flush", "time"] * 8
     assert got == (5.0, 6.0)  # medians of 3, 5, 7 and 4, 6, 8
@@ -109,7 +115,9 @@ def test_a_file_has_what_a_repetition_needs(tmp_path: Path) -> None:
     assert header["protocol"]["flush_bytes"] == 0
     assert header["versions"]["torch"] == torch.__version__
     assert sorted((line["kind"], line["index"]) for line in lines) == sorted(
-        [("single", i) for i in range(2)] + [("set", i) for i in range(5)] + [("noise", 0)]
+        [("single", i) for i in range(2)]
+        + [("set", i) for i in range(5)]
+        + [("noise", 0)]
     )
     for line in lines:
         places = [row[0] for row in line["tables"]]
@@ -193,7 +201,14 @@ def test_rebuilds_of_several_samples_take_turns(
 def test_without_a_gpu_the_command_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = ["--device", "cuda", "--samples", "1", "--out", str(tmp_path / "costs.jsonl")]
+    common = [
+        "--device",
+        "cuda",
+        "--samples",
+        "1",
+        "--out",
+        str(tmp_path / "costs.jsonl"),
+    ]
     assert main(["collect-tbe", *common]) == 2
     assert "sees no GPU here" in capsys.readouterr().err
     assert main(["collect-all-to-all", *common]) == 2

@@ -41,7 +41,9 @@ def test_known_covers_are_not_added_again(small: Ready) -> None:
     group = np.zeros(len(items.options), dtype=int)
     whole = [[int(option)] for option in items.whole]
     assert not columns.add_cheapest(whole, group)
-    halves = [[int(items.options.half[o]), int(items.options.rest[o])] for o in items.whole]
+    halves = [
+        [int(items.options.half[o]), int(items.options.rest[o])] for o in items.whole
+    ]
     assert columns.add_cheapest(halves, group)
 
 

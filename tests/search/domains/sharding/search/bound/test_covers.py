@@ -31,7 +31,9 @@ def test_cheapest_covers_are_the_least_over_all_partitions(least: int) -> None:
     cheapest = covers.cheapest(price)
     for item, dim in enumerate(dims):
         own = options.item == item
-        price_of = dict(zip(options.width[own].tolist(), price[own].tolist(), strict=True))
+        price_of = dict(
+            zip(options.width[own].tolist(), price[own].tolist(), strict=True)
+        )
         least_price = min(
             sum(price_of[w] for w in partition)
             for partition in partitions(dim, sorted(price_of))

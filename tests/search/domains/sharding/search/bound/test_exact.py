@@ -64,5 +64,6 @@ def test_only_small_jobs_on_several_devices_are_tried(tiny: Ready, ready: Make) 
 
 def test_no_time_proves_nothing(tiny: Ready) -> None:
     assert (
-        exact.solve(tiny.setup.items, tiny.model, tiny.setup.capacity, seconds=0.0) is None
+        exact.solve(tiny.setup.items, tiny.model, tiny.setup.capacity, seconds=0.0)
+        is None
     )
