@@ -77,4 +77,6 @@ def refined_mask(mask: Mask, factor: int) -> Mask:
 def refined_post(post: Cell, factor: int) -> list[Cell]:
     """Return the cells of the refined grid that a post of one pixel covers."""
     i, j = post
-    return [(factor * i + a, factor * j + b) for a in range(factor) for b in range(factor)]
+    return [
+        (factor * i + a, factor * j + b) for a in range(factor) for b in range(factor)
+    ]

@@ -107,7 +107,9 @@ def _surface_wave_power(
     for mode in surface_waves(method.tables.board, frequency_hz):
         kx, ky = mode.kappa * np.cos(phi), mode.kappa * np.sin(phi)
         jx, jy, post = _transforms(method, currents, kx, ky)
-        k_z2 = layer_impedances(method.tables.board, frequency_hz, np.array(mode.kappa))[2]
+        k_z2 = layer_impedances(method.tables.board, frequency_hz, np.array(mode.kappa))[
+            2
+        ]
         if mode.polarisation == "TM":
             source = jx * np.cos(phi) + jy * np.sin(phi) + 1j * mode.kappa * post / k_z2
         else:

@@ -69,7 +69,9 @@ class SlabKernels:
         k0 = omega / C0
         k1 = k0 * np.sqrt(eps)
         spectrum = _spectrum(eps=eps, h=h, omega=omega, kappa=kappa)
-        splines = [CubicSpline(self._radii, self._bessel @ density) for density in spectrum]
+        splines = [
+            CubicSpline(self._radii, self._bessel @ density) for density in spectrum
+        ]
         contrast = (eps - 1) / (eps + 1)
 
         def evaluate(distance: Real) -> Kernels:

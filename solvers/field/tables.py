@@ -112,7 +112,9 @@ class _Quadrature:
         x, w = _gauss(_NODES)
         starts = np.arange(length)
         nodes = starts[:, None] + x  # (L, 4)
-        distance = grid.cell_m * np.hypot(nodes[:, None, :, None], nodes[None, :, None, :])
+        distance = grid.cell_m * np.hypot(
+            nodes[:, None, :, None], nodes[None, :, None, :]
+        )
         p, wp = _gauss(_DUFFY)
         outer, inner = np.meshgrid(p, p, indexing="ij")
         corner_x = np.concatenate([outer.ravel(), (outer * inner).ravel()])
@@ -122,7 +124,9 @@ class _Quadrature:
 
         def folded(shape: str, at: Real) -> Real:
             function = _SHAPES[shape]
-            return np.asarray(function(at[None] - offsets) + function(-at[None] - offsets))
+            return np.asarray(
+                function(at[None] - offsets) + function(-at[None] - offsets)
+            )
 
         return cls(
             cell_m=grid.cell_m,

@@ -71,7 +71,9 @@ class AntennaProblem:
 
 
 @lru_cache(maxsize=4)  # a process that runs several jobs on one board computes them once
-def _tables(board: Board, grid: Grid, low_hz: float, high_hz: float, count: int) -> Tables:
+def _tables(
+    board: Board, grid: Grid, low_hz: float, high_hz: float, count: int
+) -> Tables:
     return compute_tables(board, grid, np.linspace(low_hz, high_hz, count))
 
 

@@ -40,7 +40,9 @@ class Simulation:
         root = Xml.Element("openEMS")
         self._settings(root)
         space = Xml.SubElement(root, "ContinuousStructure", CoordSystem="0")
-        grid = Xml.SubElement(space, "RectilinearGrid", DeltaUnit="0.001", CoordSystem="0")
+        grid = Xml.SubElement(
+            space, "RectilinearGrid", DeltaUnit="0.001", CoordSystem="0"
+        )
         for name, lines in (("XLines", self.x), ("YLines", self.y), ("ZLines", self.z)):
             node = Xml.SubElement(grid, name, Qty=str(len(lines)))
             node.text = ",".join(map(_number, lines))

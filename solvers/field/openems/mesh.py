@@ -56,7 +56,9 @@ def smooth(fixed: Lines, *, largest_mm: float, growth: float) -> Lines:
     parts = [lines[:1]]
     for start, end in itertools.pairwise(lines):
         x = np.linspace(start, end, 65)
-        away = np.maximum(0, np.maximum(left[None] - x[:, None], x[:, None] - right[None]))
+        away = np.maximum(
+            0, np.maximum(left[None] - x[:, None], x[:, None] - right[None])
+        )
         size = np.minimum(largest_mm, (widths[None] + (growth - 1) * away).min(axis=1))
         steps = np.concatenate(
             [[0], np.cumsum((1 / size[1:] + 1 / size[:-1]) / 2 * np.diff(x))]

@@ -40,7 +40,12 @@ def simulation(
             np.concatenate(
                 [
                     pixel_lines(count, a, mesh),
-                    [-margin - air, -margin, count * a + margin, count * a + margin + air],
+                    [
+                        -margin - air,
+                        -margin,
+                        count * a + margin,
+                        count * a + margin + air,
+                    ],
                 ]
             ),
             largest_mm=largest,

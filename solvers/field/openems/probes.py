@@ -41,7 +41,9 @@ def read_signal(path: Path) -> Signal:
             f"{path.name}: expected two columns and two rows, got {table.shape}"
         )
     if not np.isfinite(table).all():
-        raise ValueError(f"{path.name}: the fields grew without bound; the run is unstable")
+        raise ValueError(
+            f"{path.name}: the fields grew without bound; the run is unstable"
+        )
     return Signal(time_s=table[:, 0], value=table[:, 1])
 
 

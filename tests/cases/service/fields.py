@@ -492,7 +492,9 @@ ANTENNA: dict[str, Pair] = {
     "min_feature_mm": Pair(other={"min_feature_mm": 9.0}, look=DESIGN),
     "symmetric": Pair(other={"symmetric": True}, look=DESIGN),
     "connected": Pair(
-        one={"search": "random"}, other={"search": "random", "connected": True}, look=DESIGN
+        one={"search": "random"},
+        other={"search": "random", "connected": True},
+        look=DESIGN,
     ),
     "search": Pair(other={"search": "tree"}, look=DESIGN),
     "coarse_solves": Pair(other={"coarse_solves": 3}, look=summary("solves")),

@@ -11,7 +11,8 @@ from tests.solvers.field.boards import BOARD, FEED, LOSSLESS, random_mask, table
 
 
 @pytest.mark.parametrize(
-    ("eps_r", "height_mm"), [(1.0, 3.0), (2.2, 0.8), (4.4, 1.6), (10.0, 2.0), (10.0, 0.25)]
+    ("eps_r", "height_mm"),
+    [(1.0, 3.0), (2.2, 0.8), (4.4, 1.6), (10.0, 2.0), (10.0, 0.25)],
 )
 def test_accepted_power_is_radiated_or_guided(eps_r: float, height_mm: float) -> None:
     """Power balance without loss: checks currents, far field and surface waves at once."""

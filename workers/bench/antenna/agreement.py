@@ -34,7 +34,9 @@ _RESAMPLES = 2000
 _SCALES = np.linspace(-0.015, 0.015, 31)
 
 
-def run(*, count: int, cells: int, frequencies: int, seed: int) -> Iterator[dict[str, Any]]:
+def run(
+    *, count: int, cells: int, frequencies: int, seed: int
+) -> Iterator[dict[str, Any]]:
     """Yield a line for each design, then one with means and 95 % intervals."""
     grid = Grid(cells=cells, cell_m=CELL_M)
     frequencies_hz = np.linspace(*RANGE_HZ, frequencies)
@@ -88,7 +90,8 @@ def _against_openems(
     corrected = z - 2j * np.pi * frequencies_hz * port_inductance_h(BOARD)
     raw, second = _reflection(z), _reflection(corrected)
     scales = [
-        _scaled_difference(frequencies_hz, second, fine, float(scale)) for scale in _SCALES
+        _scaled_difference(frequencies_hz, second, fine, float(scale))
+        for scale in _SCALES
     ]
     return {
         "fine_openems_raw": _mean_difference(raw, fine),
@@ -108,7 +111,9 @@ def _mean_difference(a: Complex, b: Complex) -> float:
     return float(np.abs(a - b).mean())
 
 
-def _scaled_difference(frequencies_hz: Real, a: Complex, b: Complex, scale: float) -> float:
+def _scaled_difference(
+    frequencies_hz: Real, a: Complex, b: Complex, scale: float
+) -> float:
     """Mean |ΔS11| after a's frequencies are multiplied by 1 + scale."""
     at = frequencies_hz / (1 + scale)
     moved = np.interp(at, frequencies_hz, a.real) + 1j * np.interp(
@@ -120,7 +125,12 @@ def _scaled_difference(frequencies_hz: Real, a: Complex, b: Complex, scale: floa
 def _summary(lines: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     figures: dict[str, Any] = {"design": "all", "designs": len(lines)}
-    for name in ("coarse_fine", "fine_openems_raw", "fine_openems", "fine_openems_scaled"):
+    for name in (
+        "coarse_fine",
+        "fine_openems_raw",
+        "fine_openems",
+        "fine_openems_scaled",
+    ):
         values = np.array([line[name] for line in lines if name in line])
         if len(values):
             means = rng.choice(values, (_RESAMPLES, len(values))).mean(axis=1)

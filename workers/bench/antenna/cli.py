@@ -65,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--coarse", type=int, default=1000, help="coarse solves a task")
     parser.add_argument("--fine", type=int, default=24, help="fine solves a task")
     parser.add_argument(
-        "--seconds", type=float, default=600.0, help="limit of one search, openEMS included"
+        "--seconds",
+        type=float,
+        default=600.0,
+        help="limit of one search, openEMS included",
     )
     parser.add_argument("--verify-runs", type=int, default=1, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from search.domains.antenna.produce.outlines import Outline
 
 _DIGITS = 1_000_000  # of a millimetre in Gerber coordinates
-_PIN_OF_CELL = 0.43  # diameter of drills over the side of a cell: an SMA pin in 3 mm cells
+_PIN_OF_CELL = 0.43  # drill diameter over a cell's side: an SMA pin in 3 mm cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,9 @@ class Layout:
 
     def holes_mm(self) -> list[tuple[float, float]]:
         """Return the centres of the posts."""
-        return [((i + 0.5) * self.cell_mm, (j + 0.5) * self.cell_mm) for i, j in self.posts]
+        return [
+            ((i + 0.5) * self.cell_mm, (j + 0.5) * self.cell_mm) for i, j in self.posts
+        ]
 
     def board_mm(self) -> list[tuple[float, float]]:
         """Return the board's corners."""

@@ -127,7 +127,9 @@ def draw_s11(spec: AntennaSpec, curves: Mapping[str, tuple[Real, Complex]]) -> s
         plot.box(span, (band.s11_max_db, 0.0), f"at most {band.s11_max_db:g} dB")
     for avoid in spec.avoid:
         span = (avoid.f_lo_hz / 1e9, avoid.f_hi_hz / 1e9)
-        plot.box(span, (_LOWEST_DB, avoid.s11_min_db), f"at least {avoid.s11_min_db:g} dB")
+        plot.box(
+            span, (_LOWEST_DB, avoid.s11_min_db), f"at least {avoid.s11_min_db:g} dB"
+        )
     for number, (frequencies, s11) in enumerate(curves.values()):
         level = 20 * np.log10(np.maximum(np.abs(s11), 1e-6))
         plot.curve(f"c{number}", frequencies / 1e9, level)

@@ -67,7 +67,9 @@ class Rules:
 
 def _without_single_cells(mask: Mask, posts: tuple[tuple[int, int], ...]) -> Mask:
     padded = np.pad(mask, 1)
-    neighbours = padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    neighbours = (
+        padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    )
     result = mask & neighbours
     for post in posts:
         result[post] = True

@@ -26,7 +26,9 @@ class Requirement:
 
     def margins(self, s11_db: Real) -> Real:
         """Return the margin at each frequency, positive where the requirement holds."""
-        return np.asarray(s11_db - self.limit_db if self.avoid else self.limit_db - s11_db)
+        return np.asarray(
+            s11_db - self.limit_db if self.avoid else self.limit_db - s11_db
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,9 @@ def moment_method(
         built = antenna(design.mask, [design.feed], design.vias)
         return MomentMethod(problem.coarse, built)
     vias = [cell for via in design.vias for cell in refined_post(via, FINE)]
-    built = antenna(refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias)
+    built = antenna(
+        refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias
+    )
     return MomentMethod(problem.fine, built)
 
 

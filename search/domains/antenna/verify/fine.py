@@ -40,7 +40,9 @@ class FineSolve:
 def solve_fine(problem: AntennaProblem, design: Design) -> FineSolve:
     """Solve a design."""
     vias = [cell for via in design.vias for cell in refined_post(via, FINE)]
-    built = antenna(refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias)
+    built = antenna(
+        refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias
+    )
     method = MomentMethod(problem.fine, built)
     return FineSolve(
         method=method,

@@ -34,7 +34,9 @@ def problem(folder: Path, **fields: Any) -> AntennaProblem:
 
 def design(rows: str, feed: tuple[int, int], *vias: tuple[int, int]) -> Design:
     """A design from rows of # and ., the first at the lowest y."""
-    mask = np.array([[cell == "#" for cell in row] for row in rows.split()], bool).T.copy()
+    mask = np.array(
+        [[cell == "#" for cell in row] for row in rows.split()], bool
+    ).T.copy()
     return Design(mask=mask, feed=feed, vias=vias)
 
 

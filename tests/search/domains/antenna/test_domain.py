@@ -89,7 +89,9 @@ def test_an_impossible_job_reports_its_best_design_and_the_reason(tmp_path: Path
     assert result.termination.reason is Reason.COMPLETED
     assert result.objective is not None
     assert result.objective < 0
-    assert "a single patch on this board is matched over about" in result.termination.detail
+    assert (
+        "a single patch on this board is matched over about" in result.termination.detail
+    )
     assert "misses the requirements by" in result.termination.detail
     assert result.verification.status is VerificationStatus.VALID
     assert "antenna.s1p" in files

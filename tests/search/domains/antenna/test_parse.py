@@ -13,7 +13,9 @@ from tests.search.domains.antenna.jobs import problem
 
 
 def test_a_thick_slab_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"board.height_mm: expected at most a quarter"):
+    with pytest.raises(
+        InvalidInput, match=r"board.height_mm: expected at most a quarter"
+    ):
         problem(
             tmp_path,
             board={"height_mm": 8.0, "eps_r": 10.0},

@@ -14,7 +14,9 @@ def test_the_reason_depends_on_the_margin(tmp_path: Path) -> None:
     made = problem(tmp_path, grid={"cells": 8, "cell_mm": 2.5})
 
     def reason(margin: float) -> str:
-        score = Score(band_margins_db=(margin,), efficiency_margins_db=(), guide_db=margin)
+        score = Score(
+            band_margins_db=(margin,), efficiency_margins_db=(), guide_db=margin
+        )
         return reason_of(made, estimate(made), score)
 
     assert "is reached in every band" in reason(1.5)
