@@ -1,8 +1,14 @@
-"""What all tests share: the `--scale` knob."""
+"""What all tests share: the `--scale` knob, and one BLAS thread, as runs have."""
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Threads of small solves wait for each other: 20 times slower on a busy machine. Read when numpy is
+# imported; a run's child gets the same value.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from trimtab.specs.antenna import AntennaSpec
 from trimtab.specs.common import Spec
 from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
@@ -59,6 +60,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 builder="search.domains.compile:build",
                 preload=("search.domains.compile",),
                 baseline=True,
+            ),
+            Kind(
+                spec=AntennaSpec,
+                builder="search.domains.antenna:build",
+                preload=("search.domains.antenna",),
             ),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )

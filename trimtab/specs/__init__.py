@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 SPECS = {
+    "antenna": "trimtab.specs.antenna:AntennaSpec",
     "compile": "trimtab.specs.compile:CompileSpec",
     "ilp": "trimtab.specs.ilp:IlpSpec",
     "probe": "trimtab.specs.probe:ProbeSpec",
@@ -20,6 +21,7 @@ SPECS = {
 """Kind → its spec as `module:class`."""
 
 _MODULES = {
+    "AntennaSpec": "trimtab.specs.antenna",
     "ArtifactRef": "trimtab.specs.common",
     "Budget": "trimtab.specs.common",
     "CompileSpec": "trimtab.specs.compile",
@@ -31,6 +33,7 @@ _MODULES = {
     "request_model": "trimtab.specs.common",
 }
 __all__ = [
+    "AntennaSpec",
     "ArtifactRef",
     "Budget",
     "CompileSpec",
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from trimtab.specs.antenna import AntennaSpec
     from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
     from trimtab.specs.compile import CompileSpec
     from trimtab.specs.ilp import IlpSpec

@@ -49,6 +49,8 @@ _SYSTEM_FOLDERS = (*privileges.SYSTEM_FOLDERS, "/sbin")
 READABLE = "TRIMTAB_READABLE"
 # The LLVM of kind compile: a setting of its engine (solvers.llvm.install).
 LLVM = "TRIMTAB_LLVM"
+# The openEMS of kind antenna (solvers.field.openems.process).
+OPENEMS = "TRIMTAB_OPENEMS"
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
 
 
@@ -198,7 +200,7 @@ def _visible() -> tuple[Path, ...]:
         for p in paths.split(os.pathsep)
         if p and os.path.exists(p)
     ]
-    return (*sorted(interpreter), *_packages(), *extra, *_llvm())
+    return (*sorted(interpreter), *_packages(), *extra, *_llvm(), *_openems())
 
 
 def _llvm() -> tuple[Path, ...]:
@@ -210,6 +212,16 @@ def _llvm() -> tuple[Path, ...]:
     # For lib/libLLVM.so, the tools are in bin beside lib.
     folder = named if named.is_dir() else named.parent.parent
     return tuple(dict.fromkeys((folder, folder.resolve())))
+
+
+def _openems() -> tuple[Path, ...]:
+    """Return the folder of the openEMS that TRIMTAB_OPENEMS names, when it is a path."""
+    text = os.environ.get(OPENEMS, "").strip()
+    named = Path(text).resolve()
+    if not text or not named.is_file():
+        return ()
+    # Of prefix/bin/openEMS, the libraries are in prefix/lib.
+    return (named.parent.parent if named.parent.name == "bin" else named.parent,)
 
 
 def _packages() -> list[Path]:
@@ -319,9 +331,11 @@ async def start_child(
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # PYTHONPATH leads to the code; the working folder is the run's own.
     inherited = os.environ.get("PYTHONPATH")
-    if named := os.environ.get(LLVM):
-        # Absolute, because a child has another working folder.
-        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named
+    for variable in (LLVM, OPENEMS):
+        if named := os.environ.get(variable):
+            # Absolute, because a child has another working folder.
+            path = Path(named)
+            environment[variable] = str(path.absolute()) if path.exists() else named
     environment[MARK] = str(workdir)
     environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))

@@ -429,5 +429,91 @@ PROBE: dict[str, Pair] = {
     "outcome": Pair(other={"outcome": "invalid"}),
 }
 
-PAIRS = {"ilp": ILP, "sharding": SHARDING, "compile": COMPILE, "probe": PROBE}
+BASES["antenna"] = {
+    "bands": [{"f_lo_hz": 6.0e9, "f_hi_hz": 6.2e9}],
+    "grid": {"cells": 6, "cell_mm": 3.0},
+    "coarse_solves": 6,
+    "fine_solves": 1,
+    "verify_runs": 0,
+    "margin_db": 10.0,
+}
+BASES["antenna-rectangles"] = {**BASES["antenna"], "topology": "rectangles"}
+DESIGN = file("design.json")
+
+ANTENNA: dict[str, Pair] = {
+    "bands": Pair(other={"bands": [{"f_lo_hz": 7.0e9, "f_hi_hz": 7.2e9}]}),
+    "bands.f_lo_hz": Pair(other={"bands.0.f_lo_hz": 5.9e9}),
+    "bands.f_hi_hz": Pair(other={"bands.0.f_hi_hz": 6.3e9}),
+    "bands.s11_max_db": Pair(other={"bands.0.s11_max_db": -12.0}),
+    "avoid": Pair(
+        other={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.1e9}]},
+        look=summary("band_margins_db"),
+    ),
+    "avoid.f_lo_hz": Pair(
+        one={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.1e9}]},
+        other={"avoid": [{"f_lo_hz": 4.9e9, "f_hi_hz": 5.1e9}]},
+        look=summary("band_margins_db"),
+    ),
+    "avoid.f_hi_hz": Pair(
+        one={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.1e9}]},
+        other={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.5e9}]},
+        look=summary("band_margins_db"),
+    ),
+    "avoid.s11_min_db": Pair(
+        one={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.1e9}]},
+        other={"avoid": [{"f_lo_hz": 5.0e9, "f_hi_hz": 5.1e9, "s11_min_db": -5.0}]},
+        look=summary("band_margins_db"),
+    ),
+    "board": Pair(other={"board": {"eps_r": 3.0}}),
+    "board.eps_r": Pair(other={"board": {"eps_r": 3.0}}),
+    "board.tan_d": Pair(other={"board": {"tan_d": 0.05}}),
+    "board.height_mm": Pair(other={"board": {"height_mm": 2.0}}),
+    "board.conductivity_s_m": Pair(other={"board": {"conductivity_s_m": 1e6}}),
+    "board.size_mm": Pair(
+        other={"board": {"size_mm": 40.0}}, look=file("antenna-outline.gbr")
+    ),
+    "grid": Pair(other={"grid": {"cells": 7, "cell_mm": 3.0}}),
+    "grid.cells": Pair(other={"grid.cells": 7}),
+    "grid.cell_mm": Pair(other={"grid.cell_mm": 2.5}),
+    "feed": Pair(one={"feed": [1, 3]}, other={"feed": [4, 3]}, look=DESIGN),
+    "topology": Pair(
+        one={"coarse_solves": 100, "fine_solves": 5},
+        other={"coarse_solves": 100, "fine_solves": 5, "topology": "rectangles"},
+        look=DESIGN,
+    ),
+    "max_rectangles": Pair(
+        base="antenna-rectangles", other={"max_rectangles": 1}, look=DESIGN
+    ),
+    "max_vias": Pair(other={"max_vias": 2}, look=DESIGN),
+    "z0_ohm": Pair(other={"z0_ohm": 75.0}),
+    "min_efficiency": Pair(
+        other={"min_efficiency": 0.9}, look=summary("efficiency_margins_db")
+    ),
+    "min_feature_mm": Pair(other={"min_feature_mm": 9.0}, look=DESIGN),
+    "symmetric": Pair(other={"symmetric": True}, look=DESIGN),
+    "connected": Pair(
+        one={"search": "random"},
+        other={"search": "random", "connected": True},
+        look=DESIGN,
+    ),
+    "search": Pair(other={"search": "tree"}, look=DESIGN),
+    "coarse_solves": Pair(other={"coarse_solves": 3}, look=summary("solves")),
+    "fine_solves": Pair(other={"fine_solves": 3}, look=summary("solves")),
+    "verify_runs": Pair(
+        other={"verify_runs": 1},
+        look=lambda o: o["verification"]["checks"]["second_solver"]["detail"],
+    ),
+    "margin_db": Pair(
+        one={"bands.0.s11_max_db": -1.0, "coarse_solves": 40, "margin_db": 0.1},
+        other={"bands.0.s11_max_db": -1.0, "coarse_solves": 40, "margin_db": 0.0},
+    ),
+}
+
+PAIRS = {
+    "antenna": ANTENNA,
+    "ilp": ILP,
+    "sharding": SHARDING,
+    "compile": COMPILE,
+    "probe": PROBE,
+}
 BASES["probe"] = {}

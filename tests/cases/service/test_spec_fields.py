@@ -39,6 +39,7 @@ from trimtab.specs.ilp import LnsOptions
 
 # Fields that another test of this file checks without a run.
 SPIED = {
+    "antenna": set[str](),
     "ilp": {
         "threads",
         "warm_start",

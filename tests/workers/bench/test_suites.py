@@ -53,5 +53,5 @@ def test_all_runs_the_published_suites_with_the_options(
 def test_an_unknown_suite_is_refused_with_the_list(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bench.main(["antenna"]) == 2
-    assert "got 'antenna'" in capsys.readouterr().err
+    assert bench.main(["no-such"]) == 2
+    assert "got 'no-such'" in capsys.readouterr().err

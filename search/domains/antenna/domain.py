@@ -1,0 +1,114 @@
+"""Kind `antenna`: search metal that is matched in given bands, and check it by another solver.
+
+The search solves designs by a coarse and a fine method of moments; the check repeats the fine solve
+and runs openEMS, a finite-difference solver that takes no part in choosing among designs of
+different margins.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from search.domains.antenna.design import AntennaSolution
+from search.domains.antenna.encode import Estimate, encode, estimate
+from search.domains.antenna.parse import AntennaProblem, parse
+from search.domains.antenna.produce.files import produce
+from search.domains.antenna.search.run import run_search
+from search.domains.antenna.search.summary import estimated
+from search.domains.antenna.verify.second_solver import SecondOpinion
+from search.domains.antenna.verify.verification import verify_design
+from search.stop import StoppingCriterion
+from search.types import Extra, OnIncumbent, Produced, SearchOutcome
+from trimtab.results import Reason, Termination, Verification
+from trimtab.specs.antenna import AntennaSpec
+
+_LEFT_S = (
+    120.0  # for the second solver in a run that was finished after its process had died
+)
+
+
+class AntennaDomain:
+    """The pipeline's stages. One object serves one run: it remembers the run's limits."""
+
+    packages = ("scipy", "cma", "ezdxf", "gdstk")
+
+    def __init__(self) -> None:
+        self._left_s: Callable[[], float] = lambda: _LEFT_S
+        self._stopped: Callable[[], bool] = lambda: False
+        self._opinions: dict[bytes, SecondOpinion] = {}
+
+    def parse(
+        self, spec: AntennaSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> AntennaProblem:
+        """Return the problem. Raises InvalidInput."""
+        return parse(spec, inputs, workdir)
+
+    def encode(self, problem: AntennaProblem) -> Estimate:
+        """Compute the solvers' tables and the a-priori estimate."""
+        return encode(problem)
+
+    def search(
+        self,
+        problem: AntennaProblem,
+        encoding: Estimate,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+        start: AntennaSolution | None = None,
+    ) -> SearchOutcome:
+        """Search through the funnel of coarse solver, fine solver and openEMS."""
+        self._left_s = stop.remaining_s
+        self._stopped = lambda: stop.remaining_s() <= 0
+        return run_search(
+            problem,
+            encoding,
+            stop=stop,
+            rng=rng,
+            on_incumbent=on_incumbent,
+            start=start,
+        )
+
+    def verify(self, problem: AntennaProblem, solution: AntennaSolution) -> Verification:
+        """Check rules and margins, and run openEMS in the time that is left."""
+        left = self._left_s()
+        verification, opinion = verify_design(
+            problem,
+            solution,
+            left_s=left if math.isfinite(left) else _LEFT_S,
+            stopped=self._stopped,
+        )
+        if opinion is not None:
+            self._opinions[solution.design.key] = opinion
+        return verification
+
+    def produce(
+        self, problem: AntennaProblem, solution: AntennaSolution, workdir: Path
+    ) -> list[Produced | Extra]:
+        """Write design.json and antenna.s1p; name pictures and files for manufacture."""
+        opinion = self._opinions.get(solution.design.key)
+        return produce(problem, solution.design, opinion, workdir)
+
+    def keep(self, problem: AntennaProblem, solution: AntennaSolution) -> bytes:
+        """Serialise the design and its objective as JSON."""
+        return solution.to_bytes()
+
+    def restore(self, problem: AntennaProblem, data: bytes) -> SearchOutcome:
+        """Rebuild a serialised design. Raises ValueError, KeyError or TypeError."""
+        solution = AntennaSolution.from_bytes(data)
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=solution,
+            objective=solution.objective_db,
+            bound=None,
+            sense="maximize",
+            summary=estimated(estimate(problem)),
+        )
+
+
+def build() -> AntennaDomain:
+    """Return the domain, for KINDS."""
+    return AntennaDomain()

@@ -1,0 +1,78 @@
+"""Tables and limits that a search needs before it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from search.domains.antenna.parse import AntennaProblem
+from solvers.field.board import C0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A-priori figures of a board, from textbook formulas."""
+
+    cells_per_wavelength: float
+    electrical_size: float  # side of the grid in free-space wavelengths, lowest frequency
+    electrical_height: float  # of the slab in free-space wavelengths, highest frequency
+    patch_bandwidths: tuple[float, ...]  # of one patch, relative, for each band
+    band_widths: tuple[float, ...]  # asked for, relative
+    half_waves: tuple[float, ...]  # side of the grid in half wavelengths, in each band
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return a sentence for each band that one patch of this board cannot serve."""
+        sentences = []
+        if self.cells_per_wavelength < 10:
+            sentences.append(
+                f"{self.cells_per_wavelength:.2g} cells per wavelength: the coarse solver is "
+                "accurate to a few per cent in frequency only; use smaller cells"
+            )
+        for index, (width, patch, halves) in enumerate(
+            zip(self.band_widths, self.patch_bandwidths, self.half_waves, strict=True)
+        ):
+            if width > patch:
+                sentences.append(
+                    f"bands[{index}] is {width:.1%} wide, a single patch on this board is matched "
+                    f"over about {patch:.1%}: several resonances must combine; a thicker board or "
+                    "a lower permittivity widens them"
+                )
+            if halves < 1:
+                sentences.append(
+                    f"bands[{index}]: the grid is {halves:.2f} half wavelengths long in the "
+                    "substrate, too short for a resonant patch; use a larger grid"
+                )
+        return sentences
+
+
+def encode(problem: AntennaProblem) -> Estimate:
+    """Compute the tables of both solvers, and what a patch of this board can reach."""
+    _ = problem.coarse, problem.fine
+    return estimate(problem)
+
+
+def estimate(problem: AntennaProblem) -> Estimate:
+    """Return the a-priori estimate.
+
+    Bandwidth of a square patch at a voltage standing-wave ratio of 2:
+    3.77 (ε_r − 1)/ε_r² · h/λ₀ (Balanis, Antenna Theory, 4th ed., section 14.6), plus what its
+    losses add, tan δ/√2; at ε_r near 1 the factor (ε_r − 1)/ε_r² is taken at its maximum.
+    """
+    spec = problem.spec
+    eps, height = spec.board.eps_r, spec.board.height_mm * 1e-3
+    factor = (eps - 1) / eps**2 if eps > 2 else 0.25
+    centres = [(band.f_lo_hz + band.f_hi_hz) / 2 for band in spec.bands]
+    size = spec.size_mm * 1e-3
+    return Estimate(
+        cells_per_wavelength=spec.cells_per_wavelength,
+        electrical_size=size * spec.lowest_hz / C0,
+        electrical_height=height * spec.highest_hz / C0,
+        patch_bandwidths=tuple(
+            3.77 * factor * height * f / C0 + spec.board.tan_d / 2**0.5 for f in centres
+        ),
+        band_widths=tuple(
+            (band.f_hi_hz - band.f_lo_hz) / f
+            for band, f in zip(spec.bands, centres, strict=True)
+        ),
+        half_waves=tuple(2 * size * f * eps**0.5 / C0 for f in centres),
+    )

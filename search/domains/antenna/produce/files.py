@@ -1,0 +1,191 @@
+"""Result files of an antenna job."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.domains.antenna.design import Design
+from search.domains.antenna.parse import AntennaProblem
+from search.domains.antenna.produce import manufacture
+from search.domains.antenna.produce.outlines import outlines
+from search.domains.antenna.produce.plots import (
+    draw_metal,
+    draw_pattern,
+    draw_s11,
+    draw_smith,
+)
+from search.domains.antenna.verify.fine import FineSolve, solve_fine
+from search.domains.antenna.verify.second_solver import (
+    NOT_CHECKED,
+    SecondOpinion,
+    simulation_of,
+)
+from search.domains.antenna.verify.verdicts import judge
+from search.types import Extra, Produced
+from solvers.field.board import MU0
+
+_FINE = "method of moments"
+_POINTS = 401  # of antenna.s1p and the plots
+_MARGIN_MM = 24.0
+_SQUARE_RADIUS = 0.59  # equivalent radius of a square post over its side
+_SVG = "image/svg+xml"
+
+
+def produce(
+    problem: AntennaProblem, design: Design, opinion: SecondOpinion | None, workdir: Path
+) -> list[Produced | Extra]:
+    """Write design.json and antenna.s1p; name pictures and files for manufacture."""
+    fine = solve_fine(problem, design)
+    spec = problem.spec
+    frequencies = np.linspace(*problem.range_hz, _POINTS)
+    curves = {_FINE: (frequencies, fine.response(frequencies))}
+    if (
+        opinion is not None
+        and opinion.s11 is not None
+        and opinion.frequencies_hz is not None
+    ):
+        curves["openEMS"] = (opinion.frequencies_hz, opinion.s11)
+    layout = _layout(problem, design)
+    described = workdir / "design.json"
+    described.write_text(
+        json.dumps(_described(problem, design, fine, opinion, layout), indent=1)
+    )
+    touchstone = workdir / "antenna.s1p"
+    touchstone.write_text(_touchstone(problem, design, *curves[_FINE]))
+    return [
+        Produced(name=described.name, path=described, media_type="application/json"),
+        Produced(name=touchstone.name, path=touchstone, media_type="text/plain"),
+        Extra(
+            name="antenna.svg",
+            write=lambda path: path.write_text(draw_metal(spec, design)),
+            media_type=_SVG,
+        ),
+        Extra(
+            name="s11.svg",
+            write=lambda path: path.write_text(draw_s11(spec, curves)),
+            media_type=_SVG,
+        ),
+        Extra(
+            name="smith.svg",
+            write=lambda path: path.write_text(draw_smith(spec, curves)),
+            media_type=_SVG,
+        ),
+        Extra(
+            name="pattern.svg",
+            write=lambda path: path.write_text(_pattern(problem, fine)),
+            media_type=_SVG,
+        ),
+        Extra(
+            name="antenna-metal.gbr",
+            write=lambda path: path.write_text(manufacture.gerber_metal(layout)),
+        ),
+        Extra(
+            name="antenna-outline.gbr",
+            write=lambda path: path.write_text(manufacture.gerber_outline(layout)),
+        ),
+        Extra(
+            name="antenna.drl",
+            write=lambda path: path.write_text(manufacture.drill(layout)),
+        ),
+        Extra(
+            name="antenna.dxf",
+            write=lambda path: manufacture.write_dxf(layout, path),
+            media_type="image/vnd.dxf",
+        ),
+        Extra(name="antenna.gds", write=lambda path: manufacture.write_gds(layout, path)),
+        Extra(
+            name="antenna-openems.xml",
+            write=lambda path: path.write_bytes(simulation_of(problem, design).xml()),
+            media_type="application/xml",
+        ),
+    ]
+
+
+def _layout(problem: AntennaProblem, design: Design) -> manufacture.Layout:
+    spec = problem.spec
+    margin = _MARGIN_MM
+    if spec.board.size_mm is not None:
+        margin = (spec.board.size_mm - spec.size_mm) / 2
+    return manufacture.Layout(
+        outlines=outlines(design.mask),
+        cell_mm=spec.grid.cell_mm,
+        size_mm=spec.size_mm,
+        margin_mm=margin,
+        posts=(design.feed, *design.vias),
+    )
+
+
+def _described(
+    problem: AntennaProblem,
+    design: Design,
+    fine: FineSolve,
+    opinion: SecondOpinion | None,
+    layout: manufacture.Layout,
+) -> dict[str, Any]:
+    spec = problem.spec
+    fields = [fine.far_field_at((b.f_lo_hz + b.f_hi_hz) / 2) for b in spec.bands]
+    highest = float(fine.frequencies_hz.max())
+    poles, zeros = fine.swept.model.poles_and_zeros()
+    post, pin = _SQUARE_RADIUS * spec.grid.cell_mm, layout.drill_mm / 2
+    inductance = MU0 * problem.board.height_m / (2 * np.pi) * np.log(post / pin)
+    second = (
+        {"verdict": NOT_CHECKED, "detail": "the check did not get that far"}
+        if opinion is None
+        else opinion.to_json()
+    )
+    return {
+        **design.to_json(),
+        "cell_mm": spec.grid.cell_mm,
+        "board": spec.board.model_dump(mode="json"),
+        "z0_ohm": spec.z0_ohm,
+        "bands": [row.to_json() for row in judge(spec, fine.response)],
+        "efficiency": [round(field.efficiency, 4) for field in fields],
+        "peak_directivity_dbi": [
+            round(10 * float(np.log10(field.directivity.max())), 2) for field in fields
+        ],
+        "poles_hz": _complex_pairs(poles * highest),
+        "zeros_hz": _complex_pairs(zeros * highest),
+        "solved_frequencies_hz": [
+            float(fine.frequencies_hz[index]) for index in fine.swept.solved
+        ],
+        "second_solver": second,
+        "drill_mm": layout.drill_mm,
+        # A thinner pin than the solvers' square post adds this in series.
+        "pin_inductance_nh": round(float(inductance) * 1e9, 4),
+    }
+
+
+def _complex_pairs(values: NDArray[np.complex128]) -> list[list[float]]:
+    ordered = sorted(values.tolist(), key=lambda z: (z.real, z.imag))
+    return [[float(z.real), float(z.imag)] for z in ordered]
+
+
+def _touchstone(
+    problem: AntennaProblem,
+    design: Design,
+    frequencies: NDArray[np.float64],
+    s11: NDArray[np.complex128],
+) -> str:
+    """Return S11 as Touchstone 1.1 in real and imaginary parts."""
+    digest = hashlib.sha256(design.key).hexdigest()[:16]
+    lines = [
+        f"! trimtab antenna, method of moments, design {digest}",
+        "! port: a square post of one cell; a thinner pin adds pin_inductance_nh of design.json",
+        f"# Hz S RI R {problem.spec.z0_ohm:g}",
+    ]
+    lines += [
+        f"{f:.6e} {z.real:+.8e} {z.imag:+.8e}"
+        for f, z in zip(frequencies, s11, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _pattern(problem: AntennaProblem, fine: FineSolve) -> str:
+    centres = [(band.f_lo_hz + band.f_hi_hz) / 2 for band in problem.spec.bands]
+    return draw_pattern([fine.far_field_at(f, thetas=24, phis=36) for f in centres[:2]])

@@ -1,0 +1,1 @@
+"""Search for an antenna: layouts, search methods, and the funnel of solvers."""

@@ -1,0 +1,60 @@
+"""Summary of a search, and the reason why requirements are missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from search.domains.antenna.encode import Estimate
+from search.domains.antenna.parse import AntennaProblem
+from search.domains.antenna.search.score import Score
+from search.domains.antenna.verify.second_solver import SecondOpinion
+
+
+def summarise(
+    problem: AntennaProblem,
+    estimate: Estimate,
+    score: Score,
+    solved: Mapping[str, int],
+    opinions: Sequence[SecondOpinion],
+) -> dict[str, Any]:
+    """Return the summary of a result."""
+    spec = problem.spec
+    return {
+        "margin_db": score.margin_db,
+        "band_margins_db": list(score.band_margins_db),
+        "efficiency_margins_db": list(score.efficiency_margins_db),
+        "meets_the_bands": score.margin_db >= 0,
+        "solves": {**solved, "second_solver_in_search": len(opinions)},
+        "second_solver_in_search": [opinion.to_json() for opinion in opinions],
+        "search": spec.search.value,
+        **estimated(estimate),
+    }
+
+
+def estimated(estimate: Estimate) -> dict[str, Any]:
+    """Return the a-priori figures of a board."""
+    return {
+        "cells_per_wavelength": estimate.cells_per_wavelength,
+        "grid_in_wavelengths": estimate.electrical_size,
+        "height_in_wavelengths": estimate.electrical_height,
+        "single_patch_bandwidth": list(estimate.patch_bandwidths),
+        "band_widths": list(estimate.band_widths),
+        "warnings": estimate.warnings,
+    }
+
+
+def reason_of(problem: AntennaProblem, estimate: Estimate, score: Score) -> str:
+    """Return a sentence on the margin; where it is negative, with the board's limits."""
+    margin = score.margin_db
+    if margin >= problem.spec.margin_db:
+        return f"the margin of {problem.spec.margin_db:g} dB is reached in every band"
+    if margin >= 0:
+        return (
+            f"every band is met with {margin:.2f} dB of the {problem.spec.margin_db:g} dB asked "
+            "for; allow more coarse_solves or seconds"
+        )
+    text = f"the best design misses the requirements by {-margin:.2f} dB"
+    if estimate.warnings:
+        return f"{text}. {'. '.join(estimate.warnings)}"
+    return f"{text}; allow more coarse_solves or seconds, or a larger grid"

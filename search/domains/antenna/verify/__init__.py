@@ -1,0 +1,1 @@
+"""Independent check of an antenna: rules, margins, and a second field solver."""

@@ -1,0 +1,69 @@
+"""Mesh lines for a pixel antenna on a finite board.
+
+Millimetres. A thin metal sheet acts about 0.37 of a cell larger than it is at each edge in a
+finite-difference grid. So two lines stand around every pixel boundary, at ± `edge_mm`, and the
+sheets end at the inner one: what remains of the error is a quarter of `edge_mm`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Lines = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshSettings:
+    """How finely space is divided."""
+
+    edge_mm: float = 0.25  # lines at each pixel boundary ± this
+    lines_per_cell: int = 2  # intervals within a pixel, beside the edge lines
+    slab_layers: int = 4  # cells over the height of the slab
+    board_margin_mm: float = 24.0  # board beyond the pixels, each side
+    air_mm: float = 20.0  # air beyond the board, each side
+    cells_per_wavelength: int = 15  # at the highest frequency, in air
+    growth: float = 1.4  # of neighbouring cells at most
+
+
+def pixel_lines(cells: int, cell_mm: float, settings: MeshSettings) -> Lines:
+    """Return the fixed lines over the pixels: edges and interior."""
+    edges = [
+        i * cell_mm + side
+        for i in range(cells + 1)
+        for side in (-settings.edge_mm, settings.edge_mm)
+    ]
+    inside = [
+        (i + k / settings.lines_per_cell) * cell_mm
+        for i in range(cells)
+        for k in range(1, settings.lines_per_cell)
+    ]
+    return np.array(sorted(edges + inside))
+
+
+def smooth(fixed: Lines, *, largest_mm: float, growth: float) -> Lines:
+    """Return the fixed lines and further ones, so that cells grow by about `growth` at most.
+
+    The size wanted at x is the least of `largest_mm` and w + (growth − 1)·distance over all fixed
+    intervals of width w; each interval is divided at equal steps of ∫ dx/size. The fixed lines come
+    back exactly: openEMS drops a sheet that is off its line by a rounding error.
+    """
+    lines = np.unique(fixed)
+    left, right, widths = lines[:-1], lines[1:], np.diff(lines)
+    parts = [lines[:1]]
+    for start, end in itertools.pairwise(lines):
+        x = np.linspace(start, end, 65)
+        away = np.maximum(
+            0, np.maximum(left[None] - x[:, None], x[:, None] - right[None])
+        )
+        size = np.minimum(largest_mm, (widths[None] + (growth - 1) * away).min(axis=1))
+        steps = np.concatenate(
+            [[0], np.cumsum((1 / size[1:] + 1 / size[:-1]) / 2 * np.diff(x))]
+        )
+        count = max(1, int(np.ceil(steps[-1] - 1e-9)))
+        inner = np.interp(np.arange(1, count) * steps[-1] / count, steps, x)
+        parts += [inner, np.array([end])]
+    return np.concatenate(parts)

@@ -1,0 +1,69 @@
+"""Files for manufacture, read back by their libraries or by a few lines."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import ezdxf
+import gdstk
+import pytest
+
+from search.domains.antenna.produce import manufacture
+from search.domains.antenna.produce.outlines import outlines
+from tests.search.domains.antenna.jobs import design
+
+RING = design("##### #...# #.#.# #...# #####", (0, 0), (4, 4))
+LAYOUT = manufacture.Layout(
+    outlines=outlines(RING.mask),
+    cell_mm=3.0,
+    size_mm=15.0,
+    margin_mm=10.0,
+    posts=(RING.feed, *RING.vias),
+)
+METAL_MM2 = 17 * 9.0
+
+
+def test_gerber_regions_and_polarity() -> None:
+    text = manufacture.gerber_metal(LAYOUT)
+    assert re.findall(r"%LP([DC])\*%\nG36", text) == ["D", "C", "D"]
+    assert text.count("G36*") == text.count("G37*") == 3
+    assert text.endswith("M02*\n")
+    areas = []
+    for region in re.findall(r"G36\*\n(.*?)G37", text, re.DOTALL):
+        points = [
+            (int(x) / 1e6, int(y) / 1e6)
+            for x, y in re.findall(r"X(-?\d+)Y(-?\d+)D", region)
+        ]
+        assert points[0] == points[-1]
+        areas.append(
+            sum(a * d - c * b for (a, b), (c, d) in itertools.pairwise(points)) / 2
+        )
+    assert sum(areas) == pytest.approx(METAL_MM2)
+
+
+def test_board_and_holes() -> None:
+    assert "X25000000Y25000000D01*" in manufacture.gerber_outline(LAYOUT)
+    text = manufacture.drill(LAYOUT)
+    assert text.startswith("M48\nMETRIC\nT01C1.290\n")
+    assert re.findall(r"X([\d.]+)Y([\d.]+)", text) == [
+        ("1.500", "1.500"),
+        ("13.500", "13.500"),
+    ]
+
+
+def test_dxf_has_the_same_outlines(tmp_path: Path) -> None:
+    manufacture.write_dxf(LAYOUT, tmp_path / "a.dxf")
+    space = ezdxf.readfile(tmp_path / "a.dxf").modelspace()
+    metal = space.query('LWPOLYLINE[layer=="METAL"]')
+    assert len(metal) == 3
+    assert all(line.closed for line in metal)
+    assert len(space.query("CIRCLE")) == 2
+
+
+def test_gds_metal_has_the_area_of_the_cells(tmp_path: Path) -> None:
+    manufacture.write_gds(LAYOUT, tmp_path / "a.gds")
+    (cell,) = gdstk.read_gds(str(tmp_path / "a.gds")).top_level()
+    metal = [polygon for polygon in cell.polygons if polygon.layer == 1]
+    assert sum(polygon.area() for polygon in metal) == pytest.approx(METAL_MM2)

@@ -1,0 +1,53 @@
+"""Every method improves on a score that has a known best design, and repeats by seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from search.domains.antenna.design import Design
+from search.domains.antenna.search.methods import METHODS, make_searcher
+from search.domains.antenna.verify.legality import broken_rules
+from tests.search.domains.antenna.jobs import PATCH, job
+from trimtab.specs.antenna import SearchMethod
+
+EVALUATIONS = 300
+
+
+def resemblance(design: Design) -> float:
+    """Minus the number of cells in which a design differs from the patch."""
+    return -float((design.mask ^ PATCH.mask).sum())
+
+
+def best_scores(method: SearchMethod, seed: int, topology: str = "pixels") -> list[float]:
+    spec = job(
+        search=method.value, feed=[2, 2], coarse_solves=EVALUATIONS, topology=topology
+    )
+    searcher = make_searcher(spec, np.random.default_rng(seed))
+    scores: list[float] = []
+    while len(scores) < EVALUATIONS:
+        designs = searcher.ask(8)
+        assert 1 <= len(designs) <= 8
+        assert all(broken_rules(spec, design) == [] for design in designs)
+        told = [resemblance(design) for design in designs]
+        searcher.tell(designs, told)
+        scores += told
+    return scores
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m is not SearchMethod.RANDOM])
+@pytest.mark.parametrize("topology", ["pixels", "rectangles"])
+def test_later_designs_are_better(method: SearchMethod, topology: str) -> None:
+    runs = [best_scores(method, seed, topology) for seed in range(3)]
+    early = np.mean([np.mean(scores[:40]) for scores in runs])
+    late = np.mean([np.mean(scores[-60:]) for scores in runs])
+    assert late > early + 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_seeds_give_equal_proposals(method: SearchMethod) -> None:
+    assert best_scores(method, 5) == best_scores(method, 5)
+
+
+def test_the_table_has_every_method_of_the_spec() -> None:
+    assert set(METHODS) == set(SearchMethod)

@@ -1,0 +1,30 @@
+"""A-priori estimate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.domains.antenna.encode import estimate
+from tests.search.domains.antenna.jobs import problem
+
+
+def test_bandwidth_grows_with_height_and_falls_with_permittivity(tmp_path: Path) -> None:
+    def patch(**board: float) -> float:
+        return estimate(problem(tmp_path, board=board)).patch_bandwidths[0]
+
+    assert patch(height_mm=3.0) > patch(height_mm=1.5)
+    assert patch(eps_r=2.5) > patch(eps_r=4.4)
+    # 3.77 (2.2-1)/2.2² h/λ₀ at 6.1 GHz, plus tan δ/√2
+    assert patch(height_mm=3.175) == pytest.approx(
+        3.77 * 1.2 / 4.84 * 0.0646 + 0.0007, rel=0.01
+    )
+
+
+def test_a_wide_band_and_a_small_grid_are_warned_of(tmp_path: Path) -> None:
+    wide = problem(tmp_path, bands=[{"f_lo_hz": 3e9, "f_hi_hz": 5e9}])
+    warnings = " ".join(estimate(wide).warnings)
+    assert "50.0% wide" in warnings
+    assert "half wavelengths long" in warnings
+    assert estimate(problem(tmp_path, grid={"cells": 8, "cell_mm": 2.5})).warnings == []

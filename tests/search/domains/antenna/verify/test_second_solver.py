@@ -1,0 +1,42 @@
+"""The second solver's model, and its failures as opinions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.domains.antenna.verify import second_solver
+from search.domains.antenna.verify.second_solver import (
+    NOT_CHECKED,
+    second_opinion,
+    simulation_of,
+)
+from solvers.field.openems.process import OpenEmsFailed
+from tests.search.domains.antenna.jobs import PATCH, problem
+
+
+def test_the_board_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    model = simulation_of(problem(tmp_path, board={"size_mm": 40.0}), PATCH)
+    (x0, y0, _), (x1, y1, _) = model.slab
+    assert (x1 - x0, y1 - y0) == pytest.approx((40.0, 40.0))
+    assert model.port_ohm == 50.0
+
+
+def test_no_time_is_an_opinion_too(tmp_path: Path) -> None:
+    opinion = second_opinion(problem(tmp_path), PATCH, left_s=0.5, stopped=lambda: False)
+    assert opinion.verdict == NOT_CHECKED
+    assert "give the job more seconds" in opinion.detail
+
+
+def test_a_failed_run_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OpenEmsFailed("openEMS did not end within its time limit")
+
+    monkeypatch.setattr(second_solver, "run", fail)
+    opinion = second_opinion(problem(tmp_path), PATCH, left_s=9.0, stopped=lambda: False)
+    assert opinion.verdict == NOT_CHECKED
+    assert "time limit" in opinion.detail

@@ -1,0 +1,36 @@
+"""Refusal of wrong claims."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.domains.antenna.design import AntennaSolution, Design
+from search.domains.antenna.verify.verification import verify_design
+from tests.search.domains.antenna.jobs import PATCH, design, problem
+from trimtab.results import Verification, VerificationStatus
+
+
+def verify(folder: Path, made: Design, objective: float) -> Verification:
+    solution = AntennaSolution(design=made, objective_db=objective)
+    return verify_design(
+        problem(folder, margin_db=10.0), solution, left_s=60.0, stopped=lambda: False
+    )[0]
+
+
+def test_a_wrong_margin_is_refused_and_the_right_one_accepted(tmp_path: Path) -> None:
+    wrong = verify(tmp_path, PATCH, 3.0)
+    assert wrong.status is VerificationStatus.INVALID
+    assert "expected 3.000 dB as claimed" in wrong.detail
+    assert wrong.objective is not None
+    right = verify(tmp_path, PATCH, wrong.objective)
+    assert right.status is VerificationStatus.VALID
+    assert right.max_violation == pytest.approx(-wrong.objective, abs=1e-6)
+
+
+def test_illegal_metal_is_refused(tmp_path: Path) -> None:
+    corner = design("...... .##... .##... ...##. ...##. ......", (1, 1))
+    refused = verify(tmp_path, corner, 0.0)
+    assert refused.status is VerificationStatus.INVALID
+    assert "corner" in refused.detail

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from solvers.field.openems.mesh import MeshSettings, pixel_lines, smooth
+
+
+@pytest.mark.parametrize("growth", [1.2, 1.4, 2.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_cells_grow_slowly_and_stay_small(growth: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fixed = np.concatenate([[-40.0, 60.0], np.cumsum(rng.uniform(0.2, 4.0, 12))])
+    lines = smooth(fixed, largest_mm=3.0, growth=growth)
+    widths = np.diff(lines)
+    assert (widths > 0).all()
+    assert widths.max() <= 3.0 + 1e-9
+    ratio = np.maximum(widths[1:] / widths[:-1], widths[:-1] / widths[1:])
+    assert ratio.max() < 1.75 * growth
+
+
+def test_fixed_lines_come_back_exactly() -> None:
+    """1.524 mm and 3 × 0.1 mm are no binary fractions: one bit off, and a sheet vanishes."""
+    fixed = np.array([0.0, 0.1 * 3, 1.524, 1.524e-3 * 1e3 + 2.0, 30.0])
+    lines = set(smooth(fixed, largest_mm=1.0, growth=1.4).tolist())
+    assert set(fixed.tolist()) <= lines
+
+
+def test_pixels_have_two_lines_at_each_boundary() -> None:
+    lines = pixel_lines(3, 3.0, MeshSettings(edge_mm=0.25, lines_per_cell=2))
+    assert lines.tolist() == [
+        -0.25,
+        0.25,
+        1.5,
+        2.75,
+        3.25,
+        4.5,
+        5.75,
+        6.25,
+        7.5,
+        8.75,
+        9.25,
+    ]

@@ -1,0 +1,109 @@
+"""`python -m workers.bench antenna NAME`: agreement of the field solvers, and search methods."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from trimtab.specs.antenna import SearchMethod
+from workers.bench.stats import machine
+
+# The arguments of `python -m workers.bench all`.
+PUBLISHED: tuple[tuple[str, ...], ...] = (("agreement",), ("search",))
+Line = dict[str, Any]
+
+
+def main(argv: list[str]) -> int:
+    """Run a suite; lines go to --out and to standard output."""
+    options = _parser().parse_args(argv)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before a suite imports numpy
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    head = {
+        "suite": f"antenna-{options.suite}",
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "seed": options.seed,
+    }
+    for line in SUITES[options.suite](options):
+        text = json.dumps({**head, **line})
+        print(text, flush=True)
+        with options.out.open("a") as file:
+            file.write(text + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench antenna", description=__doc__
+    )
+    parser.add_argument("suite", choices=list(SUITES))
+    parser.add_argument("--designs", type=int, default=20, help="designs of `agreement`")
+    parser.add_argument(
+        "--cells", type=int, default=12, help="cells of the grid in `agreement`"
+    )
+    parser.add_argument(
+        "--frequencies", type=int, default=121, help="frequencies of `agreement`, 2-8 GHz"
+    )
+    parser.add_argument(
+        "--tasks", nargs="*", help="tasks of `search` by number; default all"
+    )
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        choices=[method.value for method in SearchMethod],
+        default=[method.value for method in SearchMethod],
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="seeds of `search`, from --seed on"
+    )
+    parser.add_argument("--coarse", type=int, default=1000, help="coarse solves a task")
+    parser.add_argument("--fine", type=int, default=24, help="fine solves a task")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=600.0,
+        help="limit of one search, openEMS included",
+    )
+    parser.add_argument("--verify-runs", type=int, default=1, help="openEMS runs a task")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
+    return parser
+
+
+def _agreement(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import agreement
+
+    return agreement.run(
+        count=options.designs,
+        cells=options.cells,
+        frequencies=options.frequencies,
+        seed=options.seed,
+    )
+
+
+def _search(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import search
+
+    tasks = [int(number) for number in options.tasks] if options.tasks else None
+    return search.run(
+        tasks=tasks,
+        methods=[SearchMethod(name) for name in options.methods],
+        seeds=range(options.seed, options.seed + options.seeds),
+        effort=search.Effort(
+            coarse=options.coarse,
+            fine=options.fine,
+            seconds=options.seconds,
+            verify_runs=options.verify_runs,
+        ),
+    )
+
+
+SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
+    {"agreement": _agreement, "search": _search}
+)
