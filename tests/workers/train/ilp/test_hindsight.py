@@ -29,9 +29,9 @@ def logged() -> Log:
     log = Log()
     log.on_improvement(10.0, point(0, 1), "start")
     for place in (5, 6, 7, 8):
-        log.on_step(failed(log.incumbents[-1][1], place, place + 1))
+        log.on_repair(failed(log.incumbents[-1][1], place, place + 1))
     log.on_improvement(9.0, point(0, 2), "lns:random")
-    log.on_step(failed(log.incumbents[-1][1], 9, 10))
+    log.on_repair(failed(log.incumbents[-1][1], 9, 10))
     log.on_improvement(5.0, point(3, 2), "lns:random")
     return log
 
@@ -65,12 +65,12 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
 def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     log = logged()
     at = log.incumbents[0][1]
-    log.on_step(
+    log.on_repair(
         Repair(
             arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None
         )
     )
-    log.on_step(
+    log.on_repair(
         Repair(
             arm="rins",
             before=at,
