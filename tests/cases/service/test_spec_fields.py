@@ -117,7 +117,7 @@ def test_every_field_has_an_entry(kind: str) -> None:
 
 def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     spec: Any = copy.deepcopy(dict(base))
-    for path, value in changes.items():
+    for path, value in copy.deepcopy(dict(changes)).items():
         *way, last = path.split(".")
         place = spec
         for word in way:
