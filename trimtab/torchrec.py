@@ -176,15 +176,13 @@ def to_torchrec(
     if not modules:
         raise PlanMismatch(
             "module: expected an EmbeddingBagCollection in it, "
-            f"got {type(module).__name__} without "
-            "one; give the module the plan was made for"
+            f"got {type(module).__name__} without one; give the module the plan was made for"
         )
     if missing := sorted(set(tables) - used):
         listed = ", ".join(map(repr, missing[:5]))
         raise PlanMismatch(
             f"the plan has {len(missing)} tables that the module does not have ({listed}); "
-            "give the "
-            "module the plan was made for, or plan this one"
+            "give the module the plan was made for, or plan this one"
         )
     return types.ShardingPlan(plan=modules)
 

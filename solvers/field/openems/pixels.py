@@ -23,7 +23,6 @@ def simulation(
     band_hz: tuple[float, float],
     port_ohm: float = 50.0,
     mesh: MeshSettings = _DEFAULT_MESH,
-    end_criterion: float = 1e-4,
 ) -> Simulation:
     """Return the simulation of an antenna over a band.
 
@@ -75,7 +74,6 @@ def simulation(
         port_ohm=port_ohm,
         centre_hz=centre,
         half_bandwidth_hz=(high - low) / 2 * 1.3,
-        end_criterion=end_criterion,
     )
 
 
