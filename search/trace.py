@@ -32,7 +32,7 @@ def primal_gap(objective: float | None, best: float) -> float:
         return 1.0
     if objective == best:
         return 0.0
-    if objective * best < 0:
+    if min(objective, best) < 0 < max(objective, best):  # a product may underflow
         return 1.0
     return abs(objective - best) / max(abs(objective), abs(best))
 

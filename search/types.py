@@ -67,9 +67,8 @@ class SearchOutcome:
     bound: float | None
     sense: str = "minimize"
     summary: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(
-        default_factory=dict
-    )  # file → sha256, of those used
+    # File → sha256, of those used.
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 class OnIncumbent(Protocol):

@@ -38,10 +38,11 @@ REASONS = {
     _STATUS.kInfeasible: (Reason.INFEASIBLE, None),
     _STATUS.kUnbounded: (Reason.UNBOUNDED, None),
     _STATUS.kUnboundedOrInfeasible: (Reason.INFEASIBLE_OR_UNBOUNDED, None),
+    # An LP that cannot beat the cutoff.
     _STATUS.kObjectiveBound: (
         Reason.INFEASIBLE,
         None,
-    ),  # an LP that cannot beat the cutoff
+    ),
     _STATUS.kObjectiveTarget: (Reason.FEASIBLE, Limit.OTHER),
     _STATUS.kTimeLimit: (Reason.FEASIBLE, Limit.TIME),
     _STATUS.kIterationLimit: (Reason.FEASIBLE, Limit.OTHER),

@@ -37,9 +37,8 @@ class Reuse:
     """Reuse of T tables in one batch."""
 
     unique: np.ndarray  # (T, 17) rows accessed, by bin
-    count: (
-        np.ndarray
-    )  # (T, 17) mean accesses of a row of that bin; 1 where there is no row
+    # Shape (T, 17) mean accesses of a row of that bin; 1 where there is no row.
+    count: np.ndarray
 
     @property
     def lookups(self) -> np.ndarray:

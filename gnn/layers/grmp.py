@@ -57,9 +57,8 @@ class GatedRelationalMessage(nn.Module):
             torch.div(pair, self.relations, rounding_mode="floor"),
             pair % self.relations,
         )
-        factor = (
-            x.new_ones(len(sender), 1) if weight is None else weight[:, None]
-        )  # (E, 1)
+        # Shape (E, 1).
+        factor = x.new_ones(len(sender), 1) if weight is None else weight[:, None]
         weighted = self.message(x)[sender] * factor
         total = scatter_sum(weighted, which, len(pair))  # (P, width)
         mean = total / scatter_sum(factor, which, len(pair)).clamp_min(1e-10)  # A

@@ -114,12 +114,10 @@ def attend(
     Shapes: sent (J, WIDTH); edge (u, WIDTH) distinct edges; `which` (nnz,) the edge of each stored
     entry of `pattern` (I, J), None when there is only one; scores (HEADS, HEAD_WIDTH).
     """
-    s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(
-        axis=2
-    )  # (J, HEADS)
-    t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(
-        axis=2
-    )  # (u, HEADS)
+    # Shape (J, HEADS).
+    s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(axis=2)
+    # Shape (u, HEADS).
+    t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(axis=2)
     # The largest of each head becomes 1, so nothing overflows.
     e = np.exp(s - s.max(axis=0, initial=-np.inf))
     weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(

@@ -115,9 +115,8 @@ class _Attempt:
         # A cancelled execution does not say who cancelled it; the job's fate depends on that.
         self._owner_cancelled = False
         self._forgotten = False  # the lease is lost: write nothing more
-        self._improved = (
-            asyncio.Event()
-        )  # set while the newest incumbent has no checkpoint
+        # Set while the newest incumbent has no checkpoint.
+        self._improved = asyncio.Event()
         self._lost_detail = "the executor ended the run"
 
     async def run(self) -> None:

@@ -65,6 +65,5 @@ def sweep(
         index = int(doubt.argmax()) if doubt.max() > 0 else int(gap.argmax())
         predicted = response[index]
         in_a_row = in_a_row + 1 if abs(solve(index) - predicted) < tolerance else 0
-        before = (
-            None if in_a_row == 2 else response
-        )  # the third is taken from the largest gap
+        # The third is taken from the largest gap.
+        before = None if in_a_row == 2 else response

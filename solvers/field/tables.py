@@ -101,9 +101,8 @@ class _Quadrature:
     weights: Real  # the same
     corner_distances: Real  # of the singular cell, Duffy nodes
     corner_weights: Real
-    shapes: dict[
-        str, Real
-    ]  # shape → (offset, node along one axis), negative half folded in
+    # Shape → (offset, node along one axis), negative half folded in.
+    shapes: dict[str, Real]
     corner_shapes: dict[str, tuple[Real, Real]]  # shape → along x and along y
 
     @classmethod

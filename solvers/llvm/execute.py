@@ -57,9 +57,8 @@ class Ran:
     seconds: float  # wall clock, about 40 ms of start-up included
     cpu_s: float  # of the program and the children it waited for
     peak_bytes: int  # of resident memory
-    files: Mapping[
-        str, str
-    ]  # left in its folder: name → sha256 ("" if not a regular file)
+    # Left in its folder: name → sha256 ("" if not a regular file).
+    files: Mapping[str, str]
     limit: str = ""  # "seconds", "output", "files", "stopped"
     held: Held = field(default_factory=Held)
     unexpected: str = ""  # difference from the expected result, or ""

@@ -45,9 +45,8 @@ class Installed:
     version: str  # "22.1.8"
     build_id: str  # "llvm-22.1.8-<12 hex>": results of two builds do not compare
     opt: Path | None  # of the same build
-    tools: (
-        Path | None
-    )  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
+    # Folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
+    tools: Path | None
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
     # Architectures with a code generator, by the names of its tools: "aarch64", "x86-64".
@@ -219,12 +218,13 @@ def _targets(tools: Path | None) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith(_WITHOUT_ELF))
 
 
+# No ELF objects whose sizes can be read.
 _WITHOUT_ELF = (
     "nvptx",
     "wasm",
     "spirv",
     "dxil",
-)  # no ELF objects whose sizes can be read
+)
 # Architectures of triples whose code generator has another name.
 _ARCHITECTURES = (
     (re.compile(r"x86_64|amd64"), "x86-64"),

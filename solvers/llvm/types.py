@@ -132,9 +132,8 @@ class Sizes:
     ir_instructions: int
     code_bytes: int = 0
     loadable_bytes: int = 0
-    sections: Mapping[str, int] = field(
-        default_factory=dict
-    )  # allocated sections by name
+    # Allocated sections by name.
+    sections: Mapping[str, int] = field(default_factory=dict)
     # Bytes of each defined function symbol.
     functions: Mapping[str, int] = field(default_factory=dict)
     # Bytes of each function's entry in .eh_frame, where it has one.

@@ -83,9 +83,8 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
             table=table[here], width=width[here], group=device[here], groups=len(profiles)
         )
         compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
-    columns = (
-        width * arrays.features[table]
-    )  # of the pooled outputs: one block per feature
+    # Of the pooled outputs: one block per feature.
+    columns = width * arrays.features[table]
     dims = np.bincount(device, weights=columns, minlength=len(profiles)).astype(float)
     return step_cost(
         compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric)

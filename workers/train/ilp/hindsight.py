@@ -64,9 +64,8 @@ class Log(LnsObserver):
     """Record of every incumbent, and of the sets that held nothing better at it."""
 
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
-    failed: list[list[np.ndarray]] = field(
-        default_factory=list
-    )  # parallel to `incumbents`
+    # Parallel to `incumbents`.
+    failed: list[list[np.ndarray]] = field(default_factory=list)
 
     def on_improvement(self, objective: float, x: Floats, source: str) -> None:
         """Begin a new incumbent; the first one is the start."""

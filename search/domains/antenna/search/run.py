@@ -44,9 +44,8 @@ class State:
     """Designs and figures that a search has collected."""
 
     pool: list[tuple[float, Design]] = field(default_factory=list)  # coarse guide, design
-    finalists: list[tuple[float, Design, Score]] = field(
-        default_factory=list
-    )  # fine margin
+    # Fine margin.
+    finalists: list[tuple[float, Design, Score]] = field(default_factory=list)
     reached: int = 0  # coarse designs of this round that exceed the goal
     opinions: list[SecondOpinion] = field(default_factory=list)
     reported_db: float = -np.inf

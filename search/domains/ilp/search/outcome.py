@@ -44,9 +44,8 @@ def outcome_of(
     """Return the outcome of a run that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
     if termination.reason is Reason.OPTIMAL:
-        state.bound = min(
-            state.bound, state.objective
-        )  # it may overshoot by the tolerance
+        # It may overshoot by the tolerance.
+        state.bound = min(state.bound, state.objective)
         if state.objective - state.bound <= ABSOLUTE_GAP:
             state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
     if termination.reason in _WITHOUT_SOLUTION:

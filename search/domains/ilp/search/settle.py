@@ -35,9 +35,8 @@ _WITHOUT_SOLUTION = (
     Reason.INFEASIBLE_OR_UNBOUNDED,
 )
 _PROOFS = (Reason.OPTIMAL, *_WITHOUT_SOLUTION)
-_EXACT_ENGINES = (
-    Engine.CP_SAT,
-)  # they work in integers and refuse what they cannot hold
+# They work in integers and refuse what they cannot hold.
+_EXACT_ENGINES = (Engine.CP_SAT,)
 
 RunEngine = Callable[[Engine, Floats | None], SearchOutcome]
 """Run another engine on the scaled model, from a solution (n,) or none; returns scaled units."""

@@ -16,9 +16,8 @@ class Plan:
 
     option: np.ndarray  # (S,)
     device: np.ndarray  # (S,)
-    home: (
-        np.ndarray
-    )  # (S,) shard of the current plan that the shard was cut from, or NONE
+    # Shape (S,) shard of the current plan that the shard was cut from, or NONE.
+    home: np.ndarray
     source: str = ""  # the part of the search that made the plan
 
     @classmethod
@@ -54,9 +53,8 @@ def merged(items: Items, plan: Plan) -> Plan:
     width = np.bincount(group, weights=options.width[plan.option[order]]).astype(np.int64)
     first = order[np.concatenate([[True], ~same])]
     joint = options.find(item[first], width)
-    in_joint = (
-        joint[group] != NONE
-    )  # a group whose joint width is no option stays as it is
+    # A group whose joint width is no option stays as it is.
+    in_joint = joint[group] != NONE
     unchanged = order[~in_joint]
     ones = first[joint != NONE]
     return Plan(

@@ -25,9 +25,8 @@ class SearchResult:
     oracle_evaluations: int  # plans and polishing steps the oracle priced
     steps: int  # local search steps taken
     kicks: int
-    baselines_ms: dict[str, float | None] = field(
-        default_factory=dict
-    )  # None: did not fit
+    # None: did not fit.
+    baselines_ms: dict[str, float | None] = field(default_factory=dict)
 
 
 def search_plan(

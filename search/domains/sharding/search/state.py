@@ -135,12 +135,10 @@ class SearchState:
     on_better: Callable[[Plan, float, str], object]  # plan, oracle milliseconds, source
     pool: PlanPool = field(init=False)
     best_reported_ms: float = np.inf
-    baselines_ms: dict[str, float | None] = field(
-        default_factory=dict
-    )  # None: did not fit
-    level_ms: dict[str, float] = field(
-        default_factory=dict
-    )  # level starts, by the oracle
+    # None: did not fit.
+    baselines_ms: dict[str, float | None] = field(default_factory=dict)
+    # Level starts, by the oracle.
+    level_ms: dict[str, float] = field(default_factory=dict)
     packed: Plan | None = None  # a plan that fits, from `pack`
     best: Plan | None = None  # the oracle's choice, from `choose`
     best_ms: float = np.inf  # its oracle cost

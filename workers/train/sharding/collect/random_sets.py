@@ -170,9 +170,8 @@ def zipf_rows(rng: np.random.Generator, table: TableConfig, count: int) -> np.nd
     """
     cdf = np.cumsum(np.arange(1, table.active_rows + 1, dtype=np.float64) ** -table.alpha)
     ranks = np.searchsorted(cdf, rng.random(count) * cdf[-1], side="right")
-    step = (
-        int(0.6180339887 * table.rows) | 1
-    )  # golden ratio: separates neighbouring ranks
+    # Golden ratio: separates neighbouring ranks.
+    step = int(0.6180339887 * table.rows) | 1
     while math.gcd(step, table.rows) != 1:
         step += 2
     return (ranks.astype(np.int64) * step) % table.rows

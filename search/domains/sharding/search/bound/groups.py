@@ -137,9 +137,8 @@ def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarra
     """Return the most negative sum of prices that all shards together can have; (O, P) → (P,)."""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    lowest = np.minimum.reduceat(
-        per_column, items.whole, axis=0
-    )  # (I, P) rate of an item
+    # Shape (I, P) rate of an item.
+    lowest = np.minimum.reduceat(per_column, items.whole, axis=0)
     least = np.minimum(lowest, 0.0)
     return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
