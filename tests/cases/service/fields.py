@@ -492,8 +492,17 @@ ANTENNA: dict[str, Pair] = {
     "min_feature_mm": Pair(other={"min_feature_mm": 9.0}, look=DESIGN),
     "symmetric": Pair(other={"symmetric": True}, look=DESIGN),
     "connected": Pair(
-        one={"search": "random"},
-        other={"search": "random", "connected": True},
+        one={
+            "search": "random",
+            "grid": {"cells": 12, "cell_mm": 3.0},
+            "coarse_solves": 20,
+        },
+        other={
+            "search": "random",
+            "grid": {"cells": 12, "cell_mm": 3.0},
+            "coarse_solves": 20,
+            "connected": True,
+        },
         look=DESIGN,
     ),
     "search": Pair(other={"search": "tree"}, look=DESIGN),
