@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from search.domains.sharding.search.models import Models, shipped
-from workers.bench.stats import machine
+from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = (
@@ -27,18 +25,9 @@ Line = dict[str, Any]
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""
     options = _parser().parse_args(argv)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    head = {
-        "suite": f"sharding-{options.suite}",
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-        "seed": options.seed,
-    }
-    for line in SUITES[options.suite](shipped(), options):
-        text = json.dumps({**head, **line})
-        print(text, flush=True)
-        with options.out.open("a") as file:
-            file.write(text + "\n")
+    lines = SUITES[options.suite](shipped(), options)
+    suite = f"sharding-{options.suite}"
+    write_lines(lines, suite=suite, seed=options.seed, out=options.out)
     return 0
 
 
