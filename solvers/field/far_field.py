@@ -146,9 +146,7 @@ def _transforms(
 
 
 def _conductor_loss(method: MomentMethod, currents: Complex, index: int) -> float:
-    """½ Iᴴ R I with the resistive part that `MomentMethod` adds for metal and ground."""
-    nx = len(method.antenna.x_edges[0])
-    n = nx + len(method.antenna.y_edges[0])
-    empty = np.zeros((method.antenna.unknowns,) * 2, complex)
-    method._add_conductor_loss(empty, index, nx, n)
-    return float((currents.conj() @ empty.real @ currents).real / 2)
+    """Return ½ R_s Iᴴ O I, with the rooftops' overlap O."""
+    edges = currents[: len(method.overlap)]
+    squared = (edges.conj() @ method.overlap @ edges).real
+    return float(method.loss_impedance(index).real * squared / 2)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from solvers.field.board import Cell, Mask
+from solvers.field.board import Cell, Mask, refined_mask, refined_post
 from solvers.field.slab import Complex
 from solvers.field.tables import Tables
 
@@ -71,6 +71,17 @@ def antenna(mask: Mask, port: Sequence[Cell], vias: Sequence[Cell] = ()) -> Ante
     return built
 
 
+def refined_antenna(
+    mask: Mask, feed: Cell, vias: Sequence[Cell] = (), *, factor: int
+) -> Antenna:
+    """Return an antenna of pixels on `Grid.refined(factor)`: a post covers all cells of its pixel.
+
+    Raises as `antenna`.
+    """
+    posts = [cell for via in vias for cell in refined_post(via, factor)]
+    return antenna(refined_mask(mask, factor), refined_post(feed, factor), posts)
+
+
 class MomentMethod:
     """The matrix of one antenna, at any frequency of the tables."""
 
@@ -88,8 +99,7 @@ class MomentMethod:
         self._vx = _difference(vi, xi), _difference(vj, xj)
         self._vy = _difference(vi, yi), _difference(vj, yj)
         self._vv = np.abs(_difference(vi, vi)), np.abs(_difference(vj, vj))
-        self._x_neighbours = (self._xx[1] == 0) & (self._xx[0] == 1)
-        self._y_neighbours = (self._yy[0] == 0) & (self._yy[1] == 1)
+        self.overlap = self._overlap()
 
     def matrix(self, index: int) -> Complex:
         """Return the impedance matrix at one frequency, shape (unknowns, unknowns), ohm."""
@@ -108,7 +118,7 @@ class MomentMethod:
         mixed += _at(scalar, di + 1, dj - 1) - _at(scalar, di + 1, dj)
         z[:nx, nx:n] = mixed / jw
         z[nx:n, :nx] = z[:nx, nx:n].T
-        self._add_conductor_loss(z, index, nx, n)
+        z[:n, :n] += self.loss_impedance(index) * self.overlap
         di, dj = self._vx
         z[n:, :nx] = _at(post, di, dj) - _at(post, di - 1, dj)
         di, dj = self._vy
@@ -117,18 +127,28 @@ class MomentMethod:
         z[n:, n:] = tables.post_post[index][self._vv]
         return z
 
-    def _add_conductor_loss(self, z: Complex, index: int, nx: int, n: int) -> None:
-        """Add the surface impedance of the metal, and of the ground below it, to the rooftops.
+    def loss_impedance(self, index: int) -> complex:
+        """Return the surface impedance of metal and ground together, ohm per square.
 
-        ∫ f_m·f_n of unit rooftops is 2/3 on itself and 1/6 on the collinear neighbour. The ground
-        carries the image of the metal's current, so its loss doubles the metal's; the cavity
-        model's Q_c = h√(πfμ₀σ) counts both plates in the same way (Balanis, Antenna Theory, 4th
-        ed., section 14.3).
+        The ground carries the image of the metal's current, so its loss doubles the metal's; the
+        cavity model's Q_c = h√(πfμ₀σ) counts both plates in the same way (Balanis, Antenna Theory,
+        4th ed., section 14.3).
         """
-        loss = 2 * self.tables.board.surface_impedance(self.tables.frequencies_hz[index])
-        z[np.arange(n), np.arange(n)] += loss * 2 / 3
-        z[:nx, :nx] += self._x_neighbours * (loss / 6)
-        z[nx:n, nx:n] += self._y_neighbours * (loss / 6)
+        frequency = self.tables.frequencies_hz[index]
+        return 2 * complex(self.tables.board.surface_impedance(frequency))
+
+    def _overlap(self) -> NDArray[np.float64]:
+        """Return ∫ f_m·f_n of unit rooftops, (edges, edges): 2/3 on itself, 1/6 beside it.
+
+        Neighbours are collinear: the next edge in the direction of the current.
+        """
+        nx = len(self.antenna.x_edges[0])
+        n = nx + len(self.antenna.y_edges[0])
+        overlap = np.zeros((n, n))
+        overlap[:nx, :nx] = ((self._xx[1] == 0) & (self._xx[0] == 1)) / 6
+        overlap[nx:, nx:] = ((self._yy[0] == 0) & (self._yy[1] == 1)) / 6
+        overlap[np.arange(n), np.arange(n)] = 2 / 3
+        return overlap
 
     def currents(self, index: int) -> Complex:
         """Return the currents for 1 V at the port, shape (unknowns,), ampere."""

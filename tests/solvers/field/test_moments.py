@@ -3,8 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvers.field.board import C0, EPS0, Board, Grid, refined_mask, refined_post
-from solvers.field.moments import MomentMethod, TooManyUnknowns, antenna, reflection
+from solvers.field.board import C0, EPS0, Board, Grid
+from solvers.field.moments import (
+    MomentMethod,
+    TooManyUnknowns,
+    antenna,
+    refined_antenna,
+    reflection,
+)
 from solvers.field.tables import compute_tables
 from tests.solvers.field.boards import BOARD, FEED, LOSSLESS, random_mask, tables
 
@@ -103,7 +109,7 @@ def test_refinement_converges() -> None:
     for seed in range(3):
         mask = random_mask(seed)
         one = MomentMethod(coarse, antenna(mask, [FEED]))
-        two = MomentMethod(fine, antenna(refined_mask(mask, 2), refined_post(FEED, 2)))
+        two = MomentMethod(fine, refined_antenna(mask, FEED, factor=2))
         differences += [
             abs(reflection(one.input_impedance(k)) - reflection(two.input_impedance(k)))
             for k in range(7)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from search.domains.antenna.design import Design
 from search.domains.antenna.search.layouts import Vectors
 from search.domains.antenna.search.legalise import Rules
-from solvers.field.board import Board, Grid, refined_mask, refined_post
-from solvers.field.moments import MomentMethod, antenna
+from solvers.field.board import Board, Grid
+from solvers.field.moments import MomentMethod, antenna, refined_antenna
 from solvers.field.openems.pixels import port_inductance_h, simulation
 from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
@@ -48,7 +48,7 @@ def run(
         low = sweep(MomentMethod(coarse, antenna(design.mask, [design.feed]))).s11
         coarse_s = time.process_time() - began
         began = time.process_time()
-        built = antenna(refined_mask(design.mask, 2), refined_post(design.feed, 2))
+        built = refined_antenna(design.mask, design.feed, factor=2)
         high = sweep(MomentMethod(fine, built)).s11
         line = {
             "design": number,

@@ -9,9 +9,8 @@ import numpy as np
 from search.domains.antenna.design import Design
 from search.domains.antenna.parse import FINE, AntennaProblem
 from search.domains.antenna.search.score import Score, Scorer
-from solvers.field.board import refined_mask, refined_post
 from solvers.field.far_field import far_field
-from solvers.field.moments import MomentMethod, antenna
+from solvers.field.moments import MomentMethod, antenna, refined_antenna
 from solvers.field.sweep import sweep
 
 Fidelity = Literal["coarse", "fine"]
@@ -57,10 +56,7 @@ def moment_method(
     if fidelity == "coarse":
         built = antenna(design.mask, [design.feed], design.vias)
         return MomentMethod(problem.coarse, built)
-    vias = [cell for via in design.vias for cell in refined_post(via, FINE)]
-    built = antenna(
-        refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias
-    )
+    built = refined_antenna(design.mask, design.feed, design.vias, factor=FINE)
     return MomentMethod(problem.fine, built)
 
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from search.domains.antenna.design import Design
 from search.domains.antenna.parse import FINE, AntennaProblem
-from solvers.field.board import refined_mask, refined_post
 from solvers.field.far_field import FarField, far_field
-from solvers.field.moments import MomentMethod, antenna
+from solvers.field.moments import MomentMethod, refined_antenna
 from solvers.field.sweep import Sweep, sweep
 
 Real = NDArray[np.float64]
@@ -39,10 +38,7 @@ class FineSolve:
 
 def solve_fine(problem: AntennaProblem, design: Design) -> FineSolve:
     """Solve a design."""
-    vias = [cell for via in design.vias for cell in refined_post(via, FINE)]
-    built = antenna(
-        refined_mask(design.mask, FINE), refined_post(design.feed, FINE), vias
-    )
+    built = refined_antenna(design.mask, design.feed, design.vias, factor=FINE)
     method = MomentMethod(problem.fine, built)
     return FineSolve(
         method=method,
