@@ -28,9 +28,8 @@ _ARRAYS = (
     "row_lower",
     "row_upper",
 )
-_DROPPED_BY_HIGHS = (
-    1e-9  # coefficients up to here are ignored; the exact check counts them
-)
+# Coefficients up to here are ignored; the exact check counts them.
+_DROPPED_BY_HIGHS = 1e-9
 
 
 def refuse_unruled_differences(exact: ExactModel, model: MilpModel) -> None:

@@ -213,9 +213,8 @@ class SolveParams:
     relative_gap: float = 1e-4  # ends when |primal - dual| ≤ relative_gap · |primal|
     absolute_gap: float = 1e-6
     cutoff: float | None = None  # search only for solutions with objective < cutoff
-    objective_limit: float | None = (
-        None  # end at the first solution with objective ≤ this
-    )
+    # End at the first solution with objective ≤ this.
+    objective_limit: float | None = None
     node_limit: int | None = None
     # More time for primal heuristics, if the solver has a setting for it.
     aggressive: bool = False

@@ -40,13 +40,11 @@ class HardwareProfile:
     launch_s: float = 5e-6  # [assumed] one kernel launch, as seen in a stream
     # [assumed] kernels in the fused backward: linearise, radix sort, run-length, update
     backward_launches: int = 14
-    sort_efficiency: float = (
-        0.55  # [assumed] share of peak bandwidth of an LSD radix sort
-    )
+    # [assumed] share of peak bandwidth of an LSD radix sort.
+    sort_efficiency: float = 0.55
     nvlink_bytes_s: float  # [sheet] inside a node
-    nvlink_efficiency: float = (
-        0.82  # [pub] nccl-tests #212: about 370 of 450 GB/s on H100
-    )
+    # [pub] nccl-tests #212: about 370 of 450 GB/s on H100.
+    nvlink_efficiency: float = 0.82
     nic_bytes_s: float  # [sheet] between nodes, one NIC per device
     nic_efficiency: float = 0.97  # [pub] nccl-tests #267: 48-49 of 50 GB/s
     intra_base_s: float = 15e-6  # [assumed] per collective call inside a node

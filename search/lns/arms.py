@@ -41,9 +41,8 @@ class ArmParts:
 
     guide: Guide
     slicer: Slicer
-    note: Callable[[str], object] = (
-        _no_note  # takes a sentence for the notes of the result
-    )
+    # Takes a sentence for the notes of the result.
+    note: Callable[[str], object] = _no_note
 
     @property
     def model(self) -> MilpModel:

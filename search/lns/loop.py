@@ -33,9 +33,8 @@ from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
 
-_REL_IMPROVEMENT = (
-    1e-7  # least relative improvement where the objective has no granularity
-)
+# Least relative improvement where the objective has no granularity.
+_REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3  # of a sub-MIP
 # Of a sub-MIP's limit: steps of one turn while the size is still too small.
 _TURN_SHARE = 0.3

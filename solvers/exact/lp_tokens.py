@@ -83,9 +83,8 @@ _NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*|\^)")
 def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
     """Yield the words of all lines without comments; the last one is of kind `end`."""
     number = 0
-    begun = (
-        False  # after the word of the objective, `max` and `min` are names like others
-    )
+    # After the word of the objective, `max` and `min` are names like others.
+    begun = False
     for lines in batches:
         for text in lines:
             number += 1

@@ -25,9 +25,8 @@ _ZERO = Fraction(0)
 class Claim(Enum):
     """The statement that was proved."""
 
-    OPTIMAL = (
-        "optimal"  # no exactly feasible point beats `objective` by more than the gap
-    )
+    # No exactly feasible point beats `objective` by more than the gap.
+    OPTIMAL = "optimal"
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     UNDECIDED = "undecided"
@@ -42,9 +41,8 @@ class Proof:
     objective: Fraction | None = None
     # With OPTIMAL: no exactly feasible point is better than this.
     bound: Fraction | None = None
-    x: tuple[Fraction, ...] | None = (
-        None  # an exact point that beats the incumbent passed
-    )
+    # An exact point that beats the incumbent passed.
+    x: tuple[Fraction, ...] | None = None
     nodes: int = 0
 
 

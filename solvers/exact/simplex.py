@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
 
-_GREEDY_PIVOTS = (
-    200  # by largest violation; afterwards by Bland's rule, which cannot cycle
-)
+# By largest violation; afterwards by Bland's rule, which cannot cycle.
+_GREEDY_PIVOTS = 200
 _ZERO = Fraction(0)
 
 Side = Fraction | None

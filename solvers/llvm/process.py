@@ -109,9 +109,8 @@ class ServerProcess:
                     self._send(b'{"op": "stop"}\n')
                     stop_sent = True
         finally:
-            if (
-                not finished
-            ):  # unread replies would be taken for those of the next request
+            # Unread replies would be taken for those of the next request.
+            if not finished:
                 self.signal_end()
 
     def _send(self, data: bytes) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 class Metric(StrEnum):
     """Size that a search minimises."""
 
-    LOADABLE_BYTES = (
-        "loadable_bytes"  # sections in memory or flash: SHF_ALLOC, not NOBITS
-    )
+    # Sections in memory or flash: SHF_ALLOC, not NOBITS.
+    LOADABLE_BYTES = "loadable_bytes"
     CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
     IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
 
@@ -158,9 +157,8 @@ class Outcome(StrEnum):
     OK = "ok"
     # LLVM does not know the pipeline, or its verifier refuses the result.
     REFUSED = "refused"
-    CRASHED = (
-        "crashed"  # assertion, fatal error or signal in a pass or the code generator
-    )
+    # Assertion, fatal error or signal in a pass or the code generator.
+    CRASHED = "crashed"
     TIMEOUT = "timeout"
     MEMORY = "memory"
 

@@ -37,9 +37,8 @@ class BehaviourSpec(Spec):
     number: int = 0
     path: str = ""
     fails_in: str = ""  # raise in verify, produce or extra
-    dies_in: str = (
-        ""  # die once, in search (before the last incumbent), verify or produce
-    )
+    # Die once, in search (before the last incumbent), verify or produce.
+    dies_in: str = ""
     dies_by: int = 0
     slow_restore: float = 0.0
 

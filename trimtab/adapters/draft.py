@@ -124,9 +124,8 @@ class Draft:
             )
         for value in (*terms.values(), *products.values()):
             self._finite(value, where)
-        if (
-            lower > upper
-        ):  # infeasible: a row with a range cannot express it, two rows can
+        # Infeasible: a row with a range cannot express it, two rows can.
+        if lower > upper:
             self.add_row(
                 f"{name}_lower",
                 terms,

@@ -15,9 +15,8 @@ from trimtab.specs.common import Spec, WireModel
 C0_M_S = 299_792_458.0
 LEAST_HZ, MOST_HZ = 5e7, 6e10
 LEAST_CELLS_PER_WAVELENGTH = 6.0
-_LEAST_ELECTRICAL_SIZE = (
-    0.01  # of the grid in wavelengths: the field solver breaks down below
-)
+# Of the grid in wavelengths: the field solver breaks down below.
+_LEAST_ELECTRICAL_SIZE = 0.01
 _MOST_SPAN = 8.0  # highest frequency over lowest
 
 Hertz = Annotated[float, Field(gt=0)]

@@ -13,9 +13,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trimtab.specs.common import WireModel
 
-_RULE = (
-    "value_error"  # pydantic's type for our own rules; the message is a whole sentence
-)
+# Pydantic's type for our own rules; the message is a whole sentence.
+_RULE = "value_error"
 _ELSEWHERE = (
     "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower "
     "devices.memory_gib by what it takes on each device"

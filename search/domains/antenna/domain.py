@@ -26,9 +26,8 @@ from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Reason, Termination, Verification
 from trimtab.specs.antenna import AntennaSpec
 
-_LEFT_S = (
-    120.0  # for the second solver in a run that was finished after its process had died
-)
+# For the second solver in a run that was finished after its process had died.
+_LEFT_S = 120.0
 
 
 class AntennaDomain:

@@ -156,9 +156,8 @@ class Check:
         if recipe.by_opt:
             maker = "opt -passes"
             self.programs.replay(recipe, self.problem.module, out)
-            if (
-                recipe.late_attributes
-            ):  # the text that is compared below does not have them
+            # The text that is compared below does not have them.
+            if recipe.late_attributes:
                 self._compare_late_attributes(out, maker)
         else:
             maker = "the replay command"

@@ -22,9 +22,8 @@ def lowest_scope(method: str, path: str) -> str:
     """The rule for every operation: admins manage keys, viewers read, submitters do the rest."""
     if path.startswith("/v1/keys"):
         return "admin"
-    reads = (
-        method == "GET" or path == "/v1/session-tickets"
-    )  # a ticket signs in the caller
+    # A ticket signs in the caller.
+    reads = method == "GET" or path == "/v1/session-tickets"
     return "viewer" if reads else "submitter"
 
 

@@ -233,9 +233,8 @@ def _mps_bounds(
 
     if program.integer[column] and (low, high) == (0, 1):
         return [] if by_marker and rng.random() < 0.5 else [silent("BV")]
-    if (
-        program.integer[column] and not by_marker
-    ):  # only LI and UI make it an integer then
+    # Only LI and UI make it an integer then.
+    if program.integer[column] and not by_marker:
         lower = silent("MI") if low is None else say("LI", low)
         return [lower, say("UI", endless if high is None else high)]
     if low == high and low is not None:

@@ -130,9 +130,8 @@ def test_tiny_and_huge_doubles(tmp_path: Path) -> None:
 
 
 def test_a_million_coefficients_in_seconds(tmp_path: Path) -> None:
-    cover = set_cover(
-        500, 10_000, density=0.04
-    )  # 200,000: a fifth, for the machine's sake
+    # 200,000: a fifth, for the machine's sake.
+    cover = set_cover(500, 10_000, density=0.04)
     began = time.perf_counter()
     model = model_of(tmp_path, write_mps(cover))
     result = check(model, [1] * cover.n)

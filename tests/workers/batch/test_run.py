@@ -261,9 +261,8 @@ def test_killed_batch_goes_on_and_does_each_job_once(
     assert 3 <= len(before) < 12
     if how is signal.SIGKILL:
         with out.open("ab") as file:
-            file.write(
-                b'{"id": "torn'
-            )  # as if the kill had come in the middle of a write
+            # As if the kill had come in the middle of a write.
+            file.write(b'{"id": "torn')
     subprocess.run(command(*arguments, "--resume"), check=True, timeout=60)
     after = ids(out)
     assert after[: len(before)] == before

@@ -25,9 +25,8 @@ from workers.train.compile.mine import mined, raced, spread
 
 SCREENED = "screened.json"
 _CANDIDATE_S = 20.0
-_LEAST_MEASURED = (
-    0.9  # share of the programs that a candidate must be measured on to count
-)
+# Share of the programs that a candidate must be measured on to count.
+_LEAST_MEASURED = 0.9
 
 
 def measure(

@@ -42,9 +42,8 @@ ARMS = (
     Neighbourhood.RINS,
     Neighbourhood.LB_RELAX_S,
 )
-FIRST_SEED = (
-    201  # the expert's instances are 1, 2, …; training may use any seed below 500
-)
+# The expert's instances are 1, 2, …; training may use any seed below 500.
+FIRST_SEED = 201
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,8 @@ from search.types import OnIncumbent, SearchOutcome
 from solvers.field.openems.process import OpenEmsMissing, find_openems
 from trimtab.results import Incumbent, Reason, Termination
 
-_FIRST_ROUND = (
-    40  # coarse solves before the best designs go to the fine solver; then doubled
-)
+# Coarse solves before the best designs go to the fine solver; then doubled.
+_FIRST_ROUND = 40
 _LAST_FINE = 8  # fine solves for which time is left after the coarse ones
 _BATCH = 8  # designs asked for at once
 _POOL = 200  # coarse designs that compete for a fine solve

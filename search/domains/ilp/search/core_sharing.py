@@ -42,9 +42,8 @@ FREE_WINDOWS = 2
 # Of the budget; after it the exact reading is no longer delayed.
 READER_SHARE, MOST_BUDGET_S = 0.25, 3600.0
 TICK_S = 0.04
-_IDLE_SHARE = (
-    0.25  # of a tick: helpers that use less are waiting, and the engine need not
-)
+# Of a tick: helpers that use less are waiting, and the engine need not.
+_IDLE_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)

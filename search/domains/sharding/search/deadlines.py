@@ -14,9 +14,8 @@ from search.stop import StoppingCriterion
 Stop = Callable[[], bool]
 
 _LEAST_S = 0.2  # reserved for check and files at least, and at most half of short budgets
-_CHECKS = (
-    2.0  # readings of the tables: the check does one, and the machine may get busier
-)
+# Readings of the tables: the check does one, and the machine may get busier.
+_CHECKS = 2.0
 _PROOF_MODELS = 1.5  # the first bound takes about as long as pricing every option
 _PROOF_SHARE = 0.15  # of the time left, for better bounds, at most
 _PROOF_MOST_S = 10.0

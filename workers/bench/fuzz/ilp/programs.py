@@ -45,9 +45,8 @@ class Program:
     maximize: bool
     columns: list[Column]
     rows: list[Row]
-    ray: bool = (
-        False  # whether two columns added by _add_ray make the objective unbounded
-    )
+    # Whether two columns added by _add_ray make the objective unbounded.
+    ray: bool = False
     tags: list[str] = field(default_factory=list)
 
 

@@ -34,9 +34,8 @@ from solvers.types import MilpModel, SolveParams, SolveResult
 
 _SOLVER_TOLERANCE = 2e-5  # relative
 _FIRST_SHARE = 0.5  # of the seconds, for the first of two engines
-MAX_COUNTS = (
-    4_000  # integer variables; above this branch and bound adds nothing in seconds
-)
+# Integer variables; above this branch and bound adds nothing in seconds.
+MAX_COUNTS = 4_000
 
 
 @dataclass(frozen=True, kw_only=True)
