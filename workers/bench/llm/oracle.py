@@ -27,8 +27,8 @@ QUERIES_AT_ONCE = 128
 class Arm:
     """One cache that reads the text.
 
-    Outside the prompt, a full cache loses one token after each step, so that the next one fits.
-    Inside the prompt, tokens leave at the end of each chunk only, as many as are above capacity.
+    A full cache loses one token after each step, so that the next one fits. Inside the prompt,
+    tokens leave at the end of each chunk only, all that are too many at once.
     """
 
     victim: Victim
@@ -43,13 +43,18 @@ class Arm:
     chunk: int = 0
     """Queries of the prompt between evictions; 0: the whole prompt under full attention."""
     window: int = 0
-    """Last queries of the prompt that count towards its scores; 0: all."""
+    """Last queries of a chunk that make the scores inside the prompt; 0: all of all chunks."""
     pool: int = 1
-    """Neighbours over which the prompt's scores are averaged when it ends (SnapKV)."""
+    """Neighbours over which scores are averaged when the prompt ends (SnapKV)."""
     pinned: frozenset[int] = frozenset()
     """Positions that never go."""
 
     def __post_init__(self) -> None:
+        if self.pool > 1 and self.chunk:
+            raise ValueError(
+                f"pool: expected 1 in a prompt of several chunks, got {self.pool}; neighbours "
+                "there depend on what earlier chunks left"
+            )
         if self.victim != Victim.NONE and self.capacity < self.least:
             raise ValueError(
                 f"capacity: expected at least {self.least} (sinks, pins, recent tokens and one "
@@ -61,15 +66,20 @@ class Arm:
         """Capacity at which there is always a token that may go."""
         return len(self.pinned | set(range(self.sinks))) + self.recent + 1
 
-    def limit(self, step: int) -> int | None:
-        """Return the most tokens that stay after a step; None: no eviction then."""
+    def evicts(self, step: int) -> bool:
+        """Return whether tokens may go at the end of a step."""
         if self.victim == Victim.NONE:
-            return None
-        if step >= self.prompt - 1:
-            return self.capacity - 1
-        if self.chunk and (step + 1) % self.chunk == 0:
-            return self.capacity
-        return None
+            return False
+        at_end = self.chunk > 0 and (step + 1) % self.chunk == 0
+        return step >= self.prompt - 1 or at_end
+
+    def forgets(self, step: int) -> bool:
+        """Return whether earlier scores do not count from a step on (`window`)."""
+        if not self.window or step >= self.prompt:
+            return False
+        start = step - step % self.chunk if self.chunk else 0
+        end = min(start + self.chunk, self.prompt) if self.chunk else self.prompt
+        return step == max(start, end - self.window)
 
 
 FULL = Arm(victim=Victim.NONE, capacity=0)
@@ -217,15 +227,18 @@ class _Memory:
         """Return [A, KV, G, t + 1] attention of query t, then let tokens go."""
         attention = torch.softmax(logits - self.gone[:, :, None, : t + 1], -1)
         newest = attention.sum(2)  # [A, KV, t + 1]
-        self.scores[..., : t + 1].mul_(self.decay).add_(newest)
         excess: dict[int, int] = {}
         for a, arm in enumerate(self.arms):
-            self.held[a] += 1
-            if arm.window and t == arm.prompt - arm.window - 1:
+            if arm.forgets(t):
                 self.scores[a] = 0
-            limit = arm.limit(t)
-            if limit is not None and self.held[a] > limit:
-                excess[a] = self.held[a] - limit
+            self.held[a] += 1
+            if arm.evicts(t) and self.held[a] >= arm.capacity:
+                excess[a] = self.held[a] - arm.capacity + 1
+        scores = self.scores[..., : t + 1]
+        scores.mul_(self.decay).add_(newest)
+        for a, arm in enumerate(self.arms):
+            if arm.pool > 1 and t == arm.prompt - 1:
+                scores[a] = _pooled(scores[a], arm.pool)
         if excess:
             self._evict(t, self._rank(t, newest), excess)
         return attention
@@ -241,9 +254,6 @@ class _Memory:
                 rank[arms] /= t - positions + 1
             elif victim == Victim.LAST:
                 rank[arms] = newest[arms]
-        for a, arm in enumerate(self.arms):
-            if arm.pool > 1 and t == arm.prompt - 1:
-                rank[a] = _pooled(rank[a], arm.pool)
         rank += self.gone[..., : t + 1]
         kept = self.fixed[..., : t + 1] | (positions > t - self.recent)
         return rank.masked_fill_(kept, torch.inf)

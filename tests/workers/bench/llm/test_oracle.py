@@ -40,7 +40,8 @@ ARMS = (
     Arm(victim=Victim.SUM, capacity=8, recent=3, prompt=20),
     Arm(victim=Victim.DECAY, capacity=10, recent=3, decay=0.9, prompt=23, chunk=6),
     Arm(victim=Victim.SUM, capacity=10, recent=3, prompt=24, window=4, pool=3),
-    Arm(victim=Victim.LAST, capacity=10, prompt=24, window=4, pool=3),
+    Arm(victim=Victim.SUM, capacity=10, recent=3, sinks=1, prompt=22, chunk=8, window=4),
+    Arm(victim=Victim.SUM, capacity=10, recent=3, prompt=11, chunk=3, window=4),
     Arm(victim=Victim.SUM, capacity=TOKENS + 1, recent=4),
 )
 
@@ -85,7 +86,10 @@ class PlainHead:
         self, t: int, queries: torch.Tensor, key: torch.Tensor, value: torch.Tensor
     ) -> torch.Tensor:
         arm = self.arm
-        if arm.window and t == arm.prompt - arm.window:
+        in_prompt = t < arm.prompt
+        begin = t // arm.chunk * arm.chunk if arm.chunk else 0
+        end = min(begin + (arm.chunk or arm.prompt), arm.prompt)
+        if in_prompt and arm.window and (t == begin or t == end - arm.window):
             for entry in self.held:
                 entry[3] = 0.0
         self.held.append([t, key, value, 0.0])
@@ -94,6 +98,8 @@ class PlainHead:
         newest = attention.sum(0).tolist()
         for entry, more in zip(self.held, newest, strict=True):
             entry[3] = entry[3] * arm.decay + more
+        if arm.pool > 1 and t == arm.prompt - 1:
+            self._pool()
         rank = self._ranks(t, newest)
         while arm.victim != Victim.NONE and self._must_evict(t):
             free = [
@@ -113,23 +119,24 @@ class PlainHead:
         if t >= arm.prompt - 1:
             return len(self.held) >= arm.capacity
         at_end = arm.chunk > 0 and (t + 1) % arm.chunk == 0
-        return at_end and len(self.held) > arm.capacity
+        return at_end and len(self.held) >= arm.capacity
+
+    def _pool(self) -> None:
+        """Average scores over neighbours; beyond the ends they count as 0."""
+        half = self.arm.pool // 2
+        padded = [0.0] * half + [entry[3] for entry in self.held] + [0.0] * half
+        for i, entry in enumerate(self.held):
+            entry[3] = sum(padded[i : i + self.arm.pool]) / self.arm.pool
 
     def _ranks(self, t: int, newest: list[float]) -> list[float]:
         arm = self.arm
         if arm.victim == Victim.AGE:
             return [float(entry[0]) for entry in self.held]
         if arm.victim == Victim.LAST:
-            ranks = newest
-        elif arm.victim == Victim.MEAN:
-            ranks = [entry[3] / (t - entry[0] + 1) for entry in self.held]
-        else:
-            ranks = [entry[3] for entry in self.held]
-        if arm.pool > 1 and t == arm.prompt - 1:
-            half = arm.pool // 2
-            padded = [0.0] * half + ranks + [0.0] * half
-            return [sum(padded[i : i + arm.pool]) / arm.pool for i in range(len(ranks))]
-        return ranks
+            return newest
+        if arm.victim == Victim.MEAN:
+            return [entry[3] / (t - entry[0] + 1) for entry in self.held]
+        return [entry[3] for entry in self.held]
 
 
 def rms_norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -231,12 +238,13 @@ def test_losses_are_of_the_next_token(text: torch.Tensor) -> None:
         {"capacity": 4, "recent": 4},
         {"capacity": 6, "sinks": 4, "recent": 2},
         {"capacity": 6, "sinks": 2, "recent": 2, "pinned": frozenset({1, 2, 3})},
+        {"capacity": 9, "prompt": 20, "chunk": 5, "pool": 3},
     ],
 )
-def test_a_cache_without_a_token_that_may_go_is_refused(
+def test_arms_that_cannot_be_simulated_are_refused(
     fields: dict[str, Any],
 ) -> None:
-    with pytest.raises(ValueError, match="capacity: expected at least"):
+    with pytest.raises(ValueError, match=r"capacity: expected at least|pool: expected 1"):
         Arm(victim=Victim.SUM, **fields)
 
 
