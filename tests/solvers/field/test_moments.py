@@ -124,9 +124,7 @@ def test_the_port_of_a_finer_grid_stays_one_post_of_uniform_current() -> None:
     for factor in (1, 2, 3):
         grid = coarse.grid.refined(factor)
         built = refined_antenna(mask, FEED, factor=factor)
-        method = MomentMethod(
-            compute_tables(BOARD, grid, coarse.frequencies_hz), built
-        )
+        method = MomentMethod(compute_tables(BOARD, grid, coarse.frequencies_hz), built)
         currents = method.currents(0)
         first = built.unknowns - len(built.posts)
         port = currents[first : first + factor**2]
