@@ -176,6 +176,10 @@ class ModelUnavailable(TextModelError):
     """The model's files or its endpoint cannot be reached, or answer nonsense."""
 
 
+class ModelBusy(TextModelError):
+    """Too many calls wait for the model; try again later."""
+
+
 class TextModel(Protocol):
     """A language model behind one door, for `capabilities.streams` threads at once."""
 
