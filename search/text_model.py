@@ -122,6 +122,7 @@ class Usage:
     cached_tokens: int = 0
     evicted_tokens: int = 0  # forgotten by the cache, mean over layers and heads
     policy: str = CachePolicy.FULL
+    slots: int | None = None  # tokens the cache could hold; None: all of them
 
 
 @dataclass(kw_only=True)
