@@ -114,9 +114,7 @@ def test_an_llvm_named_by_the_environment_reaches_the_processes_of_jobs(
     workdir.mkdir()
 
     async def environment() -> str:
-        child = await start_child(
-            workdir, level=Level.RLIMIT, program=run_program(())
-        )
+        child = await start_child(workdir, level=Level.RLIMIT, program=run_program(()))
         try:
             return Path(f"/proc/{child.process.pid}/environ").read_text()
         finally:
