@@ -155,6 +155,8 @@ class Capabilities:
     hooks: bool = True  # takes logit hooks
     grammar: bool = True
     local: bool = True  # text does not leave the machine
+    # Calls at once. With more than 1, as many threads may call `generate`, `score` and `tokenize`.
+    streams: int = 1
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -175,7 +177,7 @@ class ModelUnavailable(TextModelError):
 
 
 class TextModel(Protocol):
-    """A language model behind one door. Not for use by several threads at once."""
+    """A language model behind one door, for `capabilities.streams` threads at once."""
 
     @property
     def capabilities(self) -> Capabilities:
