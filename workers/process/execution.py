@@ -9,8 +9,10 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from search import checkpoint
+from trimtab.pictures import read_pictures
 from trimtab.results import EventType, Limit, Reason, Termination
 from workers.llm.calls import TextRelay
 from workers.llm.wire import CALLS
@@ -217,8 +219,25 @@ class ProcessExecution:
             raise frames.BadFrame(f"frame {name!r}: expected an object as data")
         if name == "phase":
             self._phase = str(data["phase"])
+        data = self._with_sound_pictures(data)
         elapsed_s = float(frame["elapsed_s"])
         self._publish(Progress(type=EventType(name), data=data, elapsed_s=elapsed_s))
+
+    def _with_sound_pictures(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the event without its pictures if they are not what a page can draw.
+
+        A hostile input file may control the child.
+        """
+        if "pictures" not in data:
+            return data
+        try:
+            read_pictures(data["pictures"])
+        except ValueError as error:
+            self._publish_log(
+                f"the pictures of an incumbent were left out: {error}"[:500]
+            )
+            return {key: value for key, value in data.items() if key != "pictures"}
+        return data
 
     def _publish(self, progress: Progress) -> None:
         if self._queue.qsize() >= MAX_WAITING:
