@@ -241,7 +241,10 @@ class TextHost:
 
     def _overdue(self, seconds: float) -> ModelUnavailable:
         """Kill a process that does not keep to a deadline; calls wait for the next one."""
-        reason = f"the model did not end a call within {seconds:g} s of its deadline and is restarted"
+        reason = (
+            f"the model did not end a call within {seconds:g} s of its deadline; it is "
+            "restarted"
+        )
         if self._child is not None:
             self._child.kill()
         self._settled.clear()
