@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as functional
 
-from cuda.kernels.reference import h2o_decode
+from cuda.kernels.h2o_decode import h2o_decode
 from workers.llm import policies
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
 from workers.llm.kv_cache import KeyValueCache

@@ -25,6 +25,7 @@ from search.text_model import (
     Grammar,
     LogitHook,
     Message,
+    ModelBusy,
     PromptTooLong,
     Sampling,
     ScoreRule,
@@ -46,10 +47,6 @@ _SCORED_ROWS = 64
 """Tokens whose logits are in memory at once when continuations are scored."""
 _HEAD_SHARE = 4
 """With more than a fourth of the vocabulary allowed, the whole output head is cheaper."""
-
-
-class EngineBusy(TextModelError):
-    """The queue of waiting requests is full: try again later."""
 
 
 class Tokens(Protocol):
@@ -165,6 +162,7 @@ class Engine:
         self._since_chunk = 0
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._news = False  # something has changed since the thread last looked
 
     # Requests.
 
@@ -217,12 +215,12 @@ class Engine:
                     "engine: expected a running engine, got a closed one"
                 )
             if len(self._waiting) >= self.options.waiting:
-                raise EngineBusy(
+                raise ModelBusy(
                     f"engine: expected fewer than {self.options.waiting} waiting requests, got "
                     f"{len(self._waiting)}; try again later"
                 )
             self._waiting.append(live)
-            self._changed.notify_all()
+        self._wake()
         return live.handle
 
     def _live(
@@ -272,7 +270,7 @@ class Engine:
         with self._changed:
             self._closed = True
             lives = self._waiting + self._active
-            self._changed.notify_all()
+        self._wake()
         if self._thread is not None:
             self._thread.join()
         for live in lives:
@@ -285,7 +283,9 @@ class Engine:
             if not self.step():
                 with self._changed:
                     # Deadlines of waiting and paused sequences are looked at in between.
-                    self._changed.wait(0.02 if self._waiting or self._active else None)
+                    limit = 0.02 if self._waiting or self._active else None
+                    self._changed.wait_for(lambda: self._news, limit)
+                    self._news = False
 
     def _drive(self) -> bool:
         """Advance by hand; False when the engine's thread does, or nothing can be done."""
@@ -295,6 +295,7 @@ class Engine:
 
     def _wake(self) -> None:
         with self._changed:
+            self._news = True
             self._changed.notify_all()
 
     @property

@@ -155,7 +155,9 @@ class _Pages:
         if self._device.type != "cpu":
             return torch.zeros(shape, dtype=dtype, device=self._device)
         count = int(np.prod(shape))
-        pages = mmap.mmap(-1, count * dtype.itemsize)
+        # Private: memory of a shared map cannot be given back.
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        pages = mmap.mmap(-1, count * dtype.itemsize, flags=flags)
         flat = torch.frombuffer(pages, dtype=dtype, count=count)
         self._maps[flat.data_ptr()] = pages
         return flat.view(shape)

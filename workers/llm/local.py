@@ -3,23 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
 
 from search.stop import StoppingCriterion
-from search.text_model import Capabilities, Ended, LogitHook, TextRequest, Token
-from workers.llm.engine import Engine
+from search.text_model import (
+    Capabilities,
+    Ended,
+    Grammar,
+    LogitHook,
+    TextModelError,
+    TextRequest,
+    Token,
+)
+from workers.llm import chat, weights
+from workers.llm.engine import Engine, Front, Options
+from workers.llm.sequence import Bound
+from workers.llm.tokenizer import Tokenizer
+
+
+def load(
+    source: weights.ModelSource,
+    options: Options | None = None,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: str = "cpu",
+) -> LocalTextModel:
+    """Return a model of files, ready to generate. Raises ModelUnavailable."""
+    config, loaded = weights.load(source, dtype=dtype, device=device)
+    tokenizer = Tokenizer(weights.model_folder(source, dtype=dtype))
+    front = Front(chat=partial(chat.prompt, tokenizer), bound=_bound)
+    return LocalTextModel(
+        Engine(config, loaded, tokenizer, front, options), name=source.name
+    )
+
+
+def _bound(grammar: Grammar) -> Bound:
+    raise TextModelError("grammar: expected none, got one; this build has no grammars")
 
 
 class LocalTextModel:
-    """A model in this process. Generations run as their iterators are read.
-
-    With `engine.start()` before, the engine's own thread runs them instead, and several threads may
-    read one generation each.
-    """
+    """A model in this process, run by its engine's own thread."""
 
     def __init__(self, engine: Engine, *, name: str) -> None:
-        """Put `engine` behind the port; `name` is what /v1/models lists."""
+        """Put `engine` behind the port and start it; `name` is what /v1/models lists."""
         self.engine = engine
         self._name = name
+        engine.start()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -29,6 +60,7 @@ class LocalTextModel:
         return Capabilities(
             name=self._name,
             context_tokens=config.context_tokens,
+            streams=2 * options.sequences,
             details={
                 "architecture": config.architecture,
                 "layers": config.layers,

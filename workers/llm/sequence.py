@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from cuda.kernels.slots import Victim
 from search.stop import StoppingCriterion
 from search.text_model import LogitHook, Sampling, Usage
 from workers.llm.emission import Emission
@@ -94,6 +95,7 @@ class Live:
             # Every layer and head holds the same number of tokens.
             evicted_tokens=max(0, self.position - self.rule.capacity),
             policy=self.rule.policy.value,
+            slots=None if self.rule.victim == Victim.NONE else self.rule.capacity,
         )
 
 

@@ -45,7 +45,7 @@ def weights(
         return (torch.randn(*size, generator=rng) * scale * size[-1] ** -0.5).to(dtype)
 
     wide = (shape.heads + 2 * shape.kv_heads) * shape.head_size
-    embedding = torch.randn(shape.vocabulary, shape.width, generator=rng).to(dtype)
+    embedding = normal(shape.vocabulary, shape.width, scale=1.5)
     layers = tuple(
         LayerWeights(
             attention_norm=torch.rand(shape.width, generator=rng) + 0.5,

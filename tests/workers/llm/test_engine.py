@@ -1,4 +1,4 @@
-"""Continuous batching: admission, interleaving, streams of random numbers, cancel, back-pressure."""
+"""Continuous batching: admission, interleaving, random numbers, cancel, back-pressure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from search.text_model import (
     Finish,
     Grammar,
     Message,
+    ModelBusy,
     PromptTooLong,
     Sampling,
     ScoreRule,
@@ -28,8 +29,9 @@ from search.text_model import (
     Token,
 )
 from tests.workers.llm import random_model
-from workers.llm.engine import Engine, EngineBusy, Options
+from workers.llm.engine import Engine, Options
 from workers.llm.handle import Handle
+from workers.llm.policies import Rule, resolve
 
 SMALL = Options(sequences=3, slots=40, chunk=16)
 
@@ -201,7 +203,7 @@ def test_the_queue_is_bounded() -> None:
     engine = random_model.engine(Options(sequences=1, slots=40, waiting=2))
     engine.submit(request())
     engine.submit(request())
-    with pytest.raises(EngineBusy, match="fewer than 2 waiting"):
+    with pytest.raises(ModelBusy, match="fewer than 2 waiting"):
         engine.submit(request())
 
 
@@ -266,7 +268,7 @@ def only(
 def test_a_hook_sees_the_tokens_and_decides() -> None:
     engine = random_model.engine(SMALL)
     tokens = list(engine.submit(request(), hook=only(65, 66)))
-    assert set(ids(tokens)) == {65, 66}
+    assert set(ids(tokens)) <= {65, 66}
     # The log-probability is the model's own, before the hook.
     assert min(token.logprob or 0 for token in tokens) < -1
 
@@ -320,7 +322,7 @@ def test_held_back_text_comes_with_the_end() -> None:
     assert handle.ended.finish is Finish.STOP
 
 
-class Sequence_:
+class Word:
     """A grammar: a word of a few, whose rest is forced once it is known."""
 
     def __init__(self, words: Sequence[bytes]) -> None:
@@ -347,7 +349,7 @@ WORDS = [b"sharding", b"compile", b"convex"]
 
 
 def bounded(**changed: object) -> tuple[Engine, TextRequest]:
-    engine = random_model.engine(SMALL, bound=lambda grammar: Sequence_(WORDS))
+    engine = random_model.engine(SMALL, bound=lambda grammar: Word(WORDS))
     return engine, replace(
         request(max_tokens=20, **changed), grammar=Grammar(choices=("x",))
     )
@@ -433,10 +435,10 @@ def test_deterministic_engines_take_no_snapshots() -> None:
 
 def test_scores_are_sums_of_log_probabilities() -> None:
     engine = random_model.engine(SMALL)
-    prompt, words = [1, 2, 3] * 7, [[4], [5, 6, 7], [], list(range(100))]
+    prompt, words = [1, 2, 3] * 7, [[4], [5, 6, 7], [], list(range(90))]
     busy = engine.submit(request())
     got = engine.score(prompt, words)
-    assert len(ids(list(busy))) + 0 >= 0
+    assert len(list(busy)) == 12
     for word, value in zip(words, got, strict=True):
         plain = random_model.engine(Options(sequences=1, slots=200))
         hidden = plain.decoder.read(
@@ -447,9 +449,7 @@ def test_scores_are_sums_of_log_probabilities() -> None:
         assert value == pytest.approx(expected, abs=1e-3)
 
 
-def _full(tokens: int):  # type: ignore[no-untyped-def]
-    from workers.llm.policies import resolve
-
+def _full(tokens: int) -> Rule:
     budget = CacheBudget(policy=CachePolicy.FULL, slots=0)
     return resolve(budget, pinned=[], tokens=tokens, limit=500)
 
