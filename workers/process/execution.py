@@ -14,10 +14,19 @@ from typing import Any
 from search import checkpoint
 from trimtab.pictures import read_pictures
 from trimtab.results import EventType, Limit, Reason, Termination
+from workers.llm.calls import TextRelay
+from workers.llm.wire import CALLS
 from workers.process import frames
 from workers.process.output_tail import OutputTail
 from workers.process.sandbox import ChildProcess
-from workers.types import Outcome, OutcomeStatus, ProducedFile, Progress, Task
+from workers.types import (
+    Outcome,
+    OutcomeStatus,
+    ProducedFile,
+    Progress,
+    Task,
+    TextBackend,
+)
 from workers.wire import task_to_json
 
 # Signals that the input itself causes: a second attempt would end the same way.
@@ -33,9 +42,12 @@ DRAIN_S = 0.5
 class ProcessExecution:
     """One attempt in one child."""
 
-    def __init__(self, task: Task, child: ChildProcess) -> None:
+    def __init__(
+        self, task: Task, child: ChildProcess, *, text: TextBackend | None = None
+    ) -> None:
         self._task = task
         self._child = child
+        self._text = TextRelay(text, self._send, owner=f"job {task.job_id}")
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = (
             asyncio.get_running_loop().create_future()
@@ -164,6 +176,10 @@ class ProcessExecution:
         self._settle_cancelled()
         self._queue.put_nowait(None)
 
+    def _send(self, frame: frames.Frame) -> None:
+        if not self._child.writer.is_closing():
+            self._child.writer.write(frames.pack(frame))
+
     # --- what the child sends
 
     async def _listen(self) -> None:
@@ -190,6 +206,8 @@ class ProcessExecution:
                     case "result" | "failed":
                         self._last = frame
                         return
+                    case name if name in CALLS:
+                        self._text.handle(frame)
                     case other:
                         raise frames.BadFrame(f"unknown frame {other!r}")
         except (frames.BadFrame, KeyError, TypeError, ValueError, OSError) as error:
@@ -235,6 +253,7 @@ class ProcessExecution:
 
     async def _reap(self) -> None:
         await self._child.end()
+        await self._text.close()
         # Read the result only now: while a process of the run lives, it could replace a checked
         # file by a link to a file of the host.
         if self._last is not None and not self._cancelled:
