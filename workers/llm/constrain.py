@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import select
 import subprocess
 import sys
@@ -13,14 +12,15 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from search.text_model import Grammar, ModelUnavailable
 from workers.llm import characters, json_grammar, regex_grammar
+from workers.llm.child_environment import child_environment
 from workers.llm.grammar_error import BadGrammar
 from workers.llm.tokenizer import Tokenizer
 
@@ -29,7 +29,6 @@ _MAX_CHOICE_CHARACTERS = 4096
 _MAX_SCHEMA_CHARACTERS = 256 << 10
 _KEPT = 64  # compiled grammars for each tokenizer
 _START_S, _ANSWER_S = 120.0, 90.0
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def grammar_text(grammar: Grammar) -> str:
@@ -111,13 +110,13 @@ class Constraint:
             self._filled = True
         return self._mask[0]
 
-    def allowed(self) -> NDArray[np.int64]:
-        """Return the ids of tokens that may follow, ascending; none once the text has ended.
+    def allowed(self) -> torch.Tensor:
+        """Return [m] int64: tokens that may follow, ascending; none once the text has ended.
 
         The tokens that end an answer are among them when the text may end here.
         """
         bits = np.unpackbits(self.mask().view(np.uint8), bitorder="little")
-        return np.flatnonzero(bits[: self._tokenizer.vocabulary])
+        return torch.from_numpy(np.flatnonzero(bits[: self._tokenizer.vocabulary]))
 
     def accept(self, token: int) -> None:
         """Take the next token. Raises ValueError when it is not allowed."""
@@ -135,8 +134,10 @@ class Constraint:
         """Whether the text must end here."""
         if not self.complete:
             return False
-        ids = self.allowed()
-        return bool(np.isin(ids, list(self._tokenizer.eos)).all())
+        count = int(np.unpackbits(self.mask().view(np.uint8)).sum())
+        if count > len(self._tokenizer.eos):
+            return False
+        return set(self.allowed().tolist()) <= self._tokenizer.eos
 
     def forced(self) -> list[int]:
         """Return tokens of the text that must follow, as this model's tokenizer splits it.
@@ -263,17 +264,7 @@ class _Guard:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={
-                "PATH": os.environ.get("PATH", ""),
-                "PYTHONPATH": str(_ROOT),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "OMP_NUM_THREADS": "1",
-                "OPENBLAS_NUM_THREADS": "1",
-                "MKL_NUM_THREADS": "1",
-                "LC_ALL": "C.UTF-8",
-                # transformers, which xgrammar imports, looks for caches there.
-                "HOME": "/nonexistent",
-            },
+            env=child_environment(),
         )
         weakref.finalize(self, _end, self._process)
         ready = self._exchange(self._process, self._tokenizer, _START_S)

@@ -23,6 +23,7 @@ import numpy as np
 import xgrammar
 
 from solvers import privileges
+from workers.llm.child_environment import lower_limits
 
 CPU_S, MEMORY_BYTES = 2, 256 << 20
 MOST_WALL_S = 60.0  # on a busy machine
@@ -65,9 +66,13 @@ def _in_fork(tokenizer: Any, grammar: str, write_fd: int) -> None:
     """Limit this process, check, and write the reason of a refusal."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     used = pages * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    lower_limits(
+        {
+            resource.RLIMIT_AS: used + MEMORY_BYTES,
+            resource.RLIMIT_CPU: CPU_S,
+            resource.RLIMIT_CORE: 0,
+        }
+    )
     # xgrammar writes its messages there too.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
