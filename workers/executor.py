@@ -23,6 +23,7 @@ def open_executor(
     preload: Sequence[str] = (),
     ray_address: str | None = None,
     text: TextBackend | None = None,
+    text_options: TextOptions | None = None,
 ) -> Executor:
     """Return an executor by name; call its `open()` before use. Raises ValueError.
 
@@ -36,7 +37,8 @@ def open_executor(
         sandbox: `auto`, `rlimit` or `bwrap`.
         preload: Modules that a warm child imports.
         ray_address: Address of a Ray cluster. None: start one on this machine.
-        text: Language model of runs that need one.
+        text: Language model of runs that need one, of executor `process`.
+        text_options: How executor `ray` hosts its own; `RayExecutor.text` is its backend.
     """
     match name:
         case "process":
@@ -62,6 +64,7 @@ def open_executor(
                 scratch_dir=scratch_dir,
                 sandbox=sandbox,
                 preload=preload,
+                text=text_options,
             )
     raise ValueError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")
 

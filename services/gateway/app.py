@@ -228,8 +228,12 @@ async def _dispatching(
         ),
         ray_address=settings.ray_address,
         text=context.pool.text,
+        text_options=None if settings.text_model == "none" else text_options(settings),
     )
     await executor.open()
+    if context.pool.text is None:
+        # Executor `ray` hosts the model on the cluster.
+        context.pool.text = getattr(executor, "text", None)
     dispatcher = Dispatcher(
         store=context.store,
         executor=executor,
