@@ -20,6 +20,8 @@ _READ = ConfigDict(extra="ignore")
 class JobState(StrEnum):
     """State of a job. `services.store.lifecycle` defines the transitions."""
 
+    WAITING = "WAITING"
+    """Stored, waiting for other jobs to end (`after`, or a file of theirs)."""
     QUEUED = "QUEUED"
     """Stored, waiting for a worker (also between attempts)."""
     RUNNING = "RUNNING"
@@ -32,11 +34,13 @@ class JobState(StrEnum):
     """Discarded by its owner."""
     DEAD = "DEAD"
     """Given up after `max_attempts` runs were lost by faults of the service; `retry` revives it."""
+    SKIPPED = "SKIPPED"
+    """Never run: a job that it needed did not succeed; a `retry` of that job revives it."""
 
     @property
     def is_terminal(self) -> bool:
         """True for an ended job."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
+        return self not in (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 
 
 class Reason(StrEnum):
@@ -70,6 +74,10 @@ class Reason(StrEnum):
     """The owner cancelled the job; its result is discarded."""
     WORKER_LOST = "worker_lost"
     """The worker died, or was silent for too long."""
+    PARENT_FAILED = "parent_failed"
+    """A job that this one needed did not succeed; `detail` names it."""
+    INPUT_MISSING = "input_missing"
+    """A job that this one needed succeeded without the file that this one reads."""
     INTERNAL_ERROR = "internal_error"
     """A fault of trimtab; report the detail."""
 
