@@ -350,6 +350,14 @@ class AsyncJob:
         """The state that the server last reported; `refresh()` asks again."""
         return self.view.state
 
+    def output(self, name: str) -> ArtifactRef:
+        """Return a reference to a file that this job is to produce, for another job's spec.
+
+        The other job waits for this one: `client.submit(IlpSpec(model=..., warm_start=
+        job.output("solution.sol")))`.
+        """
+        return _core.output_of(self.id, name)
+
     async def refresh(self) -> JobView:
         """Fetch the newest view."""
         return await self._update("get_job")

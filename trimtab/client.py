@@ -346,6 +346,14 @@ class Job:
         """The state that the server last reported; `refresh()` asks again."""
         return self.view.state
 
+    def output(self, name: str) -> ArtifactRef:
+        """Return a reference to a file that this job is to produce, for another job's spec.
+
+        The other job waits for this one: `client.submit(IlpSpec(model=..., warm_start=
+        job.output("solution.sol")))`.
+        """
+        return _core.output_of(self.id, name)
+
     def refresh(self) -> JobView:
         """Fetch the newest view."""
         return self._update("get_job")

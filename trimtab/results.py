@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
 from trimtab.solution import SolutionValues
-from trimtab.specs.common import ArtifactRef, Budget, WireModel
+from trimtab.specs.common import ArtifactRef, Budget, Needs, WireModel
 
 SOLUTION_FILE = "solution.json"
 
@@ -292,6 +292,18 @@ class WebhookView(WireModel):
     """Time of the newest call."""
 
 
+class RelatedJob(WireModel):
+    """A job that another one waits for, or the other way round."""
+
+    model_config = _READ
+    job: str
+    """Id of that job."""
+    needs: Needs = Needs.SUCCESS
+    """What is needed of the one that ends first."""
+    state: JobState
+    """State of that job."""
+
+
 class JobView(WireModel):
     """Public view of a job."""
 
@@ -324,6 +336,12 @@ class JobView(WireModel):
     """The owner called `stop`."""
     cancel_requested: bool = False
     """The owner called `cancel`."""
+    waits: int = 0
+    """Jobs that this one waits for and that have not ended."""
+    after: list[RelatedJob] = Field(default_factory=list)
+    """Jobs that this one waits for, or waited for; empty in lists."""
+    needed_by: list[RelatedJob] = Field(default_factory=list)
+    """Jobs that wait, or waited, for this one; empty in lists."""
     phase: str | None = None
     """Phase of the run: parse, encode, search or verify."""
     heartbeat_age_s: float | None = None

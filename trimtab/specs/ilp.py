@@ -71,6 +71,12 @@ class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
     KIND: ClassVar[str] = "ilp"
+    OUTPUTS: ClassVar[tuple[str, ...]] = (
+        "solution.sol",
+        "solution.json",
+        "curve.csv",
+        "curve.svg",
+    )
     FILES: ClassVar[FileInput | None] = FileInput(
         field="model", suffixes=(".mps", ".lp", ".mps.gz", ".lp.gz"), fallback=True
     )
