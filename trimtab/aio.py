@@ -385,7 +385,7 @@ class AsyncJob:
     async def result(self, timeout_s: float | None = None) -> RunResult:
         """Wait until the job ends and return its result.
 
-        Raises JobFailed when the job ended FAILED, DEAD or CANCELLED, and WaitTimeout.
+        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, and WaitTimeout.
         """
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
