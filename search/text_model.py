@@ -122,6 +122,7 @@ class Usage:
     cached_tokens: int = 0
     evicted_tokens: int = 0  # forgotten by the cache, mean over layers and heads
     policy: str = CachePolicy.FULL
+    slots: int | None = None  # tokens the cache could hold; None: all of them
 
 
 @dataclass(kw_only=True)
@@ -155,6 +156,8 @@ class Capabilities:
     hooks: bool = True  # takes logit hooks
     grammar: bool = True
     local: bool = True  # text does not leave the machine
+    # Calls at once. With more than 1, as many threads may call `generate`, `score` and `tokenize`.
+    streams: int = 1
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -174,8 +177,12 @@ class ModelUnavailable(TextModelError):
     """The model's files or its endpoint cannot be reached, or answer nonsense."""
 
 
+class ModelBusy(TextModelError):
+    """Too many calls wait for the model; try again later."""
+
+
 class TextModel(Protocol):
-    """A language model behind one door. Not for use by several threads at once."""
+    """A language model behind one door, for `capabilities.streams` threads at once."""
 
     @property
     def capabilities(self) -> Capabilities:
