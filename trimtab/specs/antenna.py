@@ -100,9 +100,11 @@ class AntennaSpec(Spec):
 
     KIND: ClassVar[str] = "antenna"
     OUTPUTS: ClassVar[tuple[str, ...]] = (
-        "antenna.json",
+        "design.json",
         "antenna.s1p",
         "antenna.svg",
+        "antenna.png",
+        "poles-zeros.csv",
         "s11.svg",
         "smith.svg",
         "pattern.svg",
