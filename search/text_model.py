@@ -122,6 +122,7 @@ class Usage:
     cached_tokens: int = 0
     evicted_tokens: int = 0  # forgotten by the cache, mean over layers and heads
     policy: str = CachePolicy.FULL
+    slots: int | None = None  # tokens the cache could hold; None: all of them
 
 
 @dataclass(kw_only=True)
@@ -174,6 +175,10 @@ class PromptTooLong(TextModelError):
 
 class ModelUnavailable(TextModelError):
     """The model's files or its endpoint cannot be reached, or answer nonsense."""
+
+
+class ModelBusy(TextModelError):
+    """Too many calls wait for the model; try again later."""
 
 
 class TextModel(Protocol):

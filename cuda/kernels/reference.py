@@ -32,16 +32,15 @@ def h2o_decode(
 
     Returns:
         [A, KV, G, D] in the query's dtype.
+
+    Raises:
+        ValueError: a sequence has no free slot; nothing is changed then.
     """
+    check_room(cache, rows, rules)
     out = torch.empty_like(query)
     heads = torch.arange(key.shape[1], device=key.device)
     for i, row in enumerate(rows.tolist()):
         slot = cache.write[row].long()  # [KV]
-        if int(slot.max()) >= int(rules.capacity[i]):
-            raise ValueError(
-                f"cache: expected a free slot among {int(rules.capacity[i])}, got none; "
-                "a rule without eviction needs a slot per token"
-            )
         cache.keys[row, heads, slot] = key[i].to(cache.keys.dtype)
         cache.values[row, heads, slot] = value[i].to(cache.values.dtype)
         cache.scores[row, heads, slot] = 0
@@ -58,6 +57,43 @@ def h2o_decode(
         scores.mul_(rules.decay[i]).add_(newest)
         cache.write[row] = next_slot(cache, row, n, int(step[i]), newest, rules, i)
     return out
+
+
+def check_shapes(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cache: SlotCache,
+    rows: torch.Tensor,
+    step: torch.Tensor,
+    rules: EvictionRows,
+) -> None:
+    """Raise ValueError when an argument of `h2o_decode` does not fit the cache."""
+    live, (_, kv_heads, _, size) = len(rows), cache.keys.shape
+    if query.ndim != 4 or (*query.shape[:2], query.shape[3]) != (live, kv_heads, size):
+        raise ValueError(
+            f"query: expected [{live}, {kv_heads}, group, {size}], got {list(query.shape)}"
+        )
+    for name, tensor in (("key", key), ("value", value)):
+        if tensor.shape != (live, kv_heads, size):
+            raise ValueError(
+                f"{name}: expected [{live}, {kv_heads}, {size}], got {list(tensor.shape)}"
+            )
+    each = {"step": step, **vars(rules)}
+    for name, tensor in each.items():
+        if tensor.shape != (live,):
+            raise ValueError(f"{name}: expected [{live}], got {list(tensor.shape)}")
+
+
+def check_room(cache: SlotCache, rows: torch.Tensor, rules: EvictionRows) -> None:
+    """Raise ValueError when a sequence has no free slot for its next token."""
+    next_slots = cache.write[rows].amax(-1)  # [A]
+    for slot, capacity in zip(next_slots.tolist(), rules.capacity.tolist(), strict=True):
+        if slot >= capacity:
+            raise ValueError(
+                f"cache: expected a free slot among {capacity}, got none; "
+                "a rule without eviction needs a slot per token"
+            )
 
 
 def next_slot(
@@ -91,6 +127,8 @@ def next_slot(
         | (positions < rules.sinks[i])
         | cache.pinned[row, :, :filled]
     )
+    # A poisoned score (NaN) goes first instead of freezing the choice.
+    rank = rank.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     rank = rank.masked_fill(kept, torch.inf)
     least = rank.min(-1, keepdim=True).values
     oldest = positions.masked_fill(rank != least, torch.iinfo(torch.int32).max)

@@ -11,6 +11,7 @@ from search.domains.antenna.parse import FINE, AntennaProblem
 from search.domains.antenna.search.score import Score, Scorer
 from solvers.field.far_field import far_field
 from solvers.field.moments import MomentMethod, antenna, refined_antenna
+from solvers.field.rational import Rational
 from solvers.field.sweep import sweep
 
 Fidelity = Literal["coarse", "fine"]
@@ -24,6 +25,7 @@ class Evaluator:
         self.scorer = Scorer(problem)
         self._scores: dict[tuple[Fidelity, bytes], Score] = {}
         self.solved: dict[str, int] = {"coarse": 0, "fine": 0}
+        self.newest: Rational | None = None  # response of the newest solve
 
     def known(self, design: Design, fidelity: Fidelity) -> bool:
         """Return whether the design was solved before."""
@@ -46,6 +48,7 @@ class Evaluator:
                 far_field(method, index, thetas=12, phis=18).efficiency
                 for index in centres(self.problem)
             )
+        self.newest = swept.model
         return self.scorer.score(swept.model, efficiencies)
 
 
