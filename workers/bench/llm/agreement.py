@@ -37,9 +37,7 @@ def run(model: Model, ids: list[int], *, slots: int) -> Iterator[dict[str, Any]]
     arms = [arm(budget, slots=slots) for budget in budgets.values()]
     simulation = simulate(model.config, model.weights, torch.tensor(ids), arms)
     oracle_cpu_s = clock.seconds()
-    rules = [
-        _rule(budget, slots=slots, tokens=len(ids)) for budget in budgets.values()
-    ]
+    rules = [_rule(budget, slots=slots, tokens=len(ids)) for budget in budgets.values()]
     cache = KeyValueCache(
         model.config, sequences=len(rules), slots=len(ids), dtype=torch.float32
     )
@@ -51,9 +49,7 @@ def run(model: Model, ids: list[int], *, slots: int) -> Iterator[dict[str, Any]]
     clock = CpuClock()
     with torch.inference_mode():
         for t, token in enumerate(ids):
-            hidden = decoder.decode(
-                [token] * len(rules), rows, [t] * len(rules), rules
-            )
+            hidden = decoder.decode([token] * len(rules), rows, [t] * len(rules), rules)
             if t % EVERY != EVERY - 1:
                 continue
             expected = linear(simulation.hidden[:, t], model.weights.head)
@@ -76,9 +72,7 @@ def run(model: Model, ids: list[int], *, slots: int) -> Iterator[dict[str, Any]]
 
 
 def _rule(budget: CacheBudget, *, slots: int, tokens: int) -> Rule:
-    return resolve(
-        replace(budget, slots=slots), pinned=[], tokens=tokens, limit=tokens
-    )
+    return resolve(replace(budget, slots=slots), pinned=[], tokens=tokens, limit=tokens)
 
 
 def _differing(cache: KeyValueCache, left: torch.Tensor, row: int, t: int) -> int:

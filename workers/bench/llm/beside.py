@@ -82,9 +82,10 @@ class Child:
         return reply
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and close its pipes."""
         self.process.kill()
-        self.process.wait()
+        with self.process:
+            pass
 
 
 def run(
@@ -107,9 +108,11 @@ def run(
         names: contenders to measure.
     """
     children: list[Child] = []
+    ready: list[Child] = []
     try:
         for name in (name for name in scenario.contenders if name in names):
             child = _start(name, scenario, model=model, rounds=rounds, python=python)
+            children.append(child)
             try:
                 child.loaded = child.reply()
             except RuntimeError as error:
@@ -118,9 +121,9 @@ def run(
                     "contender": name,
                     "skipped": str(error),
                 }
-                continue
-            children.append(child)
-        yield from _compare(scenario, prompts, children, rounds)
+            else:
+                ready.append(child)
+        yield from _compare(scenario, prompts, ready, rounds)
     finally:
         for child in children:
             child.close()

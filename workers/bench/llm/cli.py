@@ -201,9 +201,7 @@ def _soak(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
     from workers.bench.llm import serving
 
     rng = random.Random(f"soak {options.seed}")
-    prompts = [
-        prompt[: rng.randrange(16, 400)] for prompt in _prompts(32, 400)
-    ]
+    prompts = [prompt[: rng.randrange(16, 400)] for prompt in _prompts(32, 400)]
     return serving.soak(prompts=prompts, seconds=options.seconds, seed=options.seed)
 
 

@@ -90,9 +90,7 @@ def needles(model: Model, draws: int, *, seed: int, lines: int = 14) -> Iterator
     rng = random.Random(f"needle {seed}")
     for draw in range(draws):
         letters = [a + str(b) for a in "BCDFGKLMPRST" for b in range(17, 99, 11)]
-        jobs = {
-            name: rng.randrange(1000, 9999) for name in rng.sample(letters, k=lines)
-        }
+        jobs = {name: rng.randrange(1000, 9999) for name in rng.sample(letters, k=lines)}
         chosen = rng.choice(list(jobs)[lines // 4 : 3 * lines // 4])
         ids = list(model.encode("Ledger of finished jobs.\n"))
         span = range(0)
@@ -176,5 +174,3 @@ def run(
             ],
             "cpu_s": round(clock.seconds(), 2),
         }
-
-

@@ -45,9 +45,7 @@ def _status(field: str) -> float:
 def memory(*, prompts: Sequence[Sequence[int]], slots: int) -> Iterator[dict[str, Any]]:
     """Yield the memory above the weights while long prompts are read and answered at once."""
     own = engine(
-        options=Options(
-            sequences=len(prompts), slots=slots, threads=1, snapshot_bytes=0
-        )
+        options=Options(sequences=len(prompts), slots=slots, threads=1, snapshot_bytes=0)
     )
     # Scratch of the first calls belongs to the engine, not to these prompts' cache.
     _answer(own, [prompts[0][:300]], slots=slots, tokens=2)
@@ -94,7 +92,8 @@ def prefix(
     tail = len(prompt) - SYSTEM_TOKENS
     pinned = [True] * SYSTEM_TOKENS + [False] * tail
     own.step()
-    cold, warm = [], []
+    cold: list[tuple[float, float]] = []
+    warm: list[tuple[float, float]] = []
     for number in range(repeats):
         for times in (cold, warm):
             # Another first token, and so another beginning, in each repeat.

@@ -128,7 +128,8 @@ def prose() -> str:
 def code(module: str) -> str:
     """Return the source of a module from its first definition on."""
     spec = importlib.util.find_spec(module)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     source = Path(spec.origin).read_text()
     starts = [i for word in ("\nclass ", "\ndef ") if (i := source.find(word)) >= 0]
     return source[min(starts) + 1 :]

@@ -52,9 +52,7 @@ class Own:
         drawn = [0] * len(prompts)
         while min(drawn) == 0:
             self._engine.step()
-            drawn = [
-                a + b for a, b in zip(drawn, self._taken(), strict=True)
-            ]
+            drawn = [a + b for a, b in zip(drawn, self._taken(), strict=True)]
         return sum(drawn)
 
     def advance(self, steps: int) -> int:
