@@ -97,7 +97,7 @@ def prefix(
     for number in range(repeats):
         for times in (cold, warm):
             # Another first token, and so another beginning, in each repeat.
-            ids = [1000 + number, *prompt[1:]]
+            ids = [number, *prompt[1:]]
             times.append(_first_token(own, ids, pinned))
     own.close()
     yield {
