@@ -15,7 +15,7 @@ from starlette.responses import Response
 from services.bus import wait_for
 from services.errors import BadRequest, InvalidBody, NotFound
 from services.gateway import events as event_stream
-from services.gateway import operations
+from services.gateway import graph, operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.problems import documented, from_validation
@@ -65,7 +65,8 @@ EXAMPLE = {
 }
 
 
-def _checked_key(key: str | None) -> str | None:
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key. Raises BadRequest unless it is short visible ASCII."""
     if key is not None and not _KEY.match(key):
         raise BadRequest(
             f"Idempotency-Key: expected 1 to 200 visible ASCII characters, got {key[:40]!r}",
@@ -102,7 +103,7 @@ async def submit_job(
 ) -> Response:
     """The job is durable when this returns: no crash loses it afterwards."""
     body = await json_body(request)
-    key = _checked_key(idempotency_key)
+    key = checked_key(idempotency_key)
     try:
         parsed: JobRequest = ctx.request_adapter.validate_json(body)
     except ValidationError as error:
@@ -134,9 +135,13 @@ async def submit_batch(
     principal: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """One transaction. An invalid job is reported with its index, and nothing is stored."""
+    """One transaction. An invalid job is reported with its index, and nothing is stored.
+
+    In `after`, and as the `job` of a file, `#N` names the job with index N, counted from 0; it must
+    come earlier in the batch.
+    """
     body = await json_body(request)
-    key = _checked_key(idempotency_key)
+    key = checked_key(idempotency_key)
     limit = ctx.settings.max_batch_jobs
     try:
         parsed = TypeAdapter(dict[str, list[Any]]).validate_json(body)
@@ -154,6 +159,7 @@ async def submit_batch(
         )
     # Validating thousands of specs takes a while: not on the event loop.
     requests = await asyncio.to_thread(_validated, ctx, parsed["jobs"])
+    graph.require_few_edges(requests)
     submitted = await operations.submit(ctx, principal, requests, idempotency_key=key)
     headers = operations.rate_headers(ctx, principal)
     if submitted[0].replayed:
@@ -282,6 +288,7 @@ async def _detailed(ctx: Context, job: JobRecord) -> dict[str, Any]:
     return {
         **job_view(job, await ctx.store.now_us()),
         "webhook": await operations.webhook(ctx, job),
+        **await graph.relatives_view(ctx, job),
     }
 
 
@@ -344,7 +351,8 @@ _verb_route(
 _verb_route(
     "retry",
     "Run an ended job again",
-    "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset.",
+    "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset. Jobs that it had "
+    "SKIPPED wait again.",
 )
 
 
