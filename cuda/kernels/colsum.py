@@ -6,8 +6,8 @@ import torch
 
 from cuda.kernels import reference
 from cuda.kernels.dispatch import Backend, backend
-from cuda.kernels.gpu.shapes import blocks, padded, precision
 from cuda.kernels.prefill_attn import check_chunk, mask_of
+from cuda.kernels.shapes import blocks, padded, precision
 
 BLOCK_Q, BLOCK_K = 32, 64
 

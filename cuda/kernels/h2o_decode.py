@@ -6,11 +6,13 @@ import torch
 
 from cuda.kernels import reference
 from cuda.kernels.dispatch import Backend, backend
-from cuda.kernels.gpu.shapes import blocks, padded, precision
+from cuda.kernels.shapes import blocks, padded, precision
 from cuda.kernels.slots import EvictionRows, SlotCache
 
 BLOCK = 32
 """Slots of a tile."""
+REDUCE_BLOCK = 512
+"""Slots of a tile of the scores' sweep after a split."""
 LONG = 2048
 """Slots above which few sequences are split into parts."""
 PART = 512
@@ -145,6 +147,6 @@ def _triton(
         out, cache.scores, cache.positions, pinned, cache.filled, cache.write, rows, step,
         rules.victim, rules.capacity, rules.recent, rules.sinks, rules.decay, logits, most,
         total, mixed, cache.slots, parts,
-        **(shape | {"BLOCK": shape["BLOCK"] if cache.slots <= LONG else 512}), num_warps=4,
+        **(shape | {"BLOCK": shape["BLOCK"] if cache.slots <= LONG else REDUCE_BLOCK}), num_warps=4,
     )  # fmt: skip
     return out

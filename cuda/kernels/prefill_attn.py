@@ -6,7 +6,7 @@ import torch
 
 from cuda.kernels import reference
 from cuda.kernels.dispatch import Backend, backend
-from cuda.kernels.gpu.shapes import blocks, padded, precision
+from cuda.kernels.shapes import blocks, padded, precision
 
 WARPS = 8
 

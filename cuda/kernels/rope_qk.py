@@ -6,7 +6,7 @@ import torch
 
 from cuda.kernels import reference
 from cuda.kernels.dispatch import Backend, backend
-from cuda.kernels.gpu.shapes import padded
+from cuda.kernels.shapes import padded
 
 
 def rope_qk(

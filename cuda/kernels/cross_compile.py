@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,8 @@ from cuda.kernels.gpu import colsum as colsum_kernel
 from cuda.kernels.gpu import h2o_decode, h2o_decode_split, rmsnorm, rope_qk, swiglu
 from cuda.kernels.gpu import prefill_attn as prefill_kernel
 from cuda.kernels.gpu import slot_gather as gather_kernel
-from cuda.kernels.gpu.shapes import padded
-from cuda.kernels.h2o_decode import BLOCK
+from cuda.kernels.h2o_decode import BLOCK, REDUCE_BLOCK
+from cuda.kernels.shapes import padded
 
 ARCHITECTURES = (80, 90, 100)
 """A100; H100 and H200; B200."""
@@ -88,63 +87,67 @@ class Kernel:
 
 def kernels(size: int, group: int, dtype: torch.dtype) -> Iterator[Kernel]:
     """Return every kernel for a head size, a group and a dtype of cache and queries."""
-    element = f"*{_NAMES[dtype]}"
-    exact = "ieee" if dtype == torch.float32 else "tf32"
-    whole, real = "*i32", "*fp32"
-    heads = {"GROUP": group, "GP": padded(group), "SIZE": size, "SP": padded(size)}
-    tokens = dict.fromkeys(("query", "key", "value", "out", "keys", "values"), element)
-    state = {"scores": real, "positions": whole, "pinned": "*u8", "filled": whole}
-    state |= {"write": whole, "rows": "*i64", "steps": whole, "capacities": whole}
-    rules = {"victims": whole, "recents": whole, "sinks": whole, "decays": real}
-    numbers = {"logits": real, "slots": "i32", "scale": "fp32"}
-    parts = dict.fromkeys(("part_most", "part_total", "part_mixed"), real)
-    known = tokens | state | rules | numbers | parts | {"width": "i32", "parts": "i32"}
+    types = _types(dtype)
 
     def kernel(
-        name: str, function: Any, types: dict[str, str], warps: int = 4, **constants: Any
+        name: str, function: Any, constants: dict[str, Any], warps: int = 4
     ) -> Kernel:
-        taken = set(function.arg_names) - set(constants)
         return Kernel(
             name=name,
             function=function,
-            types={one: types[one] for one in taken},
+            types={one: types[one] for one in function.arg_names if one not in constants},
             constants=constants,
             warps=warps,
         )
 
-    decode: Callable[..., Kernel] = partial(kernel, types=known, **heads)
-    yield decode("h2o_decode", h2o_decode.h2o_decode, BLOCK=BLOCK, PRECISION=exact)
-    yield decode(
-        "h2o_decode_part", h2o_decode_split.h2o_decode_part, BLOCK=BLOCK, PRECISION=exact
+    heads = {"GROUP": group, "SIZE": size, "SP": padded(size)}
+    products = {"PRECISION": "ieee" if dtype == torch.float32 else "tf32"}
+    step = heads | {"GP": padded(group), "BLOCK": BLOCK}
+    yield kernel("h2o_decode", h2o_decode.h2o_decode, step | products)
+    yield kernel("h2o_decode_part", h2o_decode_split.h2o_decode_part, step | products)
+    yield kernel(
+        "h2o_decode_reduce",
+        h2o_decode_split.h2o_decode_reduce,
+        step | {"BLOCK": REDUCE_BLOCK},
     )
-    yield decode("h2o_decode_reduce", h2o_decode_split.h2o_decode_reduce, BLOCK=512)
-    chunk = tokens | {"hidden": "*u8", "lse": real, "weights": real, "sums": real}
-    chunk |= dict.fromkeys(("chunk", "columns", "before", "first_query"), "i32")
-    chunk |= {"scale": "fp32"}
-    of_chunk = {key: heads[key] for key in ("GROUP", "SIZE", "SP")}
-    of_chunk |= {"PRECISION": exact, "HIDDEN": True}
-    tile = prefill_attn.tile(dtype)
+    chunk = heads | products | {"HIDDEN": True}
+    block_q, block_k = prefill_attn.tile(dtype)
     yield kernel(
-        "prefill_attn", prefill_kernel.prefill_attn, chunk,
-        BLOCK_Q=tile[0], BLOCK_K=tile[1], warps=prefill_attn.WARPS, **of_chunk,
-    )  # fmt: skip
-    yield kernel(
-        "colsum", colsum_kernel.colsum, chunk,
-        BLOCK_Q=colsum.BLOCK_Q, BLOCK_K=colsum.BLOCK_K, **of_chunk,
-    )  # fmt: skip
-    yield kernel(
-        "slot_gather", gather_kernel.slot_gather,
-        known | {"kept": "*i64", "row": "i32", "count": "i32"},
-        SIZE=size, SP=padded(size), BLOCK=slot_gather.BLOCK,
-    )  # fmt: skip
-    small = {"x": element, "weight": real, "out": element, "width": "i32", "eps": "fp32"}
-    small |= {"mixed": element, "cosine": real, "sine": real, "heads": "i32"}
-    small |= {"turned": "i32", "gate_up": element}
-    yield kernel("rmsnorm", rmsnorm.rmsnorm, small, BLOCK=padded(size * group * 8))
-    yield kernel(
-        "rope_qk", rope_qk.rope_qk, small, HALF=size // 2, BLOCK=padded(size // 2)
+        "prefill_attn",
+        prefill_kernel.prefill_attn,
+        chunk | {"BLOCK_Q": block_q, "BLOCK_K": block_k},
+        prefill_attn.WARPS,
     )
-    yield kernel("swiglu", swiglu.swiglu, small, BLOCK=1024)
+    yield kernel(
+        "colsum",
+        colsum_kernel.colsum,
+        chunk | {"BLOCK_Q": colsum.BLOCK_Q, "BLOCK_K": colsum.BLOCK_K},
+    )
+    yield kernel(
+        "slot_gather",
+        gather_kernel.slot_gather,
+        {"SIZE": size, "SP": padded(size), "BLOCK": slot_gather.BLOCK},
+    )
+    yield kernel("rmsnorm", rmsnorm.rmsnorm, {"BLOCK": 4096}, 8)
+    half = {"HALF": size // 2, "BLOCK": padded(size // 2)}
+    yield kernel("rope_qk", rope_qk.rope_qk, half, 1)
+    yield kernel("swiglu", swiglu.swiglu, {"BLOCK": 1024})
+
+
+def _types(dtype: torch.dtype) -> dict[str, str]:
+    """Return the type of every argument by its name, the same in all kernels."""
+    element = f"*{_NAMES[dtype]}"
+    names = {
+        element: "query key value out keys values x mixed gate_up",
+        "*fp32": "scores decays logits part_most part_total part_mixed lse weights sums weight "
+        "cosine sine",
+        "*i32": "positions filled write steps victims capacities recents sinks",
+        "*i64": "rows kept",
+        "*u8": "pinned hidden",
+        "i32": "slots width parts chunk columns before first_query row count heads turned",
+        "fp32": "scale eps",
+    }
+    return {name: kind for kind, group in names.items() for name in group.split()}
 
 
 def _assembled(ptx: str, architecture: int) -> tuple[int, int, int]:

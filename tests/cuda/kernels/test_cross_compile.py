@@ -35,7 +35,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("architecture", [80, 90, 100])
 @pytest.mark.parametrize("name", NAMES)
 def test_kernels_fit(name: str, architecture: int) -> None:
-    from cuda.kernels.gpu.cross_compile import kernels
+    from cuda.kernels.cross_compile import kernels
 
     all_kernels = {one.name: one for one in kernels(128, 4, torch.bfloat16)}
     assert tuple(all_kernels) == NAMES
@@ -51,7 +51,7 @@ def test_kernels_fit(name: str, architecture: int) -> None:
     [(64, 3, torch.bfloat16), (80, 8, torch.float16), (128, 4, torch.float32)],
 )
 def test_decode_fits_in_other_shapes(size: int, group: int, dtype: torch.dtype) -> None:
-    from cuda.kernels.gpu.cross_compile import kernels
+    from cuda.kernels.cross_compile import kernels
 
     built = next(kernels(size, group, dtype)).compile(90)
     assert built.spilled_bytes == 0
