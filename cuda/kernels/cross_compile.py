@@ -137,17 +137,23 @@ def kernels(size: int, group: int, dtype: torch.dtype) -> Iterator[Kernel]:
 def _types(dtype: torch.dtype) -> dict[str, str]:
     """Return the type of every argument by its name, the same in all kernels."""
     element = f"*{_NAMES[dtype]}"
-    names = {
-        element: "query key value out keys values x mixed gate_up",
-        "*fp32": "scores decays logits part_most part_total part_mixed lse weights sums weight "
-        "cosine sine",
-        "*i32": "positions filled write steps victims capacities recents sinks",
-        "*i64": "rows kept",
-        "*u8": "pinned hidden",
-        "i32": "slots width parts chunk columns before first_query row count heads turned",
-        "fp32": "scale eps",
-    }
-    return {name: kind for kind, group in names.items() for name in group.split()}
+    names = (
+        (element, "query key value out keys values x mixed gate_up"),
+        (
+            "*fp32",
+            "scores decays logits part_most part_total part_mixed lse weights sums",
+        ),
+        ("*fp32", "weight cosine sine"),
+        ("*i32", "positions filled write steps victims capacities recents sinks"),
+        ("*i64", "rows kept"),
+        ("*u8", "pinned hidden"),
+        (
+            "i32",
+            "slots width parts chunk columns before first_query row count heads turned",
+        ),
+        ("fp32", "scale eps"),
+    )
+    return {name: kind for kind, group in names for name in group.split()}
 
 
 def _assembled(ptx: str, architecture: int) -> tuple[int, int, int]:
