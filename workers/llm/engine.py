@@ -39,7 +39,6 @@ from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.emission import Emission
 from workers.llm.handle import Handle
 from workers.llm.kv_cache import KeyValueCache, slot_bytes
-from workers.llm.linear import Projections
 from workers.llm.sequence import Bound, Live, chunk_ends, leading_pins
 from workers.llm.snapshots import MIN_TOKENS, Key, Snapshots
 
@@ -84,6 +83,8 @@ class Options:
     # Same tokens whatever is in the batch: sequences run one by one, no snapshots.
     deterministic: bool = False
     cache_dtype: torch.dtype | None = None  # None: of the weights
+    # Weights of 4 or 8 bits and one native call per step, on a CPU; None: unless they are float32.
+    packed: bool | None = None
     default: CacheBudget | None = None  # None: h2o with fading scores over `slots`
     threads: int | None = None  # of torch in this process; None: as it is
 
@@ -118,7 +119,6 @@ class Engine:
         tokenizer: Tokens,
         front: Front,
         options: Options | None = None,
-        projections: Projections | None = None,
     ) -> None:
         """Prepare weights and reserve the cache."""
         options = options or Options()
@@ -147,7 +147,7 @@ class Engine:
             config,
             weights,
             cache,
-            projections=projections or Projections(),
+            packed=options.packed,
             deterministic=options.deterministic,
         )
         keeps = not options.deterministic and options.prefill == "chunked"
