@@ -431,15 +431,13 @@ class Engine:
 
     def _draw(self, lives: list[Live], hidden: torch.Tensor) -> None:
         """Draw a token for each of A sequences from [A, width]."""
-        whole: list[int] = []  # those that need all logits
+        whole: list[tuple[int, torch.Tensor | None]] = []  # those that need all logits
         for i, live in enumerate(lives):
-            allowed = None
             with _failing(live):
-                allowed = _allowed(live)
-            if allowed is None:
-                whole.append(i)
-            elif self._few(live, allowed):
-                with _failing(live):
+                allowed = None if live.bound is None else live.bound.allowed()
+                if allowed is None or not self._few(live, allowed):
+                    whole.append((i, allowed))
+                else:
                     logits = self.decoder.logits(hidden[i : i + 1], allowed)[0]
                     chosen = sampling.draw(
                         logits.cpu().numpy(), live.sampling, live.completion_tokens
@@ -447,14 +445,13 @@ class Engine:
                     self._emit(
                         live, sampling.Drawn(id=int(allowed[chosen]), logprob=None)
                     )
-            else:
-                whole.append(i)
         if not whole:
             return
-        logits = self.decoder.logits(hidden[whole]).cpu().numpy()  # [B, vocabulary]
-        for i, row in zip(whole, logits, strict=True):
+        rows = hidden[[i for i, _ in whole]]
+        logits = self.decoder.logits(rows).cpu().numpy()  # [B, vocabulary]
+        for (i, allowed), row in zip(whole, logits, strict=True):
             with _failing(lives[i]):
-                self._emit(lives[i], _drawn(lives[i], row))
+                self._emit(lives[i], _drawn(lives[i], row, allowed))
 
     def _few(self, live: Live, allowed: torch.Tensor) -> bool:
         """Return whether the logits of the allowed tokens alone will do."""
@@ -553,17 +550,14 @@ def _failing(live: Live) -> Iterator[None]:
         live.handle.fail(error)
 
 
-def _allowed(live: Live) -> torch.Tensor | None:
-    return None if live.bound is None else live.bound.allowed()
-
-
-def _drawn(live: Live, logits: NDArray[np.float32]) -> sampling.Drawn:
+def _drawn(
+    live: Live, logits: NDArray[np.float32], allowed: torch.Tensor | None
+) -> sampling.Drawn:
     """Return a token drawn from all logits: grammar, then hook, then sampling."""
     ruled = logits
-    if live.bound is not None:
+    if allowed is not None:
         ruled = np.full_like(logits, -np.inf)
-        allowed = live.bound.allowed().numpy()
-        ruled[allowed] = logits[allowed]
+        ruled[allowed.numpy()] = logits[allowed.numpy()]
     if live.hook is not None:
         ruled = np.asarray(live.hook(live.ids, ruled.copy()), dtype=np.float32)
         if ruled.shape != logits.shape:
