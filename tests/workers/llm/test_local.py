@@ -37,7 +37,7 @@ def model() -> Iterator[LocalTextModel]:
 
 SYSTEM = Message(
     role="system",
-    text="You answer with one short sentence, as a geographer.",
+    text="You answer with one short sentence, as a geographer who has travelled much.",
     pinned=True,
 )
 

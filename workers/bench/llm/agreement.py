@@ -14,7 +14,6 @@ from workers.bench.llm.oracle import linear, simulate
 from workers.bench.llm.quality import AFTER_PROMPT, BUDGETS, Model, arm
 from workers.llm.decoder import Decoder
 from workers.llm.kv_cache import KeyValueCache
-from workers.llm.linear import Projections
 from workers.llm.policies import Rule, resolve
 
 EVERY = 8
@@ -41,7 +40,7 @@ def run(model: Model, ids: list[int], *, slots: int) -> Iterator[dict[str, Any]]
     cache = KeyValueCache(
         model.config, sequences=len(rules), slots=len(ids), dtype=torch.float32
     )
-    decoder = Decoder(model.config, model.weights, cache, projections=Projections())
+    decoder = Decoder(model.config, model.weights, cache, packed=False)
     worst = torch.zeros(len(rules))
     differing = [0] * len(rules)
     compared = 0
