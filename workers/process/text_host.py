@@ -41,6 +41,7 @@ from workers.process.sandbox import (
 )
 
 TEXT_KEY = "TRIMTAB_TEXT_API_KEY"  # environment of the model's process
+TEXT_HOSTS = "TRIMTAB_TEXT_ALLOWED_HOSTS"
 OPENER = "workers.llm.open:open_model"
 SILENCE_S = 20.0
 """A child sends a beat every 0.5 s; after this much silence it is killed."""
@@ -76,6 +77,7 @@ class TextOptions:
     memory_bytes: int = 6 * 2**30  # of data, beside mapped weights
     max_waiting: int = 64  # calls beyond those that the model takes at once
     api_key: str = field(default="", repr=False)  # of `openai:URL`
+    allowed_hosts: tuple[str, ...] = ()  # that `openai:URL` may name; empty: any
     opener: str = OPENER
 
     def program(self) -> Program:
@@ -96,6 +98,7 @@ class TextOptions:
             "TRITON_CACHE_DIR": str(self.cache_dir / "triton"),
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             **({TEXT_KEY: self.api_key} if self.api_key else {}),
+            **({TEXT_HOSTS: ",".join(self.allowed_hosts)} if self.allowed_hosts else {}),
         }
         return Program(
             module="workers.process.text_child",
