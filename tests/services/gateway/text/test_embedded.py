@@ -35,7 +35,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TextServer]:
 
 
 def chat(server: TextServer, text: str, **more: Any) -> Any:
-    body = {"model": "embedded", "messages": [{"role": "user", "content": text}]}
+    body = {"model": "default", "messages": [{"role": "user", "content": text}]}
     options = {"temperature": 0, "max_tokens": 8, **more}
     headers = {"authorization": f"Bearer {server.admin}"}
     return server.api.post(
@@ -54,7 +54,7 @@ def test_whole_streamed_and_repeated_answers_agree(real: TextServer) -> None:
     assert usage["kv"]["budget"] is None or usage["kv"]["budget"] > 0
     with openai.OpenAI(base_url=f"{real.url}/v1", api_key=real.admin) as client:
         stream = client.chat.completions.create(
-            model="embedded",
+            model="default",
             messages=[{"role": "user", "content": "Name a river."}],
             temperature=0,
             max_tokens=8,
@@ -113,7 +113,7 @@ def test_hostile_prompts(real: TextServer) -> None:
 def test_a_crash_ends_its_answers_and_the_next_one_works(real: TextServer) -> None:
     host = real.backend
     body = {
-        "model": "embedded",
+        "model": "default",
         "messages": [{"role": "user", "content": "Count to one hundred."}],
         "max_tokens": 64,
         "stream": True,
