@@ -49,6 +49,8 @@ OVERTIME_S = 20.0
 """A model ends a call at its deadline; when it does not for this long, its process is killed."""
 LOADING_S = 120.0
 """How long a call without a deadline waits for the model to be loaded."""
+OUTPUT_S = 5.0
+"""How long the end of a dead process's output is waited for."""
 _STEADY_S = 60.0  # a process that lived this long is restarted at once
 _FIRST_PAUSE_S, _REFUSED_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 4.0, 120.0
 _PREFIX = "trimtab-text-"
@@ -303,7 +305,7 @@ class TextHost:
             if refusal is not None:
                 return refusal, False
             await child.end()
-            await asyncio.wait({collecting}, timeout=0.5)
+            await asyncio.wait({collecting}, timeout=OUTPUT_S)
             return self._why(child, tail), True
         finally:
             if watching is not None:
@@ -312,7 +314,8 @@ class TextHost:
                 await self._child.end()
                 self._child.writer.close()
             if collecting is not None:
-                await asyncio.wait({collecting}, timeout=0.5)
+                # asyncio releases a process once its output has ended.
+                await asyncio.wait({collecting}, timeout=OUTPUT_S)
                 collecting.cancel()
             self._child = None
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)
