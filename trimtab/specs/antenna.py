@@ -34,6 +34,8 @@ class Topology(StrEnum):
 class SearchMethod(StrEnum):
     """Search method. All use the same rules for legal metal and the same field solver."""
 
+    TABU = "tabu"
+    """Tabu search: each step scores all designs that differ in one cell, exactly."""
     ANNEALING = "annealing"
     """Simulated annealing with restarts from the best designs so far."""
     GENETIC = "genetic"
@@ -145,7 +147,7 @@ class AntennaSpec(Spec):
     """Metal mirrored about the grid's centre line along x."""
     connected: bool = False
     """One piece of metal, without islands."""
-    search: SearchMethod = SearchMethod.ANNEALING
+    search: SearchMethod = SearchMethod.TABU
     """Search method."""
     coarse_solves: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Designs tried by the coarse solver (one unknown per cell edge), at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ from trimtab.specs.antenna import AntennaSpec, Topology
 
 Real = NDArray[np.float64]
 _NUMBERS = 5  # of a rectangle in a vector: centre, sides, presence
+_BLOCKS = 60  # larger changes of cells, and of posts, among the neighbours of a design
+_BLOCK_SIZES = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2))
 _SIDES = 0.15, 0.6  # of random rectangles, relative to the grid
 
 
@@ -30,6 +33,10 @@ class Layouts(Protocol):
 
     def cross(self, a: Design, b: Design, rng: np.random.Generator) -> Design:
         """Return a design of parts of two."""
+        ...
+
+    def neighbours(self, design: Design, rng: np.random.Generator) -> list[Design]:
+        """Return the designs that differ by one change, and a sample of larger changes."""
         ...
 
 
@@ -56,6 +63,13 @@ class Vectors:
 
     def decode(self, x: Real) -> Design:
         """Return the legal design of a vector."""
+        return self.decode_many([x])[0]
+
+    def decode_many(self, vectors: Sequence[Real]) -> list[Design]:
+        """Return the legal designs of vectors."""
+        return self.rules.legal_many([self._drawn(x) for x in vectors])
+
+    def _drawn(self, x: Real) -> Design:
         x = np.clip(x, 0, 1)
         n = self.rules.cells
         feed = self.rules.feed or (
@@ -76,7 +90,7 @@ class Vectors:
             for row in x[self._vias_at :].reshape(-1, 3)
             if row[2] >= 0.5
         )
-        return self.rules.legal(Design(mask=mask, feed=feed, vias=vias))
+        return Design(mask=mask, feed=feed, vias=vias)
 
 
 class RectangleLayouts:
@@ -114,6 +128,21 @@ class RectangleLayouts:
         )
         from_b = rng.random(int(groups.max()) + 1) < 0.5
         return self._made(np.where(from_b[groups], y, x))
+
+    def neighbours(self, design: Design, rng: np.random.Generator) -> list[Design]:
+        """Return the design with each number moved by a cell either way, or drawn anew."""
+        x = self._of(design, rng)
+        step = 1.0 / self._vectors.rules.cells
+        changed = []
+        for index in range(len(x)):
+            for value in (x[index] - step, x[index] + step, rng.random()):
+                y = x.copy()
+                y[index] = np.clip(value, 0, 1)
+                changed.append(y)
+        decoded = self._vectors.decode_many(changed)
+        for made, y in zip(decoded, changed, strict=True):
+            self._origin.setdefault(made.key, y)
+        return _distinct(decoded, design)
 
     def _of(self, design: Design, rng: np.random.Generator) -> Real:
         """Return the vector of a design, or a random one for a design made elsewhere."""
@@ -166,6 +195,26 @@ class PixelLayouts:
         feed, vias = (a.feed, a.vias) if rng.random() < 0.5 else (b.feed, b.vias)
         return self._rules.legal(Design(mask=mask, feed=feed, vias=vias))
 
+    def neighbours(self, design: Design, rng: np.random.Generator) -> list[Design]:
+        """Return the design with each cell flipped, random blocks set or cleared, posts moved."""
+        n = len(design.mask)
+        masks = np.repeat(design.mask[None], n * n + _BLOCKS, axis=0)
+        cells = np.arange(n * n)
+        masks[cells, cells // n, cells % n] ^= True
+        for mask in masks[n * n :]:
+            w, h = _BLOCK_SIZES[int(rng.integers(len(_BLOCK_SIZES)))]
+            i, j = rng.integers(0, n - w + 1), rng.integers(0, n - h + 1)
+            mask[i : i + w, j : j + h] = rng.random() < 0.5
+        changed = [
+            Design(mask=mask, feed=design.feed, vias=design.vias) for mask in masks
+        ]
+        if self._rules.feed is None or self._rules.max_vias:
+            posts = [self._moved_posts(design, rng) for _ in range(_BLOCKS)]
+            changed += [
+                Design(mask=design.mask, feed=feed, vias=vias) for feed, vias in posts
+            ]
+        return _distinct(self._rules.legal_many(changed), design)
+
     def _moved_posts(
         self, design: Design, rng: np.random.Generator
     ) -> tuple[Cell, tuple[Cell, ...]]:
@@ -191,6 +240,13 @@ def layouts_of(spec: AntennaSpec, rules: Rules) -> Layouts:
     if spec.topology is Topology.RECTANGLES:
         return RectangleLayouts(vectors)
     return PixelLayouts(vectors)
+
+
+def _distinct(designs: Sequence[Design], present: Design) -> list[Design]:
+    """Return each design once, the present one not at all."""
+    distinct = {design.key: design for design in designs}
+    distinct.pop(present.key, None)
+    return list(distinct.values())
 
 
 def _index(value: float, count: int) -> int:

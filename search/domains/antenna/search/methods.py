@@ -14,6 +14,9 @@ import numpy as np
 from search.domains.antenna.design import Design
 from search.domains.antenna.search.layouts import Layouts, Real, Vectors, layouts_of
 from search.domains.antenna.search.legalise import Rules
+from search.domains.antenna.search.neighbourhood import Neighbourhood
+from search.domains.antenna.search.solve import Evaluator
+from search.domains.antenna.search.tabu import TabuSearch
 from search.domains.antenna.search.tree import TreeSearch
 from trimtab.specs.antenna import AntennaSpec, SearchMethod, Topology
 
@@ -43,6 +46,7 @@ class Setting:
     vectors: Vectors
     rng: np.random.Generator
     evaluations: int  # planned in all; annealing cools over them
+    evaluator: Evaluator
 
 
 class RandomSearch:
@@ -267,8 +271,18 @@ class CmaEs:
             self._strategy = cma.CMAEvolutionStrategy(list(x), self.step, options)
 
 
+def _tabu(setting: Setting) -> Searcher:
+    return TabuSearch(
+        Neighbourhood(setting.evaluator),
+        setting.layouts,
+        setting.rng,
+        efficiency=setting.spec.min_efficiency > 0,
+    )
+
+
 METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType(
     {
+        SearchMethod.TABU: _tabu,
         SearchMethod.ANNEALING: Annealing,
         SearchMethod.GENETIC: Genetic,
         SearchMethod.CROSS_ENTROPY: CrossEntropy,
@@ -279,8 +293,9 @@ METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType
 )
 
 
-def make_searcher(spec: AntennaSpec, rng: np.random.Generator) -> Searcher:
+def make_searcher(evaluator: Evaluator, rng: np.random.Generator) -> Searcher:
     """Return the method of the job."""
+    spec = evaluator.problem.spec
     rules = Rules(spec)
     setting = Setting(
         spec=spec,
@@ -289,6 +304,7 @@ def make_searcher(spec: AntennaSpec, rng: np.random.Generator) -> Searcher:
         vectors=Vectors(spec, rules),
         rng=rng,
         evaluations=spec.coarse_solves,
+        evaluator=evaluator,
     )
     return METHODS[spec.search](setting)
 
