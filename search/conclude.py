@@ -98,6 +98,7 @@ def conclude(
             ),
             trace=course.trace.points,
             verification=verification,
+            alts={file.name: file.alt for file in produced if file.alt},
             summary=summary,
             timings_s=clock.timings_s,
             seed=course.seed,
@@ -170,7 +171,12 @@ def _produced(
             fault = _write(extra, path)
         if fault is None:
             files.append(
-                Produced(name=extra.name, path=path, media_type=extra.media_type)
+                Produced(
+                    name=extra.name,
+                    path=path,
+                    media_type=extra.media_type,
+                    alt=extra.alt,
+                )
             )
         else:
             notes.append(f"{extra.name} was left out: {fault}"[:_MAX_NOTE])

@@ -111,7 +111,8 @@ class _Recorder:
                 "gap": relative_gap(incumbent.objective, incumbent.bound),
             }
         )
-        self._course.trace.add(point)
+        # Pictures are for those who watch; the trace of the result would hold thousands of them.
+        self._course.trace.add(point.model_copy(update={"pictures": ()}))
         if solution is not None:
             earlier = self._course.earlier
             earlier.insert(0, solution)

@@ -45,6 +45,7 @@ class Produced:
     name: str  # displayed name, e.g. "solution.sol"; without path separators
     path: Path  # inside the run's work folder
     media_type: str = "application/octet-stream"
+    alt: str = ""  # of a picture, for readers who do not see it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Extra:
     # Writes the file; an exception drops it and leaves a note.
     write: Callable[[Path], object]
     media_type: str = "application/octet-stream"
+    alt: str = ""  # as Produced.alt
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,17 +95,20 @@ def drop(
     *,
     readable: Iterable[str | os.PathLike[str]],
     writable: Iterable[str | os.PathLike[str]],
+    network: bool = False,
 ) -> dict[str, bool]:
     """Drop all privileges. Return which restrictions hold, `files` and `network`.
 
-    Paths that do not exist are ignored. Landlock and seccomp bind the calling thread and its
-    children: with other threads in this process, no restriction is reported to hold.
+    `network` keeps sockets. Paths that do not exist are ignored. Landlock and seccomp bind the
+    calling thread and its children: with other threads in this process, no restriction is
+    reported to hold.
     """
     alone = len(os.listdir("/proc/self/task")) == 1
     drop_capabilities()
+    restricted = restrict_files(readable=readable, writable=writable, network=network)
     return {
-        "files": restrict_files(readable=readable, writable=writable) and alone,
-        "network": refuse_sockets() and alone,
+        "files": restricted and alone,
+        "network": not network and refuse_sockets() and alone,
     }
 
 
@@ -133,16 +136,18 @@ def restrict_files(
     *,
     readable: Iterable[str | os.PathLike[str]],
     writable: Iterable[str | os.PathLike[str]],
+    network: bool = False,
 ) -> bool:
-    """Restrict opening of files to these paths and folders, by Landlock.
+    """Restrict opening of files to these paths and folders, and TCP, by Landlock.
 
-    Return False where the kernel has no Landlock.
+    `network` leaves TCP alone. Return False where the kernel has no Landlock.
     """
     abi = landlock_abi()
     if abi < 1:
         return False
     rights = _FS_ALL.get(abi, (1 << 16) - 1)
-    words = [rights, *([_TCP] if abi >= 4 else []), *([_SCOPES] if abi >= 6 else [])]
+    tcp = 0 if network else _TCP
+    words = [rights, *([tcp] if abi >= 4 else []), *([_SCOPES] if abi >= 6 else [])]
     attributes = (ctypes.c_uint64 * len(words))(*words)
     ruleset = int(
         _libc.syscall(

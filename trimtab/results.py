@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
+from trimtab.pictures import Pictures
 from trimtab.solution import SolutionValues
 from trimtab.specs.common import ArtifactRef, Budget, WireModel
 
@@ -120,6 +121,9 @@ class Incumbent(WireModel):
     exist."""
     source: str = ""
     """Part of the search that found it, e.g. `highs`, `lns:lb-relax`."""
+    pictures: Annotated[Pictures, Field(exclude_if=lambda pictures: not pictures)] = ()
+    """Pictures of the solution, as values; in events only, and absent where a kind draws none.
+    `GET /v1/jobs/{id}/pictures/{number}` draws those of the newest incumbent."""
 
 
 class EventType(StrEnum):
@@ -209,6 +213,8 @@ class RunResult(WireModel):
     """Independent check of the solution."""
     artifacts: dict[str, ArtifactRef] = Field(default_factory=dict)
     """Produced files by name, e.g. `solution.sol`."""
+    alts: dict[str, str] = Field(default_factory=dict)
+    """Text for readers who do not see a picture, by the name of its file."""
     summary: dict[str, JsonValue] = Field(default_factory=dict)
     """Kind-specific figures: sizes, counts of neighbourhoods, ..."""
     timings_s: dict[str, float] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from search.isolation import NativeCrash
+from search.text_model import ModelBusy, ModelUnavailable, TextModelError
 from search.types import InvalidInput
 from trimtab.results import Limit, Reason, Termination
 
@@ -31,6 +32,13 @@ def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
             )
         case NativeCrash():
             return _failure(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
+        case ModelUnavailable() | ModelBusy():
+            termination = Termination(
+                reason=Reason.WORKER_LOST, detail=f"in phase {phase}: {error}"[:2000]
+            )
+            return Failure(termination=termination, transient=True)
+        case TextModelError():
+            return _failure(Reason.INVALID_INPUT, f"in phase {phase}: {error}"[:2000])
         case MemoryError():
             detail = (
                 f"in phase {phase} the run needed more than its {memory_bytes / 2**30:.1f} GiB "

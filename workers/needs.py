@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-PROVIDERS: Mapping[str, str] = MappingProxyType({})
-"""Name → `module:function` that makes the thing, without arguments. No kind needs any yet."""
+PROVIDERS: Mapping[str, str] = MappingProxyType(
+    {"text_model": "workers.llm.client:connected"}
+)
+"""Name → `module:function` that makes the thing, without arguments."""
 
 
 def provide(

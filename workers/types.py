@@ -9,12 +9,13 @@ retries are off for the same reason).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.text_model import Capabilities, Ended, TextRequest, Token
 from trimtab.results import EventType, Termination
 
 
@@ -184,4 +185,50 @@ class Executor(Protocol):
 
     def describe(self) -> Mapping[str, Any]:
         """Return the executor's state for `/readyz`, the workers page and `trimtab doctor`."""
+        ...
+
+
+class TextBackend(Protocol):
+    """A language model that is hosted elsewhere, for many callers at once on one event loop."""
+
+    async def open(self) -> None:
+        """Begin to load the model; returns at once. Raises nothing because of the model."""
+        ...
+
+    async def close(self) -> None:
+        """End every call and the model's process."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return name, state, capabilities, calls and restarts, for the pages and `/metrics`."""
+        ...
+
+    async def capabilities(self) -> Capabilities:
+        """Wait until the model is loaded, and say what it can do. Raises ModelUnavailable."""
+        ...
+
+    def generate(
+        self,
+        request: TextRequest,
+        ended: Ended,
+        *,
+        owner: str = "",
+        deadline_s: float | None = None,
+    ) -> AsyncGenerator[Token, None]:
+        """Yield tokens as they come; `ended` is complete when the stream is exhausted.
+
+        `owner` is whose call it is: callers take turns when there are more calls than the model
+        takes at once. Closing the generator cancels the call. Raises TextModelError: ModelBusy
+        when too many calls wait, ModelUnavailable when the model's process ended meanwhile.
+        """
+        ...
+
+    async def score(
+        self, prompt: str, continuations: Sequence[str], *, owner: str = ""
+    ) -> list[float]:
+        """Return the log-probability of each continuation after a prompt, in nats."""
+        ...
+
+    async def tokenize(self, text: str, *, owner: str = "") -> list[int]:
+        """Return ids of a text."""
         ...

@@ -29,8 +29,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 PAGE = Path("deploy/docs/measured/code.md")
-PRODUCT = ("services", "workers", "search", "cost_models", "solvers", "gnn", "trimtab")
-ALGORITHMS = ("search", "cost_models", "solvers", "gnn")
+PRODUCT = (
+    "services",
+    "workers",
+    "search",
+    "cost_models",
+    "solvers",
+    "gnn",
+    "cuda",
+    "trimtab",
+)
+ALGORITHMS = ("search", "cost_models", "solvers", "gnn", "cuda")
 NAMED_TESTS = ("search", "solvers")
 VAGUE = {"found", "told", "given", "kept", "said", "asked", "known", "came", "wanted"}
 QUESTION = re.compile(r"(What|Which|Who|How|As|Of|Whether|Whatever|Where)\b")

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("services", "workers", "search", "cost_models", "solvers", "gnn")
+PACKAGES = ("services", "workers", "search", "cost_models", "solvers", "gnn", "cuda")
 LABORATORY = ("workers/train", "workers/bench", "workers/corpus")
-# Beside Python files: pages, migrations, weights, C sources, public data, licences of these.
+# Beside Python files: pages, migrations, weights, C and C++ sources, public data, their licences.
 DATA = ("*.html", "*.css", "*.js", "*.svg", "*.ico", "*.png", "*.woff2", "*.mako", "*.ini", "*.c",
-        "*.json", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md", "*LICENSE")  # fmt: skip
+        "*.cpp", "*.h", "*.json", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md",
+        "*LICENSE")  # fmt: skip
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ _PAGE = Colour("#ffffff", "#14181d")
 _STYLE = """svg{font:12px system-ui,sans-serif;color:%s}
 .page{fill:%s}
 text,.bar{fill:currentColor}
+.bar{shape-rendering:crispEdges}
 .title{font-size:15px;font-weight:600}
 .strong{font-weight:600}
 .dim{opacity:.65}

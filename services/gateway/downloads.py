@@ -9,6 +9,7 @@ from starlette.responses import FileResponse
 from services.gateway.deps import Context
 
 SVG = "image/svg+xml"
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 def file_response(
@@ -26,8 +27,6 @@ def file_response(
         "ETag": f'"{digest}"',
     }
     if picture:
-        headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-        )
+        headers["Content-Security-Policy"] = PICTURE_POLICY
     media_type = SVG if picture else "application/octet-stream"
     return FileResponse(ctx.blobs.path(digest), media_type=media_type, headers=headers)

@@ -7,6 +7,7 @@ hot path. Tests validate the output against the published models.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -70,11 +71,18 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
         "cancel_requested": job.cancel_requested,
         "phase": job.phase,
         "heartbeat_age_s": age,
-        "best": dict(job.best) if job.best is not None else None,
+        "best": _without_pictures(job.best),
         "termination": dict(job.termination) if job.termination is not None else None,
         "verification_status": checked,
         "links": links,
     }
+
+
+def _without_pictures(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the newest incumbent as listings show it: kilobytes of pictures are left out."""
+    if best is None:
+        return None
+    return {key: value for key, value in best.items() if key != "pictures"}
 
 
 def event_view(event: EventRecord) -> dict[str, Any]:

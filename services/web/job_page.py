@@ -129,21 +129,24 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
     """Return what the result holds: verification, files, timings, summary, versions."""
     result: Json = job.result or {}
     summary: Json = result.get("summary", {})
+    files = [
+        _file(job.id, name, reference, result.get("alts", {}))
+        for name, reference in result.get("artifacts", {}).items()
+    ]
     return {
         "result": None
         if not result
         else SimpleNamespace(primal_integral=result.get("primal_integral")),
         "verification": _verification(result.get("verification")),
-        "produced": [
-            _file(job.id, name, reference)
-            for name, reference in result.get("artifacts", {}).items()
-        ],
+        "produced": files,
+        "drawn": [file for file in files if file.picture and not file.curve],
         "timings": _timings(result.get("timings_s", {})),
         "summary": [
             (key, flat(value))
             for key, value in summary.items()
             if not is_table(as_rows(value))
         ],
+        "pictures": _pictures(job),
         "tables": [
             _table(key, rows)
             for key, rows in ((key, as_rows(value)) for key, value in summary.items())
@@ -234,8 +237,25 @@ def _verification(value: Json | None) -> SimpleNamespace | None:
     )
 
 
-def _file(job_id: str, name: str, reference: Json) -> SimpleNamespace:
+def _pictures(job: JobRecord) -> list[SimpleNamespace]:
+    """Return the pictures of the newest incumbent; none once the result's files show it."""
+    if job.result:
+        return []
+    best = job.best or {}
+    return [
+        SimpleNamespace(
+            # `at` changes with the incumbent, so that the browser asks again.
+            href=f"/v1/jobs/{job.id}/pictures/{number}?at={best.get('elapsed_s')}",
+            title=picture.get("title", ""),
+            alt=picture.get("alt", ""),
+        )
+        for number, picture in enumerate(best.get("pictures", ()))
+    ]
+
+
+def _file(job_id: str, name: str, reference: Json, alts: Json) -> SimpleNamespace:
     return SimpleNamespace(
+        alt=alts.get(name) or f"{name}; the result below has its numbers",
         name=name,
         size=formatting.size(reference.get("size_bytes")),
         href=f"/v1/jobs/{job_id}/artifacts/{quote(name, safe='')}",

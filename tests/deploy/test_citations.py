@@ -28,7 +28,7 @@ _CITATION = re.compile(
 )
 _ADR = re.compile(r"\bADRs? (?P<number>\d+)\b")
 _CODE_FILE = re.compile(
-    r"`((?:services|workers|search|cost_models|solvers|gnn|trimtab|tests|deploy)/[\w/.-]+\.\w+)"
+    r"`((?:services|workers|search|cost_models|solvers|gnn|cuda|trimtab|tests|deploy)/[\w/.-]+\.\w+)"
 )
 _BREAK = re.compile(r"\s*\n[ \t]*(?:#:?[ \t]?|//[ \t]?|\*[ \t]?)?")
 _MACHINE = re.compile(r"/work/|shared/(?:specs|design|data|cases)\b|\bspecs/[\w-]+\.md")

@@ -15,6 +15,8 @@ from search.domains.probe import ProbeDomain
 from search.pipeline import Callbacks
 from search.stop import from_budget
 from search.types import InvalidInput, SearchOutcome
+from tests.trimtab.test_pictures import CELLS
+from trimtab.pictures import read_pictures
 from trimtab.results import Incumbent, Limit, Reason, Termination, VerificationStatus
 from trimtab.specs.probe import ProbeSpec
 
@@ -45,6 +47,26 @@ class Claims(ProbeDomain):
 
 def start(solution: float) -> bytes:
     return pack(Checkpoint(kind="probe", solution=str(solution).encode()))
+
+
+class Draws(ProbeDomain):
+    """Sends a picture with each incumbent."""
+
+    def search(self, problem: Any, encoding: Any, stop: Any, rng: Any, on: Any) -> Any:
+        def with_picture(point: Incumbent, solution: Any = None, /) -> None:
+            pictures = read_pictures([CELLS])
+            on(point.model_copy(update={"pictures": pictures}), solution)
+
+        return super().search(problem, encoding, stop, rng, with_picture)
+
+
+def test_pictures_are_passed_on_and_kept_out_of_the_trace(tmp_path: Path) -> None:
+    points: list[Incumbent] = []
+    finished = run(tmp_path, Draws(), callbacks=Callbacks(on_incumbent=points.append))
+    assert [len(point.pictures) for point in points] == [1] * len(points) != []
+    trace = finished.result.trace
+    assert len(trace) == len(points)
+    assert not any(point.pictures for point in trace)
 
 
 def test_phases_in_order_and_callbacks(tmp_path: Path) -> None:

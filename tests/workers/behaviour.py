@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -174,6 +175,21 @@ class BehaviourDomain:
                 functools.partial(float, left - 1),
             )
             time.sleep(0.001)
+
+    def _unsound_pictures(
+        self, spec: Any, _i: Any, _w: Any, stop: Any, say: OnIncumbent
+    ) -> None:
+        """An incumbent with pictures that no model accepts, as a hostile child may send them."""
+        pictures: Any = ({"type": "svg", "text": "<script>alert(1)</script>"},)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            say(
+                Incumbent.model_construct(
+                    elapsed_s=0.0, objective=1.0, pictures=pictures, source=""
+                ),
+                lambda: 1.0,
+            )
+            time.sleep(0.3)  # the throttle's thread has sent it
 
     def _flood(self, spec: BehaviourSpec, *_: Any) -> None:
         line = b"x" * 1023 + b"\n"

@@ -13,7 +13,6 @@ import importlib
 import os
 import resource
 import signal
-import socket
 import sys
 import threading
 import time
@@ -22,14 +21,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.isolation import die_with_parent
-from solvers import privileges
 from trimtab.results import Incumbent
 from workers.failures import Failure, failure_of
+from workers.llm import client as text_client
+from workers.llm.wire import ANSWERS
+from workers.process.child_entry import confine, set_limits
 from workers.process.frames import Channel, Frame
 from workers.process.reporter import Reporter
 from workers.process.run_task import run_task
-from workers.process.sandbox import READABLE
 from workers.types import Task
 from workers.wire import task_from_json
 
@@ -59,11 +58,7 @@ def main(argv: list[str]) -> None:
     )
     arguments = parser.parse_args(argv)
 
-    # Needed also while the child is paused, or its main thread is stuck in native code.
-    die_with_parent()
-    required = set(filter(None, arguments.protect.split(",")))
-    _drop_privileges(arguments.workdir, required=required)
-    channel = _take_over_stdin()
+    channel = confine(arguments.workdir, protect=arguments.protect)
     began = time.monotonic()
     for name in (*_PRELOADED, *filter(None, arguments.preload.split(","))):
         # Preloading only saves time: a module that cannot be imported fails the jobs of its kind
@@ -78,8 +73,9 @@ def main(argv: list[str]) -> None:
     task = _task(frame)
     os.chdir(arguments.workdir)
     stop_event = threading.Event()
+    model = text_client.connect(channel.send)
     threading.Thread(
-        target=_listen, args=(channel, stop_event), name="listen", daemon=True
+        target=_listen, args=(channel, stop_event, model), name="listen", daemon=True
     ).start()
     threading.Thread(target=_beat, args=(channel,), name="beat", daemon=True).start()
     channel.send(_run(task, Path(arguments.workdir), channel, stop_event))
@@ -96,37 +92,15 @@ def _task(frame: Frame) -> Task:
     )
 
 
-def _drop_privileges(workdir: str, *, required: set[str]) -> None:
-    """Give up files, sockets and capabilities before any input is read.
-
-    Exits when a protection that the host counts on does not hold.
-    """
-    readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
-    protected = privileges.drop(
-        readable=(*privileges.SYSTEM_FOLDERS, *privileges.SYSTEM_FACTS, *readable),
-        writable=(workdir,),
-    )
-    if missing := sorted(name for name in required if not protected[name]):
-        sys.exit(
-            f"sandbox: expected {', '.join(missing)} to be protected in this child, got no "
-            "protection; it does not start"
-        )
-
-
-def _take_over_stdin() -> Channel:
-    # Native code must see an ordinary, empty stdin, not our socket.
-    sock = socket.socket(fileno=os.dup(0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    return Channel(sock)
-
-
-def _listen(channel: Channel, stop_event: threading.Event) -> None:
+def _listen(
+    channel: Channel, stop_event: threading.Event, model: text_client.HostedTextModel
+) -> None:
     with contextlib.suppress(Exception):
         while (frame := channel.read()) is not None:
             if frame["type"] == "stop":
                 stop_event.set()
+            elif frame["type"] in ANSWERS:
+                model.deliver(frame)
     # The host is gone: nobody will read the result, and nobody else will kill our processes.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -142,17 +116,15 @@ def _set_limits(task: Task) -> None:
     limits = task.limits
     default_cpu_s = max(4, os.cpu_count() or 1) * float(task.budget["seconds"]) + 60
     cpu_s = int(limits.cpu_s or default_cpu_s)
-    for which, soft, hard in (
-        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
-        (resource.RLIMIT_CPU, cpu_s, cpu_s + _CPU_WARNING_S),
-        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
-        (resource.RLIMIT_CORE, 0, 0),
-    ):
-        _, inherited = resource.getrlimit(which)
-        if inherited != resource.RLIM_INFINITY:
-            soft, hard = min(soft, inherited), min(hard, inherited)
-        resource.setrlimit(which, (soft, hard))
+    set_limits(
+        (
+            (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+            (resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
+            (resource.RLIMIT_CPU, cpu_s, cpu_s + _CPU_WARNING_S),
+            (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+            (resource.RLIMIT_CORE, 0, 0),
+        )
+    )
 
 
 def _run(

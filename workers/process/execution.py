@@ -9,13 +9,24 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from search import checkpoint
+from trimtab.pictures import read_pictures
 from trimtab.results import EventType, Limit, Reason, Termination
+from workers.llm.calls import TextRelay
+from workers.llm.wire import CALLS
 from workers.process import frames
 from workers.process.output_tail import OutputTail
 from workers.process.sandbox import ChildProcess
-from workers.types import Outcome, OutcomeStatus, ProducedFile, Progress, Task
+from workers.types import (
+    Outcome,
+    OutcomeStatus,
+    ProducedFile,
+    Progress,
+    Task,
+    TextBackend,
+)
 from workers.wire import task_to_json
 
 # Signals that the input itself causes: a second attempt would end the same way.
@@ -31,9 +42,12 @@ DRAIN_S = 0.5
 class ProcessExecution:
     """One attempt in one child."""
 
-    def __init__(self, task: Task, child: ChildProcess) -> None:
+    def __init__(
+        self, task: Task, child: ChildProcess, *, text: TextBackend | None = None
+    ) -> None:
         self._task = task
         self._child = child
+        self._text = TextRelay(text, self._send, owner=f"job {task.job_id}")
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = (
             asyncio.get_running_loop().create_future()
@@ -162,6 +176,10 @@ class ProcessExecution:
         self._settle_cancelled()
         self._queue.put_nowait(None)
 
+    def _send(self, frame: frames.Frame) -> None:
+        if not self._child.writer.is_closing():
+            self._child.writer.write(frames.pack(frame))
+
     # --- what the child sends
 
     async def _listen(self) -> None:
@@ -188,6 +206,8 @@ class ProcessExecution:
                     case "result" | "failed":
                         self._last = frame
                         return
+                    case name if name in CALLS:
+                        self._text.handle(frame)
                     case other:
                         raise frames.BadFrame(f"unknown frame {other!r}")
         except (frames.BadFrame, KeyError, TypeError, ValueError, OSError) as error:
@@ -199,8 +219,25 @@ class ProcessExecution:
             raise frames.BadFrame(f"frame {name!r}: expected an object as data")
         if name == "phase":
             self._phase = str(data["phase"])
+        data = self._with_sound_pictures(data)
         elapsed_s = float(frame["elapsed_s"])
         self._publish(Progress(type=EventType(name), data=data, elapsed_s=elapsed_s))
+
+    def _with_sound_pictures(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the event without its pictures if they are not what a page can draw.
+
+        A hostile input file may control the child.
+        """
+        if "pictures" not in data:
+            return data
+        try:
+            read_pictures(data["pictures"])
+        except ValueError as error:
+            self._publish_log(
+                f"the pictures of an incumbent were left out: {error}"[:500]
+            )
+            return {key: value for key, value in data.items() if key != "pictures"}
+        return data
 
     def _publish(self, progress: Progress) -> None:
         if self._queue.qsize() >= MAX_WAITING:
@@ -216,6 +253,7 @@ class ProcessExecution:
 
     async def _reap(self) -> None:
         await self._child.end()
+        await self._text.close()
         # Read the result only now: while a process of the run lives, it could replace a checked
         # file by a link to a file of the host.
         if self._last is not None and not self._cancelled:

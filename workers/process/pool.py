@@ -27,15 +27,19 @@ from workers.process.sandbox import (
     Protection,
     choose_level,
     protection,
+    run_program,
     start_child,
 )
-from workers.types import Execution, Task
+from workers.types import Execution, Task, TextBackend
 
 _PREFIX = "trimtab-run-"
 
 
 class ProcessExecutor:
-    """Runs `workers` attempts at once and has as many warm spares."""
+    """Runs `workers` attempts at once and has as many warm spares.
+
+    Calls of runs to a language model go to `text`.
+    """
 
     name = "process"
 
@@ -46,6 +50,7 @@ class ProcessExecutor:
         scratch_dir: Path,
         sandbox: str = "auto",
         preload: Sequence[str] = (),
+        text: TextBackend | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
@@ -53,6 +58,7 @@ class ProcessExecutor:
         self._scratch_dir = scratch_dir
         self._sandbox = sandbox
         self._preload = tuple(preload)
+        self._text = text
         self._level = Level.RLIMIT
         self._level_reason = ""
         self._protection = Protection(files=False, network=False)
@@ -98,7 +104,7 @@ class ProcessExecutor:
     async def _start_run(self, task: Task) -> ProcessExecution:
         if self._closed:
             raise RuntimeError("the executor is closed")
-        run = ProcessExecution(task, await self._warm_child())
+        run = ProcessExecution(task, await self._warm_child(), text=self._text)
         try:
             await run.begin()
         except asyncio.CancelledError:
@@ -158,7 +164,9 @@ class ProcessExecutor:
         owner = f"{_PREFIX}{os.getpid()}-{started_at(os.getpid())}-"
         workdir = Path(tempfile.mkdtemp(prefix=owner, dir=self._scratch_dir))
         try:
-            child = await start_child(workdir, level=self._level, preload=self._preload)
+            child = await start_child(
+                workdir, level=self._level, program=run_program(self._preload)
+            )
         except BaseException:
             shutil.rmtree(workdir, ignore_errors=True)
             raise

@@ -23,7 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -47,11 +47,36 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
 _SYSTEM_FOLDERS = (*privileges.SYSTEM_FOLDERS, "/sbin")
 # In a child's environment: folders that stay readable, beside the system's.
 READABLE = "TRIMTAB_READABLE"
+# And folders and devices beside the run folder that stay writable.
+WRITABLE = "TRIMTAB_WRITABLE"
 # The LLVM of kind compile: a setting of its engine (solvers.llvm.install).
 LLVM = "TRIMTAB_LLVM"
 # The openEMS of kind antenna (solvers.field.openems.process).
 OPENEMS = "TRIMTAB_OPENEMS"
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What a child runs, and what it may reach beside the interpreter and the system's libraries.
+
+    Its module takes `--workdir` and `--protect`, drops its privileges and then sends `ready`.
+    """
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()  # existing folders that outlive the child
+    devices: tuple[Path, ...] = ()
+    network: bool = False
+    # Beside the sandbox's own environment, and instead of variables of the same name.
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_program(preload: Sequence[str]) -> Program:
+    """Return the program of a run: it imports `preload` before it sends `ready`."""
+    arguments = ("--preload", ",".join(preload))
+    return Program(module="workers.process.child", arguments=arguments)
 
 
 class Level(StrEnum):
@@ -150,12 +175,20 @@ def exposed(folder: Path) -> Path | None:
     return next((path for path in readable if folder.is_relative_to(path)), None)
 
 
-def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]:
+def _bwrap(
+    bwrap: str,
+    workdir: Path,
+    *,
+    visible: Sequence[Path],
+    writable: Sequence[Path] = (),
+    devices: Sequence[Path] = (),
+    network: bool = False,
+) -> list[str]:
     command = [
-        program,
+        bwrap,
         "--unshare-user",
         "--unshare-pid",
-        "--unshare-net",
+        *([] if network else ["--unshare-net"]),
         "--unshare-ipc",
         "--unshare-cgroup-try",
     ]
@@ -178,6 +211,10 @@ def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]
     for path in visible:
         if not str(path).startswith("/usr/"):
             command += ["--ro-bind", str(path), str(path)]
+    for path in devices:
+        command += ["--dev-bind", str(path), str(path)]
+    for path in writable:
+        command += ["--bind", str(path), str(path)]
     if visible and workdir != Path("/"):
         command += ["--bind", str(workdir), str(workdir), "--chdir", str(workdir)]
     return command
@@ -299,49 +336,33 @@ class ChildProcess:
         return None
 
 
-async def start_child(
-    workdir: Path, *, level: Level, preload: Sequence[str]
-) -> ChildProcess:
-    """Start a warm child in `workdir`, an existing folder of its own. Raises OSError.
-
-    `preload` are modules that it imports before it sends `ready`.
-    """
+async def start_child(workdir: Path, *, level: Level, program: Program) -> ChildProcess:
+    """Start a child in `workdir`, an existing folder of its own. Raises OSError."""
     command = [
         sys.executable,
         "-P",  # the working folder is the run's own: nothing is imported from it
         "-m",
-        "workers.process.child",
+        program.module,
         "--workdir",
         str(workdir),
-        "--preload",
-        ",".join(preload),
+        *program.arguments,
     ]
     protected = await asyncio.to_thread(protection, level)
-    command += [
-        "--protect",
-        ",".join(name for name in ("files", "network") if getattr(protected, name)),
-    ]
+    required = ["files"] if protected.files else []
+    required += ["network"] if protected.network and not program.network else []
+    command += ["--protect", ",".join(required)]
     await asyncio.to_thread(_lay_out, workdir)
     if level is Level.BWRAP:
-        command = [
-            *_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()),
-            "--",
-            *command,
-        ]
-    environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
-    # PYTHONPATH leads to the code; the working folder is the run's own.
-    inherited = os.environ.get("PYTHONPATH")
-    for variable in (LLVM, OPENEMS):
-        if named := os.environ.get(variable):
-            # Absolute, because a child has another working folder.
-            path = Path(named)
-            environment[variable] = str(path.absolute()) if path.exists() else named
-    environment[MARK] = str(workdir)
-    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
-    environment[READABLE] = os.pathsep.join(map(str, _visible()))
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [str(workdir / "code"), *([inherited] if inherited else [])]
-    )
+        inside = _bwrap(
+            shutil.which("bwrap") or "bwrap",
+            workdir,
+            visible=(*_visible(), *program.readable),
+            writable=program.writable,
+            devices=program.devices,
+            network=program.network,
+        )
+        command = [*inside, "--", *command]
+    environment = _child_environment(workdir, program)
     ours, theirs = socket.socketpair()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -378,6 +399,27 @@ async def start_child(
         level=level,
         exited=exited,
     )
+
+
+def _child_environment(workdir: Path, program: Program) -> dict[str, str]:
+    """Return a child's environment: nothing of the service's own but the choices it needs."""
+    environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
+    # PYTHONPATH leads to the code; the working folder is the run's own.
+    inherited = os.environ.get("PYTHONPATH")
+    for variable in (LLVM, OPENEMS):
+        if named := os.environ.get(variable):
+            # Absolute, because a child has another working folder.
+            path = Path(named)
+            environment[variable] = str(path.absolute()) if path.exists() else named
+    environment[MARK] = str(workdir)
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
+    environment[READABLE] = os.pathsep.join(map(str, (*_visible(), *program.readable)))
+    reach = (*program.writable, *program.devices)
+    environment[WRITABLE] = os.pathsep.join(map(str, reach))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(workdir / "code"), *([inherited] if inherited else [])]
+    )
+    return {**environment, **program.environment}
 
 
 def _watch(pid: int) -> asyncio.Event:

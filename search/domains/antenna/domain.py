@@ -19,8 +19,8 @@ from search.domains.antenna.parse import AntennaProblem, parse
 from search.domains.antenna.produce.files import produce
 from search.domains.antenna.search.run import run_search
 from search.domains.antenna.search.summary import estimated
-from search.domains.antenna.verify.second_solver import SecondOpinion
-from search.domains.antenna.verify.verification import verify_design
+from search.domains.antenna.verify.fine import solve_fine
+from search.domains.antenna.verify.verification import Checked, verify_design
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Reason, Termination, Verification
@@ -38,7 +38,8 @@ class AntennaDomain:
     def __init__(self) -> None:
         self._left_s: Callable[[], float] = lambda: _LEFT_S
         self._stopped: Callable[[], bool] = lambda: False
-        self._opinions: dict[bytes, SecondOpinion] = {}
+        # The newest check by its design's key, for the files: they need not solve it again.
+        self._checked: dict[bytes, Checked] = {}
 
     def parse(
         self, spec: AntennaSpec, inputs: Mapping[str, Path], workdir: Path
@@ -74,22 +75,28 @@ class AntennaDomain:
     def verify(self, problem: AntennaProblem, solution: AntennaSolution) -> Verification:
         """Check rules and margins, and run openEMS in the time that is left."""
         left = self._left_s()
-        verification, opinion = verify_design(
+        checked = verify_design(
             problem,
             solution,
             left_s=left if math.isfinite(left) else _LEFT_S,
             stopped=self._stopped,
         )
-        if opinion is not None:
-            self._opinions[solution.design.key] = opinion
-        return verification
+        self._checked = {solution.design.key: checked}
+        return checked.verification
 
     def produce(
         self, problem: AntennaProblem, solution: AntennaSolution, workdir: Path
     ) -> list[Produced | Extra]:
-        """Write design.json and antenna.s1p; name pictures and files for manufacture."""
-        opinion = self._opinions.get(solution.design.key)
-        return produce(problem, solution.design, opinion, workdir)
+        """Write design.json and antenna.s1p; name pictures and files for manufacture.
+
+        A process that did not check the solution solves it once more.
+        """
+        checked = self._checked.get(solution.design.key)
+        opinion = None if checked is None else checked.opinion
+        fine = None if checked is None else checked.fine
+        if fine is None:
+            fine = solve_fine(problem, solution.design)
+        return produce(problem, solution.design, fine, opinion, workdir)
 
     def keep(self, problem: AntennaProblem, solution: AntennaSolution) -> bytes:
         """Serialise the design and its objective as JSON."""

@@ -7,14 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import Response, StreamingResponse
 
+from search.drawing.pictures import draw_picture
 from services.errors import BadRequest, NotFound
 from services.gateway import events as event_stream
 from services.gateway import operations
 from services.gateway.deps import Ctx, Viewer, visible_tenant
-from services.gateway.downloads import SVG, file_response
+from services.gateway.downloads import PICTURE_POLICY, SVG, file_response
 from services.gateway.problems import documented
 from services.gateway.routes.jobs import JobId
 from services.gateway.views import FastJson, attempt_view, event_view, input_view
+from trimtab.pictures import MOST_PICTURES, read_pictures
 from trimtab.results import Attempt, RunResult
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -83,6 +85,45 @@ async def job_events(
         media_type="text/event-stream",
         headers=headers,
     )
+
+
+@router.get(
+    "/pictures/{number}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "An SVG document",
+            "content": {SVG: {"schema": {"type": "string"}}},
+        },
+        **documented(404, 422, 503),
+    },
+    summary="Draw a picture of the newest incumbent",
+)
+async def job_picture(
+    job_id: JobId,
+    number: Annotated[
+        int, Path(ge=0, lt=MOST_PICTURES, description="number of the picture, from 0")
+    ],
+    ctx: Ctx,
+    principal: Viewer,
+) -> Response:
+    """A picture of the best solution so far, in kinds that draw any, as SVG.
+
+    Its values are in `pictures` of the newest `incumbent` event.
+    """
+    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    pictures = read_pictures((job.best or {}).get("pictures", []))
+    if number >= len(pictures):
+        raise NotFound(
+            f"number: expected a picture of job {job_id}, which has {len(pictures)}, got {number}",
+            fix="see `pictures` in the newest event of type `incumbent`; after the end the "
+            "pictures are files of the result",
+        )
+    headers = {
+        "Content-Disposition": f'inline; filename="{job_id}-{number}.svg"',
+        "Content-Security-Policy": PICTURE_POLICY,
+    }
+    return Response(draw_picture(pictures[number]), media_type=SVG, headers=headers)
 
 
 @router.get(

@@ -19,7 +19,7 @@ from tests.cases.compile.jobs import job, text
 from trimtab.cli.doctor import llvm_check
 from trimtab.results import VerificationStatus
 from trimtab.specs.compile import CompileSpec
-from workers.process.sandbox import Level, start_child
+from workers.process.sandbox import Level, run_program, start_child
 
 
 def test_the_answer_is_not_larger_than_a_row_of_its_own_table(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_an_llvm_named_by_the_environment_reaches_the_processes_of_jobs(
     workdir.mkdir()
 
     async def environment() -> str:
-        child = await start_child(workdir, level=Level.RLIMIT, preload=())
+        child = await start_child(workdir, level=Level.RLIMIT, program=run_program(()))
         try:
             return Path(f"/proc/{child.process.pid}/environ").read_text()
         finally:

@@ -63,6 +63,7 @@ def test_another_tenants_job_is_nowhere(anonymous: TestClient, key: Key) -> None
             "/input",
             "/attempts",
             "/artifacts/a",
+            "/pictures/0",
         )
     ]
     calls = [

@@ -9,6 +9,7 @@ import pytest
 from services.web.render import CSP
 from tests.services.web.conftest import EVIL, PATHS, Reader
 from tests.services.web.html import Page
+from tests.trimtab.test_pictures import CELLS, PLOT
 from trimtab.results import EventType, JobState, Reason, Termination
 
 
@@ -191,6 +192,40 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
     assert "<script>alert" not in answer.text
     assert "<b>7</b>" not in answer.text
     assert page.text.count("alert('x')") >= 10  # shown, as text, everywhere it came from
+
+
+def test_pictures_of_the_incumbent_are_drawn_until_the_result_has_its_own(
+    reader: Reader,
+) -> None:
+    job_id = reader.submit()
+    job = reader.claim()
+    evil = {**PLOT, "title": EVIL, "alt": EVIL}
+    point = {"elapsed_s": 0.5, "objective": 1.0, "pictures": [CELLS, evil]}
+    reader.tell(job, (EventType.INCUMBENT, point))
+    answer = reader.client.get(f"/jobs/{job_id}")
+    assert "<script>alert" not in answer.text
+    images = [a for tag, a in Page(answer.text).tags if tag == "img" and "id" in a]
+    assert [image["alt"] for image in images] == ["metal. a cell", f"{EVIL}. {EVIL}"]
+    for image in images:
+        drawing = reader.client.get(image["src"])
+        assert drawing.headers["content-type"] == "image/svg+xml"
+        assert "sandbox" in drawing.headers["content-security-policy"]
+        assert "<script" not in drawing.text
+    missing = reader.client.get(f"/v1/jobs/{job_id}/pictures/2")
+    assert missing.status_code == 404
+    assert "which has 2, got 2" in missing.json()["detail"]
+    assert "pictures" not in reader.client.get(f"/v1/jobs/{job_id}").json()["best"]
+    events = reader.client.get(f"/v1/jobs/{job_id}/events?format=json").json()
+    assert events[-1]["data"]["pictures"] == [CELLS, evil]
+    artifact = {"digest": "sha256:" + "0" * 64, "media_type": "image/svg+xml"}
+    done = result(artifacts={"a.svg": artifact}, alts={"a.svg": EVIL})
+    reader.complete(job, termination=done["termination"], result=done, best=None)
+    answer = reader.client.get(f"/jobs/{job_id}")
+    assert "<script>alert" not in answer.text
+    images = [a for tag, a in Page(answer.text).tags if tag == "img" and "id" in a]
+    assert not images
+    files = [a for tag, a in Page(answer.text).tags if a.get("alt") == EVIL]
+    assert [file["src"] for file in files] == [f"/v1/jobs/{job_id}/artifacts/a.svg"]
 
 
 @pytest.mark.parametrize(

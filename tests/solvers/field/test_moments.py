@@ -117,6 +117,29 @@ def test_refinement_converges() -> None:
     assert np.mean(differences) < 0.06
 
 
+def test_the_port_of_a_finer_grid_stays_one_post_of_uniform_current() -> None:
+    coarse = tables(count=5)
+    mask = random_mask(2)
+    responses = {}
+    for factor in (1, 2, 3):
+        grid = coarse.grid.refined(factor)
+        built = refined_antenna(mask, FEED, factor=factor)
+        method = MomentMethod(compute_tables(BOARD, grid, coarse.frequencies_hz), built)
+        currents = method.currents(0)
+        first = built.unknowns - len(built.posts)
+        port = currents[first : first + factor**2]
+        assert port == pytest.approx(np.full(factor**2, port.mean()))
+        volts = method.matrix(0) @ currents
+        assert volts[first : first + factor**2].mean() == pytest.approx(1)
+        assert np.abs(volts[:first]).max() < 1e-9
+        responses[factor] = np.array(
+            [reflection(method.input_impedance(k)) for k in range(5)]
+        )
+    first_step = np.abs(responses[2] - responses[1]).mean()
+    second_step = np.abs(responses[3] - responses[2]).mean()
+    assert second_step < 0.6 * first_step
+
+
 def test_loss_lowers_the_reflection_of_a_short_circuit() -> None:
     """A port beside a via: nearly all power returns, less so with loss."""
     mask = random_mask(0)

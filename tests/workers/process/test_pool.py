@@ -64,6 +64,22 @@ class ProcessContract(ExecutorContract):
             runner.run(made.close())
         assert not list(scratch.iterdir()), "every run folder is removed"
 
+    def test_unsound_pictures_are_left_out(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
+        async def body() -> None:
+            async with running(executor, behaviour("unsound_pictures")) as execution:
+                events = [event async for event in execution.events()]
+                outcome = await execution.result()
+            assert outcome.status is OutcomeStatus.RESULT
+            points = [e.data for e in events if e.type is EventType.INCUMBENT]
+            assert [point["objective"] for point in points] == [1.0]
+            assert not any("pictures" in point for point in points)
+            logs = [e.data["message"] for e in events if e.type is EventType.LOG]
+            assert any("pictures of an incumbent were left out" in log for log in logs)
+
+        run(body())
+
     def test_killed_child_is_lost_and_not_to_blame(
         self, executor: ProcessExecutor, run: Run
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,22 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.produce import manufacture
 from search.domains.antenna.produce.outlines import outlines
-from search.domains.antenna.produce.plots import (
-    draw_metal,
-    draw_pattern,
-    draw_s11,
-    draw_smith,
-)
-from search.domains.antenna.verify.fine import FineSolve, solve_fine
+from search.domains.antenna.produce.pictures import metal_picture, s11_picture
+from search.domains.antenna.produce.plots import draw_pattern, draw_smith
+from search.domains.antenna.verify.fine import FineSolve
 from search.domains.antenna.verify.second_solver import (
     NOT_CHECKED,
     SecondOpinion,
     simulation_of,
 )
 from search.domains.antenna.verify.verdicts import judge
+from search.drawing.pictures import draw_picture
+from search.drawing.raster import draw_png
 from search.types import Extra, Produced
 from solvers.field.board import MU0
 
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
 _FINE = "method of moments"
 _POINTS = 401  # of antenna.s1p and the plots
 _MARGIN_MM = 24.0
@@ -38,11 +39,16 @@ _SVG = "image/svg+xml"
 
 
 def produce(
-    problem: AntennaProblem, design: Design, opinion: SecondOpinion | None, workdir: Path
+    problem: AntennaProblem,
+    design: Design,
+    fine: FineSolve,
+    opinion: SecondOpinion | None,
+    workdir: Path,
 ) -> list[Produced | Extra]:
-    """Write design.json and antenna.s1p; name pictures and files for manufacture."""
-    fine = solve_fine(problem, design)
-    spec = problem.spec
+    """Write design.json and antenna.s1p; name pictures and files for manufacture.
+
+    fine: the design's fine solve; opinion: that of the second solver, None without any.
+    """
     frequencies = np.linspace(*problem.range_hz, _POINTS)
     curves = {_FINE: (frequencies, fine.response(frequencies))}
     if (
@@ -61,26 +67,7 @@ def produce(
     return [
         Produced(name=described.name, path=described, media_type="application/json"),
         Produced(name=touchstone.name, path=touchstone, media_type="text/plain"),
-        Extra(
-            name="antenna.svg",
-            write=lambda path: path.write_text(draw_metal(spec, design)),
-            media_type=_SVG,
-        ),
-        Extra(
-            name="s11.svg",
-            write=lambda path: path.write_text(draw_s11(spec, curves)),
-            media_type=_SVG,
-        ),
-        Extra(
-            name="smith.svg",
-            write=lambda path: path.write_text(draw_smith(spec, curves)),
-            media_type=_SVG,
-        ),
-        Extra(
-            name="pattern.svg",
-            write=lambda path: path.write_text(_pattern(problem, fine)),
-            media_type=_SVG,
-        ),
+        *_drawn(problem, design, fine, curves),
         Extra(
             name="antenna-metal.gbr",
             write=lambda path: path.write_text(manufacture.gerber_metal(layout)),
@@ -103,6 +90,54 @@ def produce(
             name="antenna-openems.xml",
             write=lambda path: path.write_bytes(simulation_of(problem, design).xml()),
             media_type="application/xml",
+        ),
+    ]
+
+
+def _drawn(
+    problem: AntennaProblem,
+    design: Design,
+    fine: FineSolve,
+    curves: Mapping[str, tuple[Real, Complex]],
+) -> list[Extra]:
+    """Name the pictures."""
+    spec = problem.spec
+    metal, reflection = metal_picture(spec, design), s11_picture(spec, curves)
+    return [
+        Extra(
+            name="antenna.svg",
+            write=lambda path: path.write_text(draw_picture(metal)),
+            media_type=_SVG,
+            alt=metal.alt,
+        ),
+        Extra(
+            name="s11.svg",
+            write=lambda path: path.write_text(draw_picture(reflection)),
+            media_type=_SVG,
+            alt=reflection.alt,
+        ),
+        Extra(
+            name="smith.svg",
+            write=lambda path: path.write_text(draw_smith(spec, curves)),
+            media_type=_SVG,
+            alt="Smith chart of S11; antenna.s1p has its values",
+        ),
+        Extra(
+            name="pattern.svg",
+            write=lambda path: path.write_text(_pattern(problem, fine)),
+            media_type=_SVG,
+            alt="Directivity over the angle from the zenith in two planes; design.json has "
+            "its peak",
+        ),
+        Extra(
+            name="antenna.png",
+            write=lambda path: path.write_bytes(draw_png(metal)),
+            media_type="image/png",
+        ),
+        Extra(
+            name="poles-zeros.csv",
+            write=lambda path: path.write_text(_poles_and_zeros(fine)),
+            media_type="text/csv",
         ),
     ]
 
@@ -164,6 +199,22 @@ def _described(
 def _complex_pairs(values: NDArray[np.complex128]) -> list[list[float]]:
     ordered = sorted(values.tolist(), key=lambda z: (z.real, z.imag))
     return [[float(z.real), float(z.imag)] for z in ordered]
+
+
+def _poles_and_zeros(fine: FineSolve) -> str:
+    """Return poles and zeros of S11 as CSV, complex frequencies in hertz.
+
+    Fields vary as e^{jωt}: a pole with a positive imaginary part decays, and its quality factor is
+    re / (2 im).
+    """
+    highest = float(fine.frequencies_hz.max())
+    poles, zeros = fine.swept.model.poles_and_zeros()
+    lines = ["kind,re_hz,im_hz,quality"]
+    for kind, values in (("pole", poles), ("zero", zeros)):
+        for re, im in _complex_pairs(values * highest):
+            quality = f"{re / (2 * im):.6g}" if im > 0 else ""
+            lines.append(f"{kind},{re:.9e},{im:.9e},{quality}")
+    return "\n".join(lines) + "\n"
 
 
 def _touchstone(

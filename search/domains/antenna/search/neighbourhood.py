@@ -41,20 +41,25 @@ class Neighbourhood:
             tables = compute_tables(
                 problem.board, grid, self.samples.solved_frequencies_hz
             )
-        self._reanalysis = Reanalysis(tables, _posts(evaluator), factor=factor)
+        self._reanalysis = Reanalysis(
+            tables,
+            _posts(evaluator),
+            vias=problem.spec.max_vias > 0,
+            factor=factor,
+        )
 
     @classmethod
     def fits(cls, evaluator: Evaluator, fidelity: Fidelity) -> bool:
         """Return whether the matrices fit into memory."""
         grid, factor = evaluator.problem.grid, FINE if fidelity == "fine" else 1
         n = factor * grid.cells
-        unknowns = 2 * n * (n - 1) + factor**2 * len(_posts(evaluator))
+        unknowns = 2 * n * (n - 1) + (1 + factor**2) * len(_posts(evaluator))
         count = len(evaluator.samples.frequencies_hz)
         return memory_bytes(unknowns, count) <= _MOST_BYTES
 
     def move(self, design: Design) -> None:
         """Make a design the present one."""
-        self._reanalysis.move(design.mask, (design.feed, *design.vias))
+        self._reanalysis.move(design.mask, design.feed, design.vias)
 
     def guides(self, designs: Sequence[Design]) -> tuple[Real, Real]:
         """Return margin and guide of each design, dB; efficiencies are left out.
@@ -64,7 +69,8 @@ class Neighbourhood:
         self._evaluator.neighbours[self._fidelity] += len(designs)
         has = self._reanalysis.unknowns_of(
             np.array([design.mask for design in designs]),
-            [(design.feed, *design.vias) for design in designs],
+            [design.feed for design in designs],
+            [design.vias for design in designs],
         )
         admittances = self._reanalysis.admittances(
             has, [design.feed for design in designs]

@@ -10,6 +10,7 @@ import numpy as np
 from search.domains.antenna.design import AntennaSolution, Design
 from search.domains.antenna.encode import Estimate
 from search.domains.antenna.parse import AntennaProblem
+from search.domains.antenna.produce.pictures import live_pictures
 from search.domains.antenna.search.methods import make_searcher
 from search.domains.antenna.search.score import Score
 from search.domains.antenna.search.solve import Evaluator
@@ -208,7 +209,9 @@ class _Funnel:
     def solve_fine(self, design: Design, source: str) -> None:
         """Solve one design by the fine solver, and report it when it is the best so far."""
         began = time.monotonic()
+        known = self.evaluator.known(design, "fine")
         score = self.evaluator.score(design, "fine")
+        response = None if known else self.evaluator.newest
         self._fine_s = time.monotonic() - began
         margin = score.margin_db
         state = self.state
@@ -219,7 +222,12 @@ class _Funnel:
             state.reported_db = objective
             solution = AntennaSolution(design=design, objective_db=objective)
             self._on_incumbent(
-                Incumbent(elapsed_s=0.0, objective=objective, source=source),
+                Incumbent(
+                    elapsed_s=0.0,
+                    objective=objective,
+                    source=source,
+                    pictures=live_pictures(self.problem, design, response),
+                ),
                 lambda: solution,
             )
 

@@ -12,6 +12,7 @@ from search.domains.antenna.search.samples import BandSamples
 from search.domains.antenna.search.score import Score, Scorer
 from solvers.field.far_field import far_field
 from solvers.field.moments import MomentMethod, antenna, refined_antenna
+from solvers.field.rational import Rational
 from solvers.field.sweep import sweep
 from solvers.field.tables import compute_tables
 
@@ -36,6 +37,7 @@ class Evaluator:
         )
         self._scores: dict[tuple[Fidelity, bytes], Score] = {}
         self.solved: dict[str, int] = {"coarse": 0, "fine": 0}
+        self.newest: Rational | None = None  # response of the newest fine solve
         # Designs whose response was computed from a neighbour's, beside those solved.
         self.neighbours: dict[str, int] = {"coarse": 0, "fine": 0}
 
@@ -66,6 +68,7 @@ class Evaluator:
     def _solve_fine(self, design: Design) -> Score:
         method = fine_method(self.problem, design)
         swept = sweep(method, reference_ohm=self.problem.spec.z0_ohm)
+        self.newest = swept.model
         efficiencies = self._efficiencies(method, centres(self.problem))
         return self.scorer.score(swept.model, efficiencies)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,21 +24,30 @@ _TOLERANCE_DB = 1e-3
 _METHOD = "rules, margins from a fresh fine solve, bands by openEMS (finite differences)"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A verification, and what the check computed for it."""
+
+    verification: Verification
+    fine: FineSolve | None = None  # None when a rule is broken
+    opinion: SecondOpinion | None = None  # None when the check did not get that far
+
+
 def verify_design(
     problem: AntennaProblem,
     solution: AntennaSolution,
     *,
     left_s: float,
     stopped: Callable[[], bool],
-) -> tuple[Verification, SecondOpinion | None]:
-    """Check a solution; also return the second solver's opinion when the rules hold.
+) -> Checked:
+    """Check a solution. Its fine solve and the second solver's opinion also serve the files.
 
     VALID means that the design obeys the job's rules and has the margin that is claimed, by the
     method of moments. What openEMS says of each band is in `checks.second_solver`.
     """
     design, claimed = solution.design, solution.objective_db
     if broken := broken_rules(problem.spec, design):
-        return _refused(claimed, None, "; ".join(broken)), None
+        return Checked(verification=_refused(claimed, None, "; ".join(broken)))
     fine = solve_fine(problem, design)
     verdicts = judge(problem.spec, fine.response)
     efficiencies = efficiencies_of(problem, fine)
@@ -50,7 +60,7 @@ def verify_design(
     objective = min(problem.spec.margin_db, min(margins))
     if abs(objective - claimed) > _TOLERANCE_DB:
         detail = f"margin: expected {claimed:.3f} dB as claimed, got {objective:.3f} dB"
-        return _refused(claimed, objective, detail), None
+        return Checked(verification=_refused(claimed, objective, detail), fine=fine)
     if problem.spec.verify_runs == 0:
         opinion = SecondOpinion(verdict=NOT_CHECKED, detail="verify_runs is 0")
     else:
@@ -61,7 +71,7 @@ def verify_design(
         "efficiency": [round(value, 4) for value in efficiencies],
         "second_solver": opinion.to_json(),
     }
-    return Verification(
+    verification = Verification(
         status=VerificationStatus.VALID,
         method=_METHOD,
         claimed_objective=claimed,
@@ -69,7 +79,8 @@ def verify_design(
         max_violation=max(0.0, -min(margins)),
         checks=checks,
         detail=_sentence(min(margins), opinion),
-    ), opinion
+    )
+    return Checked(verification=verification, fine=fine, opinion=opinion)
 
 
 def efficiencies_of(problem: AntennaProblem, fine: FineSolve) -> list[float]:

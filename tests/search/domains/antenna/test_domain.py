@@ -15,11 +15,13 @@ import pytest
 from search import pipeline
 from search.domains import KINDS
 from search.domains.antenna import build
-from search.domains.antenna.design import AntennaSolution
+from search.domains.antenna.design import AntennaSolution, Design
+from search.domains.antenna.parse import AntennaProblem, parse
+from search.domains.antenna.verify.fine import FineSolve, solve_fine
 from search.stop import from_budget
 from solvers.field.openems.process import OpenEmsMissing, find_openems
 from tests.contracts.domain import DomainContract
-from tests.search.domains.antenna.jobs import job
+from tests.search.domains.antenna.jobs import PATCH, job
 from trimtab.results import Limit, Reason, RunResult, VerificationStatus
 from trimtab.specs.antenna import AntennaSpec
 from trimtab.specs.common import Spec
@@ -132,3 +134,25 @@ def test_openems_judges_each_band(tmp_path: Path) -> None:
     assert abs(band["shift_percent"] or 0.0) <= 2
     assert opinion["mesh_cells"] < 200_000
     assert "openEMS" in files["s11.svg"].read_text()
+
+
+def test_files_use_the_solve_of_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fine mesh is solved once for check and files, and again in a new process."""
+    solved: list[bytes] = []
+
+    def counted(problem: AntennaProblem, design: Design) -> FineSolve:
+        solved.append(design.key)
+        return solve_fine(problem, design)
+
+    for module in ("domain", "verify.verification"):
+        monkeypatch.setattr(f"search.domains.antenna.{module}.solve_fine", counted)
+    problem = parse(job(margin_db=10.0), {}, tmp_path)
+    solution = AntennaSolution(design=PATCH, objective_db=0.0)
+    domain = build()
+    domain.verify(problem, solution)
+    domain.produce(problem, solution, tmp_path)
+    assert len(solved) == 1
+    build().produce(problem, solution, tmp_path)
+    assert len(solved) == 2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from search.domains.antenna.produce.files import produce
+from search.domains.antenna.verify.fine import solve_fine
 from search.types import Extra
 from tests.search.domains.antenna.jobs import PATCH, problem
 
@@ -19,6 +20,8 @@ FILES = {
     "s11.svg",
     "smith.svg",
     "pattern.svg",
+    "antenna.png",
+    "poles-zeros.csv",
     "antenna-metal.gbr",
     "antenna-outline.gbr",
     "antenna.drl",
@@ -30,7 +33,7 @@ FILES = {
 
 def test_files_are_written_and_agree(tmp_path: Path) -> None:
     made = problem(tmp_path)
-    items = produce(made, PATCH, None, tmp_path)
+    items = produce(made, PATCH, solve_fine(made, PATCH), None, tmp_path)
     assert {item.name for item in items} == FILES
     for item in items:
         if isinstance(item, Extra):
@@ -48,4 +51,11 @@ def test_files_are_written_and_agree(tmp_path: Path) -> None:
     # Poles lie in the upper half plane of e^{jωt}, apart from a few spurious ones.
     poles = np.array(described["poles_hz"])
     assert (poles[:, 1] > 0).mean() > 0.7
+    rows = (tmp_path / "poles-zeros.csv").read_text().splitlines()
+    assert rows[0] == "kind,re_hz,im_hz,quality"
+    assert sum(row.startswith("pole") for row in rows) == len(poles)
+    first = next(row.split(",") for row in rows if row.startswith("pole"))
+    assert [float(first[1]), float(first[2])] == pytest.approx(list(poles[0]))
+    pictures = [item for item in items if item.media_type == "image/svg+xml"]
+    assert all(item.alt for item in pictures)
     assert b"antenna" not in (tmp_path / "antenna-openems.xml").read_bytes()[:20]

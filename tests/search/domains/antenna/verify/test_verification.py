@@ -16,7 +16,7 @@ def verify(folder: Path, made: Design, objective: float) -> Verification:
     solution = AntennaSolution(design=made, objective_db=objective)
     return verify_design(
         problem(folder, margin_db=10.0), solution, left_s=60.0, stopped=lambda: False
-    )[0]
+    ).verification
 
 
 def test_a_wrong_margin_is_refused_and_the_right_one_accepted(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Native C++ of the ops for CPUs: sources, their build at first use, and the calls."""

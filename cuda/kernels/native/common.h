@@ -1,0 +1,37 @@
+// Types that the tiers, the dispatcher and Python (ctypes) share. Plain C layout.
+#pragma once
+#include <stdint.h>
+
+// Codes of element types; `ELEMENT_TYPES` of library.py has the same order.
+enum ElementType { FLOAT32 = 0, BFLOAT16 = 1, FLOAT16 = 2 };
+
+// Codes of `cuda.kernels.slots.Victim`.
+enum Victim { VICTIM_NONE, VICTIM_AGE, VICTIM_SUM, VICTIM_MEAN, VICTIM_DECAY, VICTIM_LAST };
+
+// Status of a call. A positive status is 1 + the index of the sequence that has no free slot.
+// STATUS_OUTSIDE: a row, slot or capacity lies outside the cache; nothing was changed.
+enum Status { STATUS_OK = 0, STATUS_NO_MEMORY = -1, STATUS_OUTSIDE = -2 };
+
+// One step of decode attention, see `cuda.kernels.reference.h2o_decode`. All arrays contiguous.
+struct DecodeArguments {
+  const void *query;  // [live, kv_heads, group, head_size]
+  const void *key;    // [live, kv_heads, head_size]
+  const void *value;  // [live, kv_heads, head_size]
+  void *out;          // [live, kv_heads, group, head_size], in the query's type
+  void *keys;         // [sequences, kv_heads, slots, head_size]
+  void *values;
+  float *scores;       // [sequences, kv_heads, slots]
+  int32_t *positions;  // [sequences, kv_heads, slots]
+  uint8_t *pinned;     // [sequences, kv_heads, slots]
+  int32_t *filled;     // [sequences]
+  int32_t *write;      // [sequences, kv_heads]
+  const int64_t *rows;  // [live]
+  const int32_t *step;  // [live]
+  const int32_t *victim;
+  const int32_t *capacity;
+  const int32_t *recent;
+  const int32_t *sinks;
+  const float *decay;
+  int64_t sequences, live, kv_heads, group, slots, head_size;
+  int32_t query_type, new_type, cache_type, threads;
+};

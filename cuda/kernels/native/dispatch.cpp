@@ -1,0 +1,154 @@
+// C ABI of the library: choose the instruction set at run time and share work among threads.
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "common.h"
+#include "vectors.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define DECLARE(tier)                                                                      \
+  extern "C" int64_t decode_scratch_##tier(const DecodeArguments *);                       \
+  extern "C" void decode_head_##tier(const DecodeArguments *, int64_t, int64_t, float *);
+
+DECLARE(generic)
+#if defined(__x86_64__)
+DECLARE(avx2)
+DECLARE(avx512)
+#endif
+
+namespace {
+
+struct Tier {
+  const char *name;
+  int64_t (*decode_scratch)(const DecodeArguments *);
+  void (*decode_head)(const DecodeArguments *, int64_t, int64_t, float *);
+};
+
+// Worst first.
+const Tier TIERS[] = {
+    {"generic", decode_scratch_generic, decode_head_generic},
+#if defined(__x86_64__)
+    {"avx2", decode_scratch_avx2, decode_head_avx2},
+    {"avx512", decode_scratch_avx512, decode_head_avx512},
+#endif
+};
+const int TIER_COUNT = sizeof TIERS / sizeof *TIERS;
+
+bool usable(int tier) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (tier == 1)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (tier == 2)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+#endif
+  return tier == 0;
+}
+
+int best_tier() {
+  int best = 0;
+  for (int tier = 1; tier < TIER_COUNT; tier++)
+    if (usable(tier)) best = tier;
+  return best;
+}
+
+int chosen = best_tier();
+
+void write_head(const DecodeArguments *a, int64_t i, int64_t h) {
+  const int64_t at = a->rows[i] * a->kv_heads + h;
+  const int64_t slot = at * a->slots + a->write[at];
+  const int64_t from = (i * a->kv_heads + h) * a->head_size, size = a->head_size;
+  for (int64_t d = 0; d < size; d++) {
+    set_element(a->keys, a->cache_type, slot * size + d, element(a->key, a->new_type, from + d));
+    set_element(a->values, a->cache_type, slot * size + d,
+                element(a->value, a->new_type, from + d));
+  }
+  a->scores[slot] = 0;
+  a->positions[slot] = a->step[i];
+  a->pinned[slot] = 0;
+}
+
+int check(const DecodeArguments *a) {
+  for (int64_t i = 0; i < a->live; i++) {
+    const int64_t row = a->rows[i];
+    if (row < 0 || row >= a->sequences || a->capacity[i] > a->slots) return STATUS_OUTSIDE;
+    if (a->filled[row] < 0 || a->filled[row] > a->slots) return STATUS_OUTSIDE;
+    for (int64_t h = 0; h < a->kv_heads; h++) {
+      const int32_t slot = a->write[row * a->kv_heads + h];
+      if (slot < 0) return STATUS_OUTSIDE;
+      if (slot >= a->capacity[i]) return (int)(i + 1);
+    }
+  }
+  return STATUS_OK;
+}
+
+struct Share {
+  const DecodeArguments *arguments;
+  const Tier *tier;
+  float *memory;
+  int64_t first, stride;
+};
+
+void *work(void *given) {
+  const Share *share = (const Share *)given;
+  const DecodeArguments *a = share->arguments;
+  for (int64_t item = share->first; item < a->live * a->kv_heads; item += share->stride) {
+    write_head(a, item / a->kv_heads, item % a->kv_heads);
+    share->tier->decode_head(a, item / a->kv_heads, item % a->kv_heads, share->memory);
+  }
+  return nullptr;
+}
+
+const int MAX_THREADS = 64;
+
+}  // namespace
+
+extern "C" {
+
+EXPORT const char *trimtab_tier(void) { return TIERS[chosen].name; }
+
+// Choose a tier by its number, 0 the plainest. Returns -1 where this CPU lacks it.
+EXPORT int trimtab_choose_tier(int tier) {
+  if (tier < 0 || tier >= TIER_COUNT || !usable(tier)) return -1;
+  chosen = tier;
+  return 0;
+}
+
+EXPORT int trimtab_h2o_decode(const DecodeArguments *a) {
+  if (int status = check(a)) return status;
+  for (int64_t i = 0; i < a->live; i++) {
+    int32_t *filled = a->filled + a->rows[i];
+    for (int64_t h = 0; h < a->kv_heads; h++) {
+      int32_t slot = a->write[a->rows[i] * a->kv_heads + h];
+      if (slot + 1 > *filled) *filled = slot + 1;
+    }
+  }
+  const int64_t items = a->live * a->kv_heads;
+  int64_t threads = a->threads < 1 ? 1 : a->threads > MAX_THREADS ? MAX_THREADS : a->threads;
+  if (threads > items) threads = items;
+  if (items == 0) return STATUS_OK;
+  const Tier *tier = &TIERS[chosen];
+  const int64_t floats = (tier->decode_scratch(a) + 15) / 16 * 16;
+  float *memory = nullptr;
+  if (posix_memalign((void **)&memory, 64, sizeof(float) * floats * threads))
+    return STATUS_NO_MEMORY;
+  Share shares[MAX_THREADS];
+  pthread_t others[MAX_THREADS];
+  bool started[MAX_THREADS];
+  for (int64_t t = 0; t < threads; t++)
+    shares[t] = Share{a, tier, memory + t * floats, t, threads};
+  for (int64_t t = 1; t < threads; t++)
+    started[t] = pthread_create(&others[t], nullptr, work, &shares[t]) == 0;
+  work(&shares[0]);
+  for (int64_t t = 1; t < threads; t++) {
+    if (started[t])
+      pthread_join(others[t], nullptr);
+    else
+      work(&shares[t]);
+  }
+  free(memory);
+  return STATUS_OK;
+}
+}

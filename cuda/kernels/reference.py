@@ -1,0 +1,135 @@
+"""Every op in plain torch: what kernels are tested against, and the fallback without them."""
+
+from __future__ import annotations
+
+import torch
+
+from cuda.kernels.slots import EvictionRows, SlotCache, Victim
+
+
+def h2o_decode(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cache: SlotCache,
+    rows: torch.Tensor,
+    step: torch.Tensor,
+    rules: EvictionRows,
+) -> torch.Tensor:
+    """Write one token per sequence, attend over its slots, update scores and choose the victim.
+
+    Source: H2O, arXiv 2306.14048, Algorithm 1. The token of step t always attends to itself; the
+    victim of step t is overwritten at step t + 1, so nothing is moved.
+
+    Args:
+        query: [A, KV, G, D] after the rotary embedding; G query heads share a key-value head.
+        key: [A, KV, D] after the rotary embedding.
+        value: [A, KV, D].
+        cache: changed in place.
+        rows: [A] int64, the row of each live sequence in the cache, all different.
+        step: [A] int32, true position of the new token.
+        rules: one per live sequence.
+
+    Returns:
+        [A, KV, G, D] in the query's dtype.
+
+    Raises:
+        ValueError: a sequence has no free slot; nothing is changed then.
+    """
+    check_room(cache, rows, rules)
+    out = torch.empty_like(query)
+    heads = torch.arange(key.shape[1], device=key.device)
+    for i, row in enumerate(rows.tolist()):
+        slot = cache.write[row].long()  # [KV]
+        cache.keys[row, heads, slot] = key[i].to(cache.keys.dtype)
+        cache.values[row, heads, slot] = value[i].to(cache.values.dtype)
+        cache.scores[row, heads, slot] = 0
+        cache.positions[row, heads, slot] = step[i].to(torch.int32)
+        cache.pinned[row, heads, slot] = False
+        n = max(int(cache.filled[row]), int(slot.max()) + 1)
+        cache.filled[row] = n
+        keys = cache.keys[row, :, :n].float()  # [KV, n, D]
+        logits = query[i].float() @ keys.mT * query.shape[-1] ** -0.5  # [KV, G, n]
+        weights = torch.softmax(logits, -1)
+        out[i] = (weights @ cache.values[row, :, :n].float()).to(out.dtype)
+        newest = weights.sum(1)  # [KV, n]
+        scores = cache.scores[row, :, :n]
+        scores.mul_(rules.decay[i]).add_(newest)
+        cache.write[row] = next_slot(cache, row, n, int(step[i]), newest, rules, i)
+    return out
+
+
+def check_shapes(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    cache: SlotCache,
+    rows: torch.Tensor,
+    step: torch.Tensor,
+    rules: EvictionRows,
+) -> None:
+    """Raise ValueError when an argument of `h2o_decode` does not fit the cache."""
+    live, (_, kv_heads, _, size) = len(rows), cache.keys.shape
+    if query.ndim != 4 or (*query.shape[:2], query.shape[3]) != (live, kv_heads, size):
+        raise ValueError(
+            f"query: expected [{live}, {kv_heads}, group, {size}], got {list(query.shape)}"
+        )
+    for name, tensor in (("key", key), ("value", value)):
+        if tensor.shape != (live, kv_heads, size):
+            raise ValueError(
+                f"{name}: expected [{live}, {kv_heads}, {size}], got {list(tensor.shape)}"
+            )
+    each = {"step": step, **vars(rules)}
+    for name, tensor in each.items():
+        if tensor.shape != (live,):
+            raise ValueError(f"{name}: expected [{live}], got {list(tensor.shape)}")
+
+
+def check_room(cache: SlotCache, rows: torch.Tensor, rules: EvictionRows) -> None:
+    """Raise ValueError when a sequence has no free slot for its next token."""
+    next_slots = cache.write[rows].amax(-1)  # [A]
+    for slot, capacity in zip(next_slots.tolist(), rules.capacity.tolist(), strict=True):
+        if slot >= capacity:
+            raise ValueError(
+                f"cache: expected a free slot among {capacity}, got none; "
+                "a rule without eviction needs a slot per token"
+            )
+
+
+def next_slot(
+    cache: SlotCache,
+    row: int,
+    filled: int,
+    step: int,
+    newest: torch.Tensor,
+    rules: EvictionRows,
+    i: int,
+) -> torch.Tensor:
+    """Return [KV] int32: the slot that the next token of a sequence overwrites.
+
+    A sequence below its capacity takes a free slot. A rule that may let no slot go is an error of
+    the caller: capacity must be at least sinks + pins + recent + 1.
+    """
+    kv_heads = cache.write.shape[1]
+    if filled < int(rules.capacity[i]) or int(rules.victim[i]) == Victim.NONE:
+        return torch.full((kv_heads,), filled, dtype=torch.int32, device=newest.device)
+    positions = cache.positions[row, :, :filled]
+    scores = cache.scores[row, :, :filled]
+    rank = {
+        Victim.AGE: positions.float(),
+        Victim.SUM: scores,
+        Victim.MEAN: scores / (step - positions + 1),
+        Victim.DECAY: scores,
+        Victim.LAST: newest,
+    }[Victim(int(rules.victim[i]))]
+    kept = (
+        (positions > step - rules.recent[i])
+        | (positions < rules.sinks[i])
+        | cache.pinned[row, :, :filled]
+    )
+    # A poisoned score (NaN) goes first instead of freezing the choice.
+    rank = rank.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    rank = rank.masked_fill(kept, torch.inf)
+    least = rank.min(-1, keepdim=True).values
+    oldest = positions.masked_fill(rank != least, torch.iinfo(torch.int32).max)
+    return oldest.argmin(-1).to(torch.int32)

@@ -1,0 +1,299 @@
+"""Exact simulation of an evicting key-value cache under teacher forcing, layer by layer.
+
+An eviction in layer l depends on the attention of layer l alone. The projections of a layer
+therefore run for all tokens of a text at once, and only softmax, scores and eviction go token by
+token. Nothing here has slots: each head holds a dense mask over the text. The code shares the
+names of the rules with `cuda.kernels.slots`, and no arithmetic with the engine or the kernels, so
+that it can check them.
+
+Source: H2O, arXiv 2306.14048, Algorithm 1, with one decision per key-value head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cuda.kernels.slots import Victim
+from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
+
+QUERIES_AT_ONCE = 128
+"""Rows of the attention matrix that are held at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One cache that reads the text.
+
+    A full cache loses one token after each step, so that the next one fits. Inside the prompt,
+    tokens leave at the end of each chunk only, all that are too many at once.
+    """
+
+    victim: Victim
+    capacity: int
+    recent: int = 1
+    """Newest tokens that never go, the token of the step among them."""
+    sinks: int = 0
+    """First positions that never go."""
+    decay: float = 1.0
+    prompt: int = 0
+    """Length of the prompt; 0: the cache evicts from the first token on."""
+    chunk: int = 0
+    """Queries of the prompt between evictions; 0: the whole prompt under full attention."""
+    window: int = 0
+    """Last queries of a chunk that make the scores inside the prompt; 0: all of all chunks."""
+    pool: int = 1
+    """Neighbours over which scores are averaged when the prompt ends (SnapKV)."""
+    pinned: frozenset[int] = frozenset()
+    """Positions that never go."""
+
+    def __post_init__(self) -> None:
+        if self.pool > 1 and self.chunk:
+            raise ValueError(
+                f"pool: expected 1 in a prompt of several chunks, got {self.pool}; neighbours "
+                "there depend on what earlier chunks left"
+            )
+        if self.victim != Victim.NONE and self.capacity < self.least:
+            raise ValueError(
+                f"capacity: expected at least {self.least} (sinks, pins, recent tokens and one "
+                f"more), got {self.capacity}"
+            )
+
+    @property
+    def least(self) -> int:
+        """Capacity at which there is always a token that may go."""
+        return len(self.pinned | set(range(self.sinks))) + self.recent + 1
+
+    def evicts(self, step: int) -> bool:
+        """Return whether tokens may go at the end of a step."""
+        if self.victim == Victim.NONE:
+            return False
+        at_end = self.chunk > 0 and (step + 1) % self.chunk == 0
+        return step >= self.prompt - 1 or at_end
+
+    def forgets(self, step: int) -> bool:
+        """Return whether earlier scores do not count from a step on (`window`)."""
+        if not self.window or step >= self.prompt:
+            return False
+        start = step - step % self.chunk if self.chunk else 0
+        end = min(start + self.chunk, self.prompt) if self.chunk else self.prompt
+        return step == max(start, end - self.window)
+
+
+FULL = Arm(victim=Victim.NONE, capacity=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """Outcome for A arms on a text of T tokens."""
+
+    hidden: torch.Tensor
+    """[A, T, width] after the last norm."""
+    left: torch.Tensor
+    """[layers, A, KV, T] int32: step after which a position left the cache; T: it stayed."""
+
+    def logits(self, weights: DecoderWeights, arm: int, first: int = 0) -> torch.Tensor:
+        """Return [T - first, vocabulary] float32: next-token logits of an arm from `first` on."""
+        return linear(self.hidden[arm, first:], weights.head)
+
+    def losses(
+        self, weights: DecoderWeights, ids: torch.Tensor, first: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return [A, T - first] nats of each token from `first` on, and whether it was likeliest.
+
+        `first` is at least 1: nothing predicts the first token.
+        """
+        nats, hits = [], []
+        for arm in range(len(self.hidden)):
+            law = torch.log_softmax(self.logits(weights, arm, first - 1)[:-1], -1)
+            nats.append(-law.gather(1, ids[first:, None])[:, 0])
+            hits.append(law.argmax(-1) == ids[first:])
+        return torch.stack(nats), torch.stack(hits)
+
+
+def simulate(
+    config: DecoderConfig, weights: DecoderWeights, ids: torch.Tensor, arms: Sequence[Arm]
+) -> Simulation:
+    """Read a text with several caches side by side.
+
+    Args:
+        config: rotary scaling other than none is refused.
+        weights: matrices of any float type; norms, attention and scores are float32.
+        ids: [T] int64.
+        arms: rules, one per cache.
+
+    Returns:
+        Hidden states and what left when, for each arm.
+    """
+    if config.rope_scaling:
+        raise ValueError(f"rope_scaling: expected none, got {dict(config.rope_scaling)}")
+    with torch.no_grad():
+        return _simulate(config, weights, ids, arms)
+
+
+def _simulate(
+    config: DecoderConfig, weights: DecoderWeights, ids: torch.Tensor, arms: Sequence[Arm]
+) -> Simulation:
+    tokens = len(ids)
+    x = weights.embedding[ids].float().expand(len(arms), -1, -1).clone()  # [A, T, width]
+    turn = _rotation(config, tokens)
+    left = []
+    for layer in weights.layers:
+        heads, gone = _attention(config, layer, x, turn, arms)
+        left.append(gone)
+        for a in range(len(arms)):
+            x[a] += linear(heads[a], layer.attention_out)
+            h = _norm(x[a], layer.feed_forward_norm, config.norm_eps)
+            gate, up = linear(h, layer.gate_up).chunk(2, -1)
+            x[a] += linear(torch.nn.functional.silu(gate) * up, layer.down)
+    return Simulation(
+        hidden=_norm(x, weights.norm, config.norm_eps), left=torch.stack(left)
+    )
+
+
+def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return x weight^T in float32, computed in the type of the weight."""
+    return (x.to(weight.dtype) @ weight.T).float()
+
+
+def _attention(
+    config: DecoderConfig,
+    layer: LayerWeights,
+    x: torch.Tensor,
+    turn: tuple[torch.Tensor, torch.Tensor],
+    arms: Sequence[Arm],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [A, T, heads · D] after attention, and [A, KV, T] int32 as `Simulation.left`."""
+    count, tokens = x.shape[:2]
+    kv, group, size = config.kv_heads, config.group, config.head_size
+    qkv = torch.stack(
+        [
+            linear(_norm(one, layer.attention_norm, config.norm_eps), layer.qkv)
+            for one in x
+        ]
+    )
+    if layer.qkv_bias is not None:
+        qkv = qkv + layer.qkv_bias.float()
+    # [A, heads + 2 KV, T, D]
+    per_head = qkv.view(count, tokens, -1, size).transpose(1, 2)
+    turned = _rotate(per_head[:, :-kv], turn)
+    # Query head h belongs to key-value head h // group.
+    query = turned[:, : config.heads].reshape(count, kv, group, tokens, size) * size**-0.5
+    key = turned[:, config.heads :].contiguous()  # [A, KV, T, D]
+    value = per_head[:, -kv:].contiguous()
+    memory = _Memory(arms, kv, tokens)
+    out = torch.empty(count, kv, group, tokens, size)
+    for q0 in range(0, tokens, QUERIES_AT_ONCE):
+        q1 = min(q0 + QUERIES_AT_ONCE, tokens)
+        block = query[..., q0:q1, :].reshape(count, kv, -1, size)
+        logits = (block @ key[:, :, :q1].mT).view(count, kv, group, q1 - q0, q1)
+        for t in range(q0, q1):
+            logits[..., t - q0, : t + 1] = memory.step(t, logits[..., t - q0, : t + 1])
+            logits[..., t - q0, t + 1 :] = 0
+        weights = logits.view(count, kv, -1, q1)
+        out[..., q0:q1, :] = (weights @ value[:, :, :q1]).view(
+            count, kv, group, q1 - q0, size
+        )
+    joined = out.view(count, kv * group, tokens, size).transpose(1, 2)
+    return joined.reshape(count, tokens, -1), memory.left
+
+
+class _Memory:
+    """Which tokens each head of each arm still holds, and their scores."""
+
+    def __init__(self, arms: Sequence[Arm], kv_heads: int, tokens: int) -> None:
+        shape = (len(arms), kv_heads, tokens)
+        self.arms = arms
+        self.gone = torch.zeros(shape)  # 0, or inf for what left
+        self.scores = torch.zeros(shape)
+        self.left = torch.full(shape, tokens, dtype=torch.int32)
+        self.held = [0] * len(arms)
+        self.decay = torch.tensor([arm.decay for arm in arms])[:, None, None]
+        self.positions = torch.arange(tokens)
+        self.recent = torch.tensor([arm.recent for arm in arms])[:, None, None]
+        # [A, 1, T]: sinks and pins.
+        self.fixed = torch.zeros(len(arms), 1, tokens, dtype=torch.bool)
+        for a, arm in enumerate(arms):
+            self.fixed[a, :, : arm.sinks] = True
+            self.fixed[a, :, [p for p in arm.pinned if p < tokens]] = True
+        self.by_victim = {
+            victim: [a for a, arm in enumerate(arms) if arm.victim == victim]
+            for victim in {arm.victim for arm in arms}
+        }
+
+    def step(self, t: int, logits: torch.Tensor) -> torch.Tensor:
+        """Return [A, KV, G, t + 1] attention of query t, then let tokens go."""
+        attention = torch.softmax(logits - self.gone[:, :, None, : t + 1], -1)
+        newest = attention.sum(2)  # [A, KV, t + 1]
+        excess: dict[int, int] = {}
+        for a, arm in enumerate(self.arms):
+            if arm.forgets(t):
+                self.scores[a] = 0
+            self.held[a] += 1
+            if arm.evicts(t) and self.held[a] >= arm.capacity:
+                excess[a] = self.held[a] - arm.capacity + 1
+        scores = self.scores[..., : t + 1]
+        scores.mul_(self.decay).add_(newest)
+        for a, arm in enumerate(self.arms):
+            if arm.pool > 1 and t == arm.prompt - 1:
+                scores[a] = _pooled(scores[a], arm.pool)
+        if excess:
+            self._evict(t, self._rank(t, newest), excess)
+        return attention
+
+    def _rank(self, t: int, newest: torch.Tensor) -> torch.Tensor:
+        """Return [A, KV, t + 1]: the least goes first; infinite for what stays or left."""
+        positions = self.positions[: t + 1]
+        rank = self.scores[..., : t + 1].clone()
+        for victim, arms in self.by_victim.items():
+            if victim == Victim.AGE:
+                rank[arms] = positions.float()
+            elif victim == Victim.MEAN:
+                rank[arms] /= t - positions + 1
+            elif victim == Victim.LAST:
+                rank[arms] = newest[arms]
+        rank += self.gone[..., : t + 1]
+        kept = self.fixed[..., : t + 1] | (positions > t - self.recent)
+        return rank.masked_fill_(kept, torch.inf)
+
+    def _evict(self, t: int, rank: torch.Tensor, excess: dict[int, int]) -> None:
+        """Let the least tokens of each head go: `excess` of each arm. Ties: the oldest."""
+        for count in set(excess.values()):
+            arms = [a for a, more in excess.items() if more == count]
+            if count == 1:
+                victims = rank[arms].argmin(-1, keepdim=True)
+            else:
+                victims = rank[arms].sort(dim=-1, stable=True).indices[..., :count]
+            rows = torch.tensor(arms)[:, None, None]
+            heads = torch.arange(rank.shape[1])[:, None]
+            self.gone[rows, heads, victims] = torch.inf
+            self.left[rows, heads, victims] = t
+        for a, count in excess.items():
+            self.held[a] -= count
+
+
+def _pooled(scores: torch.Tensor, neighbours: int) -> torch.Tensor:
+    """Return scores averaged over neighbours; positions beyond the ends count as 0."""
+    return torch.nn.functional.avg_pool1d(
+        scores, neighbours, stride=1, padding=neighbours // 2
+    )
+
+
+def _norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight.float()
+
+
+def _rotation(config: DecoderConfig, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [T, D / 2] cosine and sine of each position's angles."""
+    exponents = torch.arange(0, config.head_size, 2).float() / config.head_size
+    angles = torch.arange(tokens).float()[:, None] * config.rope_theta**-exponents
+    return angles.cos(), angles.sin()
+
+
+def _rotate(x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Return x with its halves rotated (rotate-half layout)."""
+    first, second = x.chunk(2, -1)
+    cos, sin = turn
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)

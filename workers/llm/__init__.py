@@ -1,0 +1,1 @@
+"""Language models: weights, tokenizer, engine with a bounded cache, and adapters of `TextModel`."""
