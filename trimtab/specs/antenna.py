@@ -151,10 +151,12 @@ class AntennaSpec(Spec):
     """Search method."""
     coarse_solves: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Designs tried by the coarse solver (one unknown per cell edge), at most."""
-    fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 24
-    """Designs solved by the fine solver (2 x 2 cells per cell), at most."""
-    verify_runs: Annotated[int, Field(ge=0, le=5)] = 1
-    """Runs of the second solver, openEMS, at most. 0: leave the check out."""
+    fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """Solves by the fine solver (2 x 2 cells per cell), at most; a step that scores all neighbours
+    of a design counts as one."""
+    verify_runs: Annotated[int, Field(ge=0, le=5)] = 3
+    """Runs of the second solver, openEMS, at most; a design that it refuses is corrected by what it
+    showed. 0: leave the check out."""
     margin_db: Annotated[float, Field(ge=0, le=10)] = 3.0
     """Margin to reach in every band, by the fine solver. Two solvers differ by about 3 dB."""
 

@@ -71,7 +71,7 @@ class Annealing:
     `patience` proposals without a better design it restarts from one of the best.
     """
 
-    hottest, coldest, patience = 1.5, 0.03, 80
+    hottest, coldest, patience, begin = 1.5, 0.03, 80, _BEGIN
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -83,8 +83,8 @@ class Annealing:
     def ask(self, count: int) -> list[Design]:
         """Return random designs first, then one neighbour of the current design."""
         setting = self._setting
-        if self._told < _BEGIN:
-            count = min(count, _BEGIN - self._told)
+        if self._told < self.begin:
+            count = min(count, self.begin - self._told)
             return [setting.layouts.random(setting.rng) for _ in range(count)]
         assert self._current is not None
         return [setting.layouts.mutate(self._current[1], setting.rng)]
@@ -97,7 +97,7 @@ class Annealing:
             better = not self._best or score > self._best[0][0]
             self._idle = 0 if better else self._idle + 1
             self._best = _kept(self._best, score, design)
-            if self._current is None or self._told <= _BEGIN:
+            if self._current is None or self._told <= self.begin:
                 self._current = self._best[0]
                 continue
             rise = score - self._current[0]
