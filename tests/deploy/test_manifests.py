@@ -61,6 +61,12 @@ def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(
                 f"{path.name} copies {source}, which is not in the checkout"
             )
     assert re.findall(r"^USER (\S+)$", text, re.M)[-1:] == ["trimtab"]
+    # What the set-up installs to run the service belongs into the image.
+    script = (DEPLOY / "setup" / "debian.sh").read_text().partition('"$what" = test')[0]
+    needed = set(re.findall(r"missing\+=\((.+?)\)", script))
+    assert needed == {"bubblewrap", "openems"}
+    installed = re.findall(r"apt-get install -y --no-install-recommends ([^&]+)", text)
+    assert needed <= set(" ".join(installed).split())
     # Every import package of the application goes into the image.
     packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages <= {line.split()[0] for line in copied}

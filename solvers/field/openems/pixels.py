@@ -34,11 +34,14 @@ def simulation(
     largest = C0 / (high * 1.1) * 1e3 / mesh.cells_per_wavelength
     nx, ny = mask.shape
     margin, air = mesh.board_margin_mm, mesh.air_mm
+    # Posts beside each other do not merge, so that each has edges of its own.
+    along_x = {i + end for i, _ in (port, *vias) for end in (0, 1)}
+    along_y = {j + end for _, j in (port, *vias) for end in (0, 1)}
     x, y = (
         smooth(
             np.concatenate(
                 [
-                    pixel_lines(count, a, mesh),
+                    pixel_lines(count, a, mesh, edges=edges),
                     [
                         -margin - air,
                         -margin,
@@ -50,7 +53,10 @@ def simulation(
             largest_mm=largest,
             growth=mesh.growth,
         )
-        for count in (nx, ny)
+        for count, edges in (
+            (nx, _boundaries(mask) | along_x),
+            (ny, _boundaries(mask.T) | along_y),
+        )
     )
     layers = np.linspace(0, h, mesh.slab_layers + 1)
     layers[-1] = h
@@ -85,6 +91,12 @@ def port_inductance_h(board: Board) -> float:
     the post.
     """
     return float(MU0 * board.height_m / (8 * np.pi))
+
+
+def _boundaries(shape: Mask) -> set[int]:
+    """Return the numbers of the boundaries along the first axis at which the shape ends."""
+    padded = np.pad(shape, ((1, 1), (0, 0)))
+    return set(np.flatnonzero((padded[1:] != padded[:-1]).any(axis=1)).tolist())
 
 
 def _column(cell: Cell, a: float, h: float, edge: float) -> Box:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.search.layouts import Vectors
 from search.domains.antenna.search.legalise import Rules
 from solvers.field.board import Board, Grid
-from solvers.field.moments import MomentMethod, antenna, refined_antenna
+from solvers.field.moments import MomentMethod, refined_antenna
+from solvers.field.openems.mesh import MeshSettings
 from solvers.field.openems.pixels import port_inductance_h, simulation
 from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
 from solvers.field.openems.process import run as run_openems
 from solvers.field.sweep import sweep
-from solvers.field.tables import compute_tables
+from solvers.field.tables import Tables, compute_tables
 from trimtab.specs.antenna import AntennaSpec
 
 Real = NDArray[np.float64]
@@ -32,6 +35,14 @@ RANGE_HZ = 2e9, 8e9
 _LIMIT_S = 900.0
 _RESAMPLES = 2000
 _SCALES = np.linspace(-0.015, 0.015, 31)
+# Of the product (see `simulation_of`), and one with half the cells within a pixel and 6 layers.
+MESHES = {
+    "openems": MeshSettings(),
+    "refined": MeshSettings(lines_per_cell=4, slab_layers=6),
+}
+_FINEST = (
+    3  # cells along each side of a pixel, to see where the method of moments converges
+)
 
 
 def run(
@@ -40,23 +51,39 @@ def run(
     """Yield a line for each design, then one with means and 95 % intervals."""
     grid = Grid(cells=cells, cell_m=CELL_M)
     frequencies_hz = np.linspace(*RANGE_HZ, frequencies)
-    coarse = compute_tables(BOARD, grid, frequencies_hz)
-    fine = compute_tables(BOARD, grid.refined(2), frequencies_hz)
+    tables = {
+        factor: compute_tables(BOARD, grid.refined(factor), frequencies_hz)
+        for factor in (1, 2, _FINEST)
+    }
     lines = []
     for number, design in enumerate(_designs(count, cells, seed)):
-        began = time.process_time()
-        low = sweep(MomentMethod(coarse, antenna(design.mask, [design.feed]))).s11
-        coarse_s = time.process_time() - began
-        began = time.process_time()
-        built = refined_antenna(design.mask, design.feed, factor=2)
-        high = sweep(MomentMethod(fine, built)).s11
-        line = {
+        low, coarse_s = _by_moments(tables[1], design, 1)
+        high, fine_s = _by_moments(tables[2], design, 2)
+        finest, finest_s = _by_moments(tables[_FINEST], design, _FINEST)
+        line: dict[str, Any] = {
             "design": number,
             "coarse_fine": _mean_difference(low, high),
+            "fine_finest": _mean_difference(high, finest),
             "coarse_cpu_s": coarse_s,
-            "fine_cpu_s": time.process_time() - began,
-            **_against_openems(design, grid, frequencies_hz, high),
+            "fine_cpu_s": fine_s,
+            "finest_cpu_s": finest_s,
         }
+        for name, mesh in MESHES.items():
+            try:
+                second = _by_openems(design, grid, frequencies_hz, mesh)
+            except (OpenEmsMissing, OpenEmsFailed) as error:
+                line[f"{name}_failed"] = str(error)
+                continue
+            scale, scaled = _best_scale(frequencies_hz, second.s11, high)
+            line |= {
+                f"fine_{name}_raw": _mean_difference(second.raw, high),
+                f"fine_{name}": _mean_difference(second.s11, high),
+                f"fine_{name}_scaled": scaled,
+                f"finest_{name}": _mean_difference(second.s11, finest),
+                f"{name}_scale": scale,
+                f"{name}_cpu_s": second.cpu_s,
+                f"{name}_mesh_cells": second.cells,
+            }
         lines.append(line)
         yield line
     yield _summary(lines, seed)
@@ -76,31 +103,45 @@ def _designs(count: int, cells: int, seed: int) -> list[Design]:
     return [vectors.decode(vectors.random(rng)) for _ in range(count)]
 
 
-def _against_openems(
-    design: Design, grid: Grid, frequencies_hz: Real, fine: Complex
-) -> dict[str, Any]:
-    model = simulation(BOARD, grid, design.mask, port=design.feed, band_hz=RANGE_HZ)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            done = run_openems(model, workdir=Path(folder), limit_s=_LIMIT_S)
-    except (OpenEmsMissing, OpenEmsFailed) as error:
-        return {"openems": str(error)}
-    assert done is not None
+def _by_moments(tables: Tables, design: Design, factor: int) -> tuple[Complex, float]:
+    """Return S11 by the method of moments, and the CPU seconds of its sweep."""
+    began = time.process_time()
+    built = refined_antenna(design.mask, design.feed, factor=factor)
+    s11 = sweep(MomentMethod(tables, built)).s11
+    return s11, time.process_time() - began
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Second:
+    """S11 by openEMS."""
+
+    raw: Complex
+    s11: (
+        Complex  # without the analytic inductance between the two definitions of the port
+    )
+    cpu_s: float
+    cells: int
+
+
+def _by_openems(
+    design: Design, grid: Grid, frequencies_hz: Real, mesh: MeshSettings
+) -> _Second:
+    """Solve a design by openEMS. Raises OpenEmsMissing or OpenEmsFailed."""
+    model = simulation(
+        BOARD, grid, design.mask, port=design.feed, band_hz=RANGE_HZ, mesh=mesh
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with tempfile.TemporaryDirectory() as folder:
+        done = run_openems(model, workdir=Path(folder), limit_s=_LIMIT_S)
+    assert done is not None, "nothing stops this run"
     z = impedance(done.voltage, done.current, frequencies_hz)
     corrected = z - 2j * np.pi * frequencies_hz * port_inductance_h(BOARD)
-    raw, second = _reflection(z), _reflection(corrected)
-    scales = [
-        _scaled_difference(frequencies_hz, second, fine, float(scale))
-        for scale in _SCALES
-    ]
-    return {
-        "fine_openems_raw": _mean_difference(raw, fine),
-        "fine_openems": _mean_difference(second, fine),
-        "fine_openems_scaled": min(scales),
-        "scale": float(_SCALES[int(np.argmin(scales))]),
-        "openems_s": done.seconds,
-        "openems_cells": done.cells,
-    }
+    return _Second(
+        raw=_reflection(z),
+        s11=_reflection(corrected),
+        cpu_s=resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before,
+        cells=done.cells,
+    )
 
 
 def _reflection(z: Complex) -> Complex:
@@ -111,26 +152,30 @@ def _mean_difference(a: Complex, b: Complex) -> float:
     return float(np.abs(a - b).mean())
 
 
-def _scaled_difference(
-    frequencies_hz: Real, a: Complex, b: Complex, scale: float
-) -> float:
-    """Mean |ΔS11| after a's frequencies are multiplied by 1 + scale."""
-    at = frequencies_hz / (1 + scale)
-    moved = np.interp(at, frequencies_hz, a.real) + 1j * np.interp(
-        at, frequencies_hz, a.imag
-    )
-    return _mean_difference(moved, b)
+def _best_scale(frequencies_hz: Real, a: Complex, b: Complex) -> tuple[float, float]:
+    """Return the scale of a's frequencies, at most ± 1.5 %, and the least mean |ΔS11|."""
+
+    def difference(scale: float) -> float:
+        at = frequencies_hz / (1 + scale)
+        moved = np.interp(at, frequencies_hz, a.real) + 1j * np.interp(
+            at, frequencies_hz, a.imag
+        )
+        return _mean_difference(moved, b)
+
+    differences = [difference(float(scale)) for scale in _SCALES]
+    best = int(np.argmin(differences))
+    return float(_SCALES[best]), differences[best]
 
 
 def _summary(lines: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     figures: dict[str, Any] = {"design": "all", "designs": len(lines)}
-    for name in (
-        "coarse_fine",
-        "fine_openems_raw",
-        "fine_openems",
-        "fine_openems_scaled",
-    ):
+    names = [
+        name
+        for name in lines[0]
+        if isinstance(lines[0][name], float) and not name.endswith("_cpu_s")
+    ]
+    for name in names:
         values = np.array([line[name] for line in lines if name in line])
         if len(values):
             means = rng.choice(values, (_RESAMPLES, len(values))).mean(axis=1)

@@ -12,7 +12,12 @@ from typing import Any
 from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
-PUBLISHED: tuple[tuple[str, ...], ...] = (("agreement",), ("search",))
+PUBLISHED: tuple[tuple[str, ...], ...] = (
+    ("agreement",),
+    ("patches",),
+    ("published",),
+    ("search",),
+)
 Line = dict[str, Any]
 
 
@@ -72,6 +77,18 @@ def _agreement(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _patches(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import patches
+
+    return patches.run(patches.CANONICAL)
+
+
+def _published(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import patches
+
+    return patches.run(patches.PUBLISHED)
+
+
 def _search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import search
     from workers.bench.antenna.specifications import Effort
@@ -92,5 +109,10 @@ def _search(options: argparse.Namespace) -> Iterator[Line]:
 
 
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
-    {"agreement": _agreement, "search": _search}
+    {
+        "agreement": _agreement,
+        "patches": _patches,
+        "published": _published,
+        "search": _search,
+    }
 )

@@ -26,8 +26,15 @@ def test_fixed_lines_come_back_exactly() -> None:
     assert set(fixed.tolist()) <= lines
 
 
+def test_boundaries_without_an_edge_have_one_line() -> None:
+    settings = MeshSettings(edge_mm=0.25, lines_per_cell=1)
+    lines = pixel_lines(3, 3.0, settings, edges={1})
+    assert lines.tolist() == [0.0, 2.75, 3.25, 6.0, 9.0]
+
+
 def test_pixels_have_two_lines_at_each_boundary() -> None:
-    lines = pixel_lines(3, 3.0, MeshSettings(edge_mm=0.25, lines_per_cell=2))
+    settings = MeshSettings(edge_mm=0.25, lines_per_cell=2)
+    lines = pixel_lines(3, 3.0, settings, edges=range(4))
     assert lines.tolist() == [
         -0.25,
         0.25,

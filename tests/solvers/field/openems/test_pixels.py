@@ -47,3 +47,27 @@ def test_port_inductance() -> None:
     """0.16 nH for a post of 3.175 mm."""
     assert port_inductance_h(BOARD) == pytest.approx(MU0 * 3.175e-3 / (8 * np.pi))
     assert port_inductance_h(BOARD) == pytest.approx(0.159e-9, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_sheet_and_post_ends_on_mesh_lines(seed: int) -> None:
+    """Off a line by a rounding error, openEMS drops it."""
+    mask = random_mask(seed)
+    vias = [(3, 5)] if mask[3, 5] else []
+    built = simulation(BOARD, GRID, mask, port=FEED, vias=vias, band_hz=(2e9, 8e9))
+    lines = [set(axis.tolist()) for axis in (built.x, built.y, built.z)]
+    for box in (*built.metal, built.port, built.ground, built.slab):
+        for point in box:
+            assert all(value in axis for value, axis in zip(point, lines, strict=True))
+
+
+def test_a_plain_patch_has_edge_lines_at_its_outline_and_port_alone() -> None:
+    mask = np.zeros((12, 12), bool)
+    mask[2:10, 1:11] = True
+    built = simulation(BOARD, GRID, mask, port=FEED, band_hz=(2e9, 8e9))
+    doubled = {
+        i for i in range(13) if {i * 3.0 - 0.25, i * 3.0 + 0.25} <= set(built.x.tolist())
+    }
+    assert doubled == {2, 10, FEED[0], FEED[0] + 1}
+    random = simulation(BOARD, GRID, random_mask(0), port=FEED, band_hz=(2e9, 8e9))
+    assert len(built.x) < len(random.x)

@@ -22,7 +22,8 @@ def test_agreement_without_openems_compares_the_two_fidelities(
     assert 0 < lines[-1]["coarse_fine"] < 0.2
     low, high = lines[-1]["coarse_fine_interval"]
     assert low <= lines[-1]["coarse_fine"] <= high
-    assert "no openEMS" in lines[0]["openems"]
+    assert "no openEMS" in lines[0]["openems_failed"]
+    assert 0 < lines[-1]["fine_finest"] < lines[-1]["coarse_fine"]
 
 
 def test_search_counts_what_each_method_met(tmp_path: Path) -> None:
