@@ -108,11 +108,20 @@ def _search(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _tune(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import tuning
+
+    return tuning.run(
+        seeds=range(options.seed, options.seed + options.seeds), solves=options.fine
+    )
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "agreement": _agreement,
         "patches": _patches,
         "published": _published,
         "search": _search,
+        "tune": _tune,
     }
 )

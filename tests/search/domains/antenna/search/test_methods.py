@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from search.domains.antenna.design import Design
+from search.domains.antenna.parse import parse
+from search.domains.antenna.search import methods
 from search.domains.antenna.search.methods import METHODS, make_searcher
+from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify.legality import broken_rules
 from tests.search.domains.antenna.jobs import PATCH, job
 from trimtab.specs.antenna import SearchMethod
@@ -19,11 +26,31 @@ def resemblance(design: Design) -> float:
     return -float((design.mask ^ PATCH.mask).sum())
 
 
+class Resembling:
+    """A neighbourhood that scores by resemblance."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.present: Design | None = None
+
+    def move(self, design: Design) -> None:
+        self.present = design
+
+    def guides(self, designs: Sequence[Design]) -> tuple[Any, Any]:
+        scores = np.array([resemblance(design) for design in designs])
+        return scores, scores
+
+
+@pytest.fixture(autouse=True)
+def _scored_by_resemblance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "Neighbourhood", Resembling)
+
+
 def best_scores(method: SearchMethod, seed: int, topology: str = "pixels") -> list[float]:
     spec = job(
         search=method.value, feed=[2, 2], coarse_solves=EVALUATIONS, topology=topology
     )
-    searcher = make_searcher(spec, np.random.default_rng(seed))
+    evaluator = Evaluator(parse(spec, {}, Path()))
+    searcher = make_searcher(evaluator, np.random.default_rng(seed))
     scores: list[float] = []
     while len(scores) < EVALUATIONS:
         designs = searcher.ask(8)
