@@ -91,7 +91,17 @@ def faults_of(
 
     `known` has the field names of each object by its path, for suggestions.
     """
-    return [_fault(item, known or {}) for item in error.errors(include_url=False)]
+    items = error.errors(include_url=False)
+    return [_fault(item, known or {}) for item in items if not _follows(item, items)]
+
+
+def _follows(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
+    """Return whether a list is too short only because pydantic left out its faulty entries."""
+    at = tuple(item["loc"])
+    return item["type"] == "too_short" and any(
+        len(other["loc"]) > len(at) and tuple(other["loc"])[: len(at)] == at
+        for other in items
+    )
 
 
 def fault_of(item: Mapping[str, Any]) -> Fault:

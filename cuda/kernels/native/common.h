@@ -35,3 +35,45 @@ struct DecodeArguments {
   int64_t sequences, live, kv_heads, group, slots, head_size;
   int32_t query_type, new_type, cache_type, threads;
 };
+
+// Forms of packed weights; `Form` of packed.py has the same order.
+//   Q4: w = d q + m with q in 0..15; d and m float16 per group of 32 inputs
+//   Q8: w = d q with q in -127..127; d float16 per group of 32 inputs
+enum Form { FORM_Q4 = 0, FORM_Q8 = 1, FORM_BF16 = 2, FORM_F32 = 3 };
+
+struct Matrix {
+  const uint8_t *packed;
+  const float *bias;  // [outputs] or null
+  int64_t outputs, inputs;
+  int64_t form;
+};
+
+// out = x weights^T + bias; x [rows, inputs], out [rows, outputs], or [rows, count] with `chosen`.
+struct ProductArguments {
+  Matrix matrix;
+  const float *x;
+  float *out;
+  const int64_t *chosen;  // [count] outputs, or null
+  int64_t rows, count;
+};
+
+struct StepLayer {
+  const float *attention_norm, *feed_forward_norm;
+  Matrix qkv, attention_out, gate_up, down;
+  DecodeArguments attention;  // cache and sizes; the rest is filled in by the step
+};
+
+// One token for each of `live` sequences through all layers; `hidden` is changed in place and
+// holds the normed output at the end.
+struct StepArguments {
+  StepLayer *layers;
+  const float *norm;
+  float *hidden;               // [live, width]
+  const float *cosine, *sine;  // [live, head_size / 2]
+  const int64_t *rows;         // [live]
+  const int32_t *step, *victim, *capacity, *recent, *sinks;
+  const float *decay;
+  int64_t layer_count, live, width, heads, kv_heads, head_size, feed_forward;
+  float epsilon;
+  int32_t threads;
+};

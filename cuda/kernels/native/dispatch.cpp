@@ -3,12 +3,21 @@
 #include <stdlib.h>
 
 #include "common.h"
+#include "matrix.h"
+#include "packing.h"
 #include "vectors.h"
 
 #define EXPORT __attribute__((visibility("default")))
 #define DECLARE(tier)                                                                      \
   extern "C" int64_t decode_scratch_##tier(const DecodeArguments *);                       \
-  extern "C" void decode_head_##tier(const DecodeArguments *, int64_t, int64_t, float *);
+  extern "C" void decode_head_##tier(const DecodeArguments *, int64_t, int64_t, float *);  \
+  extern "C" int64_t product_bytes_##tier(const ProductArguments *);                       \
+  extern "C" void product_call_##tier(const ProductArguments *, char *);                   \
+  extern "C" int64_t step_bytes_##tier(const StepArguments *);                             \
+  extern "C" void step_phase_##tier(const StepArguments *, int64_t, int, char *);
+#define ENTRY(tier)                                                                        \
+  {#tier,                 decode_scratch_##tier, decode_head_##tier, product_bytes_##tier, \
+   product_call_##tier,   step_bytes_##tier,     step_phase_##tier}
 
 DECLARE(generic)
 #if defined(__x86_64__)
@@ -22,14 +31,18 @@ struct Tier {
   const char *name;
   int64_t (*decode_scratch)(const DecodeArguments *);
   void (*decode_head)(const DecodeArguments *, int64_t, int64_t, float *);
+  int64_t (*product_bytes)(const ProductArguments *);
+  void (*product_call)(const ProductArguments *, char *);
+  int64_t (*step_bytes)(const StepArguments *);
+  void (*step_phase)(const StepArguments *, int64_t, int, char *);
 };
 
 // Worst first.
 const Tier TIERS[] = {
-    {"generic", decode_scratch_generic, decode_head_generic},
+    ENTRY(generic),
 #if defined(__x86_64__)
-    {"avx2", decode_scratch_avx2, decode_head_avx2},
-    {"avx512", decode_scratch_avx512, decode_head_avx512},
+    ENTRY(avx2),
+    ENTRY(avx512),
 #endif
 };
 const int TIER_COUNT = sizeof TIERS / sizeof *TIERS;
@@ -150,5 +163,54 @@ EXPORT int trimtab_h2o_decode(const DecodeArguments *a) {
   }
   free(memory);
   return STATUS_OK;
+}
+
+// Bytes that `trimtab_pack` writes.
+EXPORT int64_t trimtab_packed_bytes(const Matrix *m) { return matrix_bytes(m); }
+
+// Pack float32 weights into zeroed memory; returns the largest relative error, see packing.h.
+EXPORT float trimtab_pack(const Matrix *m, const float *weights, float limit, uint8_t *packed) {
+  return pack(weights, m->outputs, m->inputs, m->form, block_bytes(m), code_bytes((int)m->form),
+              scale_bytes((int)m->form), limit, packed);
+}
+
+EXPORT int trimtab_product(const ProductArguments *p) {
+  const Tier *tier = &TIERS[chosen];
+  for (int64_t i = 0; p->chosen && i < p->count; i++)
+    if (p->chosen[i] < 0 || p->chosen[i] >= p->matrix.outputs) return STATUS_OUTSIDE;
+  void *memory = nullptr;
+  if (posix_memalign(&memory, 64, tier->product_bytes(p))) return STATUS_NO_MEMORY;
+  tier->product_call(p, (char *)memory);
+  free(memory);
+  return STATUS_OK;
+}
+
+EXPORT int trimtab_step(const StepArguments *s) {
+  if (s->live == 0) return STATUS_OK;
+  for (int64_t layer = 0; layer < s->layer_count; layer++) {
+    DecodeArguments *a = &s->layers[layer].attention;
+    a->rows = s->rows;
+    a->step = s->step;
+    a->victim = s->victim;
+    a->capacity = s->capacity;
+    a->recent = s->recent;
+    a->sinks = s->sinks;
+    a->decay = s->decay;
+    a->live = s->live;
+    a->threads = s->threads;
+    if (int status = check(a)) return status;
+  }
+  const Tier *tier = &TIERS[chosen];
+  void *memory = nullptr;
+  if (posix_memalign(&memory, 64, tier->step_bytes(s))) return STATUS_NO_MEMORY;
+  int status = STATUS_OK;
+  for (int64_t layer = 0; layer < s->layer_count && status == STATUS_OK; layer++) {
+    tier->step_phase(s, layer, 0, (char *)memory);
+    status = trimtab_h2o_decode(&s->layers[layer].attention);
+    if (status == STATUS_OK) tier->step_phase(s, layer, 1, (char *)memory);
+  }
+  if (status == STATUS_OK) tier->step_phase(s, 0, 2, (char *)memory);
+  free(memory);
+  return status;
 }
 }

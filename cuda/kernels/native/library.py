@@ -18,6 +18,7 @@ THREAD_WORK = 1 << 20
 """Elements of keys below which one thread is used: starting one costs about 30 µs."""
 
 _OUTSIDE = -2
+_PER_SEQUENCE = ("rows", "step", "victim", "capacity", "recent", "sinks", "decay")
 _POINTER, _WIDE, _NARROW = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
 
 
@@ -44,6 +45,56 @@ class DecodeArguments(ctypes.Structure):
     ]
 
 
+class Matrix(ctypes.Structure):
+    """`Matrix` of common.h."""
+
+    _fields_ = [
+        ("packed", _POINTER),
+        ("bias", _POINTER),
+        *((name, _WIDE) for name in ("outputs", "inputs", "form")),
+    ]
+
+
+class ProductArguments(ctypes.Structure):
+    """`ProductArguments` of common.h."""
+
+    _fields_ = [
+        ("matrix", Matrix),
+        *((name, _POINTER) for name in ("x", "out", "chosen")),
+        *((name, _WIDE) for name in ("rows", "count")),
+    ]
+
+
+class StepLayer(ctypes.Structure):
+    """`StepLayer` of common.h."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in ("attention_norm", "feed_forward_norm")),
+        *((name, Matrix) for name in ("qkv", "attention_out", "gate_up", "down")),
+        ("attention", DecodeArguments),
+    ]
+
+
+class StepArguments(ctypes.Structure):
+    """`StepArguments` of common.h."""
+
+    _fields_ = [
+        *(
+            (name, _POINTER)
+            for name in ("layers", "norm", "hidden", "cosine", "sine", "rows")
+        ),
+        *((name, _POINTER) for name in ("step", "victim", "capacity", "recent", "sinks")),
+        ("decay", _POINTER),
+        *(
+            (name, _WIDE)
+            for name in ("layer_count", "live", "width", "heads", "kv_heads")
+        ),
+        *((name, _WIDE) for name in ("head_size", "feed_forward")),
+        ("epsilon", ctypes.c_float),
+        ("threads", _NARROW),
+    ]
+
+
 class Library:
     """A built library, loaded into this process."""
 
@@ -51,8 +102,18 @@ class Library:
         """Load it. Raises OSError or AttributeError when it is not what this module expects."""
         self.path = path
         self._loaded = ctypes.CDLL(str(path))
-        self.h2o_decode = self._loaded.trimtab_h2o_decode
-        self.h2o_decode.argtypes = [ctypes.POINTER(DecodeArguments)]
+        self._decode = self._loaded.trimtab_h2o_decode
+        self._decode.argtypes = [ctypes.POINTER(DecodeArguments)]
+        self._product = self._loaded.trimtab_product
+        self._product.argtypes = [ctypes.POINTER(ProductArguments)]
+        self._step = self._loaded.trimtab_step
+        self._step.argtypes = [ctypes.POINTER(StepArguments)]
+        self.packed_bytes = self._loaded.trimtab_packed_bytes
+        self.packed_bytes.argtypes = [ctypes.POINTER(Matrix)]
+        self.packed_bytes.restype = _WIDE
+        self.pack = self._loaded.trimtab_pack
+        self.pack.argtypes = [ctypes.POINTER(Matrix), _POINTER, ctypes.c_float, _POINTER]
+        self.pack.restype = ctypes.c_float
         self._tier = self._loaded.trimtab_tier
         self._tier.restype = ctypes.c_char_p
 
@@ -64,6 +125,52 @@ class Library:
     def choose_tier(self, number: int) -> bool:
         """Use the tier of a number, 0 the plainest; return False where this CPU lacks it."""
         return bool(self._loaded.trimtab_choose_tier(number) == 0)
+
+    def h2o_decode(
+        self,
+        arguments: DecodeArguments,
+        cache: SlotCache,
+        rows: torch.Tensor,
+        rules: EvictionRows,
+    ) -> None:
+        """Run one step of attention. Raises ValueError and MemoryError, see `_raise`."""
+        _raise(self._decode(ctypes.byref(arguments)), cache, rows, rules)
+
+    def step(
+        self,
+        arguments: StepArguments,
+        cache: SlotCache,
+        rows: torch.Tensor,
+        rules: EvictionRows,
+    ) -> None:
+        """Run one step of a decoder. Raises ValueError and MemoryError, see `_raise`."""
+        _raise(self._step(ctypes.byref(arguments)), cache, rows, rules)
+
+    def product(self, arguments: ProductArguments, outputs: int) -> None:
+        """Run one product. Raises ValueError when a chosen output does not exist."""
+        status = self._product(ctypes.byref(arguments))
+        if status == _OUTSIDE:
+            raise ValueError(f"chosen: expected outputs below {outputs}, got others")
+        if status:
+            raise MemoryError("native kernels: no memory for a product")
+
+
+def _raise(
+    status: int, cache: SlotCache, rows: torch.Tensor, rules: EvictionRows
+) -> None:
+    """Raise the error of a status: ValueError, or MemoryError. Nothing was changed then."""
+    if status > 0:
+        raise ValueError(
+            f"cache: expected a free slot among {int(rules.capacity[status - 1])}, got none; "
+            "a rule without eviction needs a slot per token"
+        )
+    if status == _OUTSIDE:
+        raise ValueError(
+            f"cache: expected rows below {len(cache.filled)}, and slots and capacities up to "
+            f"{cache.slots}, got rows {rows.tolist()}, capacities {rules.capacity.tolist()}"
+        )
+    if status:
+        raise MemoryError("native kernels: no memory for a step")
 
 
 @functools.cache
@@ -108,36 +215,51 @@ def h2o_decode(
         value = value.to(key.dtype)
     out = torch.empty_like(query)
     live, kv_heads, group, head_size = query.shape
-    each = [rows.long(), step.int(), rules.victim.int(), rules.capacity.int(),
-            rules.recent.int(), rules.sinks.int(), rules.decay.float()]  # fmt: skip
-    pointers = [query, key, value, out, cache.keys, cache.values, cache.scores,
-                cache.positions, cache.pinned, cache.filled, cache.write,
-                *(part.contiguous() for part in each)]  # fmt: skip
+    each = [
+        part.contiguous()
+        for part in (rows.long(), step.int(), rules.victim.int(), rules.capacity.int(),
+                     rules.recent.int(), rules.sinks.int(), rules.decay.float())
+    ]  # fmt: skip
+    arguments = cache_arguments(cache, group)
+    arguments.query, arguments.key = query.data_ptr(), key.data_ptr()
+    arguments.value, arguments.out = value.data_ptr(), out.data_ptr()
+    for name, part in zip(_PER_SEQUENCE, each, strict=True):
+        setattr(arguments, name, part.data_ptr())
+    arguments.live = live
+    arguments.query_type = ELEMENT_TYPES[query.dtype]
+    arguments.new_type = ELEMENT_TYPES[key.dtype]
     busy = live * kv_heads * cache.slots * head_size > THREAD_WORK
-    arguments = DecodeArguments(
-        *(part.data_ptr() for part in pointers),
-        len(cache.filled),
-        live,
-        kv_heads,
-        group,
-        cache.slots,
-        head_size,
-        ELEMENT_TYPES[query.dtype],
-        ELEMENT_TYPES[key.dtype],
-        ELEMENT_TYPES[cache.keys.dtype],
-        torch.get_num_threads() if busy else 1,
-    )
-    status = require_library().h2o_decode(ctypes.byref(arguments))
-    if status > 0:
-        raise ValueError(
-            f"cache: expected a free slot among {int(rules.capacity[status - 1])}, got none; "
-            "a rule without eviction needs a slot per token"
-        )
-    if status == _OUTSIDE:
-        raise ValueError(
-            f"cache: expected rows below {len(cache.filled)}, and slots and capacities up to "
-            f"{cache.slots}, got rows {rows.tolist()}, capacities {rules.capacity.tolist()}"
-        )
-    if status < 0:
-        raise MemoryError("native kernels: no memory for the logits of a step")
+    arguments.threads = torch.get_num_threads() if busy else 1
+    require_library().h2o_decode(arguments, cache, rows, rules)
     return out
+
+
+def cache_arguments(cache: SlotCache, group: int) -> DecodeArguments:
+    """Return arguments that hold a cache and its sizes, for float32 queries, keys and values.
+
+    Raises:
+        ValueError: a tensor of the cache is not contiguous, or of a dtype without code.
+    """
+    tensors = vars(cache)
+    for name, tensor in tensors.items():
+        if not tensor.is_contiguous() or tensor.device.type != "cpu":
+            raise ValueError(
+                f"cache.{name}: expected a contiguous tensor on the CPU, got strides "
+                f"{tensor.stride()} on {tensor.device}"
+            )
+    if cache.keys.dtype not in ELEMENT_TYPES or cache.values.dtype != cache.keys.dtype:
+        raise ValueError(
+            f"cache: expected keys and values both in float32, bfloat16 or float16, "
+            f"got {cache.keys.dtype} and {cache.values.dtype}"
+        )
+    sequences, kv_heads, slots, head_size = cache.keys.shape
+    return DecodeArguments(
+        **{name: tensor.data_ptr() for name, tensor in tensors.items()},
+        sequences=sequences,
+        kv_heads=kv_heads,
+        group=group,
+        slots=slots,
+        head_size=head_size,
+        cache_type=ELEMENT_TYPES[cache.keys.dtype],
+        threads=1,
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 
@@ -13,29 +11,11 @@ from cuda.kernels.native.library import Library, library, require_library
 from cuda.kernels.slots import EvictionRows, SlotCache, Victim
 from tests.cuda.kernels.cases import compare, random_case
 
-TIERS = ("generic", "avx2", "avx512")
 DTYPES = {
     torch.float32: 1e-5,
     torch.bfloat16: 2e-2,
     torch.float16: 2e-3,
 }
-
-
-@pytest.fixture
-def native() -> Library:
-    built = library()
-    if built is None:
-        pytest.skip("no C++ compiler here")
-    return built
-
-
-@pytest.fixture(params=range(len(TIERS)), ids=TIERS)
-def tier(request: pytest.FixtureRequest, native: Library) -> Iterator[str]:
-    before = TIERS.index(native.tier)
-    if not native.choose_tier(request.param):
-        pytest.skip(f"this CPU has no {TIERS[request.param]}")
-    yield native.tier
-    native.choose_tier(before)
 
 
 def rules(victim: Victim, **values: float) -> EvictionRows:

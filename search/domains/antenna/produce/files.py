@@ -28,6 +28,7 @@ from search.drawing.pictures import draw_picture
 from search.drawing.raster import draw_png
 from search.types import Extra, Produced
 from solvers.field.board import MU0
+from trimtab.specs.antenna import AntennaSpec
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -57,7 +58,7 @@ def produce(
         and opinion.frequencies_hz is not None
     ):
         curves["openEMS"] = (opinion.frequencies_hz, opinion.s11)
-    layout = _layout(problem, design)
+    layout = layout_of(problem.spec, design)
     described = workdir / "design.json"
     described.write_text(
         json.dumps(_described(problem, design, fine, opinion, layout), indent=1)
@@ -142,8 +143,8 @@ def _drawn(
     ]
 
 
-def _layout(problem: AntennaProblem, design: Design) -> manufacture.Layout:
-    spec = problem.spec
+def layout_of(spec: AntennaSpec, design: Design) -> manufacture.Layout:
+    """Return metal, posts and board of a design, in millimetres."""
     margin = _MARGIN_MM
     if spec.board.size_mm is not None:
         margin = (spec.board.size_mm - spec.size_mm) / 2

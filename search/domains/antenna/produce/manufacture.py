@@ -14,6 +14,7 @@ from pathlib import Path
 
 from search.domains.antenna.produce.outlines import Outline
 
+_GDS_MM = 1e-6  # resolution of GDSII files
 _DIGITS = 1_000_000  # of a millimetre in Gerber coordinates
 _PIN_OF_CELL = 0.43  # drill diameter over a cell's side: an SMA pin in 3 mm cells
 
@@ -102,7 +103,7 @@ def write_gds(layout: Layout, path: Path) -> None:
     """Write GDSII with unit 1 mm: layer 1 metal, 2 holes, 3 board."""
     import gdstk
 
-    library = gdstk.Library(unit=1e-3, precision=1e-9)
+    library = gdstk.Library(unit=1e-3, precision=_GDS_MM * 1e-3)
     cell = library.new_cell("ANTENNA")
     metal = [gdstk.Polygon(points) for points, hole in layout.loops_mm() if not hole]
     air = [gdstk.Polygon(points) for points, hole in layout.loops_mm() if hole]
@@ -110,7 +111,12 @@ def write_gds(layout: Layout, path: Path) -> None:
     merged: list[gdstk.Polygon] = []
     for island in metal:
         inner = [hole for hole in air if hole.area() < island.area()]
-        merged += gdstk.boolean(island, inner, "not", layer=1) if inner else [island]
+        # Its default would round corners to a micrometre, though the file has nanometres.
+        merged += (
+            gdstk.boolean(island, inner, "not", precision=_GDS_MM, layer=1)
+            if inner
+            else [island]
+        )
     for polygon in merged:
         polygon.layer = 1
     cell.add(*merged, gdstk.Polygon(layout.board_mm(), layer=3))

@@ -1,0 +1,198 @@
+"""One decode step of all layers in one native call: no eager op between the layers."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from cuda.kernels.native.library import (
+    THREAD_WORK,
+    StepArguments,
+    StepLayer,
+    cache_arguments,
+    library,
+    require_library,
+)
+from cuda.kernels.packed import PackedMatrix
+from cuda.kernels.slots import EvictionRows, SlotCache
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedLayer:
+    """Weights of one layer, projections packed. See `workers.llm.decoder_types.LayerWeights`."""
+
+    attention_norm: torch.Tensor
+    qkv: PackedMatrix
+    attention_out: PackedMatrix
+    feed_forward_norm: torch.Tensor
+    gate_up: PackedMatrix
+    down: PackedMatrix
+
+
+def available() -> bool:
+    """Return whether the native library can be built and loaded here."""
+    return library() is not None
+
+
+class DecoderStep:
+    """All layers of a llama-like decoder over the slots of its sequences, on a CPU."""
+
+    def __init__(
+        self,
+        layers: Sequence[PackedLayer],
+        norm: torch.Tensor,
+        caches: Sequence[SlotCache],
+        *,
+        heads: int,
+        norm_eps: float,
+    ) -> None:
+        """Take weights and caches; both have to stay where they are in memory.
+
+        Args:
+            layers: of the decoder.
+            norm: [width], weights of the norm after the last layer.
+            caches: one per layer, contiguous, on the CPU.
+            heads: query heads.
+            norm_eps: of every norm.
+
+        Raises:
+            OSError: the native library cannot be built.
+            ValueError: shapes of weights and caches do not fit.
+        """
+        require_library()
+        self._heads = heads
+        self._norm_eps = norm_eps
+        self._norm = norm.float().contiguous()
+        self._width = len(norm)
+        self._kv_heads, self._slots, self._size = caches[0].keys.shape[1:]
+        self._feed_forward = layers[0].down.inputs
+        _check(layers, caches, width=self._width, heads=heads)
+        self._layers = layers
+        self._caches = caches
+        self._norms = [
+            (
+                one.attention_norm.float().contiguous(),
+                one.feed_forward_norm.float().contiguous(),
+            )
+            for one in layers
+        ]
+        self._arguments = (StepLayer * len(layers))(
+            *(
+                StepLayer(
+                    first.data_ptr(),
+                    second.data_ptr(),
+                    layer.qkv.argument(),
+                    layer.attention_out.argument(),
+                    layer.gate_up.argument(),
+                    layer.down.argument(),
+                    cache_arguments(cache, heads // self._kv_heads),
+                )
+                for layer, cache, (first, second) in zip(
+                    layers, caches, self._norms, strict=True
+                )
+            )
+        )
+
+    def __call__(
+        self,
+        hidden: torch.Tensor,
+        cosine: torch.Tensor,
+        sine: torch.Tensor,
+        rows: torch.Tensor,
+        step: torch.Tensor,
+        rules: EvictionRows,
+    ) -> torch.Tensor:
+        """Append one token to each of A sequences.
+
+        Args:
+            hidden: [A, width], embeddings of the tokens.
+            cosine: [A, D / 2] of the tokens' true positions.
+            sine: [A, D / 2].
+            rows: [A] int64, rows of the caches, all different.
+            step: [A] int32, true positions.
+            rules: one per sequence.
+
+        Returns:
+            [A, width] float32, normed: what the output head takes.
+
+        Raises:
+            ValueError: a sequence has no free slot or a shape does not fit; nothing is changed.
+            MemoryError: no memory for the step.
+        """
+        live, half = len(rows), self._size // 2
+        wanted = {
+            "hidden": (live, self._width),
+            "cosine": (live, half),
+            "sine": (live, half),
+        }
+        for name, tensor in {"hidden": hidden, "cosine": cosine, "sine": sine}.items():
+            if tensor.shape != wanted[name]:
+                raise ValueError(
+                    f"{name}: expected {list(wanted[name])}, got {list(tensor.shape)}"
+                )
+        for name, tensor in {"step": step, **vars(rules)}.items():
+            if tensor.shape != (live,):
+                raise ValueError(f"{name}: expected [{live}], got {list(tensor.shape)}")
+        out = hidden.float().clone(memory_format=torch.contiguous_format)
+        parts = [
+            part.contiguous()
+            for part in (
+                self._norm, out, cosine.float(), sine.float(), rows.long(), step.int(),
+                rules.victim.int(), rules.capacity.int(), rules.recent.int(),
+                rules.sinks.int(), rules.decay.float(),
+            )
+        ]  # fmt: skip
+        busy = live * self._kv_heads * self._slots * self._size > THREAD_WORK
+        arguments = StepArguments(
+            ctypes.addressof(self._arguments),
+            *(part.data_ptr() for part in parts),
+            len(self._layers),
+            live,
+            self._width,
+            self._heads,
+            self._kv_heads,
+            self._size,
+            self._feed_forward,
+            self._norm_eps,
+            torch.get_num_threads() if busy else 1,
+        )
+        require_library().step(arguments, self._caches[0], rows, rules)
+        return out
+
+
+def _check(
+    layers: Sequence[PackedLayer], caches: Sequence[SlotCache], *, width: int, heads: int
+) -> None:
+    """Raise ValueError when shapes of layers or caches do not fit."""
+    if len(layers) != len(caches):
+        raise ValueError(
+            f"caches: expected {len(layers)}, one per layer, got {len(caches)}"
+        )
+    kv_heads, slots, size = caches[0].keys.shape[1:]
+    if heads % kv_heads or size % 2:
+        raise ValueError(
+            f"heads: expected a multiple of {kv_heads} and an even head size, got {heads}, {size}"
+        )
+    feed_forward = layers[0].down.inputs
+    shapes = {
+        "qkv": ((heads + 2 * kv_heads) * size, width),
+        "attention_out": (width, heads * size),
+        "gate_up": (2 * feed_forward, width),
+        "down": (width, feed_forward),
+    }
+    for number, (layer, cache) in enumerate(zip(layers, caches, strict=True)):
+        for name, shape in shapes.items():
+            matrix: PackedMatrix = getattr(layer, name)
+            if (matrix.outputs, matrix.inputs) != shape:
+                raise ValueError(
+                    f"layers[{number}].{name}: expected {list(shape)}, "
+                    f"got [{matrix.outputs}, {matrix.inputs}]"
+                )
+        if cache.keys.shape[1:] != (kv_heads, slots, size):
+            raise ValueError(
+                f"caches[{number}]: expected [sequences, {kv_heads}, {slots}, {size}], "
+                f"got {list(cache.keys.shape)}"
+            )
