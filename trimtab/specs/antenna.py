@@ -46,6 +46,8 @@ class SearchMethod(StrEnum):
     """CMA-ES on the coordinates of the rectangles."""
     TREE = "tree"
     """Monte-Carlo tree search: one rectangle placed after another."""
+    PLACEMENT = "placement"
+    """Reinforcement learning: a policy places one rectangle after another."""
     RANDOM = "random"
     """Random rectangles: the baseline."""
 

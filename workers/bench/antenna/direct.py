@@ -98,7 +98,7 @@ def run(spec: AntennaSpec, rival: str, seed: int, folder: Path) -> DirectRun:
 
     def over() -> bool:
         confirmed = bool(opinions) and opinions[-1].verdict == Verdict.PASS.value
-        return confirmed or len(opinions) >= spec.verify_runs
+        return confirmed or 0 < spec.verify_runs <= len(opinions)
 
     while solves < spec.fine_solves and not over():
         designs = searcher.ask(1)
@@ -108,10 +108,11 @@ def run(spec: AntennaSpec, rival: str, seed: int, folder: Path) -> DirectRun:
         if best is None or margin > best[0]:
             best = margin, designs[0], solves
         apart = all(int((designs[0].mask ^ d.mask).sum()) >= _APART for d in seen)
-        if margin >= spec.margin_db and apart:
+        if spec.verify_runs and margin >= spec.margin_db and apart:
             ask_openems(designs[0], solves)
     assert best is not None
-    if not over() and best[0] >= _HOPELESS_DB and all(d is not best[1] for d in seen):
+    unseen = all(design is not best[1] for design in seen)
+    if spec.verify_runs and not over() and best[0] >= _HOPELESS_DB and unseen:
         ask_openems(best[1], best[2])
     return DirectRun(
         margin_db=best[0],

@@ -1,7 +1,7 @@
 """The funnel and its rivals on fixed specifications, judged by openEMS. Resumable.
 
-An arm is a way to search. Success: openEMS confirms every band exactly, or with its response shifted
-by at most 2 %. Costs: fine solves, and processor seconds without openEMS.
+An arm is a way to search. Success: openEMS confirms every band exactly, or with its response
+shifted by at most 2 %. Costs: fine solves, and processor seconds without openEMS.
 """
 
 from __future__ import annotations
@@ -67,9 +67,7 @@ def _direct(rival: str, task: int, seed: int, effort: Effort) -> Line:
     with tempfile.TemporaryDirectory() as folder:
         done = direct.run(specification(ALL[task], effort), rival, seed, Path(folder))
     ranks = {_EXACT: 2, _SHIFTED: 1}
-    best = max(
-        done.opinions, key=lambda row: ranks.get(row.verdict, 0), default=None
-    )
+    best = max(done.opinions, key=lambda row: ranks.get(row.verdict, 0), default=None)
     return {
         "margin_db": done.margin_db,
         "coarse_solves": 0,
@@ -145,7 +143,9 @@ def _measured(out: Path) -> list[Line]:
     if not out.exists():
         return []
     lines = [json.loads(text) for text in out.read_text().splitlines()]
-    return [line for line in lines if line.get("suite") == "antenna-search" and "task" in line]
+    return [
+        line for line in lines if line.get("suite") == "antenna-search" and "task" in line
+    ]
 
 
 def _key(line: Line) -> tuple[int, str, int]:

@@ -14,16 +14,16 @@ import numpy as np
 
 from search.domains.antenna.parse import parse
 from search.domains.antenna.search.methods import Annealing
+from trimtab.specs.antenna import Topology
 from workers.bench.antenna.direct import setting_of
 from workers.bench.antenna.specifications import TUNING, Effort, specification
-from trimtab.specs.antenna import Topology
 
 _CAP_DB = 3.5  # more margin is no better: 3 dB are asked for
 GRID = {
     "topology": ("pixels", "rectangles"),
     "hottest": (0.3, 1.5),
     "patience": (15, 80),
-    "begin": (5, 20, 50),
+    "begin": (20,),
 }
 
 

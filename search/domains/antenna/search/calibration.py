@@ -60,7 +60,8 @@ def calibrate(
     second: S11 of the second solver at `frequencies_hz`, ascending; fine: of the fine solver. Least
     mean |ΔS11| in and beside the bands.
     """
-    edges = [(row.f_lo_hz, row.f_hi_hz) for row in (*spec.bands, *spec.avoid)]
+    edges = [(row.f_lo_hz, row.f_hi_hz) for row in spec.bands]
+    edges += [(row.f_lo_hz, row.f_hi_hz) for row in spec.avoid]
     near = np.zeros(len(frequencies_hz), bool)
     for low, high in edges:
         near |= (frequencies_hz >= low * (1 - _BESIDE)) & (
@@ -81,11 +82,14 @@ def calibrate(
             error = float(np.abs(wanted - mapped).mean())
             # A tie goes to the smaller change.
             if best is None or error < best[0] - 1e-9:
-                best = error, Calibration(
-                    scale=tried.scale,
-                    inductance_h=tried.inductance_h,
-                    frequencies_hz=at,
-                    rest=wanted - mapped,
+                best = (
+                    error,
+                    Calibration(
+                        scale=tried.scale,
+                        inductance_h=tried.inductance_h,
+                        frequencies_hz=at,
+                        rest=wanted - mapped,
+                    ),
                 )
     assert best is not None
     return best[1]

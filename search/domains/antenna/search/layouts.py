@@ -14,7 +14,7 @@ from solvers.field.board import Cell, Mask
 from trimtab.specs.antenna import AntennaSpec, Topology
 
 Real = NDArray[np.float64]
-_NUMBERS = 5  # of a rectangle in a vector: centre, sides, presence
+NUMBERS = 5  # of a rectangle in a vector: centre, sides, presence
 _BLOCKS = 60  # larger changes of cells, and of posts, among the neighbours of a design
 _BLOCK_SIZES = ((1, 2), (2, 1), (2, 2), (1, 3), (3, 1), (2, 3), (3, 2))
 _SIDES = 0.15, 0.6  # of random rectangles, relative to the grid
@@ -50,14 +50,14 @@ class Vectors:
     def __init__(self, spec: AntennaSpec, rules: Rules) -> None:
         self.rules = rules
         self.rectangles = spec.max_rectangles
-        self._feed_at = _NUMBERS * self.rectangles
+        self._feed_at = NUMBERS * self.rectangles
         self._vias_at = self._feed_at + (2 if rules.feed is None else 0)
         self.size = self._vias_at + 3 * rules.max_vias
 
     def random(self, rng: np.random.Generator) -> Real:
         """Return a random vector."""
         x = rng.random(self.size)
-        sides = x[: self._feed_at].reshape(-1, _NUMBERS)[:, 2:4]
+        sides = x[: self._feed_at].reshape(-1, NUMBERS)[:, 2:4]
         sides[:] = _SIDES[0] + (_SIDES[1] - _SIDES[0]) * sides
         return x
 
@@ -69,21 +69,34 @@ class Vectors:
         """Return the legal designs of vectors."""
         return self.rules.legal_many([self._drawn(x) for x in vectors])
 
+    def feed_of(self, x: Real) -> Cell:
+        """Return the feed of a vector."""
+        if self.rules.feed is not None:
+            return self.rules.feed
+        n = self.rules.cells
+        return _index(x[self._feed_at], n), _index(x[self._feed_at + 1], n)
+
+    def extents(
+        self, numbers: Real, cover: Cell | None
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return first and last cell + 1 of a rectangle, along x and y.
+
+        cover: a cell that it is moved over.
+        """
+        n = self.rules.cells
+        return (
+            _extent(numbers[0], numbers[2], n, None if cover is None else cover[0]),
+            _extent(numbers[1], numbers[3], n, None if cover is None else cover[1]),
+        )
+
     def _drawn(self, x: Real) -> Design:
         x = np.clip(x, 0, 1)
-        n = self.rules.cells
-        feed = self.rules.feed or (
-            _index(x[self._feed_at], n),
-            _index(x[self._feed_at + 1], n),
-        )
+        n, feed = self.rules.cells, self.feed_of(x)
         mask = np.zeros((n, n), bool)
-        for number, row in enumerate(x[: self._feed_at].reshape(-1, _NUMBERS)):
+        for number, row in enumerate(x[: self._feed_at].reshape(-1, NUMBERS)):
             if number and row[4] < 0.5:
                 continue
-            (x0, x1), (y0, y1) = (
-                _extent(row[axis], row[axis + 2], n, feed[axis] if number == 0 else None)
-                for axis in (0, 1)
-            )
+            (x0, x1), (y0, y1) = self.extents(row, feed if number == 0 else None)
             mask[x0:x1, y0:y1] = True
         vias = tuple(
             (_index(row[0], n), _index(row[1], n))
@@ -122,8 +135,8 @@ class RectangleLayouts:
         x, y = self._of(a, rng), self._of(b, rng)
         groups = np.concatenate(
             [
-                np.repeat(np.arange(self._vectors.rectangles), _NUMBERS),
-                np.arange(len(x) - _NUMBERS * self._vectors.rectangles) // 3 + 100,
+                np.repeat(np.arange(self._vectors.rectangles), NUMBERS),
+                np.arange(len(x) - NUMBERS * self._vectors.rectangles) // 3 + 100,
             ]
         )
         from_b = rng.random(int(groups.max()) + 1) < 0.5

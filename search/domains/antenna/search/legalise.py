@@ -77,7 +77,7 @@ class Rules:
         if self._symmetric:
             mirrored = ndimage.binary_dilation(pieces[:, :, ::-1], _IN_PLANE)
             apart = ~(pieces & mirrored).any(axis=(1, 2))
-            for number in np.flatnonzero(apart):
+            for number in np.flatnonzero(apart).tolist():
                 i, j = feeds[number]
                 low, high = sorted((j, self.cells - 1 - j))
                 pieces[number, i, low : high + 1] = True
@@ -126,5 +126,3 @@ def _widened_features(masks: Masks, width: int) -> Masks:
         x, y = min(i, last_x), min(j, last_y)
         result[k, x : x + width, y : y + width] = True
     return result
-
-

@@ -15,6 +15,7 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.search.layouts import Layouts, Real, Vectors, layouts_of
 from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.neighbourhood import Neighbourhood
+from search.domains.antenna.search.placement import Placement
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.search.tabu import TabuSearch
 from search.domains.antenna.search.tree import TreeSearch
@@ -288,6 +289,7 @@ METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType
         SearchMethod.CROSS_ENTROPY: CrossEntropy,
         SearchMethod.CMA_ES: CmaEs,
         SearchMethod.TREE: lambda setting: TreeSearch(setting.vectors, setting.rng),
+        SearchMethod.PLACEMENT: lambda setting: Placement(setting.vectors, setting.rng),
         SearchMethod.RANDOM: RandomSearch,
     }
 )

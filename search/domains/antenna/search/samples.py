@@ -60,6 +60,10 @@ class BandSamples:
                 )
             )
         self.frequencies_hz = np.concatenate(frequencies)
+        counts = [len(row) for row in frequencies]
+        # Of each sampled frequency.
+        self.limits_db = np.repeat([row.limit_db for row in self._requirements], counts)
+        self.signs = np.repeat([row.sign for row in self._requirements], counts)
         # Next to the centre of each band: where efficiencies are taken.
         self.centres = [
             int(np.abs(self.frequencies_hz - (band.f_lo_hz + band.f_hi_hz) / 2).argmin())
