@@ -11,6 +11,7 @@
     ├── InvalidBody           422  well-formed, but does not match the schema
     ├── TooManyRequests       429  rate limit or quota; retry_after_s
     ├── StoreUnavailable      503  retry_after_s
+    ├── ModelOffline          503  the language model does not answer
     ├── InsufficientStorage   507
     └── StaleFence                 write with an outdated fence; never sent to a client
 
@@ -48,6 +49,7 @@ class ServiceError(Exception):
         errors: list[dict[str, Any]] | None = None,
         retry_after_s: float | None = None,
         headers: Mapping[str, str] | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -55,6 +57,7 @@ class ServiceError(Exception):
         self.errors = errors or []
         self.retry_after_s = retry_after_s
         self.headers = dict(headers or {})
+        self.code = code  # of OpenAI's error object; None: the slug
 
 
 class BadRequest(ServiceError):
@@ -118,6 +121,12 @@ class StoreUnavailable(ServiceError):
 
     def __init__(self, detail: str, *, retry_after_s: float = 1.0, **more: Any) -> None:
         super().__init__(detail, retry_after_s=retry_after_s, **more)
+
+
+class ModelOffline(ServiceError):
+    """The language model is not loaded, or its process ended."""
+
+    status, slug, title = 503, "model-offline", "Language model unavailable"
 
 
 class InsufficientStorage(ServiceError):

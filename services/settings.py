@@ -11,6 +11,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -22,7 +23,7 @@ from trimtab.faults import fault_of
 _HOST = re.compile(
     r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$"
 )
-_SECRET_WORDS = ("URL", "SECRET", "PASSWORD")
+_SECRET_WORDS = ("URL", "SECRET", "PASSWORD", "API_KEY")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _HOSTS = "host names separated by commas, e.g. opt.example,localhost"
 
@@ -37,6 +38,11 @@ class SettingsRefused(ValueError):
 def default_workers() -> int:
     """Return how many jobs can run with all the cores they use; at least one."""
     return max(1, int(usable_cores()) // THREADS_PER_JOB)
+
+
+def default_text_threads() -> int:
+    """Return how many threads a language model gets: half of the cores, at least one."""
+    return max(1, int(usable_cores()) // 2)
 
 
 class Settings(BaseSettings):
@@ -95,6 +101,29 @@ class Settings(BaseSettings):
     or `contained` is required."""
     contained: bool = False
     """Set it if this process has a container of its own, which isolates runs like bubblewrap."""
+
+    text_model: str = "none"
+    """Language model of `/v1/chat/completions` and of jobs that need one: `none`; `embedded`, a
+    small one from a Python package; `checkpoint:/folder` with safetensors or GGUF; or
+    `openai:URL`, an endpoint that speaks OpenAI's API, to which texts are then sent."""
+    text_api_key: SecretStr | None = None
+    """API key of `openai:URL`."""
+    text_threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default_factory=default_text_threads
+    )
+    """Threads of the model's process. Unset: half of the usable cores, and at least one."""
+    text_memory_bytes: Annotated[int, Field(ge=2**28)] = 6 * 2**30
+    """Memory limit of the model's process, beside weights that are mapped from files."""
+    text_max_waiting: Annotated[int, Field(ge=0, le=100_000)] = 64
+    """Generations that may wait while the model is busy; more are refused."""
+    text_max_tokens: Annotated[int, Field(ge=1)] = 2048
+    """Largest `max_tokens` of a generation, and its default."""
+    text_max_prompt_bytes: Annotated[int, Field(ge=1024)] = 2**20
+    """Largest prompt, in bytes of UTF-8. The model's context is a limit too."""
+    text_deadline_s: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds after which a generation ends with what it has."""
+    text_tokens_per_minute: Annotated[int, Field(ge=1)] = 1_000_000
+    """Tokens that a key may read and generate per minute, unless the key has its own limit."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     """Largest JSON body."""
@@ -207,7 +236,12 @@ def check_settings(settings: Settings) -> None:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    return [*_network_faults(settings), *_file_faults(settings), *_run_faults(settings)]
+    return [
+        *_network_faults(settings),
+        *_file_faults(settings),
+        *_run_faults(settings),
+        *_text_faults(settings),
+    ]
 
 
 def _network_faults(settings: Settings) -> list[str]:
@@ -285,5 +319,34 @@ def _run_faults(settings: Settings) -> list[str]:
         lines.append(
             f"TRIMTAB_HEARTBEAT_S: expected less than TRIMTAB_LEASE_S ({settings.lease_s:g}), "
             f"got {settings.heartbeat_s:g}: every lease would expire before it is renewed"
+        )
+    return lines
+
+
+def _text_faults(settings: Settings) -> list[str]:
+    """Check the name of the language model and what it needs."""
+    name = settings.text_model
+    kind, _, place = name.partition(":")
+    lines = []
+    if name not in ("none", "embedded") and (
+        kind not in ("checkpoint", "openai") or not place
+    ):
+        lines.append(
+            "TRIMTAB_TEXT_MODEL: expected none, embedded, checkpoint:/folder or openai:URL, got "
+            f"{name[:100]!r}"
+        )
+    elif kind == "checkpoint" and not Path(place).exists():
+        lines.append(
+            "TRIMTAB_TEXT_MODEL: expected a folder (or a .gguf file) that exists, got "
+            f"{place[:200]!r}, which does not"
+        )
+    elif kind == "openai" and urlsplit(place).scheme not in ("http", "https"):
+        lines.append(
+            "TRIMTAB_TEXT_MODEL: expected openai:https://host/v1, got a URL of another scheme"
+        )
+    if settings.text_api_key is not None and kind != "openai":
+        lines.append(
+            "TRIMTAB_TEXT_API_KEY: expected a model openai:URL with a key, got the model "
+            f"{name[:100]!r}; leave the key out"
         )
     return lines

@@ -102,6 +102,39 @@ class Metrics:
         self.streams = Gauge(
             "trimtab_event_streams", "Open event streams", registry=registry
         )
+        self.text_tokens = Counter(
+            "trimtab_text_tokens",
+            "Tokens of a language model, as prompt (read), cached, generated or evicted",
+            ["sort"],
+            registry=registry,
+        )
+        self.text_generations = Counter(
+            "trimtab_text_generations",
+            "Generations of a language model by their end; broken: no end was reported",
+            ["end"],
+            registry=registry,
+        )
+        self.text_first_token = Histogram(
+            "trimtab_text_first_token_seconds",
+            "Time from an accepted request to its first token, queue included",
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.text_active = Gauge(
+            "trimtab_text_active",
+            "Calls of a language model in progress",
+            registry=registry,
+        )
+        self.text_waiting = Gauge(
+            "trimtab_text_waiting",
+            "Calls that wait for a language model",
+            registry=registry,
+        )
+        self.text_starts = Gauge(
+            "trimtab_text_starts",
+            "Starts of the language model's process; above 1: it crashed",
+            registry=registry,
+        )
 
 
 def configure_logging(settings: Settings) -> None:

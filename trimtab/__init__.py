@@ -33,6 +33,7 @@ _EXPORTS = {
     "RunResult": "trimtab.results",
     "Termination": "trimtab.results",
     "Verification": "trimtab.results",
+    "TextAnswer": "trimtab.text",
     "TrimtabError": "trimtab.errors",
     **dict.fromkeys(_specs.__all__, "trimtab.specs"),
 }
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from trimtab.results import Termination as Termination
     from trimtab.results import Verification as Verification
     from trimtab.specs import *
+    from trimtab.text import TextAnswer as TextAnswer
 
 
 def __getattr__(name: str) -> Any:

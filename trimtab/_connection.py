@@ -18,6 +18,7 @@ from trimtab import _core, _twins, config, files
 from trimtab._core import Call, EventStream, RetryPolicy
 from trimtab.errors import ClientClosed, ConnectionFailed
 from trimtab.results import Event
+from trimtab.text import TextAnswer, TextStream
 
 
 class Connection:
@@ -209,5 +210,46 @@ class Connection:
                         failure = answer
             except httpx2.TransportError as error:
                 failure = error
+            self._pause(sent, failure, attempt, began)
+            attempt += 1
+
+    def _chunks(self, sent: Call) -> Iterator[TextAnswer]:
+        """Yield the chunks of one answer. Half an answer is never asked for again.
+
+        Raises ConnectionFailed when the connection breaks after the first chunk.
+        """
+        stream = TextStream()
+        began, attempt = time.monotonic(), 0
+        while True:
+            failure: httpx2.Response | httpx2.TransportError
+            try:
+                timeout = self._retry.timeout(
+                    self._timeout_s, sent.read_timeout_s, answered=self._answered
+                )
+                with self._open_http().stream(
+                    sent.method,
+                    sent.path,
+                    content=sent.body,
+                    headers=dict(sent.headers),
+                    timeout=timeout,
+                ) as answer:
+                    if answer.is_success:
+                        for block in answer.iter_bytes():
+                            yield from stream.feed(block)
+                            if stream.done:
+                                return
+                        failure = httpx2.RemoteProtocolError(
+                            "the answer broke off before its end"
+                        )
+                    else:
+                        answer.read()
+                        failure = answer
+            except httpx2.TransportError as error:
+                failure = error
+            if stream.begun:
+                raise ConnectionFailed(
+                    f"{sent.method} {self.endpoint.url}{sent.path}: the answer broke off: "
+                    f"{failure}; ask again"
+                )
             self._pause(sent, failure, attempt, began)
             attempt += 1

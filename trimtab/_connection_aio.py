@@ -15,6 +15,7 @@ from trimtab import _core, _twins, config, files
 from trimtab._core import Call, EventStream, RetryPolicy
 from trimtab.errors import ClientClosed, ConnectionFailed
 from trimtab.results import Event
+from trimtab.text import TextAnswer, TextStream
 
 
 class AsyncConnection:
@@ -207,5 +208,47 @@ class AsyncConnection:
                         failure = answer
             except httpx2.TransportError as error:
                 failure = error
+            await self._pause(sent, failure, attempt, began)
+            attempt += 1
+
+    async def _chunks(self, sent: Call) -> AsyncIterator[TextAnswer]:
+        """Yield the chunks of one answer. Half an answer is never asked for again.
+
+        Raises ConnectionFailed when the connection breaks after the first chunk.
+        """
+        stream = TextStream()
+        began, attempt = time.monotonic(), 0
+        while True:
+            failure: httpx2.Response | httpx2.TransportError
+            try:
+                timeout = self._retry.timeout(
+                    self._timeout_s, sent.read_timeout_s, answered=self._answered
+                )
+                async with self._open_http().stream(
+                    sent.method,
+                    sent.path,
+                    content=sent.body,
+                    headers=dict(sent.headers),
+                    timeout=timeout,
+                ) as answer:
+                    if answer.is_success:
+                        async for block in answer.aiter_bytes():
+                            for chunk in stream.feed(block):
+                                yield chunk
+                            if stream.done:
+                                return
+                        failure = httpx2.RemoteProtocolError(
+                            "the answer broke off before its end"
+                        )
+                    else:
+                        await answer.aread()
+                        failure = answer
+            except httpx2.TransportError as error:
+                failure = error
+            if stream.begun:
+                raise ConnectionFailed(
+                    f"{sent.method} {self.endpoint.url}{sent.path}: the answer broke off: "
+                    f"{failure}; ask again"
+                )
             await self._pause(sent, failure, attempt, began)
             attempt += 1

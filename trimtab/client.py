@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 
-from trimtab import _core, _twins, files
+from trimtab import _core, _twins, files, text
 from trimtab._connection import Connection
 from trimtab._core import Submission
 from trimtab.errors import DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
@@ -35,6 +35,7 @@ from trimtab.results import (
 )
 from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
+from trimtab.text import LanguageModel, Messages, TextAnswer
 
 
 class Client(Connection):
@@ -241,6 +242,75 @@ class Client(Connection):
             ref.digest,
             progress,
         )
+
+    # --- the language model
+
+    def chat(
+        self,
+        messages: Messages,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> TextAnswer:
+        """Ask the server's language model, and wait for the whole answer.
+
+        Args:
+            messages: A question, or a conversation of objects with `role` and `content`.
+            model: Its name; None: the model of the server.
+            idempotency_key: A repeated call with the same key returns the first answer.
+            options: max_tokens, temperature, top_p, min_p, n, seed, stop, logprobs, top_logprobs,
+                json_schema (a JSON schema or a pydantic model that the answer fits), cache.
+        """
+        body = text.chat_body(messages, model=model, stream=False, **options)
+        return self._answer("chat", body, idempotency_key)
+
+    def chat_stream(
+        self, messages: Messages, *, model: str | None = None, **options: Any
+    ) -> Iterator[TextAnswer]:
+        """Ask the language model, and yield its answer in chunks as it comes; see `chat`.
+
+        The `text` of a chunk is what is new. The last one has no choice and the usage. Closing the
+        iterator cancels the generation.
+        """
+        body = text.chat_body(messages, model=model, stream=True, **options)
+        headers = {"Accept": "text/event-stream"}
+        return self._chunks(
+            _core.call("chat", body=body, headers=headers, key=_core.new_key())
+        )
+
+    def complete(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> TextAnswer:
+        """Continue a text (or several) without a chat template; see `chat` for the options."""
+        body = text.completion_body(prompt, model=model, **options)
+        return self._answer("complete", body, idempotency_key)
+
+    def models(self) -> list[LanguageModel]:
+        """List the language models of the server: one, or none."""
+        answer = self._send(_core.call("models"))
+        return _core.parse_list(LanguageModel, answer, "data")
+
+    def model(self, name: str = "default") -> LanguageModel:
+        """Return a language model of the server. Raises NotFound."""
+        answer = self._send(_core.call("model", model=name))
+        return _core.parse(LanguageModel, answer)
+
+    def _answer(
+        self, operation: str, body: dict[str, Any], key: str | None
+    ) -> TextAnswer:
+        sent = _core.call(
+            operation,
+            body=body,
+            key=key or _core.new_key(),
+            read_timeout_s=text.ANSWER_S,
+        )
+        return text.answer_of(_core.parse_json(self._send(sent)))
 
     # --- the server
 

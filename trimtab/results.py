@@ -389,3 +389,5 @@ class Problem(WireModel):
     """Remedy."""
     retry_after_s: float | None = None
     """Seconds to wait before the next try."""
+    error: dict[str, JsonValue] | None = None
+    """The same for clients of OpenAI's API, on its routes only: message, type, param, code."""

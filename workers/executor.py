@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from workers.types import Executor
+from workers.types import Executor, TextBackend
+
+if TYPE_CHECKING:
+    from workers.process.text_host import TextOptions
 
 NAMES = ("process", "ray", "inline")
 
@@ -18,6 +22,8 @@ def open_executor(
     sandbox: str = "auto",
     preload: Sequence[str] = (),
     ray_address: str | None = None,
+    text: TextBackend | None = None,
+    text_options: TextOptions | None = None,
 ) -> Executor:
     """Return an executor by name; call its `open()` before use. Raises ValueError.
 
@@ -31,13 +37,19 @@ def open_executor(
         sandbox: `auto`, `rlimit` or `bwrap`.
         preload: Modules that a warm child imports.
         ray_address: Address of a Ray cluster. None: start one on this machine.
+        text: Language model of runs that need one, of executor `process`.
+        text_options: How executor `ray` hosts its own; `RayExecutor.text` is its backend.
     """
     match name:
         case "process":
             from workers.process.pool import ProcessExecutor
 
             return ProcessExecutor(
-                workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload
+                workers=workers,
+                scratch_dir=scratch_dir,
+                sandbox=sandbox,
+                preload=preload,
+                text=text,
             )
         case "inline":
             from workers.inline import InlineExecutor
@@ -52,5 +64,13 @@ def open_executor(
                 scratch_dir=scratch_dir,
                 sandbox=sandbox,
                 preload=preload,
+                text=text_options,
             )
     raise ValueError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")
+
+
+def open_text(options: TextOptions, *, scratch_dir: Path) -> TextBackend:
+    """Return the host of a language model on this machine; call its `open()` before use."""
+    from workers.process.text_host import TextHost
+
+    return TextHost(options, scratch_dir=scratch_dir)

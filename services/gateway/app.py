@@ -22,6 +22,7 @@ from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
 from services.gateway.routes import (
     artifacts,
+    completions,
     docs,
     health,
     job_outputs,
@@ -36,8 +37,9 @@ from services.store.types import JobStore
 from services.web.pages import mount_web
 from trimtab import __version__
 from trimtab.specs.common import request_model
-from workers.executor import open_executor
-from workers.types import Executor
+from workers.executor import open_executor, open_text
+from workers.process.text_host import TextOptions
+from workers.types import Executor, TextBackend
 
 log = structlog.get_logger("trimtab")
 
@@ -49,6 +51,7 @@ ROUTERS = (
     job_outputs.router,
     artifacts.router,
     kinds.router,
+    completions.router,
     keys.router,
     docs.router,
 )
@@ -60,10 +63,11 @@ def create_app(
     store: JobStore | None = None,
     kinds: Mapping[str, Kind] = KINDS,
     executor: Executor | None = None,
+    text: TextBackend | None = None,
 ) -> FastAPI:
     """Build the application.
 
-    store, executor: as configured by default; tests pass their own.
+    store, executor, text: as configured by default; tests pass their own.
     Raises ValueError for settings that are not safe together.
     """
     settings = settings or Settings()
@@ -73,7 +77,7 @@ def create_app(
     app = FastAPI(
         title="trimtab",
         version=__version__,
-        lifespan=_lifespan(context, executor, tracer_provider),
+        lifespan=_lifespan(context, executor, text, tracer_provider),
         openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -140,9 +144,12 @@ def _protect(app: FastAPI, context: Context) -> None:
 
 
 def _lifespan(
-    context: Context, executor: Executor | None, tracer_provider: Any | None
+    context: Context,
+    executor: Executor | None,
+    text: TextBackend | None,
+    tracer_provider: Any | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return the lifespan: open the store, ensure an admin key, run the dispatcher."""
+    """Return the lifespan: open the store, ensure an admin key, run model and dispatcher."""
     settings = context.settings
 
     @asynccontextmanager
@@ -153,10 +160,7 @@ def _lifespan(
                 context.store, settings.admin_key_file
             ):
                 log.info("admin key written", file=str(settings.admin_key_file))
-            if settings.role == "gateway":
-                yield
-                return
-            async with _dispatching(context, executor):
+            async with _hosting(context, text), _dispatching(context, executor):
                 yield
         finally:
             await context.store.close()
@@ -167,13 +171,53 @@ def _lifespan(
 
 
 @asynccontextmanager
+async def _hosting(context: Context, text: TextBackend | None) -> AsyncIterator[None]:
+    """Host the language model of this process, when one is configured."""
+    settings = context.settings
+    on_ray = settings.executor == "ray" and settings.role != "gateway"
+    # A dispatcher has no endpoint: it hosts the model for its jobs only.
+    used = settings.role != "dispatcher" or any(
+        "text_model" in kind.needs for kind in context.kinds.values()
+    )
+    if text is None and settings.text_model != "none" and used and not on_ray:
+        text = open_text(text_options(settings), scratch_dir=settings.data_dir / "text")
+    if text is None:
+        yield
+        return
+    await text.open()
+    context.pool.text = text
+    try:
+        yield
+    finally:
+        context.pool.text = None
+        await text.close()
+
+
+def text_options(settings: Settings) -> TextOptions:
+    """Return how the configured model is hosted."""
+    key = settings.text_api_key
+    return TextOptions(
+        model=settings.text_model,
+        cache_dir=settings.data_dir.absolute() / "text-cache",
+        sandbox=settings.sandbox,
+        threads=settings.text_threads,
+        memory_bytes=settings.text_memory_bytes,
+        max_waiting=settings.text_max_waiting,
+        api_key="" if key is None else key.get_secret_value(),
+    )
+
+
+@asynccontextmanager
 async def _dispatching(
     context: Context, executor: Executor | None
 ) -> AsyncIterator[None]:
-    """Run a dispatcher with its executor."""
+    """Run a dispatcher with its executor, unless another process has that role."""
     from services.dispatcher.loop import Dispatcher
 
     settings = context.settings
+    if settings.role == "gateway":
+        yield
+        return
     executor = executor or open_executor(
         settings.executor,
         workers=settings.workers,
@@ -183,8 +227,13 @@ async def _dispatching(
             sorted({module for kind in context.kinds.values() for module in kind.preload})
         ),
         ray_address=settings.ray_address,
+        text=context.pool.text,
+        text_options=None if settings.text_model == "none" else text_options(settings),
     )
     await executor.open()
+    if context.pool.text is None:
+        # Executor `ray` hosts the model on the cluster.
+        context.pool.text = getattr(executor, "text", None)
     dispatcher = Dispatcher(
         store=context.store,
         executor=executor,

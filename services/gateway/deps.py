@@ -23,10 +23,12 @@ from services.gateway.auth import (
     Principal,
 )
 from services.gateway.limits import RateLimiter
+from services.gateway.text.replays import Replays
 from services.settings import Settings
 from services.store.blobs import BlobStore
 from services.store.types import JobStore
 from services.telemetry import Metrics
+from workers.types import TextBackend
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -50,9 +52,10 @@ __all__ = [
 
 @dataclass
 class Pool:
-    """The dispatcher of this process, while there is one."""
+    """The dispatcher and the language model of this process, while there are some."""
 
     dispatcher: Dispatcher | None = None
+    text: TextBackend | None = None
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Context:
     metrics: Metrics
     request_adapter: TypeAdapter[Any]  # the union of the kinds' JobRequests
     pool: Pool = field(default_factory=Pool)
+    replays: Replays = field(default_factory=Replays)
     lifetime: Lifetime = field(default_factory=Lifetime)
 
 

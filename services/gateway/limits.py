@@ -40,6 +40,15 @@ class RateLimiter:
             self._buckets.clear()
         self._buckets[key_id, sort] = (tokens - count, now)
 
+    def give_back(self, key_id: str, sort: str, *, per_minute: int, count: int) -> None:
+        """Return tokens that were taken and not used; a negative `count` takes more.
+
+        The bucket may become negative: the next callers wait until it is filled again.
+        """
+        now = self._clock()
+        tokens = self._tokens(key_id, sort, per_minute, now)
+        self._buckets[key_id, sort] = (min(float(per_minute), tokens + count), now)
+
     def headers(self, key_id: str, sort: str, *, per_minute: int) -> dict[str, str]:
         """Return the RateLimit headers (draft-ietf-httpapi-ratelimit-headers).
 
@@ -49,7 +58,7 @@ class RateLimiter:
         full_in_s = math.ceil((per_minute - tokens) * 60.0 / per_minute)
         return {
             "RateLimit-Policy": f'"{sort}";q={per_minute};w=60',
-            "RateLimit": f'"{sort}";r={int(tokens)};t={full_in_s}',
+            "RateLimit": f'"{sort}";r={max(0, int(tokens))};t={full_in_s}',
         }
 
     def _tokens(self, key_id: str, sort: str, per_minute: int, now: float) -> float:

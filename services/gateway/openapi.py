@@ -14,6 +14,7 @@ from search.domains import Kind
 from services.gateway.problems import MEDIA_TYPE
 from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.routes.keys import NewKey
+from services.gateway.text.requests import ChatRequest, CompletionRequest
 from trimtab import __version__
 from trimtab.results import Event, Problem
 
@@ -27,7 +28,13 @@ that names the field, what was expected, what was sent, and the remedy. Submits 
 
 # Models that no route declares to FastAPI. A route that parses its body itself names the model
 # in `openapi_extra={"requestBody": "<name>"}`.
-SCHEMAS: tuple[type[BaseModel], ...] = (NewKey, Problem, Event)
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    NewKey,
+    ChatRequest,
+    CompletionRequest,
+    Problem,
+    Event,
+)
 PUBLIC = ("/healthz", "/readyz")  # no key needed
 
 # Middleware and server can refuse any request before it reaches its route.

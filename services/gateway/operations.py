@@ -281,10 +281,11 @@ async def revoke_key(context: Context, key_id: str) -> None:
 
 
 def describe_pool(context: Context) -> dict[str, Any]:
-    """Describe the dispatcher and executor of this process."""
-    dispatcher = context.pool.dispatcher
-    return (
+    """Describe the dispatcher, executor and language model of this process."""
+    dispatcher, text = context.pool.dispatcher, context.pool.text
+    about = (
         dict(dispatcher.describe())
         if dispatcher is not None
         else {"alive": False, "role": context.settings.role}
     )
+    return about if text is None else {**about, "text_model": dict(text.describe())}

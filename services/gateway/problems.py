@@ -23,6 +23,13 @@ _TITLES = {
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
 }
+# Clients of OpenAI's API read the member `error` of a body, so problems of its routes have it too.
+_OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/models")
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
 _SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
 
 
@@ -34,9 +41,13 @@ def problem_response(
     title: str,
     detail: str,
     headers: dict[str, str] | None = None,
+    code: str | None = None,
     **more: Any,
 ) -> Response:
-    """Build the response of a problem document."""
+    """Build the response of a problem document.
+
+    code: of the `error` object on OpenAI's routes. None: the slug.
+    """
     body = {
         "type": f"urn:trimtab:problem:{slug}",
         "title": title,
@@ -46,9 +57,31 @@ def problem_response(
         "request_id": getattr(request.state, "request_id", None),
         **{k: v for k, v in more.items() if v not in (None, [])},
     }
+    if speaks_openai(request.url.path):
+        errors = more.get("errors") or [{}]
+        body["error"] = openai_error(
+            status,
+            code=code or slug,
+            message=f"{detail}; {more['fix']}" if more.get("fix") else detail,
+            param=errors[0].get("path"),
+        )
     return Response(
         orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers
     )
+
+
+def speaks_openai(path: str) -> bool:
+    """Return True for the routes whose clients speak OpenAI's API."""
+    return any(path == route or path.startswith(f"{route}/") for route in _OPENAI_ROUTES)
+
+
+def openai_error(
+    status: int, *, code: str, message: str, param: str | None = None
+) -> dict[str, Any]:
+    """Return the error object of OpenAI's API."""
+    usual = "server_error" if status >= 500 else "invalid_request_error"
+    kind = _OPENAI_TYPES.get(status, usual)
+    return {"message": message, "type": kind, "param": param, "code": code}
 
 
 def service_error(request: Request, error: ServiceError) -> Response:
@@ -68,6 +101,7 @@ def service_error(request: Request, error: ServiceError) -> Response:
         errors=error.errors,
         retry_after_s=error.retry_after_s,
         headers=headers,
+        code=error.code,
     )
 
 

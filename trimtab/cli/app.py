@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import jobs, server
+from trimtab.cli import chat, jobs, server
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -59,6 +59,7 @@ app.command()(jobs.result)
 app.command()(jobs.report)
 app.command()(jobs.download)
 app.command(context_settings=_PASS_ON)(jobs.batch)
+app.command()(chat.chat)
 app.command()(server.kinds)
 app.command()(server.keys)
 app.command("open")(server.open_page)

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import ray
 
 from trimtab.results import EventType
+from workers.cluster.text_actor import RayTextBackend
 from workers.process.pool import ProcessExecutor
 from workers.types import Execution
 from workers.wire import Json, outcome_to_json, task_from_json
@@ -53,6 +54,7 @@ class RayWorker:
             scratch_dir=self._folder / "runs",
             sandbox=sandbox,
             preload=tuple(preload),
+            text=RayTextBackend(),  # found when a run asks
         )
         self._call(self._executor.open())
         self._lock = threading.Lock()

@@ -3,8 +3,9 @@
 It exchanges frames (workers.process.frames) over file descriptor 0 with `workers.cluster.pool` in
 the dispatcher:
 
-dispatcher → host   run, stop, cancel
-host → dispatcher   ready, slots, started, progress, checkpoint, beat, outcome
+dispatcher → host   run, stop, cancel; calls of a language model (workers.llm.wire)
+host → dispatcher   ready, slots, started, progress, checkpoint, beat, outcome; answers of the
+                    model, and text_state
 
 Ray is never the record: when this process dies, the store's leases recover its runs.
 """
@@ -22,12 +23,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import ray
 
 from trimtab.results import Reason, Termination
 from workers.cluster.actor import make_worker
 from workers.cluster.auth import LOCAL
+from workers.cluster.text_actor import RayTextBackend, make_text_actor
+from workers.llm.calls import TextRelay
+from workers.llm.wire import CALLS
 from workers.process import frames
+from workers.process.text_host import TEXT_KEY, TextOptions
 from workers.types import Outcome, OutcomeStatus
 from workers.wire import Json, outcome_to_json
 
@@ -39,6 +45,7 @@ MAX_INPUT_BYTES = 512 * 2**20
 CANCEL_S = 3.0  # without an answer to a cancel, the actor is killed
 PING_EVERY_S = 2.0
 AGAIN_S = 0.5
+TEXT_EVERY_S = 1.0
 
 
 class Silent(Exception):
@@ -67,8 +74,11 @@ class Host:
         sandbox: str,
         preload: Sequence[str],
         silence_s: float,
+        text: RayTextBackend | None = None,
     ) -> None:
         self._writer = writer
+        self._text = text
+        self._relay = TextRelay(text, self._send, owner=None)
         self._sandbox = sandbox
         self._preload = preload
         self._silence_s = silence_s
@@ -84,6 +94,8 @@ class Host:
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Handle frames until the dispatcher's process closes its end."""
         self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
+        if self._text is not None:
+            self._keepers.append(asyncio.create_task(self._report_text(self._text)))
         while (frame := await frames.read(reader)) is not None:
             match frame["type"]:
                 case "run":
@@ -95,6 +107,8 @@ class Host:
                     self._aside(self._stop(int(frame["run"])))
                 case "cancel":
                     self._aside(self._cancel(int(frame["run"])))
+                case name if name in CALLS:
+                    self._relay.handle(frame)
                 case other:
                     raise frames.BadFrame(f"unknown frame {other!r}")
 
@@ -102,6 +116,7 @@ class Host:
         """End all runs and actors; children first, so that none outlives its actor."""
         for task in (*self._keepers, *self._runs.values()):
             task.cancel()
+        await self._relay.close()
         live = [slot.actor for slot in self._slots if slot.about]
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CANCEL_S):
@@ -116,6 +131,16 @@ class Host:
         task = asyncio.create_task(work)
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
+
+    async def _report_text(self, text: RayTextBackend) -> None:
+        """Send the state of the language model whenever it changes."""
+        sent: Json | None = None
+        while True:
+            state = dict(await text.refresh())
+            if state != sent:
+                sent = state
+                self._send({"type": "text_state", "state": state})
+            await asyncio.sleep(TEXT_EVERY_S)
 
     # --- actors
     async def _keep(self, slot: Slot) -> None:
@@ -313,10 +338,10 @@ def _outcome(status: OutcomeStatus, reason: Reason, detail: str) -> Json:
     return {**outcome_to_json(outcome), "produced": []}
 
 
-def connect(address: str | None, *, namespace: str, workers: int) -> Json:
+def connect(address: str | None, *, namespace: str, cpus: int) -> Json:
     """Connect to a cluster, or start one on this machine that ends with this process."""
     local = address in (None, LOCAL)
-    more: Json = {"num_cpus": workers, "include_dashboard": False} if local else {}
+    more: Json = {"num_cpus": cpus, "include_dashboard": False} if local else {}
     context = ray.init(
         address=LOCAL if local else address,
         namespace=namespace,
@@ -331,19 +356,37 @@ def connect(address: str | None, *, namespace: str, workers: int) -> Json:
     }
 
 
+def text_options(text: str) -> TextOptions:
+    """Return the options of a model; its API key comes by the environment."""
+    body = orjson.loads(text)
+    key = os.environ.get(TEXT_KEY, "")
+    return TextOptions(**{**body, "cache_dir": Path(body["cache_dir"]), "api_key": key})
+
+
+def _start_text(options: TextOptions) -> Any:
+    """Create the model's actor, on a GPU if the cluster has one and the model can use it."""
+    gpus = ray.cluster_resources().get("GPU", 0)
+    wanted = options.model.startswith("checkpoint:") and gpus >= 1
+    return make_text_actor(options, num_gpus=1 if wanted else 0)
+
+
 async def serve(options: argparse.Namespace) -> None:
     """Connect, then serve frames."""
     sock = socket.socket(fileno=os.dup(0))
     sock.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=sock)
-    about = connect(options.address, namespace=options.namespace, workers=options.workers)
+    model = None if options.text is None else text_options(options.text)
+    cpus = options.workers + (0 if model is None else model.threads)
+    about = connect(options.address, namespace=options.namespace, cpus=cpus)
     writer.write(frames.pack({"type": "ready", **about}))
+    text = None if model is None else RayTextBackend(_start_text(model))
     host = Host(
         writer,
         workers=options.workers,
         sandbox=options.sandbox,
         preload=[name for name in options.preload.split(",") if name],
         silence_s=options.silence_s,
+        text=text,
     )
     try:
         await host.serve(reader)
@@ -361,6 +404,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--sandbox", default="auto")
     parser.add_argument("--preload", default="")
     parser.add_argument("--silence-s", type=float, default=SILENCE_S)
+    parser.add_argument("--text", help="TextOptions as JSON, without the API key")
     asyncio.run(serve(parser.parse_args(argv)))
 
 

@@ -21,12 +21,18 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from trimtab.results import EventType, Reason, Termination
 from workers.cluster.auth import host_environment
+from workers.cluster.pool_text import PoolText
+from workers.llm.wire import ANSWERS
 from workers.process import frames
+from workers.process.text_host import TEXT_KEY, TextOptions
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 from workers.wire import Json, outcome_from_json, task_to_json
 
@@ -58,6 +64,7 @@ class RayExecutor:
         preload: Sequence[str] = (),
         namespace: str = "trimtab",
         silence_s: float | None = None,
+        text: TextOptions | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers: expected at least 1, got {workers}")
@@ -69,6 +76,12 @@ class RayExecutor:
         self._command += ["--sandbox", sandbox, "--preload", ",".join(preload)]
         self._command += ["--address", address] if address else []
         self._command += ["--silence-s", str(silence_s)] if silence_s else []
+        self._text_options = text
+        if text is not None:
+            body = {**asdict(text), "cache_dir": str(text.cache_dir)}
+            del body["api_key"]
+            self._command += ["--text", orjson.dumps(body).decode()]
+        self.text = None if text is None else PoolText(self._send, model=text.model)
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._about: Json = {}
@@ -176,6 +189,8 @@ class RayExecutor:
         environment = host_environment(
             self._address, token_file=token_file, inherited=os.environ
         )
+        if self._text_options is not None and self._text_options.api_key:
+            environment[TEXT_KEY] = self._text_options.api_key
         inherited = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(_ROOT), *([inherited] if inherited else [])]
@@ -242,6 +257,8 @@ class RayExecutor:
             self._output.cancel()
         for run in list(self._runs.values()):
             run.lost("the Ray host process ended")
+        if self.text is not None:
+            self.text.lose("the Ray host process ended; send the request again")
 
     async def _listen(self) -> None:
         while (frame := await frames.read(self._reader)) is not None:
@@ -252,6 +269,12 @@ class RayExecutor:
                     self._slots = list(frame["slots"])
                     if self._slots:
                         self._has_slots.set()
+                case "text_state":
+                    if self.text is not None:
+                        self.text.update(frame["state"])
+                case name if name in ANSWERS:
+                    if self.text is not None:
+                        self.text.deliver(frame)
                 case _:
                     run = self._runs.get(int(frame["run"]))
                     if run is not None:

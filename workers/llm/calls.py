@@ -67,14 +67,19 @@ class TextCalls:
             answers.put_nowait({**failed, "call": number})
 
     async def generate(
-        self, request: TextRequest, ended: Ended, *, deadline_s: float | None = None
+        self,
+        request: TextRequest,
+        ended: Ended,
+        *,
+        deadline_s: float | None = None,
+        owner: str = "",
     ) -> AsyncGenerator[Token, None]:
         """Yield tokens as they come; `ended` is complete when the stream is exhausted.
 
         Closing the generator cancels the call. Raises TextModelError.
         """
         body: Json = {"method": "generate", "request": wire.request_to_json(request)}
-        number, answers = self._begin({**body, "deadline_s": deadline_s})
+        number, answers = self._begin({**body, "deadline_s": deadline_s, "owner": owner})
         over, taken = False, 0
         try:
             while True:
@@ -129,11 +134,16 @@ class TextRelay:
     Args:
         backend: The model. None: every call is refused, with the remedy.
         send: Queues a frame; never blocks.
-        owner: Whose calls these are, for the backend's queue.
+        owner: Whose calls these are, for the backend's queue. None: as each call says, of a
+            connection that is trusted.
     """
 
     def __init__(
-        self, backend: TextBackend | None, send: Callable[[Json], None], *, owner: str
+        self,
+        backend: TextBackend | None,
+        send: Callable[[Json], None],
+        *,
+        owner: str | None,
     ) -> None:
         self._backend = backend
         self._send = send
@@ -200,7 +210,7 @@ class TextRelay:
         stream = backend.generate(
             request,
             ended,
-            owner=self._owner,
+            owner=self._owner_of(frame),
             deadline_s=None if deadline_s is None else positive_seconds(deadline_s),
         )
         async with aclosing(stream) as tokens:
@@ -210,14 +220,18 @@ class TextRelay:
                 self._send({"type": "text_token", "call": number, "token": body})
         self._send({"type": "text_ended", "call": number, **wire.ended_to_json(ended)})
 
+    def _owner_of(self, frame: Json) -> str:
+        return str(frame.get("owner", "")) if self._owner is None else self._owner
+
     async def _value(self, backend: TextBackend, frame: Json) -> Any:
+        owner = self._owner_of(frame)
         match frame["method"]:
             case "score":
                 continuations = [str(text) for text in frame["continuations"]]
                 prompt = str(frame["prompt"])
-                return await backend.score(prompt, continuations, owner=self._owner)
+                return await backend.score(prompt, continuations, owner=owner)
             case "tokenize":
-                return await backend.tokenize(str(frame["text"]), owner=self._owner)
+                return await backend.tokenize(str(frame["text"]), owner=owner)
             case "capabilities":
                 return wire.capabilities_to_json(await backend.capabilities())
             case other:
@@ -260,8 +274,9 @@ async def capabilities_over(calls: TextCalls) -> Capabilities:
 
 
 async def score_over(
-    calls: TextCalls, prompt: str, continuations: Sequence[str]
+    calls: TextCalls, prompt: str, continuations: Sequence[str], *, owner: str = ""
 ) -> list[float]:
     """Ask the host for the log-probabilities of continuations."""
-    value = await calls.value("score", prompt=prompt, continuations=list(continuations))
+    fields = {"prompt": prompt, "continuations": list(continuations), "owner": owner}
+    value = await calls.value("score", **fields)
     return [float(number) for number in value]

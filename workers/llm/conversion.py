@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from solvers import privileges
 from workers.llm import dequantise
+from workers.llm.child_environment import lower_limits
 from workers.llm.gguf import BadModelFile, GgufFile, TensorEntry
 from workers.llm.gguf_tokenizer import tokenizer_files
 
@@ -342,10 +343,14 @@ def confine(*, readable: Sequence[Path], writable: Path, memory: int, cpu_s: int
 
     memory: bytes of address space, and of each file that is written.
     """
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    lower_limits(
+        {
+            resource.RLIMIT_AS: memory,
+            resource.RLIMIT_FSIZE: memory,
+            resource.RLIMIT_CPU: cpu_s,
+            resource.RLIMIT_CORE: 0,
+        }
+    )
     privileges.drop(
         readable=(
             *privileges.SYSTEM_FOLDERS,

@@ -18,6 +18,7 @@ import torch
 
 from search.text_model import ModelUnavailable
 from workers.llm.checkpoint_folder import read_config, read_weights
+from workers.llm.child_environment import child_environment
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.gguf import BadModelFile
 
@@ -28,7 +29,6 @@ _MANIFEST = "manifest.json"
 # Beside the map of the file itself: numpy, and chunks of a few rows.
 _MEMORY_BYTES = 1536 << 20
 _SECONDS, _BYTES_PER_SECOND = 60, 4 << 20
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,16 +214,6 @@ def _run_converter(source: ModelSource, out: Path, kind: str, size: int) -> str:
         str(memory),
         str(seconds),
     ]
-    environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "PYTHONPATH": str(_ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # One thread: privileges are dropped for the calling thread alone.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "LC_ALL": "C.UTF-8",
-    }
     try:
         done = subprocess.run(
             command,
@@ -231,7 +221,7 @@ def _run_converter(source: ModelSource, out: Path, kind: str, size: int) -> str:
             text=True,
             timeout=4 * seconds,
             check=False,
-            env=environment,
+            env=child_environment(),
             start_new_session=True,
         )
     except subprocess.TimeoutExpired:

@@ -40,6 +40,7 @@ from workers.process.sandbox import (
     start_child,
 )
 
+TEXT_KEY = "TRIMTAB_TEXT_API_KEY"  # environment of the model's process
 OPENER = "workers.llm.open:open_model"
 SILENCE_S = 20.0
 """A child sends a beat every 0.5 s; after this much silence it is killed."""
@@ -94,7 +95,7 @@ class TextOptions:
             "XDG_CACHE_HOME": str(self.cache_dir),
             "TRITON_CACHE_DIR": str(self.cache_dir / "triton"),
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            **({"TRIMTAB_TEXT_API_KEY": self.api_key} if self.api_key else {}),
+            **({TEXT_KEY: self.api_key} if self.api_key else {}),
         }
         return Program(
             module="workers.process.text_child",

@@ -98,6 +98,10 @@ async def _read_metrics(ctx: Context) -> None:
     pool = operations.describe_pool(ctx)
     ctx.metrics.running.set(pool.get("running", 0))
     ctx.metrics.capacity.set(pool.get("executor", {}).get("capacity", 0))
+    text = {} if ctx.pool.text is None else ctx.pool.text.describe()
+    ctx.metrics.text_active.set(text.get("active", 0))
+    ctx.metrics.text_waiting.set(text.get("waiting", 0))
+    ctx.metrics.text_starts.set(text.get("starts", 0))
 
 
 @workers_router.get(

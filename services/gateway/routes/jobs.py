@@ -65,7 +65,8 @@ EXAMPLE = {
 }
 
 
-def _checked_key(key: str | None) -> str | None:
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key. Raises BadRequest unless it is short visible ASCII."""
     if key is not None and not _KEY.match(key):
         raise BadRequest(
             f"Idempotency-Key: expected 1 to 200 visible ASCII characters, got {key[:40]!r}",
@@ -102,7 +103,7 @@ async def submit_job(
 ) -> Response:
     """The job is durable when this returns: no crash loses it afterwards."""
     body = await json_body(request)
-    key = _checked_key(idempotency_key)
+    key = checked_key(idempotency_key)
     try:
         parsed: JobRequest = ctx.request_adapter.validate_json(body)
     except ValidationError as error:
@@ -136,7 +137,7 @@ async def submit_batch(
 ) -> Response:
     """One transaction. An invalid job is reported with its index, and nothing is stored."""
     body = await json_body(request)
-    key = _checked_key(idempotency_key)
+    key = checked_key(idempotency_key)
     limit = ctx.settings.max_batch_jobs
     try:
         parsed = TypeAdapter(dict[str, list[Any]]).validate_json(body)

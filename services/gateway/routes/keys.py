@@ -23,7 +23,11 @@ router = APIRouter(prefix="/v1", tags=["keys"])
 Scope = Literal["viewer", "submitter", "operator", "admin"]
 KEY_ID = re.compile(r"^[a-z0-9]{12}\Z")
 LimitName = Literal[
-    "submits_per_minute", "requests_per_minute", "queued_jobs", "artifact_bytes"
+    "submits_per_minute",
+    "requests_per_minute",
+    "queued_jobs",
+    "artifact_bytes",
+    "text_tokens_per_minute",
 ]
 
 _LONGEST_US = 100 * 365 * 86_400 * 1_000_000

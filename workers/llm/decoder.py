@@ -1,0 +1,200 @@
+"""Forward pass of llama, qwen2 and mistral over a slot cache: decode steps and prompt chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as functional
+
+from cuda.kernels.h2o_decode import h2o_decode
+from workers.llm import policies
+from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
+from workers.llm.kv_cache import KeyValueCache
+from workers.llm.linear import Linear, Projections
+from workers.llm.policies import Rule
+from workers.llm.prefill import attend_chunk
+
+
+class Decoder:
+    """A decoder and the slots of its sequences. The residual stream is fp32."""
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        weights: DecoderWeights,
+        cache: KeyValueCache,
+        *,
+        projections: Projections,
+        deterministic: bool = False,
+    ) -> None:
+        """Prepare weights in the form that `projections` says.
+
+        With `deterministic`, a decode step runs its sequences one after another, so that no result
+        depends on the sequences beside it.
+        """
+        self.config = config
+        self.cache = cache
+        self._deterministic = deterministic
+        self._embedding = weights.embedding
+        self._norm = weights.norm.float()
+        self._layers = [_Layer(config, layer, projections) for layer in weights.layers]
+        self._head = projections.head(weights.head)
+        self._frequencies = _frequencies(config).to(weights.embedding.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._frequencies.device
+
+    def decode(
+        self,
+        ids: Sequence[int],
+        rows: Sequence[int],
+        steps: Sequence[int],
+        rules: Sequence[Rule],
+    ) -> torch.Tensor:
+        """Append one token to each of A sequences.
+
+        Args:
+            ids: [A] tokens.
+            rows: [A] rows of the cache, all different.
+            steps: [A] true positions of the tokens.
+            rules: [A].
+
+        Returns:
+            [A, width] float32, normed: what the output head takes.
+        """
+        if self._deterministic and len(ids) > 1:
+            each = zip(ids, rows, steps, rules, strict=True)
+            return torch.cat([self.decode([i], [r], [s], [u]) for i, r, s, u in each])
+        device = self.device
+        x = self._embedding[torch.tensor(ids, device=device)].float()  # [A, width]
+        at = torch.tensor(steps, dtype=torch.int32, device=device)
+        row = torch.tensor(rows, device=device)
+        eviction = policies.rows(tuple(rules), device)
+        cos, sin = self._angles(at)
+        for layer, cache in zip(self._layers, self.cache.layers, strict=True):
+            query, key, value = layer.project(x, cos, sin)
+            mixed = h2o_decode(query, key, value, cache, row, at, eviction)
+            x = layer.finish(x, mixed.flatten(1))
+        return self._normed(x)
+
+    def read(
+        self,
+        ids: Sequence[int],
+        row: int,
+        first: int,
+        pinned: Sequence[bool],
+        rule: Rule,
+    ) -> torch.Tensor:
+        """Append a chunk of tokens to one sequence.
+
+        Args:
+            ids: [T] tokens.
+            row: of the sequence.
+            first: true position of the first of them.
+            pinned: [T], tokens that never leave the cache.
+            rule: of the sequence.
+
+        Returns:
+            [T, width] float32, normed.
+        """
+        device = self.device
+        x = self._embedding[torch.tensor(ids, device=device)].float()  # [T, width]
+        pins = torch.tensor(pinned, dtype=torch.bool, device=device)
+        cos, sin = self._angles(torch.arange(first, first + len(ids), device=device))
+        for layer, cache in zip(self._layers, self.cache.layers, strict=True):
+            query, key, value = layer.project(x, cos, sin)
+            mixed = attend_chunk(
+                query.permute(1, 2, 0, 3),
+                key.transpose(0, 1),
+                value.transpose(0, 1),
+                cache,
+                row,
+                first,
+                pins,
+                rule,
+            )  # [KV, G, T, D]
+            x = layer.finish(x, mixed.permute(2, 0, 1, 3).flatten(1))
+        return self._normed(x)
+
+    def logits(
+        self, hidden: torch.Tensor, allowed: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return [A, vocabulary] float32, or [A, m] for the m tokens of `allowed`."""
+        if self._deterministic and len(hidden) > 1:
+            return torch.cat([self.logits(row, allowed) for row in hidden.split(1)])
+        return self._head(hidden) if allowed is None else self._head.some(hidden, allowed)
+
+    def _normed(self, x: torch.Tensor) -> torch.Tensor:
+        """Return RMS-normed rows."""
+        return functional.rms_norm(
+            x, (self.config.width,), self._norm, self.config.norm_eps
+        )
+
+    def _angles(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return cosines and sines [A, 1, D / 2] of true positions [A]."""
+        angle = positions[:, None].float() * self._frequencies
+        return angle.cos()[:, None], angle.sin()[:, None]
+
+
+class _Layer:
+    """One layer: fused query-key-value and gate-up projections."""
+
+    def __init__(
+        self,
+        config: DecoderConfig,
+        weights: LayerWeights,
+        projections: Projections,
+    ) -> None:
+        self._config = config
+        self._attention_norm = weights.attention_norm.float()
+        self._feed_forward_norm = weights.feed_forward_norm.float()
+        self._qkv: Linear = projections.linear(weights.qkv, weights.qkv_bias)
+        self._out: Linear = projections.linear(weights.attention_out)
+        self._gate_up: Linear = projections.linear(weights.gate_up)
+        self._down: Linear = projections.linear(weights.down)
+
+    def project(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return queries [A, KV, G, D], keys and values [A, KV, D], rotated."""
+        config = self._config
+        normed = functional.rms_norm(
+            x, (config.width,), self._attention_norm, config.norm_eps
+        )
+        mixed = self._qkv(normed).view(len(x), -1, config.head_size)
+        turned = config.heads + config.kv_heads
+        first, second = mixed[:, :turned].chunk(2, -1)
+        rotated = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+        query = rotated[:, : config.heads].reshape(
+            len(x), config.kv_heads, config.group, config.head_size
+        )
+        return query, rotated[:, config.heads :], mixed[:, turned:]
+
+    def finish(self, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+        """Return the residual stream [A, width] after attention's output and the feed-forward."""
+        config = self._config
+        x = x + self._out(mixed)
+        normed = functional.rms_norm(
+            x, (config.width,), self._feed_forward_norm, config.norm_eps
+        )
+        gate, up = self._gate_up(normed).chunk(2, -1)
+        return x + self._down(functional.silu(gate) * up)
+
+
+def _frequencies(config: DecoderConfig) -> torch.Tensor:
+    """Return [D / 2] rotary frequencies, with llama3's scaling where the model has it."""
+    exponent = torch.arange(0, config.head_size, 2).float() / config.head_size
+    frequency = 1.0 / config.rope_theta**exponent
+    scaling = dict(config.rope_scaling)
+    if not scaling:
+        return frequency
+    factor = scaling["factor"]
+    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
+    trained = scaling["original_max_position_embeddings"]
+    turns = trained * frequency / (2 * math.pi)  # of the trained context
+    share = ((turns - low) / (high - low)).clamp(0, 1)
+    return frequency * (share + (1 - share) / factor)

@@ -1,0 +1,109 @@
+"""`TextModel` over an engine in this process: adapters `embedded` and `checkpoint:/folder`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+
+from search.stop import StoppingCriterion
+from search.text_model import (
+    Capabilities,
+    Ended,
+    Grammar,
+    LogitHook,
+    TextModelError,
+    TextRequest,
+    Token,
+)
+from workers.llm import chat, weights
+from workers.llm.engine import Engine, Front, Options
+from workers.llm.sequence import Bound
+from workers.llm.tokenizer import Tokenizer
+
+
+def load(
+    source: weights.ModelSource,
+    options: Options | None = None,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: str = "cpu",
+) -> LocalTextModel:
+    """Return a model of files, ready to generate. Raises ModelUnavailable."""
+    config, loaded = weights.load(source, dtype=dtype, device=device)
+    tokenizer = Tokenizer(weights.model_folder(source, dtype=dtype))
+    front = Front(chat=partial(chat.prompt, tokenizer), bound=_bound)
+    return LocalTextModel(
+        Engine(config, loaded, tokenizer, front, options), name=source.name
+    )
+
+
+def _bound(grammar: Grammar) -> Bound:
+    raise TextModelError("grammar: expected none, got one; this build has no grammars")
+
+
+class LocalTextModel:
+    """A model in this process, run by its engine's own thread."""
+
+    def __init__(self, engine: Engine, *, name: str) -> None:
+        """Put `engine` behind the port and start it; `name` is what /v1/models lists."""
+        self.engine = engine
+        self._name = name
+        engine.start()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this model can do."""
+        config, options = self.engine.config, self.engine.options
+        default = self.engine.default
+        return Capabilities(
+            name=self._name,
+            context_tokens=config.context_tokens,
+            streams=2 * options.sequences,
+            details={
+                "architecture": config.architecture,
+                "layers": config.layers,
+                "sequences": options.sequences,
+                "slots": self.engine.slots,
+                "cache": {
+                    "policy": default.policy.value,
+                    "slots": default.slots,
+                    "score": default.score.value,
+                },
+                "deterministic": options.deterministic,
+            },
+        )
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return ids of a text; special tokens in it are read as plain text."""
+        return self.engine.tokenizer.encode(text)
+
+    def generate(
+        self,
+        request: TextRequest,
+        ended: Ended,
+        *,
+        stop: StoppingCriterion | None = None,
+        hook: LogitHook | None = None,
+    ) -> Iterator[Token]:
+        """Yield tokens as they come; `ended` is complete when the stream is exhausted.
+
+        Closing the iterator cancels. Raises TextModelError.
+        """
+        handle = self.engine.submit(request, ended, stop=stop, hook=hook)
+        yield from handle
+
+    def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation after a prompt, in nats.
+
+        The prompt and each continuation are tokenized apart.
+        """
+        tokenize = self.engine.tokenizer.encode
+        return self.engine.score(
+            tokenize(prompt), [tokenize(text) for text in continuations]
+        )
+
+    def close(self) -> None:
+        """Cancel what runs and end the engine's thread."""
+        self.engine.close()
