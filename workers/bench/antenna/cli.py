@@ -82,6 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ablations", action="store_true", help="of the first net of `surrogate`"
     )
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        default=["tabu", "gradient", "placement", "genetic", "annealing"],
+        help="of `surrogate-use`",
+    )
+    parser.add_argument(
+        "--models", nargs="*", default=["none", "antenna-duroid"], help="the same"
+    )
     parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
@@ -155,6 +164,18 @@ def _tune(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import surrogate_use
+
+    return surrogate_use.run(
+        methods=options.methods,
+        models=options.models,
+        seeds=range(options.seed, options.seed + options.seeds),
+        solves=options.coarse,
+        seconds=options.seconds,
+    )
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "agreement": _agreement,
@@ -162,6 +183,7 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "published": _published,
         "search": _search,
         "surrogate": _surrogate,
+        "surrogate-use": _surrogate_use,
         "tune": _tune,
     }
 )

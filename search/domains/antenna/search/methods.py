@@ -7,15 +7,19 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from search.domains.antenna.design import Design
+from search.domains.antenna.search.gradient import GradientSearch
 from search.domains.antenna.search.layouts import Layouts, Real, Vectors, layouts_of
+from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.neighbourhood import Neighbourhood
 from search.domains.antenna.search.placement import Placement
+from search.domains.antenna.search.screened import Screened
+from search.domains.antenna.search.searcher import Searcher
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.search.tabu import TabuSearch
 from search.domains.antenna.search.tree import TreeSearch
@@ -23,18 +27,6 @@ from trimtab.specs.antenna import AntennaSpec, SearchMethod, Topology
 
 _BEGIN = 20  # random designs before annealing and genetic search change any
 _KEPT = 20  # best designs that restarts begin from
-
-
-class Searcher(Protocol):
-    """A method that proposes legal designs and learns from their scores (higher is better)."""
-
-    def ask(self, count: int) -> list[Design]:
-        """Return at most `count` designs, at least one."""
-        ...
-
-    def tell(self, designs: Sequence[Design], scores: Sequence[float]) -> None:
-        """Take the scores of the designs that were asked for last, in their order."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +40,7 @@ class Setting:
     rng: np.random.Generator
     evaluations: int  # planned in all; annealing cools over them
     evaluator: Evaluator
+    learned: Learned | None = None
 
 
 class RandomSearch:
@@ -278,7 +271,14 @@ def _tabu(setting: Setting) -> Searcher:
         setting.layouts,
         setting.rng,
         efficiency=setting.spec.min_efficiency > 0,
+        screen=setting.learned,
     )
+
+
+def _gradient(setting: Setting) -> Searcher:
+    if setting.learned is None:
+        return _tabu(setting)
+    return GradientSearch(setting.learned, setting.rules, setting.layouts, setting.rng)
 
 
 METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType(
@@ -290,13 +290,20 @@ METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType
         SearchMethod.CMA_ES: CmaEs,
         SearchMethod.TREE: lambda setting: TreeSearch(setting.vectors, setting.rng),
         SearchMethod.PLACEMENT: lambda setting: Placement(setting.vectors, setting.rng),
+        SearchMethod.GRADIENT: _gradient,
         SearchMethod.RANDOM: RandomSearch,
     }
 )
 
 
-def make_searcher(evaluator: Evaluator, rng: np.random.Generator) -> Searcher:
-    """Return the method of the job."""
+# Methods that use the surrogate themselves; others run on its predictions.
+_OWN_USE = frozenset({SearchMethod.TABU, SearchMethod.GRADIENT})
+
+
+def make_searcher(
+    evaluator: Evaluator, rng: np.random.Generator, learned: Learned | None = None
+) -> Searcher:
+    """Return the method of the job, on the surrogate where there is one."""
     spec = evaluator.problem.spec
     rules = Rules(spec)
     setting = Setting(
@@ -307,8 +314,12 @@ def make_searcher(evaluator: Evaluator, rng: np.random.Generator) -> Searcher:
         rng=rng,
         evaluations=spec.coarse_solves,
         evaluator=evaluator,
+        learned=learned,
     )
-    return METHODS[spec.search](setting)
+    method = METHODS[spec.search](setting)
+    if learned is None or spec.search in _OWN_USE:
+        return method
+    return Screened(method, learned, rng)
 
 
 def _kept(

@@ -19,10 +19,11 @@ from search.domains.antenna.search.calibration import (
 from search.domains.antenna.search.layouts import layouts_of
 from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.methods import make_searcher
+from search.domains.antenna.search.model import choose_model
 from search.domains.antenna.search.neighbourhood import Neighbourhood
 from search.domains.antenna.search.score import Score
 from search.domains.antenna.search.solve import Evaluator
-from search.domains.antenna.search.summary import reason_of, summarise
+from search.domains.antenna.search.summary import reason_of, summarise, surrogate_of
 from search.domains.antenna.search.tabu import Tabu
 from search.domains.antenna.verify.second_solver import (
     NOT_CHECKED,
@@ -144,6 +145,7 @@ def run_search(
             funnel.evaluator,
             state.opinions,
             state.calibrations,
+            surrogate_of(funnel.learned, funnel.model_note),
         ),
     )
 
@@ -163,7 +165,10 @@ class _Funnel:
         self._on_incumbent, self._rng = on_incumbent, rng
         self._opinions = opinions
         self.evaluator = Evaluator(problem)
-        self._searcher = make_searcher(self.evaluator, rng)
+        self.learned, self.model_note = choose_model(problem, self.evaluator.samples)
+        if self.learned is not None:
+            self.evaluator.on_coarse = self.learned.add
+        self._searcher = make_searcher(self.evaluator, rng, self.learned)
         self._layouts = layouts_of(self.spec, Rules(self.spec))
         self.state = State()
         self._reserve_s = _reserve_s(problem, stop.remaining_s())

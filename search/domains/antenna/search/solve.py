@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.domains.antenna.design import Design
 from search.domains.antenna.parse import FINE, AntennaProblem
@@ -38,6 +40,7 @@ class Evaluator:
         self._scores: dict[tuple[Fidelity, bytes], Score] = {}
         self.solved: dict[str, int] = {"coarse": 0, "fine": 0}
         self.newest: Rational | None = None  # response of the newest fine solve
+        self.on_coarse: Callable[[Design, NDArray[np.complex128]], None] | None = None
         # Designs whose response was computed from a neighbour's, beside those solved.
         self.neighbours: dict[str, int] = {"coarse": 0, "fine": 0}
 
@@ -60,10 +63,10 @@ class Evaluator:
         )
         count = len(self.samples.frequencies_hz)
         y = np.array([1 / method.input_impedance(index) for index in range(count)])
-        centres = self.samples.centres
-        return self.samples.score(
-            self.samples.reflections(y), self._efficiencies(method, centres)
-        )
+        s11 = self.samples.reflections(y)
+        if self.on_coarse is not None:
+            self.on_coarse(design, s11)
+        return self.samples.score(s11, self._efficiencies(method, self.samples.centres))
 
     def _solve_fine(self, design: Design) -> Score:
         method = fine_method(self.problem, design)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from search.domains.antenna.encode import Estimate
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.search.calibration import Calibration
+from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.score import Score
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify.second_solver import SecondOpinion
@@ -20,6 +21,7 @@ def summarise(
     evaluator: Evaluator,
     opinions: Sequence[SecondOpinion],
     calibrations: Sequence[Calibration],
+    surrogate: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the summary of a result."""
     spec = problem.spec
@@ -39,7 +41,20 @@ def summarise(
             for row in calibrations
         ],
         "search": spec.search.value,
+        "surrogate": dict(surrogate),
         **estimated(estimate),
+    }
+
+
+def surrogate_of(learned: Learned | None, note: str) -> dict[str, Any]:
+    """Return which surrogate was used and how much, or why none was."""
+    if learned is None:
+        return {"used": False, "model": note}
+    return {
+        "used": True,
+        "model": note,
+        "predictions": learned.predicted,
+        "active_rounds": learned.rounds,
     }
 
 

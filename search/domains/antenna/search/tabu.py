@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from search.domains.antenna.design import Design
 from search.domains.antenna.search.layouts import Layouts
+from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.neighbourhood import Neighbourhood
 
 _CONFIRMED = 4  # neighbours whose efficiency is computed, when a floor is asked for
@@ -91,6 +92,7 @@ class TabuSearch:
     """Tabu search from many starts, behind the protocol of all methods."""
 
     starts, fresh, elite, changes = 60, 10, 6, 6
+    screened = 6  # starts that the surrogate compares for each one it passes on
 
     def __init__(
         self,
@@ -99,8 +101,10 @@ class TabuSearch:
         rng: np.random.Generator,
         *,
         efficiency: bool,
+        screen: Learned | None = None,
     ) -> None:
         self._layouts, self._rng = layouts, rng
+        self._screen = screen
         width = _CONFIRMED if efficiency else 1
         self._walk = Tabu(neighbourhood, layouts, rng, width=width)
         self._wanted = self.starts  # random designs that are still to be scored
@@ -111,8 +115,7 @@ class TabuSearch:
     def ask(self, count: int) -> list[Design]:
         """Return random designs to start from, or the next neighbour."""
         if self._wanted:
-            count = min(count, self._wanted)
-            return [self._start() for _ in range(count)]
+            return self._starts(min(count, self._wanted))
         if proposed := self._walk.step():
             return [design for design, _, _ in proposed]
         self._restart()
@@ -144,6 +147,14 @@ class TabuSearch:
                 self._best = sorted([*self._best, self._of_walk], key=lambda row: -row[0])
                 self._best = self._best[: self.elite]
         self._wanted = self.fresh
+
+    def _starts(self, count: int) -> list[Design]:
+        """Return starts; with a surrogate, the best of many more by its prediction."""
+        if self._screen is None:
+            return [self._start() for _ in range(count)]
+        many = [self._start() for _ in range(self.screened * count)]
+        order = np.argsort(-self._screen.guides(many)[1])
+        return [many[i] for i in order[:count]]
 
     def _start(self) -> Design:
         """Return a random design, or one of the best with parts of it changed."""
