@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -23,7 +23,15 @@ from trimtab.faults import Fault
 from trimtab.files import LocalFile
 from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
 from trimtab.solution import SolutionValues, Variables
-from trimtab.specs.common import Budget, JobRequest, Spec, Webhook, check_limits
+from trimtab.specs.common import (
+    After,
+    ArtifactRef,
+    Budget,
+    JobRequest,
+    Spec,
+    Webhook,
+    check_limits,
+)
 
 M = TypeVar("M", bound=BaseModel)
 RETRY_STATUS = frozenset({429, 502, 503, 504})
@@ -310,6 +318,20 @@ def _not_a(
 Submission = Spec | JobRequest | Mapping[str, Any]
 
 
+class HasId(Protocol):
+    """A handle of a job."""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        ...
+
+
+def output_of(job_id: str, name: str) -> ArtifactRef:
+    """Return a reference to a file that a job is to produce, for the spec of another job."""
+    return ArtifactRef(job=job_id, output=name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SubmitOptions:
     """Options of a submit: the envelope's fields, and those of its budget. See JobRequest."""
@@ -325,6 +347,8 @@ class SubmitOptions:
     max_attempts: int = 3
     webhook: str | None = None
     """URL to POST the job's end to."""
+    after: Sequence[str | After | HasId | Mapping[str, Any]] | None = None
+    """Jobs that must end first: ids, handles of jobs, or `After(job=..., needs="done")`."""
 
     def budget(self) -> Budget:
         """Return the limits that are set; the others are the budget's defaults."""
@@ -370,12 +394,26 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         labels=dict(chosen.labels or {}),
         max_attempts=chosen.max_attempts,
         webhook=Webhook(url=chosen.webhook) if chosen.webhook else None,
+        after=tuple(map(_after, chosen.after or ())),
     )
-    return request.model_dump(mode="json", exclude_none=True)
+    return without_blanks(request.model_dump(mode="json", exclude_none=True))
+
+
+def without_blanks(body: dict[str, Any]) -> dict[str, Any]:
+    """Drop an empty `after`, which servers of before job graphs refuse."""
+    return {name: value for name, value in body.items() if name != "after" or value}
+
+
+def _after(other: str | After | HasId | Mapping[str, Any]) -> After:
+    if isinstance(other, After):
+        return other
+    if isinstance(other, Mapping):
+        return After(**other)
+    return After(job=other if isinstance(other, str) else other.id)
 
 
 def _plain_request(request: JobRequest) -> dict[str, Any]:
-    body = request.model_dump(mode="json", exclude_none=True)
+    body = without_blanks(request.model_dump(mode="json", exclude_none=True))
     # `spec` is typed Any in the base envelope: dump it by its own model.
     if isinstance(request.spec, Spec):
         body["spec"] = request.spec.model_dump(mode="json", exclude_none=True)

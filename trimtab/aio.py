@@ -420,6 +420,14 @@ class AsyncJob:
         """The state that the server last reported; `refresh()` asks again."""
         return self.view.state
 
+    def output(self, name: str) -> ArtifactRef:
+        """Return a reference to a file that this job is to produce, for another job's spec.
+
+        The other job waits for this one: `client.submit(IlpSpec(model=..., warm_start=
+        job.output("solution.sol")))`.
+        """
+        return _core.output_of(self.id, name)
+
     async def refresh(self) -> JobView:
         """Fetch the newest view."""
         return await self._update("get_job")
@@ -447,7 +455,7 @@ class AsyncJob:
     async def result(self, timeout_s: float | None = None) -> RunResult:
         """Wait until the job ends and return its result.
 
-        Raises JobFailed when the job ended FAILED, DEAD or CANCELLED, and WaitTimeout.
+        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, and WaitTimeout.
         """
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):

@@ -8,7 +8,7 @@ TrimtabError
 ├── ProtocolError             the answer does not follow the API
 ├── DigestMismatch            transferred bytes do not have the expected digest
 ├── WaitTimeout               `wait(timeout_s=...)` expired; the job continues
-├── JobFailed                 `result()` of a job that ended FAILED, DEAD or CANCELLED
+├── JobFailed                 `result()` of a job that ended FAILED, DEAD, CANCELLED or SKIPPED
 └── ApiError                  the server refused (RFC 9457 problem)
     ├── BadRequest            400, 413, 415
     │   └── InvalidBody       422: `errors` lists path, received and expected value

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
 from trimtab.pictures import Pictures
 from trimtab.solution import SolutionValues
-from trimtab.specs.common import ArtifactRef, Budget, WireModel
+from trimtab.specs.common import ArtifactRef, Budget, Needs, WireModel
 
 SOLUTION_FILE = "solution.json"
 
@@ -21,6 +21,8 @@ _READ = ConfigDict(extra="ignore")
 class JobState(StrEnum):
     """State of a job. `services.store.lifecycle` defines the transitions."""
 
+    WAITING = "WAITING"
+    """Stored, waiting for other jobs to end (`after`, or a file of theirs)."""
     QUEUED = "QUEUED"
     """Stored, waiting for a worker (also between attempts)."""
     RUNNING = "RUNNING"
@@ -33,11 +35,13 @@ class JobState(StrEnum):
     """Discarded by its owner."""
     DEAD = "DEAD"
     """Given up after `max_attempts` runs were lost by faults of the service; `retry` revives it."""
+    SKIPPED = "SKIPPED"
+    """Never run: a job that it needed did not succeed; a `retry` of that job revives it."""
 
     @property
     def is_terminal(self) -> bool:
         """True for an ended job."""
-        return self not in (JobState.QUEUED, JobState.RUNNING)
+        return self not in (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
 
 
 class Reason(StrEnum):
@@ -71,6 +75,10 @@ class Reason(StrEnum):
     """The owner cancelled the job; its result is discarded."""
     WORKER_LOST = "worker_lost"
     """The worker died, or was silent for too long."""
+    PARENT_FAILED = "parent_failed"
+    """A job that this one needed did not succeed; `detail` names it."""
+    INPUT_MISSING = "input_missing"
+    """A job that this one needed succeeded without the file that this one reads."""
     INTERNAL_ERROR = "internal_error"
     """A fault of trimtab; report the detail."""
 
@@ -290,6 +298,18 @@ class WebhookView(WireModel):
     """Time of the newest call."""
 
 
+class RelatedJob(WireModel):
+    """A job that another one waits for, or the other way round."""
+
+    model_config = _READ
+    job: str
+    """Id of that job."""
+    needs: Needs = Needs.SUCCESS
+    """What is needed of the one that ends first."""
+    state: JobState
+    """State of that job."""
+
+
 class JobView(WireModel):
     """Public view of a job."""
 
@@ -322,6 +342,12 @@ class JobView(WireModel):
     """The owner called `stop`."""
     cancel_requested: bool = False
     """The owner called `cancel`."""
+    waits: int = 0
+    """Jobs that this one waits for and that have not ended."""
+    after: list[RelatedJob] = Field(default_factory=list)
+    """Jobs that this one waits for, or waited for; empty in lists."""
+    needed_by: list[RelatedJob] = Field(default_factory=list)
+    """Jobs that wait, or waited, for this one; empty in lists."""
     phase: str | None = None
     """Phase of the run: parse, encode, search or verify."""
     heartbeat_age_s: float | None = None

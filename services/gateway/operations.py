@@ -11,6 +11,7 @@ import orjson
 from services import tenancy
 from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests, field_error
+from services.gateway import graph
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.views import when
@@ -44,14 +45,14 @@ async def submit(
         principal.key_id, "submits", per_minute=per_minute, count=len(requests)
     )
     jobs = [
-        await _new_job(context, principal, request, index)
-        for index, request in enumerate(requests)
+        await _new_job(context, principal, requests, index)
+        for index in range(len(requests))
     ]
     await _check_queue_quota(context, principal, len(jobs))
     idempotency = None
     if idempotency_key is not None:
         body = orjson.dumps(
-            [request.model_dump(mode="json") for request in requests],
+            [_plain(request) for request in requests],
             option=orjson.OPT_SORT_KEYS,
         )
         idempotency = Idempotency(
@@ -75,9 +76,16 @@ def _submits_per_minute(context: Context, principal: Principal) -> int:
     return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
 
 
+def _plain(request: JobRequest) -> dict[str, Any]:
+    """Return a request as its digest has it; that of a job without parents is as ever."""
+    body = request.model_dump(mode="json")
+    return {name: value for name, value in body.items() if name != "after" or value}
+
+
 async def _new_job(
-    context: Context, principal: Principal, request: JobRequest, index: int
+    context: Context, principal: Principal, requests: Sequence[JobRequest], index: int
 ) -> NewJob:
+    request = requests[index]
     webhook = None
     if request.webhook is not None:
         try:
@@ -88,7 +96,11 @@ async def _new_job(
             raise InvalidBody(str(error), fix="use a public http(s) address") from error
         webhook = {"url": request.webhook.url}
     artifacts = request.spec.artifacts()
+    spec = request.spec.model_dump(mode="json")
+    inputs = await graph.awaited_inputs(context, principal, requests, index, spec)
     for name, reference in artifacts.items():
+        if reference.is_awaited:
+            continue
         try:
             stored = await context.store.get_artifact(
                 reference.digest, tenant=principal.tenant
@@ -106,14 +118,20 @@ async def _new_job(
     return NewJob(
         tenant=principal.tenant,
         kind=request.kind,
-        spec=request.spec.model_dump(mode="json"),
+        spec=spec,
         budget=request.budget.model_dump(mode="json"),
         seed=request.seed,
         priority=request.priority,
         labels=request.labels,
         max_attempts=request.max_attempts,
         webhook=webhook,
-        artifacts=tuple(reference.digest for reference in artifacts.values()),
+        artifacts=tuple(
+            reference.digest
+            for reference in artifacts.values()
+            if not reference.is_awaited
+        ),
+        after=graph.parents(request),
+        inputs=inputs,
     )
 
 
@@ -135,7 +153,9 @@ async def _check_queue_quota(context: Context, principal: Principal, count: int)
     # Counting costs a query, so it is skipped for small submits under a large quota.
     if quota >= 100_000 and count < 100:
         return
-    queued = (await context.store.counts(principal.tenant))[JobState.QUEUED]
+    counts = await context.store.counts(principal.tenant)
+    # Waiting jobs count, or a graph would be a way around the quota.
+    queued = counts[JobState.QUEUED] + counts[JobState.WAITING]
     if queued + count > quota:
         raise TooManyRequests(
             f"queued jobs: expected at most {quota} for this tenant, got {queued} and {count} more",
@@ -156,9 +176,9 @@ async def act(
             job = await context.store.request_stop(job_id, tenant=tenant)
         case "retry":
             job = await context.store.redrive(job_id, tenant=tenant)
-            context.bus.notify(QUEUE)
         case _:
             raise ValueError(f"unknown verb {verb!r}: expected cancel, stop or retry")
+    context.bus.notify(QUEUE)  # jobs that waited for this one may be due as well
     context.bus.notify(job_id)
     return job
 

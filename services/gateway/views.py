@@ -69,6 +69,7 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
         "max_attempts": job.max_attempts,
         "stop_requested": job.stop_requested,
         "cancel_requested": job.cancel_requested,
+        "waits": job.waits,
         "phase": job.phase,
         "heartbeat_age_s": age,
         "best": _without_pictures(job.best),

@@ -38,10 +38,12 @@ class JobChange:
     webhook: Json | None = None  # payload to deliver if the job ended and has a webhook
     drops_result: bool = False
     drops_checkpoint: bool = False
+    rewrites_spec: bool = False
+    keeps: tuple[str, ...] = ()  # digests of files that the job refers to from now on
 
 
-def submitted(new: NewJob, job_id: str, now_us: int) -> JobChange:
-    """Create a QUEUED job."""
+def submitted(new: NewJob, job_id: str, now_us: int, *, waits: int = 0) -> JobChange:
+    """Create a QUEUED job, or a WAITING one with `waits` parents that have not ended."""
     job = JobRecord(
         id=job_id,
         tenant=new.tenant,
@@ -53,7 +55,7 @@ def submitted(new: NewJob, job_id: str, now_us: int) -> JobChange:
         labels=new.labels,
         max_attempts=new.max_attempts,
         webhook=new.webhook,
-        state=JobState.QUEUED,
+        state=JobState.WAITING if waits else JobState.QUEUED,
         attempt=0,
         fence=0,
         owner=None,
@@ -70,6 +72,42 @@ def submitted(new: NewJob, job_id: str, now_us: int) -> JobChange:
         started_us=None,
         finished_us=None,
         last_seq=0,
+        waits=waits,
+    )
+    return _with_events(job, _state_event(job))
+
+
+def settled(job: JobRecord, ended: int, now_us: int) -> JobChange:
+    """Count `ended` parents that have ended; queue the job if they were the last."""
+    after = _moved(replace(job, waits=job.waits - ended + 1), Verb.SETTLE)
+    job = _flagged(job, after)
+    if job.state is not JobState.QUEUED:
+        return JobChange(job=job)
+    return _with_events(replace(job, run_at_us=now_us), _state_event(job))
+
+
+def unsettled(job: JobRecord, waits: int) -> JobChange:
+    """Wait for a parent again that was re-driven; `waits` is the number of such in all."""
+    return JobChange(
+        job=_flagged(job, _moved(replace(job, waits=waits - 1), Verb.UNSETTLE))
+    )
+
+
+def skipped(job: JobRecord, reason: Reason, detail: str, now_us: int) -> JobChange:
+    """End a waiting job that can no longer run."""
+    termination = _termination(reason, detail=detail)
+    job = replace(
+        _flagged(job, _moved(job, Verb.SKIP)), termination=termination, finished_us=now_us
+    )
+    change = _with_events(job, _state_event(job, termination))
+    return replace(change, webhook=_webhook(job))
+
+
+def revived(job: JobRecord, waits: int, now_us: int) -> JobChange:
+    """Wait again, because the parents that did not succeed were re-driven."""
+    after = _moved(replace(job, waits=waits), Verb.REVIVE)
+    job = replace(
+        _flagged(job, after), run_at_us=now_us, termination=None, finished_us=None
     )
     return _with_events(job, _state_event(job))
 
@@ -132,9 +170,12 @@ def stopped(job: JobRecord, now_us: int) -> JobChange | None:
     return _requested(job, Verb.STOP, now_us)
 
 
-def redriven(job: JobRecord, now_us: int) -> JobChange:
-    """Queue an unsuccessful job again, like a new one but with its fence and history."""
-    after = _moved(job, Verb.REDRIVE)
+def redriven(job: JobRecord, now_us: int, *, waits: int = 0) -> JobChange:
+    """Queue an unsuccessful job again, like a new one but with its fence and history.
+
+    `waits` is the number of its parents that have not ended.
+    """
+    after = _moved(replace(job, waits=waits), Verb.REDRIVE)
     job = replace(
         _flagged(job, after),
         attempt=0 if after.resets_attempts else job.attempt,
@@ -177,8 +218,13 @@ def is_holder(job: JobRecord, fence: int) -> bool:
     return job.state is JobState.RUNNING and job.fence == fence
 
 
-def require_deletable(job: JobRecord) -> None:
-    """Raise Conflict while the job may still run."""
+def require_deletable(job: JobRecord, waiting: str | None = None) -> None:
+    """Raise Conflict while the job, or the one that waits for it, may still run."""
+    if waiting is not None:
+        raise Conflict(
+            f"job {job.id}: expected one that no job waits for, but {waiting} does",
+            fix="delete it after the jobs that need it have ended, or cancel these first",
+        )
     if not job.state.is_terminal:
         raise Conflict(
             f"job {job.id}: expected one that has ended, got a {job.state.value} job",
@@ -290,6 +336,7 @@ def facts_of(job: JobRecord) -> Facts:
         stop_requested=job.stop_requested,
         cancel_requested=job.cancel_requested,
         has_checkpoint=job.has_checkpoint,
+        waits=job.waits,
     )
 
 
@@ -308,6 +355,7 @@ def _flagged(job: JobRecord, after: Move) -> JobRecord:
         state=after.state,
         stop_requested=after.stop_requested,
         cancel_requested=after.cancel_requested,
+        waits=after.waits,
     )
     return (
         replace(job, owner=None, lease_until_us=None, heartbeat_us=None)

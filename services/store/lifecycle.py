@@ -1,5 +1,8 @@
 """The transition function of a job, used by stores, dispatcher, tests and the docs table.
 
+    WAITING ──settle──▶ QUEUED ──claim──▶ RUNNING ──complete──▶ SUCCEEDED | FAILED
+    WAITING ──skip──▶ SKIPPED ──revive──▶ WAITING
+
     QUEUED ──claim──▶ RUNNING ──complete──▶ SUCCEEDED | FAILED
       ▲  │               │  │
       │  └──cancel──▶ CANCELLED ◀──complete(cancelled)── RUNNING
@@ -12,6 +15,11 @@
 ends the job. A cancel takes precedence over a requeue: if the attempt is lost, the job ends
 CANCELLED. If a stop was requested and the lost attempt left no checkpoint, the job ends
 CANCELLED too, because its owner no longer waits.
+
+A job that waits for others (its parents) is WAITING until each of them has ended; `settle` counts
+one end and queues the job at the last. It ends SKIPPED, at once and without an attempt, when a
+parent that it needs ends in any other state than SUCCEEDED. A re-drive of that parent revives it.
+`services.store.graphs` decides who is settled, skipped and revived.
 
 A job with a checkpoint (the best solution of its lost attempts) never ends without a result: if
 its attempts are used up or its owner stopped it, it is queued once more, for an attempt that
@@ -37,6 +45,10 @@ class Verb(StrEnum):
     CONFIRM_CANCEL = "confirm_cancel"  # by the worker, once the run has ended
     LOSE = "lose"  # the attempt was lost, or its lease expired
     REDRIVE = "redrive"  # by the owner or an operator
+    SETTLE = "settle"  # a parent ended, and the job may still run
+    UNSETTLE = "unsettle"  # a parent that had ended was re-driven
+    SKIP = "skip"  # a parent that the job needs did not succeed
+    REVIVE = "revive"  # the parents that did not succeed were re-driven
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +61,7 @@ class Facts:
     stop_requested: bool = False
     cancel_requested: bool = False
     has_checkpoint: bool = False  # a solution of an earlier attempt is stored
+    waits: int = 0  # parents that have not ended
 
     @property
     def only_finishes(self) -> bool:
@@ -65,6 +78,7 @@ class Move:
     state: JobState
     stop_requested: bool
     cancel_requested: bool
+    waits: int = 0
     resets_attempts: bool = False
     releases_lease: bool = False
 
@@ -84,6 +98,9 @@ class IllegalMove(Exception):
 
 
 _LEGAL: dict[JobState, frozenset[Verb]] = {
+    JobState.WAITING: frozenset(
+        {Verb.SETTLE, Verb.UNSETTLE, Verb.SKIP, Verb.CANCEL, Verb.STOP}
+    ),
     JobState.QUEUED: frozenset({Verb.CLAIM, Verb.CANCEL, Verb.STOP}),
     JobState.RUNNING: frozenset(
         {Verb.SUCCEED, Verb.FAIL, Verb.CANCEL, Verb.STOP, Verb.CONFIRM_CANCEL, Verb.LOSE}
@@ -92,6 +109,7 @@ _LEGAL: dict[JobState, frozenset[Verb]] = {
     JobState.FAILED: frozenset({Verb.REDRIVE}),
     JobState.CANCELLED: frozenset({Verb.REDRIVE}),
     JobState.DEAD: frozenset({Verb.REDRIVE}),
+    JobState.SKIPPED: frozenset({Verb.REVIVE}),
 }
 
 
@@ -105,13 +123,13 @@ def move(facts: Facts, verb: Verb) -> Move:
         raise IllegalMove(facts, verb)
     stop, cancel = facts.stop_requested, facts.cancel_requested
 
-    def to(state: JobState, **more: bool) -> Move:
+    def to(state: JobState, *, waits: int = facts.waits, **more: bool) -> Move:
         flags = {
             "stop_requested": stop,
             "cancel_requested": cancel,
             "releases_lease": True,
         } | more
-        return Move(state=state, **flags)
+        return Move(state=state, waits=waits, **flags)
 
     match verb:
         case Verb.CLAIM:
@@ -122,13 +140,23 @@ def move(facts: Facts, verb: Verb) -> Move:
             return to(JobState.FAILED)
         case Verb.CONFIRM_CANCEL:
             return to(JobState.CANCELLED)
-        case Verb.CANCEL if facts.state is JobState.QUEUED:
+        case Verb.SETTLE if facts.waits <= 1:
+            return to(JobState.QUEUED, waits=0)
+        case Verb.SETTLE:
+            return to(JobState.WAITING, waits=facts.waits - 1)
+        case Verb.UNSETTLE:
+            return to(JobState.WAITING, waits=facts.waits + 1)
+        case Verb.SKIP:
+            return to(JobState.SKIPPED)
+        case Verb.REVIVE:
+            return to(JobState.WAITING if facts.waits else JobState.QUEUED)
+        case Verb.CANCEL if facts.state in (JobState.WAITING, JobState.QUEUED):
             return to(JobState.CANCELLED, cancel_requested=True)
         case Verb.CANCEL:
             return to(JobState.RUNNING, cancel_requested=True, releases_lease=False)
         case Verb.STOP if facts.state is JobState.QUEUED and facts.has_checkpoint:
             return to(JobState.QUEUED, stop_requested=True)
-        case Verb.STOP if facts.state is JobState.QUEUED:
+        case Verb.STOP if facts.state in (JobState.WAITING, JobState.QUEUED):
             # Nothing has run, so there is no best solution to keep.
             return to(JobState.CANCELLED, stop_requested=True)
         case Verb.STOP:
@@ -145,7 +173,7 @@ def move(facts: Facts, verb: Verb) -> Move:
             return to(JobState.QUEUED)
         case Verb.REDRIVE:
             return to(
-                JobState.QUEUED,
+                JobState.WAITING if facts.waits else JobState.QUEUED,
                 stop_requested=False,
                 cancel_requested=False,
                 resets_attempts=True,

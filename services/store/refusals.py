@@ -79,10 +79,26 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
             *job.labels.keys(),
             *job.labels.values(),
             *job.artifacts,
+            *map(str, job.parents),
+            *(file.output for file in job.inputs),
         )
+    for index, job in enumerate(jobs):
+        _require_earlier(index, job)
     for text in texts:
         if not codec.is_storable(text):
             raise BadRequest(
                 f"expected text without NUL and lone surrogates, got {text!r}",
                 fix="remove these characters",
+            )
+
+
+def _require_earlier(index: int, job: NewJob) -> None:
+    """Raise BadRequest for a job of the submit that does not come before this one."""
+    for parent in job.parents:
+        if isinstance(parent, int) and not 0 <= parent < index:
+            raise BadRequest(
+                f"jobs.{index}.after: expected an earlier job of this batch "
+                f"({f'#0 to #{index - 1}' if index else 'the first has none'}), "
+                f"got #{parent}",
+                fix="order the jobs so that each names only earlier ones; a cycle cannot run",
             )

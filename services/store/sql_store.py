@@ -23,7 +23,15 @@ from services.store.refusals import (
     sole_tenant,
 )
 from services.store.runner import Runner
-from services.store.sql import api_keys, artifacts, jobs, leases, outbox, sessions
+from services.store.sql import (
+    api_keys,
+    artifacts,
+    graph,
+    jobs,
+    leases,
+    outbox,
+    sessions,
+)
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner
 from services.store.types import (
@@ -40,6 +48,7 @@ from services.store.types import (
     NewEvent,
     NewJob,
     OutboxRecord,
+    Relatives,
     Signals,
     Submitted,
 )
@@ -156,9 +165,7 @@ class SqlStore:
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(
-            jobs.request, _storable(job_id), tenant, changes.redriven
-        )
+        return await self._write(jobs.redrive, _storable(job_id), tenant)
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
         """See JobStore."""
@@ -177,6 +184,10 @@ class SqlStore:
         return (
             await self._read(jobs.attempts, job_id) if codec.is_storable(job_id) else []
         )
+
+    async def relatives(self, job_id: str) -> Relatives:
+        """See JobStore."""
+        return await self._read(graph.relatives, _storable(job_id))
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
         """See JobStore."""

@@ -41,8 +41,8 @@ def _big(*, nullable: bool = False, **more: object) -> Column[int]:
     return Column(BigInteger, nullable=nullable, **more)  # type: ignore[arg-type]
 
 
-def _text(*, nullable: bool = False, **more: object) -> Column[str]:
-    return Column(Text, nullable=nullable, **more)  # type: ignore[arg-type]
+def _text(*parts: object, nullable: bool = False, **more: object) -> Column[str]:
+    return Column(Text, *parts, nullable=nullable, **more)  # type: ignore[arg-type]
 
 
 def _job_id(*, primary_key: bool = True) -> Column[str]:
@@ -106,6 +106,7 @@ class Job(Base, table=True):
     finished_us: int | None = Field(sa_column=_big(nullable=True))
     last_seq: int = Field(sa_column=_big())
     has_checkpoint: int = Field(sa_column=_big(server_default="0"))
+    waits: int = Field(sa_column=_big(server_default="0"))
 
 
 class JobSpec(Base, table=True):
@@ -114,6 +115,41 @@ class JobSpec(Base, table=True):
     __tablename__ = "job_spec"
     job_id: str = Field(sa_column=_job_id())
     spec: str = Field(sa_column=_text())
+
+
+class JobEdge(Base, table=True):
+    """`child` waits for `parent`."""
+
+    __tablename__ = "job_edge"
+    __table_args__ = (Index("ix_job_edge_child", "child"),)
+    parent: str = Field(
+        sa_column=_text(
+            ForeignKey("job.id", ondelete="CASCADE"),
+            primary_key=True,
+        )
+    )
+    child: str = Field(
+        sa_column=_text(
+            ForeignKey("job.id", ondelete="CASCADE"),
+            primary_key=True,
+        )
+    )
+    needs_success: int = Field(sa_column=_big())
+
+
+class JobInput(Base, table=True):
+    """File of a spec that another job is to produce; `digest` once that job has succeeded.
+
+    `path` is the place in the spec, as a JSON array.
+    """
+
+    __tablename__ = "job_input"
+    __table_args__ = (Index("ix_job_input_parent", "parent"),)
+    job_id: str = Field(sa_column=_job_id())
+    path: str = Field(sa_column=_text(primary_key=True))
+    parent: str = Field(sa_column=_text())
+    output: str = Field(sa_column=_text())
+    digest: str | None = Field(sa_column=_text(nullable=True))
 
 
 class JobResult(Base, table=True):

@@ -21,6 +21,51 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
+class After:
+    """A job to wait for. `job` is an id, or an earlier job of the same submit by its index."""
+
+    job: str | int
+    needs_success: bool = True  # False: any end will do
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputInput:
+    """A file of the spec that another job is to produce. It implies `After(job=...)`."""
+
+    path: Sequence[str | int]  # of the reference within the spec
+    job: str | int  # as `After.job`
+    output: str  # displayed name of the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """`child` waits for `parent`."""
+
+    parent: str
+    child: str
+    needs_success: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingInput:
+    """An `OutputInput` as stored: its job by id, and its digest once it is known."""
+
+    child: str
+    path: Sequence[str | int]
+    parent: str
+    output: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relatives:
+    """Jobs that a job waits for, and jobs that wait for it, with their states."""
+
+    parents: Mapping[str, tuple[bool, JobState]]  # id → (needs success, state)
+    children: Mapping[str, tuple[bool, JobState]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewJob:
     """A validated job to store."""
 
@@ -34,6 +79,16 @@ class NewJob:
     max_attempts: int = 3
     webhook: Json | None = None
     artifacts: Sequence[str] = ()  # digests in the spec; the job keeps these files
+    after: Sequence[After] = ()
+    inputs: Sequence[OutputInput] = ()
+
+    @property
+    def parents(self) -> list[str | int]:
+        """Jobs that this one names, by id or by index."""
+        return [
+            *(after.job for after in self.after),
+            *(file.job for file in self.inputs),
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +132,7 @@ class JobRecord:
     finished_us: int | None
     last_seq: int  # seq of the newest event
     has_checkpoint: bool = False  # a best solution of some attempt is stored
+    waits: int = 0  # parents that have not ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,9 +305,11 @@ class JobStore(Protocol):
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
-        """Store a job as QUEUED with its first event.
+        """Store a job as QUEUED, or as WAITING while its parents run, with its first event.
 
-        A key that was used before returns the first job again, or Conflict with another body.
+        Raises NotFound for a parent that this tenant does not have, and Conflict for one that has
+        ended without success or without the file that the job reads. A key that was used before
+        returns the first job again, or Conflict with another body.
         """
         ...
 
@@ -285,11 +343,18 @@ class JobStore(Protocol):
         ...
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """Queue a FAILED, CANCELLED or DEAD job again with attempts reset; the fence stays."""
+        """Queue a FAILED, CANCELLED or DEAD job again with attempts reset; the fence stays.
+
+        Jobs that were SKIPPED because of it wait again. Conflict while a parent that it needs has
+        itself ended without success.
+        """
         ...
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
-        """Delete a terminal job with its events and attempts; Conflict while it is active."""
+        """Delete a terminal job with its events and attempts.
+
+        Conflict while it is active, or while a job that waits for it is.
+        """
         ...
 
     async def events(
@@ -300,6 +365,10 @@ class JobStore(Protocol):
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return all attempts, oldest first."""
+        ...
+
+    async def relatives(self, job_id: str) -> Relatives:
+        """Return the jobs that a job waits for, and those that wait for it, in order of ids."""
         ...
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:

@@ -13,12 +13,14 @@ US = 1_000_000
 MAX_LISTED = 12  # longer lists are counted instead of shown
 
 STATE_WORDS: Mapping[JobState, str] = {
+    JobState.WAITING: "Waiting",
     JobState.QUEUED: "Queued",
     JobState.RUNNING: "Running",
     JobState.SUCCEEDED: "Succeeded",
     JobState.FAILED: "Failed",
     JobState.CANCELLED: "Cancelled",
     JobState.DEAD: "Dead",
+    JobState.SKIPPED: "Skipped",
 }
 
 _REASONS: Mapping[Reason, str] = {
@@ -36,6 +38,8 @@ _REASONS: Mapping[Reason, str] = {
     Reason.VERIFICATION_FAILED: "The independent check rejected the reported solution.",
     Reason.CANCELLED: "Cancelled by its owner; its result was discarded.",
     Reason.WORKER_LOST: "The worker died or stopped responding.",
+    Reason.PARENT_FAILED: "Never run: a job that it needed did not succeed.",
+    Reason.INPUT_MISSING: "Never run: a job that it needed made no such file.",
     Reason.INTERNAL_ERROR: "An internal error of the service.",
 }
 _LIMITS: Mapping[Limit, str] = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
-from services.store.types import AttemptRecord, EventRecord, JobRecord
+from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
 from services.web import formatting
 from services.web.formatting import flat
 from services.web.job_rows import (
@@ -26,6 +27,7 @@ Json = Mapping[str, Any]
 MAX_COLUMNS = 12  # of a table in the summary
 MAX_POINTS = 200  # rows of the incumbent table
 MAX_LOGS = 200
+MAX_RELATED = 50  # jobs listed that this one waits for, or that wait for it
 OPEN_POINTS = 12  # an incumbent table of at most this many rows starts unfolded
 
 _VERDICTS: Mapping[str, str] = {
@@ -66,6 +68,31 @@ def job_page(
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
         logs=logs[-MAX_LOGS:],
     )
+
+
+def related_jobs(relatives: Relatives) -> list[SimpleNamespace]:
+    """Return the lists of jobs that this one waits for, and that wait for it; no empty one."""
+    groups = (
+        ("Waits for", relatives.parents),
+        ("Needed by", relatives.children),
+    )
+    return [
+        SimpleNamespace(
+            title=title,
+            count=len(others),
+            jobs=[
+                SimpleNamespace(
+                    id=job_id,
+                    state=state.value,
+                    state_words=formatting.STATE_WORDS[state],
+                    any_end=not needs_success,
+                )
+                for job_id, (needs_success, state) in islice(others.items(), MAX_RELATED)
+            ],
+        )
+        for title, others in groups
+        if others
+    ]
 
 
 def _request(job: JobRecord) -> dict[str, Any]:
@@ -189,6 +216,8 @@ def _table(name: str, rows: Sequence[Json]) -> SimpleNamespace:
 
 
 def _waits(job: JobRecord, now_us: int) -> str:
+    if job.state is JobState.WAITING:
+        return f"waiting for {job.waits} {'job' if job.waits == 1 else 'jobs'} to end"
     if job.state is not JobState.QUEUED:
         return ""
     if job.run_at_us > now_us:

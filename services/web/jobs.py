@@ -15,7 +15,7 @@ from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.store.types import JobFilter
 from services.web.formatting import STATE_WORDS
-from services.web.job_page import job_page
+from services.web.job_page import job_page, related_jobs
 from services.web.job_rows import job_row
 from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
@@ -127,6 +127,7 @@ async def show_job(
         now_us=await store.now_us(),
     )
     job.webhook = await operations.webhook(context, record)
+    job.relatives = related_jobs(await store.relatives(job_id))
     kind = context.kinds.get(record.kind)
     job.unit = kind.spec.unit_of(record.spec) if kind is not None else ""
     return pages_of(request).response("job.html", job=job, **signed_in(principal))

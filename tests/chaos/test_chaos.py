@@ -37,6 +37,16 @@ def test_every_job_has_one_effect_when_workers_are_killed_and_paused(
     assert figures["stale_writes_refused"] >= 1
 
 
+def test_graphs_end_as_they_must_when_everything_is_killed(
+    tmp_path: Path, scale: float
+) -> None:
+    figures = cli.kill_graphs(tmp_path, scale / 4 if scale < 0.5 else scale, GIVEN)
+    assert figures["service_kills"] >= 2
+    assert figures["edges"] > figures["graphs"]
+    assert figures["skipped"] > 0
+    assert figures["lost"] == figures["started_early"] == figures["run_twice"] == 0
+
+
 def test_postgres_restarts_give_503_and_lose_nothing(
     tmp_path: Path, scale: float
 ) -> None:

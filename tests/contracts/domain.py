@@ -100,6 +100,10 @@ class DomainContract:
             p.path.is_file() and p.path.stat().st_size > 0 for p in finished.produced
         )
         assert all("/" not in p.name for p in finished.produced)
+        declared = set(self.kind.spec.OUTPUTS)
+        assert {p.name for p in finished.produced} <= declared, (
+            "name every file in OUTPUTS of the spec: jobs refer to it before it exists"
+        )
         assert RunResult.model_validate_json(result.model_dump_json()) == result
 
     def test_time_goes_forward_and_the_best_gets_no_worse(self, tmp_path: Path) -> None:

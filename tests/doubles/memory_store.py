@@ -8,12 +8,12 @@ shared object.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from services.errors import StaleFence
-from services.store import changes, codec
+from services.store import changes, codec, graphs
 from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
 from services.store.refusals import (
@@ -33,6 +33,7 @@ from services.store.types import (
     Claim,
     Completion,
     DeliveryRecord,
+    Edge,
     EventRecord,
     Idempotency,
     JobFilter,
@@ -40,6 +41,8 @@ from services.store.types import (
     NewEvent,
     NewJob,
     OutboxRecord,
+    PendingInput,
+    Relatives,
     Signals,
     Submitted,
 )
@@ -72,6 +75,8 @@ class MemoryStore:
         self._events: dict[str, list[EventRecord]] = defaultdict(list)
         self._attempts: dict[str, list[AttemptRecord]] = defaultdict(list)
         self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests in its spec
+        self._edges: list[Edge] = []
+        self._awaited: dict[tuple[str, tuple[str | int, ...]], PendingInput] = {}
         self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
         self._checkpoints: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
@@ -114,9 +119,8 @@ class MemoryStore:
         tenant = sole_tenant(jobs)
         # Encoded before anything is stored: all or none. Ids are drawn before the key is looked
         # up, as in the SQL stores, so that random histories draw the same ids.
-        steps = [
-            changes.submitted(changes.plain_job(job), self._new_id(), now) for job in jobs
-        ]
+        plain = [changes.plain_job(job) for job in jobs]
+        job_ids = [self._new_id() for _ in plain]
         if idempotency is not None:
             stored = self._keys.get((tenant, idempotency.key))
             if stored is not None and stored.expires_us > now:
@@ -124,9 +128,16 @@ class MemoryStore:
                 return [
                     self._replayed(job_id, idempotency.key) for job_id in stored.job_ids
                 ]
+        placed = self._place(plain, job_ids, now)
+        steps = [one.change for one in placed]
         for job, step in zip(jobs, steps, strict=True):
-            self._write(step, now)
             self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))
+            self._write(step, now)
+        for one in placed:
+            self._edges.extend(one.edges)
+            self._awaited.update(
+                {(file.child, tuple(file.path)): file for file in one.inputs}
+            )
         if idempotency is not None:
             self._keys[tenant, idempotency.key] = _Key(
                 request_digest=idempotency.request_digest,
@@ -134,6 +145,23 @@ class MemoryStore:
                 expires_us=now + changes.microseconds(idempotency.ttl_s),
             )
         return [Submitted(job=step.job, replayed=False) for step in steps]
+
+    def _place(
+        self, jobs: Sequence[NewJob], job_ids: Sequence[str], now: int
+    ) -> list[graphs.Placed]:
+        placed: list[graphs.Placed] = []
+        for job, job_id in zip(jobs, job_ids, strict=True):
+            parents: dict[str | int, JobRecord] = {}
+            for parent in job.parents:
+                if isinstance(parent, int):
+                    parents[parent] = placed[parent].change.job
+                    continue
+                stored = self._jobs.get(parent)
+                if stored is None or stored.tenant != job.tenant:
+                    raise no_such_job(parent)
+                parents[parent] = stored
+            placed.append(graphs.place(job, job_id, now, parents))
+        return placed
 
     def _replayed(self, job_id: str, key: str) -> Submitted:
         if job_id not in self._jobs:
@@ -162,22 +190,34 @@ class MemoryStore:
     ) -> JobRecord:
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
-        return self._write(changes.cancelled(job, now), now) or job
+        return self._apply(changes.cancelled(job, now), now) or job
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
-        return self._write(changes.stopped(job, now), now) or job
+        return self._apply(changes.stopped(job, now), now) or job
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         now = self._now()
-        step = changes.redriven(await self.get(job_id, tenant=tenant), now)
+        job = await self.get(job_id, tenant=tenant)
+        step = graphs.redrive(job, _MemoryLinks(self, now), now)
         self._outputs.pop(job_id, None)
-        self._write(step, now)
         return step.job
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
-        changes.require_deletable(await self.get(job_id, tenant=tenant))
+        job = await self.get(job_id, tenant=tenant)
+        waiting = [
+            child
+            for child, (_, state) in (await self.relatives(job_id)).children.items()
+            if not state.is_terminal
+        ]
+        changes.require_deletable(job, waiting[0] if waiting else None)
+        self._edges = [
+            edge for edge in self._edges if job_id not in (edge.parent, edge.child)
+        ]
+        self._awaited = {
+            place: file for place, file in self._awaited.items() if file.child != job_id
+        }
         del self._jobs[job_id]
         self._events.pop(job_id, None)
         self._attempts.pop(job_id, None)
@@ -197,6 +237,28 @@ class MemoryStore:
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         return list(self._attempts[job_id]) if job_id in self._jobs else []
+
+    async def relatives(self, job_id: str) -> Relatives:
+        def related(
+            pairs: Iterable[tuple[str, bool]],
+        ) -> dict[str, tuple[bool, JobState]]:
+            return {
+                other: (needed, self._jobs[other].state)
+                for other, needed in sorted(pairs)
+            }
+
+        return Relatives(
+            parents=related(
+                (edge.parent, edge.needs_success)
+                for edge in self._edges
+                if edge.child == job_id
+            ),
+            children=related(
+                (edge.child, edge.needs_success)
+                for edge in self._edges
+                if edge.parent == job_id
+            ),
+        )
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
         counts = dict.fromkeys(JobState, 0)
@@ -282,7 +344,7 @@ class MemoryStore:
         step = changes.completed(job, changes.plain_completion(completion), now)
         if completion.checkpoint is not None and step.job.has_checkpoint:
             self._checkpoints[job_id] = bytes(completion.checkpoint)
-        self._write(step, now)
+        self._apply(step, now)
         if step.job.state.is_terminal:
             self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
         return step.job
@@ -299,7 +361,7 @@ class MemoryStore:
         )
         steps = [changes.expired(job, now) for job in late[: max(limit, 0)]]
         for step in steps:
-            self._write(step, now)
+            self._apply(step, now)
         return [step.job for step in steps]
 
     async def stale_writes(self) -> int:
@@ -442,8 +504,15 @@ class MemoryStore:
             raise no_such_key(key_id)
         self._api_keys[key_id] = replace(self._api_keys[key_id], revoked=True)
 
+    def _apply(self, step: changes.JobChange | None, now_us: int) -> JobRecord | None:
+        """Write a change; if the job ended by it, its children follow."""
+        job = self._write(step, now_us)
+        if job is not None and job.state.is_terminal:
+            graphs.settle(job, _MemoryLinks(self, now_us), now_us)
+        return job
+
     # -- the one place that writes a step --
-    def _write(self, step: changes.Step | None, now_us: int) -> JobRecord | None:
+    def _write(self, step: changes.JobChange | None, now_us: int) -> JobRecord | None:
         if step is None:
             return None
         job = step.job
@@ -467,6 +536,10 @@ class MemoryStore:
             )
         if step.drops_checkpoint:
             self._checkpoints.pop(job.id, None)
+        if step.keeps:
+            self._inputs[job.id] = tuple(
+                dict.fromkeys((*self._inputs[job.id], *step.keeps))
+            )
         if step.webhook is not None and job.webhook is not None:
             row = OutboxRecord(
                 id=self._next_outbox,
@@ -483,6 +556,43 @@ class MemoryStore:
 
     def _newest_first(self) -> Iterable[JobRecord]:
         return sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
+
+
+class _MemoryLinks:
+    """`graphs.Links` on a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore, now_us: int) -> None:
+        self._store, self._now_us = store, now_us
+
+    def edges_from(self, parents: Sequence[str]) -> list[Edge]:
+        return [edge for edge in self._store._edges if edge.parent in parents]
+
+    def edges_to(self, children: Sequence[str]) -> list[Edge]:
+        return [edge for edge in self._store._edges if edge.child in children]
+
+    def inputs_to(self, children: Sequence[str]) -> list[PendingInput]:
+        return [
+            file
+            for file in self._store._awaited.values()
+            if file.child in children and file.digest is None
+        ]
+
+    def read(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        return [self._store._jobs[job_id] for job_id in job_ids]
+
+    def lock(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        return self.read(sorted(job_ids))
+
+    def states(self, job_ids: Sequence[str]) -> Mapping[str, JobState]:
+        return {job.id: job.state for job in self.read(job_ids)}
+
+    def write(
+        self, written: Sequence[changes.JobChange], resolved: Sequence[PendingInput]
+    ) -> None:
+        for step in written:
+            self._store._write(step, self._now_us)
+        for file in resolved:
+            self._store._awaited[file.child, tuple(file.path)] = file
 
 
 def _matches(job: JobRecord, where: JobFilter) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from trimtab import AsyncClient, Client, IlpSpec, JobState, ProbeSpec
 from trimtab._core import ROUTES
 from trimtab.errors import Conflict, JobFailed, NotFound, TrimtabError, WaitTimeout
+from trimtab.specs.common import After, JobRequest
 from workers.bench.service.harness import Server
 
 LP = "Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x y\nEnd\n"
@@ -228,3 +229,40 @@ def test_every_error_is_a_trimtab_error(server: Server) -> None:
     ):
         list(client.jobs())
     assert "tt_<id>_<secret>" in str(caught.value)
+
+
+def test_a_job_starts_from_the_file_of_another(client: Client) -> None:
+    with client:
+        first = client.submit(IlpSpec(model_text=LP, format="lp"), seconds=20)
+        spec = IlpSpec(
+            model_text=LP, format="lp", warm_start=first.output("solution.sol")
+        )
+        second = client.submit(spec, seconds=20)
+        third = client.submit(ProbeSpec(), seconds=5, after=[second, first.id])
+        assert second.state is JobState.WAITING
+        assert third.wait(timeout_s=60).state is JobState.SUCCEEDED
+        view = second.refresh()
+        assert view.state is JobState.SUCCEEDED
+        assert [(one.job, one.state) for one in view.after] == [
+            (first.id, JobState.SUCCEEDED)
+        ]
+        assert [one.job for one in view.needed_by] == [third.id]
+        assert second.result().objective == 9.0
+        assert first.view.created_at <= second.view.created_at
+
+
+def test_a_failed_job_skips_what_needs_it(client: Client) -> None:
+    with client:
+        bad, child, anyway = client.submit_batch(
+            [
+                JobRequest(kind="probe", spec=ProbeSpec(outcome="invalid")),
+                JobRequest(kind="probe", spec=ProbeSpec(), after=[After(job="#0")]),
+                JobRequest(
+                    kind="probe", spec=ProbeSpec(), after=[After(job="#1", needs="done")]
+                ),
+            ]
+        )
+        assert anyway.wait(timeout_s=60).state is JobState.SUCCEEDED
+        with pytest.raises(JobFailed, match=bad.id):
+            child.result()
+        assert child.state is JobState.SKIPPED

@@ -60,6 +60,12 @@ def submit(
             help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes.",
         ),
     ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Id of a job that must succeed before this one runs; repeatable."
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the job.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end.")] = False,
     timeout: Annotated[
@@ -77,6 +83,7 @@ def submit(
         "evaluations": evaluations,
         "seed": seed,
         "labels": _labels(label),
+        "after": after,
     }
     fields: dict[str, Any] = {}
     for text in setting or ():
@@ -119,7 +126,7 @@ def _submit_request(
         )
     chosen: dict[str, Any] = {
         name: request[name]
-        for name in ("kind", "seed", "priority", "labels", "max_attempts")
+        for name in ("kind", "seed", "priority", "labels", "max_attempts", "after")
         if name in request
     }
     chosen |= request.get("budget") or {}

@@ -108,6 +108,22 @@ class AntennaSpec(Spec):
     """A planar antenna: bands and board in, metal on the grid and its S-parameters out."""
 
     KIND: ClassVar[str] = "antenna"
+    OUTPUTS: ClassVar[tuple[str, ...]] = (
+        "design.json",
+        "antenna.s1p",
+        "antenna.svg",
+        "antenna.png",
+        "poles-zeros.csv",
+        "s11.svg",
+        "smith.svg",
+        "pattern.svg",
+        "antenna-metal.gbr",
+        "antenna-outline.gbr",
+        "antenna.drl",
+        "antenna.dxf",
+        "antenna.gds",
+        "antenna-openems.xml",
+    )
     SUMMARY: ClassVar[str] = (
         "Searches metal on a board that is matched in given bands; a second field solver checks it."
     )

@@ -11,19 +11,24 @@ infinity are refused, because JSON cannot represent them.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
     create_model,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import CoreSchema
@@ -117,19 +122,122 @@ LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-/]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 DIGEST_PATTERN = re.compile(r"^sha256:[0-9a-f]{64}$")
+JobName = Annotated[str, Field(pattern=r"^(job_[0-9A-Z]{26}|#[0-9]{1,5})$")]
+MAX_AFTER = 10_000
+
+
+class Needs(StrEnum):
+    """What a job needs of one that it waits for."""
+
+    SUCCESS = "success"
+    """That it SUCCEEDED; else this job is SKIPPED."""
+    DONE = "done"
+    """That it ended, in whatever way."""
+
+
+class After(WireModel):
+    """A job to wait for."""
+
+    job: JobName
+    """Id of a job; `#N` for the job with index N, counted from 0, earlier in the same batch."""
+    needs: Needs = Needs.SUCCESS
+    """What is needed of that job."""
+
+
+def _id_alone(value: Any) -> Any:
+    return {"job": value} if isinstance(value, str) else value
 
 
 class ArtifactRef(WireModel):
-    """An uploaded or produced file, named by its content."""
+    """An uploaded or produced file, named by its content; or a file that another job will make.
 
-    digest: Digest
-    """`sha256:` and 64 hex digits, as returned by `POST /v1/artifacts`."""
+    `{"job": "job_...", "output": "solution.sol"}` stands for a file that does not exist yet: the
+    job waits for that one, and reads its file.
+    """
+
+    digest: Digest = Field(default_factory=str)
+    """`sha256:` and 64 hex digits, as returned by `POST /v1/artifacts`. Omitted beside `job`."""
     name: ShortText = ""
     """File name, shown to people and used to detect the format; never used as a path."""
     size_bytes: Annotated[int, Field(ge=0)] | None = None
     """Size of the stored file. If given in a spec, it must agree with the store."""
     media_type: ShortText | None = None
     """Media type of the stored file. If given in a spec, it must agree with the store."""
+    job: JobName | None = None
+    """Job that makes the file, by its id, or `#N` within a batch; needs `output`."""
+    output: ShortText | None = None
+    """Name of the file among the results of `job`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any) -> Any:
+        """Give an awaited file a digest of its own, until its content is known."""
+        if not isinstance(value, Mapping) or value.get("digest"):
+            return value
+        job, output = value.get("job"), value.get("output")
+        if not (isinstance(job, str) and isinstance(output, str) and output):
+            return value
+        return {
+            **value,
+            "digest": awaited_digest(job, output),
+            "name": value.get("name") or output,
+        }
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> ArtifactRef:
+        if (self.job is None) != (self.output is None):
+            missing = "job" if self.job is None else "output"
+            raise ValueError(
+                f"{missing}: expected one beside {'output' if self.job is None else 'job'}, "
+                "got none"
+            )
+        if not self.digest:
+            raise ValueError("digest: expected one, or `job` and `output`, got none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_blanks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Clients of before `job` refuse fields that they do not know.
+        fields: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in ("job", "output") or value is not None
+        }
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while the file is still to be made by `job`."""
+        return (
+            self.job is not None
+            and self.output is not None
+            and self.digest == awaited_digest(self.job, self.output)
+        )
+
+
+def awaited_digest(job: str, output: str) -> str:
+    """Return the digest that stands for a file until it is made: that of job and name."""
+    return "sha256:" + hashlib.sha256(f"{job}/{output}".encode()).hexdigest()
+
+
+def awaited_files(value: Any) -> dict[tuple[str | int, ...], ArtifactRef]:
+    """Return the awaited files within a spec, by their places in its JSON."""
+    if isinstance(value, ArtifactRef):
+        return {(): value} if value.is_awaited else {}
+    parts: Iterable[tuple[str | int, Any]]
+    if isinstance(value, BaseModel):
+        parts = ((name, getattr(value, name)) for name in type(value).model_fields)
+    elif isinstance(value, Mapping):
+        parts = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    else:
+        return {}
+    return {
+        (name, *path): reference
+        for name, part in parts
+        for path, reference in awaited_files(part).items()
+    }
 
 
 class Budget(WireModel):
@@ -177,6 +285,8 @@ class Spec(WireModel):
     """A complete request of this kind, on the submit page and in `GET /v1/kinds`."""
     FILES: ClassVar[FileInput | None] = None
     """The file this kind takes by its name. None: a job of this kind needs a spec."""
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    """Names of the files that a run may leave; another job can read them: `ArtifactRef.job`."""
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
     """Limits of the budget beside `seconds` that this kind observes; any other is refused."""
     schema_version: Literal[1] = 1
@@ -217,6 +327,11 @@ class JobRequest(WireModel):
     """Limit of attempts, counting those lost with a worker."""
     webhook: Webhook | None = None
     """Address to call when the job has ended. None: no call."""
+    after: Annotated[
+        tuple[Annotated[After, BeforeValidator(_id_alone)], ...],
+        Field(max_length=MAX_AFTER, strict=False),
+    ] = ()
+    """Jobs that must end before this one runs; an id alone stands for `{"job": id}`."""
 
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:

@@ -211,6 +211,19 @@ class CompileSpec(Spec):
     symbols, checked by running it."""
 
     KIND: ClassVar[str] = "compile"
+    OUTPUTS: ClassVar[tuple[str, ...]] = (
+        "optimised.bc",
+        "optimised.ll",
+        "optimised.o",
+        "original.bc",
+        "recipe.json",
+        "validation.json",
+        "pipeline.txt",
+        "sizes.json",
+        "sizes.csv",
+        "sizes.svg",
+        "report.md",
+    )
     FILES: ClassVar[FileInput | None] = FileInput(
         field="source",
         suffixes=(

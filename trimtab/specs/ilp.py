@@ -71,6 +71,12 @@ class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
     KIND: ClassVar[str] = "ilp"
+    OUTPUTS: ClassVar[tuple[str, ...]] = (
+        "solution.sol",
+        "solution.json",
+        "curve.csv",
+        "curve.svg",
+    )
     FILES: ClassVar[FileInput | None] = FileInput(
         field="model", suffixes=(".mps", ".lp", ".mps.gz", ".lp.gz"), fallback=True
     )
@@ -116,13 +122,20 @@ class IlpSpec(Spec):
         cls,
         path: str | os.PathLike[str],
         *,
-        warm_start: str | os.PathLike[str] | None = None,
+        warm_start: str | os.PathLike[str] | ArtifactRef | None = None,
         **options: Any,
     ) -> IlpSpec:
-        """Return a spec of files on this machine; the client uploads them on submit."""
+        """Return a spec of files on this machine; the client uploads them on submit.
+
+        `warm_start` may also be a stored file, or one that a job will produce (`job.output`).
+        """
         from trimtab.files import LocalFile  # the server's side does not need it
 
-        start = None if warm_start is None else LocalFile.of(warm_start)
+        start = (
+            warm_start
+            if warm_start is None or isinstance(warm_start, ArtifactRef)
+            else LocalFile.of(warm_start)
+        )
         return cls(model=LocalFile.of(path), warm_start=start, **options)
 
     @classmethod

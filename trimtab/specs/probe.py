@@ -16,6 +16,7 @@ class ProbeSpec(Spec):
     """Reports `steps` incumbents, `step_seconds` apart, then ends as `outcome` says."""
 
     KIND: ClassVar[str] = "probe"
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("probe.txt",)
     SUMMARY: ClassVar[str] = "Diagnostic: a run with known behaviour."
 
     steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1

@@ -247,6 +247,7 @@ class ShardingSpec(ExplainedModel, Spec):
     the slowest device."""
 
     KIND: ClassVar[str] = "sharding"
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("plan.json", "plan.svg", "diff.txt")
     FILES: ClassVar[FileInput | None] = FileInput(field="tables_file", suffixes=(".csv",))
     # The search does not count evaluations, and the certificate bounds the model, not the cost.
     LIMITS: ClassVar[tuple[str, ...]] = ()

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from search.domains import KINDS, Kind
 from trimtab.faults import faults_of
-from trimtab.specs.common import JobRequest, request_model
+from trimtab.specs.common import JobRequest, awaited_files, request_model
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_ID_CHARS = 200
@@ -114,6 +114,12 @@ def _parse(
         )
     except (OSError, ValueError) as error:
         return bad(str(error), kind=kind.name)
+    if request.after or awaited_files(request.spec):
+        return bad(
+            "after: expected none, because the jobs of a batch file are independent; a server "
+            "takes such jobs: POST /v1/jobs:batch",
+            kind=kind.name,
+        )
     missing = sorted(set(request.spec.artifacts()) - set(inputs))
     if missing:
         return bad(

@@ -128,18 +128,26 @@ def model_folder(source: ModelSource, *, dtype: torch.dtype = torch.bfloat16) ->
     if source.path.is_dir():
         return source.path
     kind = "F32" if dtype == torch.float32 else "BF16"
+    return converted_folder(source, cache_folder(), kind)
+
+
+def converted_folder(source: ModelSource, cache: Path, kind: str) -> Path:
+    """Return the folder of a GGUF file in `cache`, converted to BF16 or F32 when it is not there.
+
+    Raises ModelUnavailable.
+    """
     try:
         status = source.path.stat()
         facts = (str(source.path.resolve()), status.st_size, status.st_mtime_ns)
         key = hashlib.sha256(repr((_CONVERTER, kind, facts)).encode()).hexdigest()[:32]
-        folder = cache_folder() / key
+        folder = cache / key
         if _intact(folder, source):
             return folder
         return _converted(source, folder, kind, status.st_size)
     except OSError as error:
         raise ModelUnavailable(
             f"{source.path.name}: cannot be read or converted: {error}; check the file, and the "
-            f"space and rights of {cache_folder()}, the folder that {CACHE} names"
+            f"space and rights of {cache}, the folder that {CACHE} names"
         ) from None
 
 

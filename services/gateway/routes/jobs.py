@@ -15,7 +15,7 @@ from starlette.responses import Response
 from services.bus import wait_for
 from services.errors import BadRequest, InvalidBody, NotFound
 from services.gateway import events as event_stream
-from services.gateway import operations
+from services.gateway import graph, operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.problems import documented, from_validation
@@ -135,7 +135,11 @@ async def submit_batch(
     principal: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """One transaction. An invalid job is reported with its index, and nothing is stored."""
+    """One transaction. An invalid job is reported with its index, and nothing is stored.
+
+    In `after`, and as the `job` of a file, `#N` names the job with index N, counted from 0; it must
+    come earlier in the batch.
+    """
     body = await json_body(request)
     key = checked_key(idempotency_key)
     limit = ctx.settings.max_batch_jobs
@@ -155,6 +159,7 @@ async def submit_batch(
         )
     # Validating thousands of specs takes a while: not on the event loop.
     requests = await asyncio.to_thread(_validated, ctx, parsed["jobs"])
+    graph.require_few_edges(requests)
     submitted = await operations.submit(ctx, principal, requests, idempotency_key=key)
     headers = operations.rate_headers(ctx, principal)
     if submitted[0].replayed:
@@ -283,6 +288,7 @@ async def _detailed(ctx: Context, job: JobRecord) -> dict[str, Any]:
     return {
         **job_view(job, await ctx.store.now_us()),
         "webhook": await operations.webhook(ctx, job),
+        **await graph.relatives_view(ctx, job),
     }
 
 
@@ -345,7 +351,8 @@ _verb_route(
 _verb_route(
     "retry",
     "Run an ended job again",
-    "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset.",
+    "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset. Jobs that it had "
+    "SKIPPED wait again.",
 )
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from services.store import changes, codec
 from services.store.changes import JobChange
 from services.store.refusals import no_such_job, replay_of_deleted
+from services.store.sql import graph, rows, write
 from services.store.sql import idempotency as keys
-from services.store.sql import rows, write
 from services.store.sql.tx import Tx
 from services.store.types import (
     AttemptRecord,
@@ -53,17 +53,19 @@ def submit(
 ) -> list[Submitted]:
     """Insert jobs, or return those that the same idempotency key created before."""
     now = tx.now_us()
-    job_changes = [changes.submitted(job, tx.new_id(), now) for job in jobs]
+    job_ids = [tx.new_id() for _ in jobs]
     if idempotency is not None:
         earlier_ids = keys.reserve(
             tx,
             jobs[0].tenant,
             idempotency,
-            [change.job.id for change in job_changes],
+            job_ids,
             now,
         )
         if earlier_ids is not None:
             return _replay(tx, earlier_ids, idempotency.key)
+    placed = graph.place(tx, jobs, job_ids, now)
+    job_changes = [one.change for one in placed]
     created = [change.job for change in job_changes]
     _insert(tx, rows.job, (rows.new_job_row(job) for job in created))
     specs = ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in created)
@@ -82,13 +84,14 @@ def submit(
             for name, value in job.labels.items()
         ),
     )
-    for new, job in zip(jobs, created, strict=True):
+    graph.insert_links(tx, placed)
+    for new, change in zip(jobs, job_changes, strict=True):
         write.refer(
             tx,
-            tenant=job.tenant,
-            job_id=job.id,
+            tenant=new.tenant,
+            job_id=change.job.id,
             role="input",
-            digests=tuple(new.artifacts),
+            digests=(*new.artifacts, *change.keeps),
         )
     return [Submitted(job=job, replayed=False) for job in created]
 
@@ -140,19 +143,25 @@ def request(
     tenant: str | None,
     decide: Callable[[JobRecord, int], JobChange | None],
 ) -> JobRecord:
-    """Apply a cancel, stop or re-drive; `decide` returns the change, or None."""
+    """Apply a cancel or stop; `decide` returns the change, or None."""
     job = get_locked(tx, job_id, tenant)
     now = tx.now_us()
     change = decide(job, now)
     if change is None:
         return job
-    write.apply(tx, change, now)
+    graph.apply(tx, change, now)
     return change.job
+
+
+def redrive(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
+    """Queue an unsuccessful job again, with the jobs that it had skipped."""
+    return graph.redrive(tx, get_locked(tx, job_id, tenant), tx.now_us())
 
 
 def remove(tx: Tx, job_id: str, tenant: str | None) -> None:
     """Delete an ended job; dependent rows follow by cascade."""
-    changes.require_deletable(get_locked(tx, job_id, tenant))
+    job = get_locked(tx, job_id, tenant)
+    changes.require_deletable(job, graph.waiting_child(tx, job_id))
     tx.conn.execute(_DELETE, {"job_id": job_id})
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from services.errors import NotFound, StaleFence
 from services.store import changes, codec
-from services.store.sql import idempotency, jobs, rows, write
+from services.store.sql import graph, idempotency, jobs, rows, write
 from services.store.sql.tx import Tx
 from services.store.types import Claim, Completion, JobRecord, NewEvent, Signals
 from trimtab.results import JobState
@@ -171,7 +171,7 @@ def complete(
     change = changes.completed(job, completion, now)
     if completion.checkpoint is not None and change.job.has_checkpoint:
         write.put_checkpoint(tx, job_id, fence, completion.checkpoint)
-    write.apply(tx, change, now)
+    graph.apply(tx, change, now)
     if change.job.state.is_terminal:
         write.refer(
             tx,
@@ -190,7 +190,7 @@ def sweep(tx: Tx, limit: int) -> list[JobRecord]:
     swept = []
     for row in tx.conn.execute(_LATE, {"now": now, "most": limit}).all():
         change = changes.expired(rows.job_record(row), now)
-        write.apply(tx, change, now)
+        graph.apply(tx, change, now)
         swept.append(change.job)
     return swept
 

@@ -12,9 +12,11 @@ from services.store.types import (
     ArtifactRecord,
     AttemptRecord,
     DeliveryRecord,
+    Edge,
     EventRecord,
     JobRecord,
     OutboxRecord,
+    PendingInput,
 )
 from trimtab.results import EventType, JobState
 
@@ -23,6 +25,8 @@ spec = tables.table(tables.JobSpec)
 result = tables.table(tables.JobResult)
 checkpoint = tables.table(tables.JobCheckpoint)
 label = tables.table(tables.JobLabel)
+edge = tables.table(tables.JobEdge)
+pending_input = tables.table(tables.JobInput)
 attempt = tables.table(tables.Attempt)
 event = tables.table(tables.Event)
 artifact = tables.table(tables.Artifact)
@@ -75,6 +79,7 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
         finished_us=row.finished_us,
         last_seq=row.last_seq,
         has_checkpoint=bool(row.has_checkpoint),
+        waits=row.waits,
     )
 
 
@@ -115,7 +120,24 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "finished_us": record.finished_us,
         "last_seq": record.last_seq,
         "has_checkpoint": int(record.has_checkpoint),
+        "waits": record.waits,
     }
+
+
+def edge_record(row: Row[Any]) -> Edge:
+    """Convert a row of an edge."""
+    return Edge(parent=row.parent, child=row.child, needs_success=bool(row.needs_success))
+
+
+def input_record(row: Row[Any]) -> PendingInput:
+    """Convert a row of a file that another job is to produce."""
+    return PendingInput(
+        child=row.job_id,
+        path=tuple(codec.loads(row.path)),
+        parent=row.parent,
+        output=row.output,
+        digest=row.digest,
+    )
 
 
 def event_record(row: Row[Any]) -> EventRecord:

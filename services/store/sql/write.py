@@ -24,6 +24,11 @@ _DROP_RESULT = delete(rows.result).where(rows.result.c.job_id == bindparam("of_j
 _DROP_CHECKPOINT = delete(rows.checkpoint).where(
     rows.checkpoint.c.job_id == bindparam("of_job")
 )
+_REWRITE_SPEC = (
+    update(rows.spec)
+    .where(rows.spec.c.job_id == bindparam("of_job"))
+    .values(spec=bindparam("text"))
+)
 _DROP_OUTPUTS = delete(rows.reference).where(
     rows.reference.c.job_id == bindparam("of_job"), rows.reference.c.role == "output"
 )
@@ -47,6 +52,9 @@ def apply(tx: Tx, change: JobChange, now_us: int) -> None:
     if change.drops_result:
         tx.conn.execute(_DROP_RESULT, {"of_job": job.id})
         tx.conn.execute(_DROP_OUTPUTS, {"of_job": job.id})
+    if change.rewrites_spec:
+        tx.conn.execute(_REWRITE_SPEC, {"of_job": job.id, "text": codec.dumps(job.spec)})
+    refer(tx, tenant=job.tenant, job_id=job.id, role="input", digests=change.keeps)
     if change.drops_checkpoint:
         tx.conn.execute(_DROP_CHECKPOINT, {"of_job": job.id})
     if job.result is not None:
@@ -102,7 +110,8 @@ def refer(
     """Insert references of a job to files, which keep the files."""
     references = reference_rows(tenant=tenant, job_id=job_id, role=role, digests=digests)
     if references:
-        tx.conn.execute(insert(rows.reference), references)
+        first = tx.upsert(rows.reference).values(references)
+        tx.conn.execute(first.on_conflict_do_nothing())
 
 
 def reference_rows(

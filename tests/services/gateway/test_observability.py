@@ -17,6 +17,7 @@ from services.gateway.app import create_app
 from services.settings import Settings
 from tests.doubles.memory_store import MemoryStore
 from tests.services.gateway.conftest import JOB
+from trimtab.results import JobState
 
 Key = Callable[..., dict[str, str]]
 
@@ -35,7 +36,9 @@ def test_metrics_tell_states_queue_and_requests(
         for state in ("QUEUED", "CANCELLED")
     }
     assert states == {"QUEUED": "2.0", "CANCELLED": "1.0"}
-    assert len([name for name in series if name.startswith("trimtab_jobs{")]) == 6
+    assert len([name for name in series if name.startswith("trimtab_jobs{")]) == len(
+        JobState
+    )
     assert series['trimtab_submits_total{kind="probe"}'] == "3.0"
     assert (
         series['trimtab_http_requests_total{method="POST",route="/v1/jobs",status="202"}']

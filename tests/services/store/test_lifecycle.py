@@ -22,6 +22,7 @@ any_facts = st.builds(
     stop_requested=st.booleans(),
     cancel_requested=st.booleans(),
     has_checkpoint=st.booleans(),
+    waits=st.integers(0, 3),
 )
 
 
@@ -29,7 +30,8 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
     """Return the states that `verb` may lead to from `state`, with the flags it sets."""
     states = set()
     flags = (False, True)
-    for attempt, stop, cancel, best in itertools.product((1, 3), flags, flags, flags):
+    cases = itertools.product((1, 3), flags, flags, flags, (0, 1, 2))
+    for attempt, stop, cancel, best, waits in cases:
         facts = Facts(
             state=state,
             attempt=attempt,
@@ -37,6 +39,7 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
             stop_requested=stop,
             cancel_requested=cancel,
             has_checkpoint=best,
+            waits=waits,
         )
         try:
             after = move(facts, verb)
@@ -79,8 +82,9 @@ def test_the_documented_table_is_the_functions_own() -> None:
 def test_ended_jobs_move_only_by_redrive_and_successes_never(
     facts: Facts, verb: Verb
 ) -> None:
+    back = Verb.REVIVE if facts.state is JobState.SKIPPED else Verb.REDRIVE
     if facts.state is JobState.SUCCEEDED or (
-        facts.state.is_terminal and verb is not Verb.REDRIVE
+        facts.state.is_terminal and verb is not back
     ):
         with pytest.raises(IllegalMove):
             move(facts, verb)
@@ -144,6 +148,16 @@ def test_a_lost_attempt_is_bounded_and_never_outlives_a_request(facts: Facts) ->
         assert after is (
             JobState.DEAD if facts.attempt >= facts.max_attempts else JobState.QUEUED
         )
+
+
+@given(any_facts)
+def test_a_waiting_job_is_queued_by_its_last_parent(facts: Facts) -> None:
+    if facts.state is not JobState.WAITING:
+        return
+    after = move(facts, Verb.SETTLE)
+    assert after.state is (JobState.QUEUED if facts.waits <= 1 else JobState.WAITING)
+    assert after.waits == max(facts.waits - 1, 0)
+    assert move(facts, Verb.SKIP).state is JobState.SKIPPED
 
 
 def test_a_refusal_says_what_is_allowed() -> None:

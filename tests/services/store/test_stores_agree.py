@@ -24,7 +24,16 @@ from hypothesis.stateful import (
 
 from services.errors import ServiceError
 from services.store.sql_store import SqlStore
-from services.store.types import Completion, Idempotency, JobFilter, JobStore, NewEvent
+from services.store.types import (
+    After,
+    Completion,
+    Idempotency,
+    JobFilter,
+    JobRecord,
+    JobStore,
+    NewEvent,
+    OutputInput,
+)
 from tests.contracts.store import Clock, new_job
 from tests.doubles.memory_store import MemoryStore
 from tests.postgres import PostgresServer
@@ -114,6 +123,9 @@ class InStep(RuleBasedStateMachine):
         priority=st.integers(-1, 1),
         attempts=st.integers(1, 3),
         webhook=st.booleans(),
+        parents=st.lists(
+            st.tuples(st.integers(-3, 20), st.booleans(), st.booleans()), max_size=3
+        ),
     )
     def submit(
         self,
@@ -123,6 +135,7 @@ class InStep(RuleBasedStateMachine):
         priority: int,
         attempts: int,
         webhook: bool,
+        parents: list[tuple[int, bool, bool]],
     ) -> None:
         batch = [
             new_job(
@@ -133,6 +146,7 @@ class InStep(RuleBasedStateMachine):
                 labels={"n": str(i)},
                 webhook={"url": "http://h/"} if webhook else None,
                 artifacts=[f"digest-{i}"],
+                **self.links(i, parents),
             )
             for i in range(n)
         ]
@@ -142,6 +156,22 @@ class InStep(RuleBasedStateMachine):
         answer = self.trio.ask(lambda s: s.submit_many(batch, idempotency))
         if isinstance(answer, list):
             self.jobs += [s.job.id for s in answer if not s.replayed]
+
+    def links(self, index: int, drawn: list[tuple[int, bool, bool]]) -> dict[str, Any]:
+        """Return parents of job `index` of a batch: earlier ones of it, or stored ones."""
+        after, inputs, files = [], [], []
+        for number, needs_success, reads in drawn:
+            parent = number + 3 if number < 0 else self.pick(number)
+            if isinstance(parent, int) and parent >= index:
+                continue
+            if reads:
+                inputs.append(
+                    OutputInput(path=("files", len(files)), job=parent, output="out")
+                )
+                files.append({"digest": "?", "job": "?"})
+            else:
+                after.append(After(job=parent, needs_success=needs_success))
+        return {"after": after, "inputs": inputs, "spec": {"files": files}}
 
     @rule(limit=st.integers(1, 3), lease=st.sampled_from([5.0, 20.0]))
     def claim(self, limit: int, lease: float) -> None:
@@ -191,7 +221,12 @@ class InStep(RuleBasedStateMachine):
             verb=verb,
             termination={"reason": "x", "limit": None},
             outcome=verb,
-            result={"verb": verb} if verb == "succeed" else None,
+            result={
+                "verb": verb,
+                "artifacts": {"out": {"digest": "out"}} if delay else {},
+            }
+            if verb == "succeed"
+            else None,
             artifacts=["out"],
             retry_delay_s=delay,
             checkpoint=checkpoint,
@@ -262,6 +297,31 @@ class InStep(RuleBasedStateMachine):
                 or job.state is JobState.SUCCEEDED
             )
             self.known[job_id] = job.state
+            self.check_links(job)
+
+    def check_links(self, job: JobRecord) -> None:
+        """Check a job against its parents: none waits in vain, none starts early."""
+        relatives = self.trio.ask(lambda s: s.relatives(job.id))
+        open_parents = [
+            state for _, state in relatives.parents.values() if not state.is_terminal
+        ]
+        lost = [
+            state
+            for needed, state in relatives.parents.values()
+            if needed and state.is_terminal and state is not JobState.SUCCEEDED
+        ]
+        if job.state is JobState.WAITING:
+            assert job.waits == len(open_parents) > 0
+            assert not lost
+        elif job.state in (JobState.QUEUED, JobState.RUNNING):
+            assert job.waits == 0
+        if job.state is JobState.SKIPPED:
+            assert job.termination is not None
+            assert lost or job.termination["reason"] in ("input_missing", "parent_failed")
+        if job.state is JobState.QUEUED and job.fence == 0:
+            assert not open_parents
+            assert not lost
+            assert all(file["digest"] == "out" for file in job.spec["files"])
 
 
 @pytest.mark.postgres

@@ -119,8 +119,8 @@ async def kill_gateway(
     seconds = time.perf_counter() - began
     server.stop()
     rows = _count(server, "SELECT count(*), count(DISTINCT id) FROM job")[0]
-    ids = {row[0] for row in _rows(server, "SELECT id FROM job")}
-    integrity = _rows(server, "PRAGMA integrity_check")[0][0]
+    ids = {row[0] for row in read_rows(server, "SELECT id FROM job")}
+    integrity = read_rows(server, "PRAGMA integrity_check")[0][0]
     lost = [n for n, job_id in acked.items() if job_id not in ids]
     if (
         lost
@@ -143,7 +143,7 @@ async def kill_gateway(
 
 
 @dataclass(kw_only=True)
-class _Faults:
+class Faults:
     """Kills and pauses of workers at even shares of the work done.
 
     They meet jobs from the first to the last.
@@ -229,7 +229,7 @@ async def kill_workers(
     bodies = [_probe_for_faults(n) for n in range(jobs)]
     await submit_all(server, bodies, clients=8, tag="kill-workers", acked=acked)
     client = LeanClient(server.port, server.key)
-    faults = _Faults(
+    faults = Faults(
         server=server,
         rng=random.Random(seed),
         lease_s=lease_s,
@@ -243,7 +243,7 @@ async def kill_workers(
             )
         faults.step(done / jobs)
         await asyncio.sleep(0.01 if faults.behind(done / jobs) else 0.05)
-        done = await _ended_jobs(client)
+        done = await ended_jobs(client)
     seconds = time.perf_counter() - began
     client.close()
     _, ready = await asyncio.to_thread(server.get, "/readyz")
@@ -283,12 +283,12 @@ def _probe_for_faults(number: int) -> dict[str, Any]:
     }
 
 
-async def _ended_jobs(client: LeanClient) -> int:
-    """Count the jobs that are neither queued nor running, from the metrics page."""
+async def ended_jobs(client: LeanClient) -> int:
+    """Count the jobs that have ended, from the metrics page."""
     answer = await client.request("GET", "/metrics")
     ended = 0
     for line in answer.body.decode().splitlines():
-        live = '"QUEUED"' in line or '"RUNNING"' in line
+        live = any(f'"{state}"' in line for state in ("WAITING", "QUEUED", "RUNNING"))
         if line.startswith("trimtab_jobs{") and not live:
             ended += int(float(line.rsplit(" ", 1)[1]))
     return ended
@@ -301,9 +301,9 @@ def _one_effect_each(
 
     Raises Breach.
     """
-    states = dict(_rows(server, "SELECT state, count(*) FROM job GROUP BY state"))
-    ends = _rows(server, _ENDS_QUERY)
-    stale = _rows(server, "SELECT value FROM counter WHERE name = 'stale_writes'")
+    states = dict(read_rows(server, "SELECT state, count(*) FROM job GROUP BY state"))
+    ends = read_rows(server, _ENDS_QUERY)
+    stale = read_rows(server, "SELECT value FROM counter WHERE name = 'stale_writes'")
     stale_writes = int(stale[0][0]) if stale else 0
     twice = [job_id for job_id, count in ends if count != 1]
     lost = submitted - {job_id for job_id, _ in ends}
@@ -410,7 +410,8 @@ def _worker(
     return rng.choice(inner) if inner else None
 
 
-def _rows(server: Server, query: str) -> list[Any]:
+def read_rows(server: Server, query: str) -> list[Any]:
+    """Return the rows of a query on the database of a server that has ended."""
     # Read-only, after the server has ended: the server stays the only writer of its database.
     (path,) = list(server.data_dir.glob("*.sqlite3")) or list(
         server.data_dir.glob("*.db")
@@ -422,4 +423,4 @@ def _rows(server: Server, query: str) -> list[Any]:
 
 
 def _count(server: Server, query: str) -> tuple[int, ...]:
-    return tuple(_rows(server, query)[0])
+    return tuple(read_rows(server, query)[0])

@@ -83,6 +83,9 @@ def _add_plan(step: argparse.ArgumentParser) -> None:
     step.add_argument("--fine-epochs", type=int, default=40, help="passes, fine mesh")
     step.add_argument("--batch", type=_count, default=32)
     step.add_argument("--rate", type=float, default=2e-3, help="learning rate")
+    step.add_argument(
+        "--start", type=Path, help="surrogate to begin with, of this or another board"
+    )
     step.add_argument("--fit-seed", type=int, default=0)
     step.add_argument("--threads", type=int, default=1, help="threads of torch")
 
@@ -135,6 +138,7 @@ def _fit(options: argparse.Namespace) -> None:
 
     from cost_models.antenna.heads import Head
     from cost_models.antenna.nets import Trunk
+    from cost_models.antenna.surrogate import Surrogate
     from workers.train.antenna.train import Plan, make_surrogate
 
     torch.set_num_threads(options.threads)
@@ -149,7 +153,13 @@ def _fit(options: argparse.Namespace) -> None:
         rate=options.rate,
         seed=options.fit_seed,
     )
-    surrogate = make_surrogate(_board(options), options.work, plan, say=progress(options))
+    surrogate = make_surrogate(
+        _board(options),
+        options.work,
+        plan,
+        say=progress(options),
+        start=None if options.start is None else Surrogate.load(options.start),
+    )
     out = options.out or options.work / "surrogate.safetensors"
     part = out.with_suffix(".part")
     part.write_bytes(surrogate.to_bytes())

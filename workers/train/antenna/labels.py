@@ -63,7 +63,7 @@ class SeveralFeeds(MomentMethod):
         admittances = [
             np.linalg.solve(schur[block, block], np.ones(size)).sum() for block in blocks
         ]
-        self.impedances[index] = 1 / np.array(admittances, complex)
+        self.impedances[index] = np.asarray(1 / np.array(admittances), complex)
         return complex(self.impedances[index][0])
 
 

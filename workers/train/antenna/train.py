@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cost_models.antenna.cavity import Cavity
 from cost_models.antenna.facts import BoardFacts, SurrogateFacts
@@ -52,9 +54,17 @@ class Plan:
 
 
 def make_surrogate(
-    board: TrainingBoard, work: Path, plan: Plan, *, say: Callable[[str], object]
+    board: TrainingBoard,
+    work: Path,
+    plan: Plan,
+    *,
+    say: Callable[[str], object],
+    start: Surrogate | None = None,
 ) -> Surrogate:
-    """Train on the shards in `work` and measure on held-out designs. Resumes."""
+    """Train on the shards in `work` and measure on held-out designs. Resumes.
+
+    start: a surrogate whose weights to begin with, of this or of another board.
+    """
     coarse = _read(board, work, "coarse")
     if coarse is None:
         raise StepError(f"shards: expected some in {work}, got none; run `data` first")
@@ -68,6 +78,7 @@ def make_surrogate(
         _params(plan, plan.epochs, plan.rate, len(coarse.train_rows)),
         state=work / f"fit-{plan.digest}-coarse-{coarse.digest[:8]}.safetensors",
         say=say,
+        start=None if start is None else _state_of(start, shape),
     )
     if fine is not None and plan.fine_epochs:
         sets.append(TrainingSet(samples=fine, rows=fine.train_rows, fine=True))
@@ -83,6 +94,22 @@ def make_surrogate(
     for name, value in figures.items():
         say(f"{name}: {value:.4g}")
     return _packed(board, plan, net, coarse, fine, figures)
+
+
+def _state_of(start: Surrogate, shape: NetShape) -> dict[str, Tensor]:
+    """Return weights as the state of a `Net`. Raises StepError for a net of another shape."""
+    own = Net(shape, seed=0).state_dict()
+    given = {
+        f"weights.{name}": torch.tensor(value) for name, value in start.weights.items()
+    }
+    if {name: value.shape for name, value in own.items()} != {
+        name: value.shape for name, value in given.items()
+    }:
+        raise StepError(
+            f"start: expected a net of the form {shape}, got {start.facts.net}; choose the "
+            "same trunk, head, width and depth"
+        )
+    return given
 
 
 def net_shape(board: BoardFacts, plan: Plan) -> NetShape:

@@ -1,0 +1,546 @@
+"""`TextModel` over an endpoint with OpenAI's protocol: vLLM, llama.cpp, a hosted service, or ours.
+
+What comes from the endpoint is bounded in size and time and checked before it is used; a wrong
+answer is ModelUnavailable and is never repaired. The key goes to this endpoint alone and into no
+message.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from search.stop import StoppingCriterion
+from search.text_model import (
+    Capabilities,
+    Ended,
+    Finish,
+    LogitHook,
+    ModelBusy,
+    ModelUnavailable,
+    PromptTooLong,
+    TextModelError,
+    TextRequest,
+    Token,
+    Usage,
+)
+from workers.llm.remote_stream import Limits, Stopped, read_body, read_events
+
+Json = dict[str, Any]
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_UNKNOWN_CONTEXT = 131_072  # the endpoint itself refuses what it cannot take
+_MAX_REWRITES = 3
+# Left out when an endpoint refuses them: they do not change the text.
+_OPTIONAL = ("logprobs", "top_logprobs", "stream_options")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoteOptions:
+    """Where an endpoint is, and its limits."""
+
+    url: str  # of its root, as https://host/v1; `#name` chooses a model
+    key: str = field(default="", repr=False)
+    allowed_hosts: tuple[str, ...] | None = None  # None: any
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raise ModelUnavailable for a URL that is not allowed."""
+        try:
+            parts = urlsplit(self.url)
+            host, _ = parts.hostname, parts.port
+        except ValueError as error:
+            raise self._bad(f"a URL, got an error: {error}") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise self._bad("https:// and a host")
+        if parts.username is not None or parts.password is not None:
+            raise self._bad("no user name or password in it; set TRIMTAB_TEXT_API_KEY")
+        if parts.scheme == "http" and host not in _LOOPBACK:
+            raise self._bad("https:// for a host other than this machine")
+        if parts.query:
+            raise self._bad("no query")
+        allowed = self.allowed_hosts
+        if allowed is not None and host not in [name.strip() for name in allowed]:
+            raise self._bad("a host of TRIMTAB_TEXT_ALLOWED_HOSTS; add it there")
+
+    def _bad(self, expected: str) -> ModelUnavailable:
+        # Without what may be secret.
+        shown = self.url.partition("#")[0].rpartition("@")[2].partition("?")[0][:100]
+        return ModelUnavailable(
+            f"text model 'openai:URL': expected {expected}, got {shown!r}"
+        )
+
+    @property
+    def root(self) -> str:
+        """The URL without the model's name."""
+        return self.url.partition("#")[0].rstrip("/")
+
+    @property
+    def model(self) -> str:
+        """The model's name, empty to take the endpoint's first."""
+        return self.url.partition("#")[2]
+
+
+class OpenAITextModel:
+    """Adapter `openai:URL`."""
+
+    def __init__(self, options: RemoteOptions) -> None:
+        """Prepare; nothing is sent before the first call."""
+        self._options = options
+        self._model = options.model
+        self._left_out: set[str] = set()
+        self._renamed = False  # max_tokens is called max_completion_tokens
+        headers = {
+            "User-Agent": "trimtab/1",
+            "Accept": "text/event-stream, application/json",
+        }
+        if options.key:
+            headers["Authorization"] = f"Bearer {options.key}"
+        limits = options.limits
+        self._client = httpx2.Client(
+            headers=headers,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(limits.silence_s, connect=limits.connect_s),
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What an endpoint can do; which model it has is known after the first call."""
+        return Capabilities(
+            name=self._model or urlsplit(self._options.root).hostname or "openai",
+            context_tokens=_UNKNOWN_CONTEXT,
+            logprobs="logprobs" not in self._left_out,
+            hooks=False,
+            local=False,
+            streams=16,
+            details={"endpoint": self._options.root},
+        )
+
+    def tokenize(self, text: str) -> list[int]:
+        """Raise TextModelError: the protocol has no tokenizer."""
+        raise TextModelError(
+            "tokenize: expected a local model, got an endpoint, whose tokenizer is not known here; "
+            "use embedded or checkpoint:/folder"
+        )
+
+    def generate(
+        self,
+        request: TextRequest,
+        ended: Ended,
+        *,
+        stop: StoppingCriterion | None = None,
+        hook: LogitHook | None = None,
+    ) -> Iterator[Token]:
+        """Yield tokens as they come; `ended` is complete when the stream is exhausted.
+
+        An endpoint does not give the numbers of its tokens: `id` is -1. Without log-probabilities a
+        token is what comes in one event. Raises TextModelError.
+        """
+        if hook is not None:
+            raise TextModelError(
+                "hook: expected none for an endpoint, which gives no logits; use a local model"
+            )
+        path = "/completions" if request.prompt is not None else "/chat/completions"
+        body = self._body(request)
+        return self._stream(path, body, request, ended, stop)
+
+    def _stream(
+        self,
+        path: str,
+        body: Json,
+        request: TextRequest,
+        ended: Ended,
+        stop: StoppingCriterion | None,
+    ) -> Iterator[Token]:
+        answer = _Answer(chat=path.startswith("/chat"))
+        try:
+            for event in self._events(path, body, stop):
+                yield from answer.tokens(event)
+        except Stopped:
+            ended.finish = Finish.CANCELLED
+            ended.usage = answer.usage()
+            return
+        if answer.finish is None:
+            raise self._unavailable("its answer ended before it was complete")
+        schema = request.grammar is not None and request.grammar.json_schema is not None
+        if schema and answer.finish is Finish.STOP and not _is_json(answer.text):
+            raise self._unavailable("its answer to a JSON schema is not JSON")
+        ended.finish, ended.usage = answer.finish, answer.usage()
+
+    def _events(
+        self, path: str, body: Json, stop: StoppingCriterion | None
+    ) -> Iterator[Json]:
+        """Yield the events of one answer. Fields that this endpoint refuses are left out."""
+        body = {"model": self._name(stop), **body}
+        for _ in range(_MAX_REWRITES):
+            sent = self._accepted(body)
+            try:
+                yield from self._post(path, sent, stop)
+                return
+            except _RefusedField as refused:
+                if refused.name == "max_tokens":
+                    self._renamed = True
+                else:
+                    self._left_out.add(refused.name)
+        yield from self._post(path, self._accepted(body), stop)
+
+    def _accepted(self, body: Json) -> Json:
+        sent = {name: v for name, v in body.items() if name not in self._left_out}
+        if "logprobs" not in sent:
+            sent.pop("top_logprobs", None)
+        if self._renamed and "max_tokens" in sent:
+            sent["max_completion_tokens"] = sent.pop("max_tokens")
+        return sent
+
+    def _post(
+        self, path: str, body: Json, stop: StoppingCriterion | None
+    ) -> Iterator[Json]:
+        try:
+            request = self._client.build_request(
+                "POST", self._options.root + path, json=body
+            )
+            for event in read_events(
+                self._client, request, limits=self._options.limits, stop=stop
+            ):
+                if "error" in event:
+                    raise self._unavailable(f"it reports: {self._told(event)}")
+                yield event
+        except httpx2.HTTPStatusError as error:
+            raise self._refusal(
+                error.response.status_code, error.response.content, body
+            ) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._unreachable(error) from None
+        except ValueError as error:
+            raise self._unavailable(str(error)[:200]) from None
+
+    def _unreachable(self, error: Exception) -> ModelUnavailable:
+        reason = self._masked(str(error)) or type(error).__name__
+        return self._unavailable(f"it cannot be reached: {reason[:200]}")
+
+    def _unavailable(self, reason: str) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"text model {self._options.root}: expected an endpoint with OpenAI's protocol, but "
+            f"{reason}; check the URL and the endpoint's own log"
+        )
+
+    def _masked(self, text: str) -> str:
+        if self._options.key:
+            text = text.replace(self._options.key, "***")
+        return "".join(c if c.isprintable() else " " for c in text)
+
+    def _told(self, content: Json) -> str:
+        """Return the message of an error object, bounded and without the key."""
+        error = content.get("error", content)
+        message = error.get("message", error) if isinstance(error, Mapping) else error
+        return self._masked(str(message))[:300]
+
+    def _refusal(self, status: int, content: bytes, body: Json) -> Exception:
+        """Return the error for a status that is not success."""
+        try:
+            parsed = json.loads(content)
+        except ValueError:
+            parsed = {}
+        told = (
+            self._told(parsed)
+            if isinstance(parsed, dict) and parsed
+            else f"status {status}"
+        )
+        if status in (401, 403):
+            return ModelUnavailable(
+                f"text model {self._options.root}: the endpoint refuses the key: {told}; set "
+                "TRIMTAB_TEXT_API_KEY"
+            )
+        if status == 429 or (status == 503 and parsed):
+            return ModelBusy(
+                f"text model {self._options.root}: the endpoint is busy: {told}; try again later"
+            )
+        if status in (400, 404, 413, 422):
+            names = [n for n in (*_OPTIONAL, "max_tokens") if n in told and n in body]
+            if status != 404 and names:
+                return _RefusedField(names[0])
+            if "context" in told.lower() or status == 413:
+                return PromptTooLong(
+                    f"messages: the endpoint refuses them: {told}; shorten them or lower max_tokens"
+                )
+            if status != 404:
+                return TextModelError(f"text model {self._options.root}: refused: {told}")
+        return self._unavailable(f"it answers {told}")
+
+    def _name(self, stop: StoppingCriterion | None) -> str:
+        """Return the model's name; the endpoint's first when none is configured."""
+        if not self._model:
+            listed = self._get("/models", stop).get("data")
+            first = listed[0] if isinstance(listed, list) and listed else None
+            name = first.get("id") if isinstance(first, dict) else None
+            if not isinstance(name, str) or not 0 < len(name) <= 300:
+                raise self._unavailable("it lists no model")
+            self._model = name
+        return self._model
+
+    def _get(self, path: str, stop: StoppingCriterion | None) -> Json:
+        return self._whole(
+            self._client.build_request("GET", self._options.root + path), {}, stop
+        )
+
+    def _whole(
+        self, request: httpx2.Request, body: Json, stop: StoppingCriterion | None
+    ) -> Json:
+        """Return an answer that is one JSON object."""
+        limits = self._options.limits
+        try:
+            content = json.loads(
+                read_body(self._client, request, limits=limits, stop=stop)
+            )
+        except httpx2.HTTPStatusError as error:
+            raise self._refusal(
+                error.response.status_code, error.response.content, body
+            ) from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._unreachable(error) from None
+        except (ValueError, RecursionError):
+            raise self._unavailable("its answer is not JSON") from None
+        if not isinstance(content, dict):
+            raise self._unavailable("its answer is not a JSON object")
+        return content
+
+    def _body(self, request: TextRequest) -> Json:
+        """Return the request in OpenAI's terms, without the model. Raises TextModelError."""
+        sampling = request.sampling
+        body: Json = {
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if sampling.min_p > 0:
+            body["min_p"] = sampling.min_p
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if request.prompt is not None:
+            body |= {"prompt": request.prompt, "logprobs": sampling.top_logprobs}
+        else:
+            turns = [{"role": m.role, "content": m.text} for m in request.messages]
+            body |= {"messages": turns, "logprobs": True}
+            if sampling.top_logprobs:
+                body["top_logprobs"] = sampling.top_logprobs
+        grammar = request.grammar
+        if grammar is not None:
+            if grammar.json_schema is None:
+                raise TextModelError(
+                    "grammar: expected a JSON schema, the one grammar of OpenAI's protocol, got "
+                    f"{'choices' if grammar.choices is not None else 'a regex'}; write a schema"
+                )
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "answer",
+                    "strict": True,
+                    "schema": grammar.json_schema,
+                },
+            }
+        return body
+
+    def score(self, prompt: str, continuations: Sequence[str]) -> list[float]:
+        """Return the log-probability of each continuation after a prompt, in nats.
+
+        From /completions with `echo`, which vLLM and llama.cpp know and hosted services do not.
+        """
+        return [self._score(prompt, text) for text in continuations]
+
+    def _score(self, prompt: str, continuation: str) -> float:
+        body = {
+            "model": self._name(None),
+            "prompt": prompt + continuation,
+            "max_tokens": 1,
+            "temperature": 0.0,
+            "logprobs": 0,
+            "echo": True,
+        }
+        request = self._client.build_request(
+            "POST", f"{self._options.root}/completions", json=body
+        )
+        try:
+            answer = self._whole(request, {}, None)
+        except (PromptTooLong, ModelBusy, ModelUnavailable):
+            raise
+        except TextModelError as error:
+            raise TextModelError(
+                f"score: expected an endpoint whose /completions takes `echo`: {error}; use a "
+                "local model"
+            ) from None
+        total, counted = 0.0, 0
+        for at, text, logprob in _echoed(answer):
+            inside = at + len(text) > len(prompt) and at < len(prompt) + len(continuation)
+            if inside:
+                if logprob is None:
+                    raise self._unavailable("it gives no log-probability for a token")
+                total += logprob
+                counted += 1
+        if continuation and not counted:
+            raise TextModelError(
+                "score: expected log-probabilities of the prompt, got none; use a local model"
+            )
+        return total
+
+    def close(self) -> None:
+        """Close connections."""
+        self._client.close()
+
+
+class _RefusedField(Exception):
+    """The endpoint refuses a field of the request that can be left out or renamed."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+class _Answer:
+    """One answer, put together from its events."""
+
+    def __init__(self, *, chat: bool) -> None:
+        self._chat = chat
+        self.text = ""
+        self.finish: Finish | None = None
+        self._usage: Mapping[str, Any] = {}
+        self._tokens = 0
+
+    def tokens(self, event: Json) -> Iterator[Token]:
+        """Yield the tokens of one event. Raises ModelUnavailable."""
+        if isinstance(event.get("usage"), Mapping):
+            self._usage = event["usage"]
+        choices = event.get("choices", [])
+        if not isinstance(choices, list) or len(choices) > 1:
+            raise _nonsense("`choices` with at most one entry")
+        for choice in choices:
+            if not isinstance(choice, Mapping):
+                raise _nonsense("an object in `choices`")
+            yield from self._choice(choice)
+
+    def _choice(self, choice: Mapping[str, Any]) -> Iterator[Token]:
+        delta = choice.get("delta") if self._chat else choice
+        text = (
+            delta.get("content" if self._chat else "text")
+            if isinstance(delta, Mapping)
+            else ""
+        )
+        if not isinstance(text, str | None):
+            raise _nonsense("a text")
+        found = choice.get("logprobs")
+        tokens = list(_chat_tokens(found) if self._chat else _plain_tokens(found))
+        if "".join(token.text for token in tokens) != (text or ""):
+            # Bytes of a character that is split, or no log-probabilities.
+            one = Token(id=-1, text=text or "", logprob=None)
+            tokens = [one] if text else []
+        for token in tokens:
+            self._tokens += 1
+            self.text += token.text
+            yield token
+        reason = choice.get("finish_reason")
+        if reason is not None:
+            self.finish = {"stop": Finish.STOP, "length": Finish.LENGTH}.get(reason)
+            if self.finish is None:
+                raise _nonsense("finish_reason stop or length")
+
+    def usage(self) -> Usage:
+        """Return the endpoint's figures, or what was counted here."""
+        details = self._usage.get("prompt_tokens_details") or {}
+        return Usage(
+            prompt_tokens=_count(self._usage.get("prompt_tokens"), 0),
+            completion_tokens=_count(self._usage.get("completion_tokens"), self._tokens),
+            cached_tokens=_count(
+                details.get("cached_tokens") if isinstance(details, Mapping) else None, 0
+            ),
+        )
+
+
+def _nonsense(expected: str) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"text model: expected an answer in OpenAI's protocol with {expected}, got another; check "
+        "the endpoint"
+    )
+
+
+def _count(value: Any, default: int) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if whole else default
+
+
+def _logprob(value: Any) -> float | None:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if real and math.isfinite(value) else None
+
+
+def _chat_tokens(found: Any) -> Iterator[Token]:
+    content = found.get("content") if isinstance(found, Mapping) else None
+    for entry in content if isinstance(content, list) else ():
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("token"), str):
+            raise _nonsense("tokens in `logprobs`")
+        top = entry.get("top_logprobs")
+        pairs = [
+            (str(other.get("token")), _logprob(other.get("logprob")))
+            for other in (top if isinstance(top, list) else ())
+            if isinstance(other, Mapping)
+        ]
+        yield Token(
+            id=-1,
+            text=entry["token"],
+            logprob=_logprob(entry.get("logprob")),
+            top=tuple((text, value) for text, value in pairs if value is not None),
+        )
+
+
+def _plain_tokens(found: Any) -> Iterator[Token]:
+    for i, (text, value) in enumerate(_pairs(found)):
+        tops = found.get("top_logprobs")
+        top = tops[i] if isinstance(tops, list) and i < len(tops) else None
+        pairs = [
+            (k, _logprob(v)) for k, v in (top.items() if isinstance(top, Mapping) else ())
+        ]
+        yield Token(
+            id=-1,
+            text=text,
+            logprob=value,
+            top=tuple((key, number) for key, number in pairs if number is not None),
+        )
+
+
+def _pairs(found: Any) -> list[tuple[str, float | None]]:
+    """Return the tokens and log-probabilities of /completions."""
+    if not isinstance(found, Mapping):
+        return []
+    tokens, values = found.get("tokens"), found.get("token_logprobs")
+    if not isinstance(tokens, list) or not isinstance(values, list):
+        return []
+    if len(tokens) != len(values) or not all(isinstance(token, str) for token in tokens):
+        raise _nonsense("as many tokens as log-probabilities")
+    return list(zip(tokens, map(_logprob, values), strict=True))
+
+
+def _echoed(answer: Json) -> list[tuple[int, str, float | None]]:
+    """Return (offset, token, log-probability) of a text that was echoed."""
+    choices = answer.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    found = first.get("logprobs") if isinstance(first, Mapping) else None
+    echoed, at = [], 0
+    for text, value in _pairs(found):
+        echoed.append((at, text, value))
+        at += len(text)
+    return echoed
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
