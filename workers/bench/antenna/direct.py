@@ -21,10 +21,10 @@ from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.methods import (
     Annealing,
     RandomSearch,
-    Searcher,
     Setting,
 )
 from search.domains.antenna.search.samples import BandSamples
+from search.domains.antenna.search.searcher import Searcher
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify.second_solver import SecondOpinion, second_opinion
 from search.domains.antenna.verify.verdicts import Verdict
@@ -40,7 +40,7 @@ _HOPELESS_DB = -0.5
 class TunedAnnealing(Annealing):
     """Annealing for 100 fine solves; `python -m workers.bench antenna tune` chose the numbers."""
 
-    hottest, coldest, patience, begin = 1.5, 0.1, 80, 20
+    hottest, coldest, patience, begin = 1.5, 0.1, 15, 20
 
 
 RIVALS: dict[str, Callable[[Setting], Searcher]] = {

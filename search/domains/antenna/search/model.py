@@ -26,10 +26,10 @@ def choose_model(
     spec = problem.spec
     if problem.model_file is not None:
         try:
-            model = Surrogate.load(problem.model_file)
+            own = Surrogate.load(problem.model_file)
         except SurrogateRefused as error:
             raise InvalidInput(f"model_file: {error}") from error
-        return _checked(problem, samples, model, "model_file")
+        return _checked(problem, samples, own, "model_file")
     if spec.model == MODEL_NONE:
         return None, "none: model is none"
     if spec.model != MODEL_AUTO:

@@ -37,7 +37,7 @@ class Screened:
             designs = self._inner.ask(self.batch)
             _, guides = self._learned.guides(designs)
             self._inner.tell(designs, guides.tolist())
-            self._add(designs, guides)
+            self._add(designs, guides.tolist())
         chosen: list[Design] = []
         for _, design in self._pool:
             if len(chosen) == count:
@@ -58,7 +58,7 @@ class Screened:
         if learnt and self._pool:
             pool = [design for _, design in self._pool]
             self._pool = []
-            self._add(pool, self._learned.guides(pool)[1])
+            self._add(pool, self._learned.guides(pool)[1].tolist())
 
     def _add(self, designs: Sequence[Design], guides: Sequence[float]) -> None:
         known = self._asked | {design.key for _, design in self._pool}
