@@ -21,7 +21,7 @@ class Screened:
     the pool is scored anew.
     """
 
-    rounds, batch = 12, 16  # of predictions before each batch of solves
+    predictions, batch = 192, 16  # before each batch of solves; at once
     relearn, steps = 40, 60
 
     def __init__(
@@ -33,7 +33,8 @@ class Screened:
 
     def ask(self, count: int) -> list[Design]:
         """Return the best distinct designs by prediction."""
-        for _ in range(self.rounds):
+        until = self._learned.predicted + self.predictions
+        while self._learned.predicted < until:
             designs = self._inner.ask(self.batch)
             _, guides = self._learned.guides(designs)
             self._inner.tell(designs, guides.tolist())
