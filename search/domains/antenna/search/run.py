@@ -174,6 +174,9 @@ class _Funnel:
         self._reserve_s = _reserve_s(problem, stop.remaining_s())
         self._files_s = _files_s(stop.remaining_s())
         self._fine_s = 0.0  # of the newest fine solve
+        # Some fine solves are left for corrections by openEMS.
+        kept = (_STEPS + 2) * max(0, self.spec.verify_runs - 1)
+        self._fine_solves = self.spec.fine_solves - min(kept, self.spec.fine_solves // 3)
         self._near: Neighbourhood | None = None  # by the fine solver
 
     def search(self) -> None:
@@ -185,8 +188,8 @@ class _Funnel:
             self.state.reached = 0
             self._coarse(until)
             last = self._coarse_over()
-            fine = round(self.spec.fine_solves * (number + 1) / len(rounds))
-            self._fine(self.spec.fine_solves if last else max(1, fine))
+            fine = round(self._fine_solves * (number + 1) / len(rounds))
+            self._fine(self._fine_solves if last else max(1, fine))
             if last or self._reached():
                 return
 
@@ -239,8 +242,11 @@ class _Funnel:
             return
         self._near = None  # its memory is needed
         samples = CalibratedSamples(self.spec, calibration)
+        left = self.spec.fine_solves - self.evaluator.solved["fine"]
+        if left < 3:
+            return
         near = Neighbourhood(self.evaluator, "fine", samples)
-        design = self._climb(near, finalist.design, _CORRECTED_DB)
+        design = self._climb(near, finalist.design, _CORRECTED_DB, most=left - 2)
         if design.key == finalist.design.key:
             return
         self.solve_fine(design, "corrected by openEMS")
@@ -366,7 +372,7 @@ class _Funnel:
 
     def _coarse_over(self) -> bool:
         """Return whether only the fine solves of the best designs are left to do."""
-        fine = min(_LAST_FINE, self.spec.fine_solves - self.evaluator.solved["fine"])
+        fine = min(_LAST_FINE, self._fine_solves - self.evaluator.solved["fine"])
         left_s = self._stop.remaining_s() - self._reserve_s
         return self._stop(None) or left_s <= fine * self._fine_s
 
