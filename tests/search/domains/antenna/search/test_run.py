@@ -93,8 +93,9 @@ def test_openems_is_not_asked_more_often_than_allowed(
 
     monkeypatch.setattr(second_solver, "second_opinion", opinion)
     easy = [{"f_lo_hz": 6.0e9, "f_hi_hz": 6.2e9, "s11_max_db": -1.0}]
-    fields = {"bands": easy, "margin_db": 0.0, "verify_runs": 2, "coarse_solves": 200}
-    outcome, _ = search(tmp_path, **fields)
+    fields = {"bands": easy, "margin_db": 0.0, "coarse_solves": 200}
+    outcome, _ = search(tmp_path, verify_runs=2, fine_solves=30, **fields)
+    assert outcome.summary["solves"]["fine"] <= 30
     assert len(asked) == 2
     assert len(set(asked)) == 2
     assert outcome.solution.design.key in asked
