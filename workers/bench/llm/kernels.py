@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -29,6 +29,7 @@ from workers.bench.stats import quantile
 
 KV_HEADS, GROUP, SIZE = 3, 3, 64
 """Of SmolLM2-135M."""
+OPS = ("h2o_decode", "product", "chunk_attn")
 STEPS = ((1, 104), (1, 410), (1, 1638), (1, 2048), (1, 8192), (8, 410), (8, 2048))
 """Sequences and slots of a decode step."""
 PRODUCTS = {
@@ -52,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results/llm-kernels.jsonl")
     )
+    parser.add_argument("--ops", nargs="+", choices=OPS, default=list(OPS))
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     library = require_library()
     with torch.inference_mode():
         write_lines(
-            _all(library, options.rounds),
+            _all(library, options.ops, options.rounds),
             suite="llm-kernels",
             seed=options.seed,
             out=options.out,
@@ -68,15 +70,15 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _all(library: Library, rounds: int) -> Iterator[Line]:
-    for sequences, slots in STEPS:
+def _all(library: Library, ops: Sequence[str], rounds: int) -> Iterator[Line]:
+    for sequences, slots in STEPS if "h2o_decode" in ops else ():
         case = {"op": "h2o_decode", "sequences": sequences, "slots": slots}
         yield from _timed(case, _steps(library, sequences, slots), rounds)
-    for name, (outputs, inputs) in PRODUCTS.items():
+    for name, (outputs, inputs) in PRODUCTS.items() if "product" in ops else ():
         for rows in (1, 8):
             case = {"op": "product", "matrix": name, "rows": rows}
             yield from _timed(case, _products(outputs, inputs, rows), rounds)
-    for before in CHUNKS:
+    for before in CHUNKS if "chunk_attn" in ops else ():
         case = {"op": "chunk_attn", "queries": CHUNK, "slots": before}
         yield from _timed(case, _chunks(before), rounds)
 
