@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-BUILD_S = 120.0
+BUILD_S = 300.0
 """Longest wait for one run of a compiler."""
 
 # No -ffast-math: infinities and NaN have to survive.
