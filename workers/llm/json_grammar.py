@@ -345,14 +345,10 @@ class _Writer:
         patterns = schema.get("patternProperties") or {}
         values, key, nodes = schema.get("additionalProperties", True), "string", 0
         if patterns:
-            if (
-                not isinstance(patterns, Mapping)
-                or len(patterns) > 1
-                or values is not False
-            ):
+            if not isinstance(patterns, Mapping) or len(patterns) > 1:
                 raise BadGrammar(
-                    f"{field}.patternProperties: expected one pattern and additionalProperties "
-                    "false; name the properties"
+                    f"{field}.patternProperties: expected one pattern, got "
+                    f"{_shown(patterns)}; name the properties"
                 )
             ((pattern, values),) = patterns.items()
             tree = regex_grammar.parse(str(pattern), field=f"{field}.patternProperties")

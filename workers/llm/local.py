@@ -13,7 +13,6 @@ from search.text_model import (
     Ended,
     Grammar,
     LogitHook,
-    TextModelError,
     TextRequest,
     Token,
 )
@@ -33,14 +32,16 @@ def load(
     """Return a model of files, ready to generate. Raises ModelUnavailable."""
     config, loaded = weights.load(source, dtype=dtype, device=device)
     tokenizer = Tokenizer(weights.model_folder(source, dtype=dtype))
-    front = Front(chat=partial(chat.prompt, tokenizer), bound=_bound)
+    front = Front(chat=partial(chat.prompt, tokenizer), bound=partial(_bound, tokenizer))
     return LocalTextModel(
         Engine(config, loaded, tokenizer, front, options), name=source.name
     )
 
 
-def _bound(grammar: Grammar) -> Bound:
-    raise TextModelError("grammar: expected none, got one; this build has no grammars")
+def _bound(tokenizer: Tokenizer, grammar: Grammar) -> Bound:
+    from workers.llm.constrain import Constraint  # here, as xgrammar takes a second
+
+    return Constraint(grammar, tokenizer)
 
 
 class LocalTextModel:
