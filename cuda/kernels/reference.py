@@ -133,3 +133,133 @@ def next_slot(
     least = rank.min(-1, keepdim=True).values
     oldest = positions.masked_fill(rank != least, torch.iinfo(torch.int32).max)
     return oldest.argmin(-1).to(torch.int32)
+
+
+def prefill_attn(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    *,
+    before: int,
+    hidden: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attend from a chunk of queries to the slots before it and to itself.
+
+    Args:
+        query: [KV, G, T, D] after the rotary embedding.
+        keys: [KV, before + T, D]: slots, then the chunk.
+        values: [KV, before + T, D].
+        before: number of slots; query t sees the columns up to `before` + t.
+        hidden: [KV, before + T] bool, columns that no query sees. Each query sees its own.
+
+    Returns:
+        [KV, G, T, D] in the query's dtype, and the row log-sum-exp [KV, G, T] float32.
+    """
+    logits = _chunk_logits(query, keys, before, hidden)
+    mixed = torch.softmax(logits, -1) @ values.float()[:, None]
+    return mixed.to(query.dtype), logits.logsumexp(-1)
+
+
+def colsum(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    lse: torch.Tensor,
+    *,
+    before: int,
+    weights: torch.Tensor | None = None,
+    hidden: torch.Tensor | None = None,
+    pool: int = 1,
+) -> torch.Tensor:
+    """Sum what each column draws from a chunk's queries, from their log-sum-exp.
+
+    Sources: H2O, arXiv 2306.14048 (all queries count); SnapKV, arXiv 2404.14469 (the last ones,
+    pooled over neighbours).
+
+    Args:
+        query: [KV, G, T, D], keys [KV, n, D] and `hidden` [KV, n]: as `prefill_attn` got them.
+        keys: see above.
+        lse: [KV, G, T] float32, from `prefill_attn`.
+        before: see `prefill_attn`.
+        weights: [T] float32, how much each query counts; None: 1. Leading zeros cost nothing.
+        hidden: see above.
+        pool: odd number of neighbouring columns to average over, zeros beyond the ends.
+
+    Returns:
+        [KV, n] float32, summed over the group.
+    """
+    logits = _chunk_logits(query, keys, before, hidden)
+    drawn = (logits - lse[..., None]).exp()
+    if weights is not None:
+        drawn = drawn * weights[:, None]
+    return pooled(drawn.sum((1, 2)), pool)
+
+
+def pooled(sums: torch.Tensor, pool: int) -> torch.Tensor:
+    """Return [KV, n] averages over `pool` neighbours, zeros beyond the ends."""
+    if pool < 1 or pool % 2 == 0:
+        raise ValueError(f"pool: expected an odd number, got {pool}")
+    if pool == 1:
+        return sums
+    return torch.nn.functional.avg_pool1d(sums[:, None], pool, 1, pool // 2)[:, 0]
+
+
+def _chunk_logits(
+    query: torch.Tensor, keys: torch.Tensor, before: int, hidden: torch.Tensor | None
+) -> torch.Tensor:
+    """Return [KV, G, T, n] float32, -inf where a query does not see a column."""
+    chunk, columns, size = query.shape[2], keys.shape[1], query.shape[3]
+    logits = query.float() @ keys.float().mT[:, None] * size**-0.5
+    column = torch.arange(columns, device=query.device)
+    own = before + torch.arange(chunk, device=query.device)
+    unseen = column > own[:, None]  # [T, n]
+    if hidden is not None:
+        unseen = unseen | hidden[:, None, None]
+    return logits.masked_fill(unseen, -torch.inf)
+
+
+def slot_gather(cache: SlotCache, row: int, kept: torch.Tensor) -> None:
+    """Keep some slots of a row, moved to its beginning in their order.
+
+    Args:
+        cache: changed in place; `write` is left alone.
+        row: of the sequence.
+        kept: [KV, m] int64 slots, ascending in each head.
+    """
+    count = kept.shape[1]
+    wide = kept[..., None].expand(-1, -1, cache.keys.shape[-1])
+    for tensor in (cache.keys, cache.values):
+        tensor[row, :, :count] = tensor[row].gather(1, wide)
+    for tensor in (cache.scores, cache.positions, cache.pinned):
+        tensor[row, :, :count] = tensor[row].gather(1, kept)
+    cache.filled[row] = count
+
+
+def rope_qk(
+    mixed: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, turned: int
+) -> None:
+    """Rotate the first heads of every row in place: (a, b) -> (a cos - b sin, b cos + a sin).
+
+    Args:
+        mixed: [A, heads, D], queries, keys, values; halves of a head are a and b.
+        cosine: [A, D / 2] float32 of true positions.
+        sine: [A, D / 2] float32.
+        turned: heads to rotate: queries and keys.
+    """
+    first, second = mixed[:, :turned].float().chunk(2, -1)
+    c, s = cosine[:, None], sine[:, None]
+    mixed[:, :turned] = torch.cat(
+        [first * c - second * s, second * c + first * s], -1
+    ).to(mixed.dtype)
+
+
+def rmsnorm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+    """Return x / sqrt(mean(x²) + eps) * weight, [rows, width] in x's dtype, computed in float32."""
+    wide = x.float()
+    scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+    return (wide * scale * weight.float()).to(x.dtype)
+
+
+def swiglu(gate_up: torch.Tensor) -> torch.Tensor:
+    """Return silu(gate) * up, [rows, width], for gate_up [rows, 2 width]; float32 inside."""
+    gate, up = gate_up.float().chunk(2, -1)
+    return (torch.nn.functional.silu(gate) * up).to(gate_up.dtype)

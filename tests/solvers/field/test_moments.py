@@ -172,3 +172,18 @@ def test_refuses_bad_posts(
 def test_refuses_more_unknowns_than_it_can_solve() -> None:
     with pytest.raises(TooManyUnknowns, match="at most 3,000"):
         antenna(np.ones((64, 64), bool), [(1, 1)])
+
+
+@pytest.mark.parametrize(("scale", "eps_r"), [(1e-2, 10.2), (0.1, 2.2), (10.0, 1.0)])
+def test_maxwells_equations_have_no_scale(scale: float, eps_r: float) -> None:
+    """All lengths times s and all frequencies over s: the same S11, without conductor loss."""
+    mask = random_mask(1)
+    responses = []
+    for s in (1.0, scale):
+        board = Board(eps_r=eps_r, tan_d=1e-3, height_m=s * 2e-3, conductivity_s_m=0.0)
+        grid = Grid(cells=12, cell_m=s * 2e-3)
+        fields = compute_tables(board, grid, np.linspace(2e9, 7e9, 4) / s)
+        method = MomentMethod(fields, antenna(mask, [FEED]))
+        responses.append([reflection(method.input_impedance(k)) for k in range(4)])
+    assert responses[1] == pytest.approx(responses[0], abs=2e-4)
+    assert np.abs(responses).max() < 1

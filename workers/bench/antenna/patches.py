@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from solvers.field.board import C0, Board, Grid
 from solvers.field.moments import MomentMethod, antenna
-from solvers.field.openems.mesh import MeshSettings
+from solvers.field.openems.mesh import MeshSettings, layers_of
 from solvers.field.openems.pixels import simulation
 from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
@@ -181,6 +181,7 @@ def _by_openems(patch: Patch, expected_hz: float) -> dict[str, Any]:
         mesh=MeshSettings(
             edge_mm=min(0.25, patch.cell_mm / 4),
             lines_per_cell=1,
+            slab_layers=layers_of(patch.height_mm, patch.cell_mm),
             board_margin_mm=patch.margin_mm,
         ),
     )

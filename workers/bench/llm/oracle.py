@@ -4,19 +4,23 @@ An eviction in layer l depends on the attention of layer l alone. The projection
 therefore run for all tokens of a text at once, and only softmax, scores and eviction go token by
 token. Nothing here has slots: each head holds a dense mask over the text. The code shares the
 names of the rules with `cuda.kernels.slots`, and no arithmetic with the engine or the kernels, so
-that it can check them.
+that it can check them. The steps exist twice: in torch here, and in C++ (`oracle_native`), which
+measurements use.
 
 Source: H2O, arXiv 2306.14048, Algorithm 1, with one decision per key-value head.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from cuda.kernels.slots import Victim
+from workers.bench.llm import oracle_native
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
 
 QUERIES_AT_ONCE = 128
@@ -73,6 +77,13 @@ class Arm:
         at_end = self.chunk > 0 and (step + 1) % self.chunk == 0
         return step >= self.prompt - 1 or at_end
 
+    def intact(self, tokens: int) -> int:
+        """Return how many tokens of a text come before the first eviction takes effect."""
+        for step in range(self.capacity - 1, tokens):
+            if self.evicts(step):
+                return step + 1
+        return tokens
+
     def forgets(self, step: int) -> bool:
         """Return whether earlier scores do not count from a step on (`window`)."""
         if not self.window or step >= self.prompt:
@@ -114,7 +125,12 @@ class Simulation:
 
 
 def simulate(
-    config: DecoderConfig, weights: DecoderWeights, ids: torch.Tensor, arms: Sequence[Arm]
+    config: DecoderConfig,
+    weights: DecoderWeights,
+    ids: torch.Tensor,
+    arms: Sequence[Arm],
+    *,
+    native: bool = True,
 ) -> Simulation:
     """Read a text with several caches side by side.
 
@@ -123,6 +139,7 @@ def simulate(
         weights: matrices of any float type; norms, attention and scores are float32.
         ids: [T] int64.
         arms: rules, one per cache.
+        native: steps in C++ where a compiler is at hand.
 
     Returns:
         Hidden states and what left when, for each arm.
@@ -130,27 +147,66 @@ def simulate(
     if config.rope_scaling:
         raise ValueError(f"rope_scaling: expected none, got {dict(config.rope_scaling)}")
     with torch.no_grad():
-        return _simulate(config, weights, ids, arms)
+        steps = oracle_native.library() if native else None
+        return _simulate(config, weights, ids, arms, steps)
 
 
 def _simulate(
-    config: DecoderConfig, weights: DecoderWeights, ids: torch.Tensor, arms: Sequence[Arm]
+    config: DecoderConfig,
+    weights: DecoderWeights,
+    ids: torch.Tensor,
+    arms: Sequence[Arm],
+    steps: ctypes.CDLL | None,
 ) -> Simulation:
     tokens = len(ids)
     x = weights.embedding[ids].float().expand(len(arms), -1, -1).clone()  # [A, T, width]
     turn = _rotation(config, tokens)
+    # Until its first eviction an arm equals the full cache, whose products are copied.
+    full = next((a for a, arm in enumerate(arms) if arm.victim == Victim.NONE), None)
+    own = [0 if full in (None, a) else arm.intact(tokens) for a, arm in enumerate(arms)]
     left = []
     for layer in weights.layers:
-        heads, gone = _attention(config, layer, x, turn, arms)
+        qkv = _per_arm(x, own, full, partial(_projected, config, layer))
+        heads, gone = _attention(config, layer, qkv, turn, arms, steps)
         left.append(gone)
-        for a in range(len(arms)):
-            x[a] += linear(heads[a], layer.attention_out)
-            h = _norm(x[a], layer.feed_forward_norm, config.norm_eps)
-            gate, up = linear(h, layer.gate_up).chunk(2, -1)
-            x[a] += linear(torch.nn.functional.silu(gate) * up, layer.down)
+        x += _per_arm(heads, own, full, partial(linear, weight=layer.attention_out))
+        x += _per_arm(x, own, full, partial(_feed_forward, config, layer))
     return Simulation(
         hidden=_norm(x, weights.norm, config.norm_eps), left=torch.stack(left)
     )
+
+
+def _per_arm(
+    x: torch.Tensor,
+    own: Sequence[int],
+    full: int | None,
+    function: Callable[[torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """Return a function of [A, T, ...] token by token; an arm's first tokens are the full one's.
+
+    `own` [A] is the first token at which an arm differs from the arm `full`.
+    """
+    parts = {a: function(x[a, start:]) for a, start in enumerate(own)}
+    out = torch.empty(*x.shape[:2], parts[0].shape[-1])
+    for a, part in parts.items():
+        out[a, own[a] :] = part
+        if full is not None:
+            out[a, : own[a]] = parts[full][: own[a]]
+    return out
+
+
+def _projected(
+    config: DecoderConfig, layer: LayerWeights, x: torch.Tensor
+) -> torch.Tensor:
+    return linear(_norm(x, layer.attention_norm, config.norm_eps), layer.qkv)
+
+
+def _feed_forward(
+    config: DecoderConfig, layer: LayerWeights, x: torch.Tensor
+) -> torch.Tensor:
+    h = _norm(x, layer.feed_forward_norm, config.norm_eps)
+    gate, up = linear(h, layer.gate_up).chunk(2, -1)
+    return linear(torch.nn.functional.silu(gate) * up, layer.down)
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -161,19 +217,14 @@ def linear(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 def _attention(
     config: DecoderConfig,
     layer: LayerWeights,
-    x: torch.Tensor,
+    qkv: torch.Tensor,
     turn: tuple[torch.Tensor, torch.Tensor],
     arms: Sequence[Arm],
+    steps: ctypes.CDLL | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return [A, T, heads · D] after attention, and [A, KV, T] int32 as `Simulation.left`."""
-    count, tokens = x.shape[:2]
+    count, tokens = qkv.shape[:2]
     kv, group, size = config.kv_heads, config.group, config.head_size
-    qkv = torch.stack(
-        [
-            linear(_norm(one, layer.attention_norm, config.norm_eps), layer.qkv)
-            for one in x
-        ]
-    )
     if layer.qkv_bias is not None:
         qkv = qkv + layer.qkv_bias.float()
     # [A, heads + 2 KV, T, D]
@@ -183,15 +234,18 @@ def _attention(
     query = turned[:, : config.heads].reshape(count, kv, group, tokens, size) * size**-0.5
     key = turned[:, config.heads :].contiguous()  # [A, KV, T, D]
     value = per_head[:, -kv:].contiguous()
-    memory = _Memory(arms, kv, tokens)
+    fixed = _fixed(arms, tokens)
+    memory = (
+        _Masks(arms, fixed, kv, tokens)
+        if steps is None
+        else oracle_native.NativeHeads(steps, arms, fixed, kv, tokens)
+    )
     out = torch.empty(count, kv, group, tokens, size)
     for q0 in range(0, tokens, QUERIES_AT_ONCE):
         q1 = min(q0 + QUERIES_AT_ONCE, tokens)
         block = query[..., q0:q1, :].reshape(count, kv, -1, size)
         logits = (block @ key[:, :, :q1].mT).view(count, kv, group, q1 - q0, q1)
-        for t in range(q0, q1):
-            logits[..., t - q0, : t + 1] = memory.step(t, logits[..., t - q0, : t + 1])
-            logits[..., t - q0, t + 1 :] = 0
+        memory.attend(logits, q0)
         weights = logits.view(count, kv, -1, q1)
         out[..., q0:q1, :] = (weights @ value[:, :, :q1]).view(
             count, kv, group, q1 - q0, size
@@ -200,10 +254,21 @@ def _attention(
     return joined.reshape(count, tokens, -1), memory.left
 
 
-class _Memory:
-    """Which tokens each head of each arm still holds, and their scores."""
+def _fixed(arms: Sequence[Arm], tokens: int) -> torch.Tensor:
+    """Return [A, 1, T] bool: sinks and pins."""
+    fixed = torch.zeros(len(arms), 1, tokens, dtype=torch.bool)
+    for a, arm in enumerate(arms):
+        fixed[a, :, : arm.sinks] = True
+        fixed[a, :, [p for p in arm.pinned if p < tokens]] = True
+    return fixed
 
-    def __init__(self, arms: Sequence[Arm], kv_heads: int, tokens: int) -> None:
+
+class _Masks:
+    """What each head of each arm holds, as masks over the text, and its scores."""
+
+    def __init__(
+        self, arms: Sequence[Arm], fixed: torch.Tensor, kv_heads: int, tokens: int
+    ) -> None:
         shape = (len(arms), kv_heads, tokens)
         self.arms = arms
         self.gone = torch.zeros(shape)  # 0, or inf for what left
@@ -213,17 +278,20 @@ class _Memory:
         self.decay = torch.tensor([arm.decay for arm in arms])[:, None, None]
         self.positions = torch.arange(tokens)
         self.recent = torch.tensor([arm.recent for arm in arms])[:, None, None]
-        # [A, 1, T]: sinks and pins.
-        self.fixed = torch.zeros(len(arms), 1, tokens, dtype=torch.bool)
-        for a, arm in enumerate(arms):
-            self.fixed[a, :, : arm.sinks] = True
-            self.fixed[a, :, [p for p in arm.pinned if p < tokens]] = True
+        self.fixed = fixed
         self.by_victim = {
             victim: [a for a, arm in enumerate(arms) if arm.victim == victim]
             for victim in {arm.victim for arm in arms}
         }
 
-    def step(self, t: int, logits: torch.Tensor) -> torch.Tensor:
+    def attend(self, logits: torch.Tensor, first: int) -> None:
+        """Turn logits [A, KV, G, Q, first + Q] of queries from `first` on into attention."""
+        for t in range(first, logits.shape[-1]):
+            row = logits[..., t - first, :]
+            row[..., : t + 1] = self._step(t, row[..., : t + 1])
+            row[..., t + 1 :] = 0
+
+    def _step(self, t: int, logits: torch.Tensor) -> torch.Tensor:
         """Return [A, KV, G, t + 1] attention of query t, then let tokens go."""
         attention = torch.softmax(logits - self.gone[:, :, None, : t + 1], -1)
         newest = attention.sum(2)  # [A, KV, t + 1]

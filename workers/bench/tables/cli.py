@@ -1,9 +1,9 @@
 """`python -m workers.bench tables [--check]`: write deploy/docs/measured from the results.
 
 A suite contributes a page by a module `workers/bench/SUITE/tables.py` with a function `page()`.
-Written are one page for each suite, the index README.md, and headlines.json (one line for each
-suite, which the README repeats). `--check` writes nothing and ends with 1 when a file differs
-from what the results give.
+Written are one page for each suite with the files that it names, the index README.md, and
+headlines.json (one line for each suite, which the README repeats). `--check` writes nothing and
+ends with 1 when a file differs from what the results give.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def contents() -> dict[Path, str]:
     """Return the text of every generated file."""
     by_suite = pages()
     texts = {MEASURED / f"{suite}.md": render(page) for suite, page in by_suite.items()}
+    for page in by_suite.values():
+        texts |= page.files
     texts[MEASURED / "README.md"] = _index(by_suite)
     texts[MEASURED / HEADLINES] = _headlines(by_suite)
     return texts

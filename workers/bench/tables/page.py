@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from workers.bench.tables.results import Source
 
@@ -55,6 +56,8 @@ class Page:
     intro: str
     tables: Sequence[Table]
     headline: Headline
+    files: Mapping[Path, str] = field(default_factory=dict)
+    """Other files that the results give, as pictures, and their content."""
 
 
 def render(page: Page) -> str:

@@ -13,7 +13,7 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.verify.verdicts import BandVerdict, Verdict, judge
 from solvers.field.openems.document import Simulation
-from solvers.field.openems.mesh import MeshSettings
+from solvers.field.openems.mesh import MeshSettings, layers_of
 from solvers.field.openems.pixels import port_inductance_h, simulation
 from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import TO_INSTALL, OpenEmsFailed, OpenEmsMissing, run
@@ -64,6 +64,7 @@ def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
         port_ohm=spec.z0_ohm,
         mesh=MeshSettings(
             edge_mm=min(_EDGE_MM, spec.grid.cell_mm * _EDGE_OF_CELL),
+            slab_layers=layers_of(spec.board.height_mm, spec.grid.cell_mm),
             board_margin_mm=margin,
             air_mm=_AIR_MM,
         ),

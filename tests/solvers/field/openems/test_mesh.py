@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from solvers.field.openems.mesh import MeshSettings, pixel_lines, smooth
+from solvers.field.openems.mesh import MeshSettings, layers_of, pixel_lines, smooth
 
 
 @pytest.mark.parametrize("growth", [1.2, 1.4, 2.0])
@@ -48,3 +48,11 @@ def test_pixels_have_two_lines_at_each_boundary() -> None:
         8.75,
         9.25,
     ]
+
+
+@pytest.mark.parametrize(
+    ("height_mm", "cell_mm", "layers"),
+    [(3.175, 3.0, 8), (0.8, 2.0, 4), (1.6, 3.0, 4), (3.175, 0.5, 12), (8.0, 6.0, 10)],
+)
+def test_layers_of_a_slab(height_mm: float, cell_mm: float, layers: int) -> None:
+    assert layers_of(height_mm, cell_mm) == layers

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
 import torch
 
 from cuda.kernels.slots import Victim
+from tests.workers.bench.llm.tiny import CONFIG, random_model
+from workers.bench.llm import oracle_native
 from workers.bench.llm.oracle import FULL, Arm, simulate
-from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
+from workers.llm.decoder_types import DecoderWeights
 
 TOKENS = 40
-CONFIG = DecoderConfig(
-    architecture="llama",
-    layers=2,
-    width=24,
-    feed_forward=32,
-    heads=6,
-    kv_heads=2,
-    head_size=8,
-    vocabulary=50,
-    context_tokens=64,
-    rope_theta=100.0,
-    norm_eps=1e-5,
-    tied_head=True,
-    qkv_bias=True,
-)
 ARMS = (
     FULL,
     Arm(victim=Victim.AGE, capacity=8),
@@ -44,34 +32,6 @@ ARMS = (
     Arm(victim=Victim.SUM, capacity=10, recent=3, prompt=11, chunk=3, window=4),
     Arm(victim=Victim.SUM, capacity=TOKENS + 1, recent=4),
 )
-
-
-def random_model(seed: int) -> DecoderWeights:
-    generator = torch.Generator().manual_seed(seed)
-
-    def matrix(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator) / math.sqrt(shape[-1])
-
-    layers = tuple(
-        LayerWeights(
-            attention_norm=1 + 0.1 * matrix(CONFIG.width),
-            # Queries and keys are large, so that attention is far from uniform.
-            qkv=3 * matrix(10 * CONFIG.head_size, CONFIG.width),
-            qkv_bias=0.1 * matrix(10 * CONFIG.head_size),
-            attention_out=matrix(CONFIG.width, 6 * CONFIG.head_size),
-            feed_forward_norm=1 + 0.1 * matrix(CONFIG.width),
-            gate_up=matrix(2 * CONFIG.feed_forward, CONFIG.width),
-            down=matrix(CONFIG.width, CONFIG.feed_forward),
-        )
-        for _ in range(CONFIG.layers)
-    )
-    embedding = matrix(CONFIG.vocabulary, CONFIG.width) * math.sqrt(CONFIG.width)
-    return DecoderWeights(
-        embedding=embedding,
-        layers=layers,
-        norm=1 + 0.1 * matrix(CONFIG.width),
-        head=embedding,
-    )
 
 
 class PlainHead:
@@ -192,11 +152,44 @@ def text() -> torch.Tensor:
 
 def test_every_rule_equals_plain_decoding(text: torch.Tensor) -> None:
     weights = random_model(0)
-    simulation = simulate(CONFIG, weights, text, ARMS)
+    both = [simulate(CONFIG, weights, text, ARMS, native=is_) for is_ in (False, True)]
     for a, arm in enumerate(ARMS):
         hidden, left = decode(weights, text.tolist(), arm)
-        assert torch.equal(simulation.left[:, a], left.int()), arm
-        torch.testing.assert_close(simulation.hidden[a], hidden, rtol=1e-4, atol=1e-4)
+        for found in both:
+            assert torch.equal(found.left[:, a], left.int()), arm
+            torch.testing.assert_close(found.hidden[a], hidden, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_steps_in_cpp_equal_those_in_torch(seed: int) -> None:
+    if oracle_native.library() is None:
+        pytest.skip("no C++ compiler")
+    rng = random.Random(seed)
+    ids = torch.tensor([rng.randrange(50) for _ in range(rng.choice((33, 130, 150)))])
+    arms = [random_arm(rng) for _ in range(9)]
+    weights = random_model(seed)
+    one, other = (
+        simulate(CONFIG, weights, ids, arms, native=is_) for is_ in (False, True)
+    )
+    assert torch.equal(one.left, other.left)
+    torch.testing.assert_close(one.hidden, other.hidden, rtol=1e-4, atol=1e-4)
+
+
+def random_arm(rng: random.Random) -> Arm:
+    prompt = rng.choice((0, 0, 5, 20, 29))
+    chunk = rng.choice((0, 0, 7)) if prompt else 0
+    return Arm(
+        victim=rng.choice(list(Victim)),
+        capacity=rng.randrange(14, 30),
+        recent=rng.randrange(1, 8),
+        sinks=rng.randrange(3),
+        decay=rng.choice((1.0, 0.9, 0.99)),
+        prompt=prompt,
+        chunk=chunk,
+        window=rng.choice((0, 3, 9)) if prompt else 0,
+        pool=rng.choice((1, 3, 5)) if prompt and not chunk else 1,
+        pinned=frozenset(rng.sample(range(12), rng.randrange(3))),
+    )
 
 
 def test_a_cache_that_holds_the_text_equals_the_full_cache(text: torch.Tensor) -> None:

@@ -21,6 +21,8 @@ def valid(rng: Rng, *, small: bool) -> Body:
     eps_r = float(rng.choice([1.0, 1.07, 2.2, 4.4, 6.15, 10.2, 12.0]))
     lowest = float(10 ** rng.uniform(8.3, 10.5))
     bands, avoid = _bands(rng, lowest)
+    if not bands:
+        return valid(rng, small=small)
     highest = max(band["f_hi_hz"] for band in bands + avoid)
     wavelength_mm = _C0 / highest / math.sqrt(eps_r) * 1e3
     cells = int(rng.integers(6, 9 if small else 20))
