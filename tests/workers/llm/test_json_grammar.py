@@ -120,3 +120,11 @@ def test_one_of_by_a_constant_requires_it() -> None:
     ]
     text = grammar({"oneOf": parts})
     assert '"{}"' not in text.partition("\nstring ::=")[0]
+
+
+def test_bounds_beside_an_enum() -> None:
+    text = grammar({"enum": [1, 5, "a", "long", 9.5], "maximum": 6, "maxLength": 2})
+    rule = text.splitlines()[1]
+    assert rule == 'r0 ::= "1" | "5" | "\\u0022a\\u0022"'
+    with pytest.raises(BadGrammar, match="within the bounds"):
+        grammar({"const": 5, "minimum": 6})
