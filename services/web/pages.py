@@ -4,6 +4,7 @@ GET  /                     jobs            GET  /workers            pool and lea
 GET  /submit               kinds           GET  /keys               API keys (admin)
 GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
 POST /submit/{kind}                        GET  /login  POST /login  POST /logout
+GET  /model  POST /model   language model
 GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|delete
 """
 
@@ -11,12 +12,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from services.web import account, jobs, keys, submit, workers
+from services.web import account, jobs, keys, model, submit, workers
 from services.web.page_route import PageRoute
 from services.web.render import STATIC, HashedStatic, make_pages
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-for part in (jobs, workers, submit, keys, account):
+for part in (jobs, workers, submit, model, keys, account):
     router.include_router(part.router)
 
 

@@ -5,6 +5,7 @@ Heavy imports run in subprocesses.
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sqlite3
@@ -131,6 +132,18 @@ def openems_check() -> Check:
         found=text,
         fix="apt-get install openems, or TRIMTAB_OPENEMS=/path/to/openEMS for the server",
     )
+
+
+def model_checks() -> list[Check]:
+    """Check which language models the server could host (TRIMTAB_TEXT_MODEL)."""
+    probe = "import json; from workers.llm.available import report; print(json.dumps(report()))"
+    try:
+        ok, text = _answer(probe)
+    except subprocess.TimeoutExpired:
+        ok, text = False, "did not answer within 60 s"
+    if not ok:
+        return [Check(name="models", ok=False, found=text)]
+    return [Check(**entry) for entry in json.loads(text)]
 
 
 def _key_file() -> Check:

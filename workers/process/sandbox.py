@@ -263,11 +263,10 @@ def _openems() -> tuple[Path, ...]:
 
 def _packages() -> list[Path]:
     """Return the folders of our packages without `services`."""
-    return [
-        p.parent
-        for p in sorted(_ROOT.glob("*/__init__.py"))
-        if p.parent.name != "services"
-    ]
+    marks = (*_ROOT.glob("*/__init__.py"), *_ROOT.glob("cuda/kernels/__init__.py"))
+    # `cuda` has no __init__.py, so that NVIDIA's package of that name can be imported too.
+    folders = {_ROOT / mark.relative_to(_ROOT).parts[0] for mark in marks}
+    return sorted(folder for folder in folders if folder.name != "services")
 
 
 def _lay_out(workdir: Path) -> None:

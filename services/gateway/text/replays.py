@@ -48,6 +48,7 @@ class Replays:
             life = self._clock() + LIFE_S
             self._entries[tenant, key] = Entry(digest=digest, until=life)
             self._bytes += _OVERHEAD
+            self._make_room()
             return None
         if entry.digest != digest:
             raise Conflict(
@@ -69,14 +70,17 @@ class Replays:
         if entry is not None and entry.answer is None:
             entry.answer = answer
             self._bytes += len(answer)
-            while self._bytes > MAX_BYTES and self._entries:
-                self._drop(next(iter(self._entries)))
+            self._make_room()
 
     def forget(self, tenant: str, key: str) -> None:
         """Forget a request that was not answered, so that it can be repeated."""
         entry = self._entries.get((tenant, key))
         if entry is not None and entry.answer is None:
             self._drop((tenant, key))
+
+    def _make_room(self) -> None:
+        while self._bytes > MAX_BYTES and self._entries:
+            self._drop(next(iter(self._entries)))
 
     def _expire(self) -> None:
         while self._entries:

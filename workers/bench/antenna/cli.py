@@ -20,6 +20,8 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("search",),
 )
 Line = dict[str, Any]
+_HEADS = ("rlc", "pr", "czps", "czp", "direct", "db")
+_TRUNKS = ("cnn", "attention", "mlp")
 
 
 def main(argv: list[str]) -> int:
@@ -54,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         default=[method.value for method in SearchMethod],
     )
     parser.add_argument(
-        "--seeds", type=int, default=1, help="seeds of `search`, from --seed on"
+        "--seeds",
+        type=int,
+        default=1,
+        help="seeds of `search` and `surrogate`, from --seed on",
     )
     parser.add_argument("--coarse", type=int, default=1000, help="coarse solves a task")
     parser.add_argument("--fine", type=int, default=24, help="fine solves a task")
@@ -63,6 +68,23 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=600.0,
         help="limit of one search, openEMS included",
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/antenna"),
+        help="shards of `python -m workers.train antenna data`, for `surrogate`",
+    )
+    parser.add_argument("--heads", nargs="*", choices=_HEADS, default=list(_HEADS))
+    parser.add_argument("--trunks", nargs="*", choices=_TRUNKS, default=["cnn"])
+    parser.add_argument(
+        "--samples", nargs="*", type=int, default=[1000, 5000], help="of `surrogate`"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=1500, help="training steps of a net of `surrogate`"
+    )
+    parser.add_argument(
+        "--ablations", action="store_true", help="of the first net of `surrogate`"
     )
     parser.add_argument("--verify-runs", type=int, default=1, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
@@ -93,6 +115,23 @@ def _published(options: argparse.Namespace) -> Iterator[Line]:
     return patches.run(patches.PUBLISHED)
 
 
+def _surrogate(options: argparse.Namespace) -> Iterator[Line]:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from cost_models.antenna.heads import Head
+    from cost_models.antenna.nets import Trunk
+    from workers.bench.antenna import surrogate
+
+    return surrogate.run(
+        work=options.work,
+        heads=[Head(name) for name in options.heads],
+        trunks=[Trunk(name) for name in options.trunks],
+        samples=options.samples,
+        seeds=range(options.seed, options.seed + options.seeds),
+        steps=options.steps,
+        ablations=options.ablations,
+    )
+
+
 def _search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import search
 
@@ -116,5 +155,6 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "patches": _patches,
         "published": _published,
         "search": _search,
+        "surrogate": _surrogate,
     }
 )

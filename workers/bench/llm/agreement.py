@@ -10,11 +10,11 @@ import torch
 
 from search.text_model import CacheBudget, CachePolicy
 from workers.bench.llm.cpu import CpuClock
+from workers.bench.llm.model import Endless, bare_engine
 from workers.bench.llm.oracle import linear, simulate
 from workers.bench.llm.quality import AFTER_PROMPT, BUDGETS, Model, arm
-from workers.llm.decoder import Decoder
+from workers.llm.engine import Options
 from workers.llm.kv_cache import KeyValueCache
-from workers.llm.linear import Projections
 from workers.llm.policies import Rule, resolve
 
 EVERY = 8
@@ -38,10 +38,13 @@ def run(model: Model, ids: list[int], *, slots: int) -> Iterator[dict[str, Any]]
     simulation = simulate(model.config, model.weights, torch.tensor(ids), arms)
     oracle_cpu_s = clock.seconds()
     rules = [_rule(budget, slots=slots, tokens=len(ids)) for budget in budgets.values()]
-    cache = KeyValueCache(
-        model.config, sequences=len(rules), slots=len(ids), dtype=torch.float32
-    )
-    decoder = Decoder(model.config, model.weights, cache, projections=Projections())
+    decoder = bare_engine(
+        model.config,
+        model.weights,
+        Endless(),
+        options=Options(sequences=len(rules), slots=len(ids)),
+    ).decoder
+    cache = decoder.cache
     worst = torch.zeros(len(rules))
     differing = [0] * len(rules)
     compared = 0

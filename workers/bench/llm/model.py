@@ -9,6 +9,7 @@ import torch
 from search.text_model import Grammar, Message, TextModelError
 from workers.bench.llm.quality import Model
 from workers.llm import weights
+from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.engine import Engine, Front, Options
 from workers.llm.sequence import Bound
 from workers.llm.tokenizer import Tokenizer
@@ -30,27 +31,31 @@ class Endless:
 
     eos: frozenset[int] = frozenset()
 
-    def __init__(self, inner: Tokenizer) -> None:
+    def __init__(self, inner: Tokenizer | None = None) -> None:
+        """Encode by another tokenizer; None: requests are given as tokens."""
         self._inner = inner
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text."""
-        return list(self._inner.encode(text))
+        return [] if self._inner is None else list(self._inner.encode(text))
 
     def token_bytes(self, token: int) -> bytes:
         """Return a token's bytes."""
-        return bytes(self._inner.token_bytes(token))
+        return b"" if self._inner is None else bytes(self._inner.token_bytes(token))
 
 
 def engine(*, options: Options, dtype: torch.dtype = torch.bfloat16) -> Engine:
     """Return an engine over the embedded model for requests given as tokens or plain text."""
     config, loaded = weights.load(weights.embedded(), dtype=dtype)
+    return bare_engine(config, loaded, Endless(tokenizer()), options=options)
+
+
+def bare_engine(
+    config: DecoderConfig, loaded: DecoderWeights, tokens: Endless, *, options: Options
+) -> Engine:
+    """Return an engine without chat templates and grammars."""
     return Engine(
-        config,
-        loaded,
-        Endless(tokenizer()),
-        Front(chat=_no_messages, bound=_no_grammar),
-        options,
+        config, loaded, tokens, Front(chat=_no_messages, bound=_no_grammar), options
     )
 
 
