@@ -39,7 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m workers.bench antenna", description=__doc__
     )
     parser.add_argument("suite", choices=list(SUITES))
-    parser.add_argument("--designs", type=int, default=20, help="designs of `agreement`")
+    parser.add_argument(
+        "--designs",
+        type=int,
+        default=20,
+        help="designs of `agreement`, and of each search of `surrogate-ranks`",
+    )
     parser.add_argument(
         "--cells", type=int, default=12, help="cells of the grid in `agreement`"
     )
@@ -82,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--steps", type=int, default=1500, help="training steps of a net of `surrogate`"
+    )
+    parser.add_argument(
+        "--file", type=Path, help="of `surrogate-ranks`; default the shipped one"
     )
     parser.add_argument(
         "--ablations", action="store_true", help="of the first net of `surrogate`"
@@ -132,6 +140,23 @@ def _surrogate(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _surrogate_ranks(options: argparse.Namespace) -> Iterator[Line]:
+    from cost_models.antenna.surrogate import Surrogate
+    from workers.bench.antenna import surrogate_ranks
+
+    chosen = options.file
+    return surrogate_ranks.run(
+        surrogate=Surrogate.load(chosen)
+        if chosen
+        else Surrogate.shipped("antenna-duroid"),
+        work=options.work,
+        tasks=[int(number) for number in options.tasks] if options.tasks else None,
+        designs=options.designs,
+        steps=options.steps,
+        seed=options.seed,
+    )
+
+
 def _search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import search
 
@@ -156,5 +181,6 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "published": _published,
         "search": _search,
         "surrogate": _surrogate,
+        "surrogate-ranks": _surrogate_ranks,
     }
 )
