@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.specs.antenna import SearchMethod
 from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
@@ -55,10 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tasks", nargs="*", help="tasks of `search` by number; default all"
     )
     parser.add_argument(
-        "--methods",
-        nargs="*",
-        choices=[method.value for method in SearchMethod],
-        default=[method.value for method in SearchMethod],
+        "--arms", nargs="*", help="arms of `search`; default: funnel and direct rivals"
     )
     parser.add_argument(
         "--seeds",
@@ -67,11 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         help="seeds of `search` and `surrogate`, from --seed on",
     )
     parser.add_argument("--coarse", type=int, default=1000, help="coarse solves a task")
-    parser.add_argument("--fine", type=int, default=24, help="fine solves a task")
+    parser.add_argument("--fine", type=int, default=100, help="fine solves a task")
     parser.add_argument(
         "--seconds",
         type=float,
-        default=600.0,
+        default=1800.0,
         help="limit of one search, openEMS included",
     )
     parser.add_argument(
@@ -94,7 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--ablations", action="store_true", help="of the first net of `surrogate`"
     )
-    parser.add_argument("--verify-runs", type=int, default=1, help="openEMS runs a task")
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        default=["tabu", "gradient", "placement", "genetic", "annealing"],
+        help="of `surrogate-use`",
+    )
+    parser.add_argument(
+        "--models", nargs="*", default=["none", "antenna-duroid"], help="the same"
+    )
+    parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
     return parser
@@ -159,18 +164,40 @@ def _surrogate_ranks(options: argparse.Namespace) -> Iterator[Line]:
 
 def _search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import search
+    from workers.bench.antenna.specifications import Effort
 
     tasks = [int(number) for number in options.tasks] if options.tasks else None
     return search.run(
         tasks=tasks,
-        methods=[SearchMethod(name) for name in options.methods],
+        arms=options.arms or search.MAIN_ARMS,
         seeds=range(options.seed, options.seed + options.seeds),
-        effort=search.Effort(
+        effort=Effort(
             coarse=options.coarse,
             fine=options.fine,
             seconds=options.seconds,
             verify_runs=options.verify_runs,
         ),
+        out=options.out,
+    )
+
+
+def _tune(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import tuning
+
+    return tuning.run(
+        seeds=range(options.seed, options.seed + options.seeds), solves=options.fine
+    )
+
+
+def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import surrogate_use
+
+    return surrogate_use.run(
+        methods=options.methods,
+        models=options.models,
+        seeds=range(options.seed, options.seed + options.seeds),
+        solves=options.coarse,
+        seconds=options.seconds,
     )
 
 
@@ -181,6 +208,8 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "published": _published,
         "search": _search,
         "surrogate": _surrogate,
+        "surrogate-use": _surrogate_use,
+        "tune": _tune,
         "surrogate-ranks": _surrogate_ranks,
     }
 )

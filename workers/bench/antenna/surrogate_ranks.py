@@ -20,8 +20,9 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.search.methods import make_searcher
 from search.domains.antenna.search.score import Scorer
+from search.domains.antenna.search.solve import Evaluator
 from solvers.field.rational import Rational
-from workers.bench.antenna.search import TASKS
+from workers.bench.antenna.specifications import TASKS
 from workers.train.antenna.boards import DEFAULT
 from workers.train.antenna.dataset import read_samples
 from workers.train.antenna.designs import Source
@@ -157,7 +158,7 @@ def _trajectory(task: int, count: int, seed: int) -> tuple[list[Design], Complex
     )
     problem = AntennaProblem(spec=spec, workdir=Path())
     scorer = Scorer(problem)
-    searcher = make_searcher(spec, np.random.default_rng([seed, task]))
+    searcher = make_searcher(Evaluator(problem), np.random.default_rng([seed, task]))
     tables = DEFAULT.tables(fine=False, cache=None)
     scale = DEFAULT.f_max_hz / float(problem.frequencies_hz.max())
     visited: dict[bytes, Design] = {}
