@@ -144,10 +144,10 @@ def _changed(schema: Schema, dice: random.Random) -> Schema:
         for name in ("exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
             schema.pop(name, None)
     if schema.get("type") == "number" and dice.random() < 0.5:
-        low = round(dice.uniform(-10, 10), dice.randrange(4))
-        high = round(low + dice.uniform(0.1, 5), 3)
-        schema = {"type": "number", dice.choice(["minimum", "exclusiveMinimum"]): low}
-        schema[dice.choice(["maximum", "exclusiveMaximum"])] = high
+        least = round(dice.uniform(-10, 10), dice.randrange(4))
+        most = round(least + dice.uniform(0.1, 5), 3)
+        schema = {"type": "number", dice.choice(["minimum", "exclusiveMinimum"]): least}
+        schema[dice.choice(["maximum", "exclusiveMaximum"])] = most
     return schema
 
 
@@ -221,7 +221,7 @@ def _fault(text: str, schema: Schema) -> str | None:
     try:
         jsonschema.validate(value, schema, cls=jsonschema.Draft202012Validator)
     except jsonschema.ValidationError as error:
-        return error.message[:300]
+        return str(error.message)[:300]
     return None
 
 
