@@ -91,7 +91,7 @@ class AntennaDomain:
     def produce(
         self, problem: AntennaProblem, solution: AntennaSolution, workdir: Path
     ) -> list[Produced | Extra]:
-        """Write design.json and antenna.s1p; name pictures and files for manufacture.
+        """Write description, response and files for manufacture; name pictures.
 
         A process that did not check the solution solves it once more.
         """

@@ -96,6 +96,7 @@ def _agreement_table(file: str) -> Table:
         columns=("solvers", "mean difference", "goal", "designs"),
         rows=rows,
         notes=(
+            *_missed(total),
             f"The fitted scales are {100 * min(scales):+.1f} to {100 * max(scales):+.1f} %, "
             f"{100 * statistics.mean(scales):+.2f} % on average"
             + (
@@ -111,6 +112,15 @@ def _agreement_table(file: str) -> Table:
         command="python -m workers.bench antenna agreement",
         source=source(file, remark=_BUSY),
     )
+
+
+def _missed(total: Row) -> list[str]:
+    """Return a sentence for each goal that was missed."""
+    return [
+        f"Missed: {words} differ by {total[name]:.4f}, the goal was {goal}."
+        for name, (words, goal) in _DIFFERENCES.items()
+        if goal and total.get(name, 0.0) > float(goal)
+    ]
 
 
 def _patches_table(file: str, *, published: bool) -> Table:
@@ -162,14 +172,33 @@ def _patches_table(file: str, *, published: bool) -> Table:
         ),
         rows=rows,
         notes=(
-            "Sources: " + "; ".join(sources) + ". The measured values are those that the "
-            "literature quotes from the article; they were not checked against a copy of it, and "
-            "it gives neither the position of each probe nor the size of the board here, which "
-            "matter most on electrically thick boards (the last rows). Curves of S11 were not to "
-            "be had as numbers, so resonances are compared.",
+            "Sources: "
+            + "; ".join(sources)
+            + ". The measured values are those of tables in the "
+            "literature that quote the article; no copy of it was at hand to check them. Where "
+            "the probes stood and how large the boards were is not known here. Curves of S11 were "
+            "not to be had as numbers, so resonances are compared.",
+            _between_solvers(_lines(file, suite)),
         ),
         command="python -m workers.bench antenna published",
         source=source(file, remark=_BUSY),
+    )
+
+
+def _between_solvers(lines: Sequence[Row]) -> str:
+    """Return a sentence on how far the two solvers are from each other and from measurements."""
+    both = [line for line in lines if "openems_hz" in line]
+    apart = max(abs(line["moments_hz"] / line["openems_hz"] - 1) for line in both)
+    ratios = [
+        line[solver] / line["published_hz"] - 1
+        for line in both
+        for solver in ("moments_hz", "openems_hz")
+        if line["source"].startswith("measured")
+    ]
+    return (
+        f"The two solvers are at most {100 * apart:.1f} % apart, and {100 * min(ratios):+.1f} to "
+        f"{100 * max(ratios):+.1f} % from the measured values, most on the electrically thickest "
+        "boards. Why is open."
     )
 
 
@@ -199,7 +228,7 @@ def _study_table(file: str) -> Table:
         intro="Errors on held-out designs, mean [least, largest] over the seeds: of S11 in the "
         "complex plane, of its level with a floor at -26 dB, and Spearman's correlation of band "
         "scores on random designs.",
-        columns=("trunk, head", "samples", "mean |ΔS11|", "mean |Δ dB|", "rank", "seeds"),
+        columns=("trunk, head", "samples", "error of S11", "error, dB", "rank", "seeds"),
         rows=rows,
         command="python -m workers.bench antenna surrogate",
         source=source(file, remark=_BUSY),
@@ -264,7 +293,7 @@ def _spread(values: Sequence[float | None], digits: int) -> str:
 def _headline(solvers: str, search: str) -> Headline:
     (total,) = (row for row in _lines(solvers, "agreement") if row["design"] == "all")
     better = (
-        f"fine solver and openEMS differ by {total['fine_openems']:.3f} in |ΔS11| on average over "
+        f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 on average over "
         f"{total['designs']} random designs, {total['fine_openems_scaled']:.3f} with a frequency "
         "scale of at most 1.5 %"
     )
