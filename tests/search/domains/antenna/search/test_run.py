@@ -163,7 +163,7 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
         patch.setattr(
             funnel,
             "make_searcher",
-            lambda evaluator, rng: Stopping(_setting(evaluator, rng)),
+            lambda evaluator, rng, learned: Stopping(_setting(evaluator, rng)),
         )
         outcome = funnel.run_search(
             problem,
