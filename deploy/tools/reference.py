@@ -134,7 +134,7 @@ def kind_page(spec: Any) -> str:
 
 def request_page() -> str:
     """Describe the envelope of a job."""
-    from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Webhook
+    from trimtab.specs.common import After, ArtifactRef, Budget, JobRequest, Webhook
 
     lines = [
         "# Job request",
@@ -149,6 +149,7 @@ def request_page() -> str:
         ("Budget", Budget),
         ("ArtifactRef", ArtifactRef),
         ("Webhook", Webhook),
+        ("After", After),
     ):
         schema = {
             key: value

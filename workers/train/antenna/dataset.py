@@ -30,9 +30,8 @@ class Samples:
     first: NDArray[np.int64]  # (n,)
     count: NDArray[np.int64]  # (n,)
     solved: NDArray[np.int16]  # (total,)
-    widths: NDArray[
-        np.float32
-    ]  # (total,) share of the band that a solved frequency stands for
+    # (total,) share of the band that a solved frequency stands for
+    widths: NDArray[np.float32]
     s11: NDArray[np.complex64]  # (total, FEEDS)
     curves: NDArray[np.complex64]  # (n, frequencies), first feed
     cavity: NDArray[np.float32]  # (n, FEEDS, numbers) features of the cavity model

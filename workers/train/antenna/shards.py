@@ -47,9 +47,8 @@ class Shard:
     solved: NDArray[np.int16]  # (total,) numbers of frequencies
     s11: NDArray[np.complex64]  # (total, FEEDS), as solved
     curves: NDArray[np.complex64]  # (n, frequencies), first feed, interpolated
-    meta: NDArray[
-        np.str_
-    ]  # JSON: seed, shard, mesh, solver version, hash of the tables' input
+    # JSON: seed, shard, mesh, solver version, hash of the tables' input
+    meta: NDArray[np.str_]
 
     def mask(self, index: int) -> NDArray[np.bool_]:
         """Return one mask, (cells, cells)."""
