@@ -61,7 +61,8 @@ def default_table(rows: Sequence[Row], tuning: Sequence[Row]) -> Table:
         title="The default rule against its rivals",
         intro="Difference in nats per token on the test segments, negative where the default is "
         "better, and the one-sided p of a paired bootstrap. The default of each type of text was "
-        "chosen on four other segments of it. Goal: at most both rivals', p < 0.05.",
+        f"chosen on {len(tuning) // len(budget_table.types(tuning))} other segments of it. Goal: "
+        "at most both rivals', p < 0.05.",
         columns=(
             "text, budget",
             "default",
