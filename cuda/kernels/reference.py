@@ -194,6 +194,30 @@ def colsum(
     return pooled(drawn.sum((1, 2)), pool)
 
 
+def chunk_attn(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    *,
+    before: int,
+    hidden: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
+    pool: int = 1,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attend from a chunk, and sum what each column draws: `prefill_attn` and `colsum` at once.
+
+    Arguments: as those two take them.
+
+    Returns:
+        [KV, G, T, D] in the query's dtype, and [KV, before + T] float32.
+    """
+    out, lse = prefill_attn(query, keys, values, before=before, hidden=hidden)
+    sums = colsum(
+        query, keys, lse, before=before, weights=weights, hidden=hidden, pool=pool
+    )
+    return out, sums
+
+
 def pooled(sums: torch.Tensor, pool: int) -> torch.Tensor:
     """Return [KV, n] averages over `pool` neighbours, zeros beyond the ends."""
     if pool < 1 or pool % 2 == 0:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as functional
 
+from cuda.kernels.decoder_step import DecoderStep, PackedLayer
 from cuda.kernels.h2o_decode import h2o_decode
+from cuda.kernels.packed import Form, PackedMatrix
 from workers.llm import policies
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
 from workers.llm.kv_cache import KeyValueCache
-from workers.llm.linear import Linear, Projections
+from workers.llm.linear import Dense, Linear, packs
 from workers.llm.policies import Rule
 from workers.llm.prefill import attend_chunk
+
+_Make = Callable[[torch.Tensor, torch.Tensor | None], Linear]
 
 
 class Decoder:
@@ -26,22 +31,43 @@ class Decoder:
         weights: DecoderWeights,
         cache: KeyValueCache,
         *,
-        projections: Projections,
+        packed: bool | None = None,
+        form: Form | None = None,
         deterministic: bool = False,
     ) -> None:
-        """Prepare weights in the form that `projections` says.
+        """Prepare weights.
 
-        With `deterministic`, a decode step runs its sequences one after another, so that no result
-        depends on the sequences beside it.
+        Args:
+            config: shape of the weights.
+            weights: kept as they are, or packed and not kept but for the embedding.
+            cache: of the sequences.
+            packed: whether a decode step is one native call with packed weights; None: `packs`.
+            form: of packed weights; None: 4 bits where they restore the weights, else 8.
+            deterministic: run the sequences of a decode step one after another, so that no result
+                depends on the sequences beside it.
         """
         self.config = config
         self.cache = cache
         self._deterministic = deterministic
         self._embedding = weights.embedding
         self._norm = weights.norm.float()
-        self._layers = [_Layer(config, layer, projections) for layer in weights.layers]
-        self._head = projections.head(weights.head)
+        if packs(weights.head) if packed is None else packed:
+            make: _Make = partial(PackedMatrix.pack, form=form)
+        else:
+            make = Dense
+        self._layers = [_Layer(config, layer, make) for layer in weights.layers]
+        self._head = make(weights.head, None)
+        self._step = self._native_step() if make is not Dense else None
         self._frequencies = _frequencies(config).to(weights.embedding.device)
+
+    def _native_step(self) -> DecoderStep:
+        return DecoderStep(
+            [layer.packed() for layer in self._layers],
+            self._norm,
+            self.cache.layers,
+            heads=self.config.heads,
+            norm_eps=self.config.norm_eps,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -75,6 +101,8 @@ class Decoder:
         row = torch.tensor(rows, device=device)
         eviction = policies.rows(tuple(rules), device)
         cos, sin = self._angles(at)
+        if self._step is not None:
+            return self._step(x, cos[:, 0], sin[:, 0], row, at, eviction)
         for layer, cache in zip(self._layers, self.cache.layers, strict=True):
             query, key, value = layer.project(x, cos, sin)
             mixed = h2o_decode(query, key, value, cache, row, at, eviction)
@@ -143,19 +171,28 @@ class Decoder:
 class _Layer:
     """One layer: fused query-key-value and gate-up projections."""
 
-    def __init__(
-        self,
-        config: DecoderConfig,
-        weights: LayerWeights,
-        projections: Projections,
-    ) -> None:
+    def __init__(self, config: DecoderConfig, weights: LayerWeights, make: _Make) -> None:
         self._config = config
         self._attention_norm = weights.attention_norm.float()
         self._feed_forward_norm = weights.feed_forward_norm.float()
-        self._qkv: Linear = projections.linear(weights.qkv, weights.qkv_bias)
-        self._out: Linear = projections.linear(weights.attention_out)
-        self._gate_up: Linear = projections.linear(weights.gate_up)
-        self._down: Linear = projections.linear(weights.down)
+        self._qkv = make(weights.qkv, weights.qkv_bias)
+        self._out = make(weights.attention_out, None)
+        self._gate_up = make(weights.gate_up, None)
+        self._down = make(weights.down, None)
+
+    def packed(self) -> PackedLayer:
+        """Return the layer for a native step; its projections are packed."""
+        projections = (self._qkv, self._out, self._gate_up, self._down)
+        matrices = [one for one in projections if isinstance(one, PackedMatrix)]
+        qkv, out, gate_up, down = matrices
+        return PackedLayer(
+            attention_norm=self._attention_norm,
+            qkv=qkv,
+            attention_out=out,
+            feed_forward_norm=self._feed_forward_norm,
+            gate_up=gate_up,
+            down=down,
+        )
 
     def project(
         self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor

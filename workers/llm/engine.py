@@ -39,7 +39,6 @@ from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.emission import Emission
 from workers.llm.handle import Handle
 from workers.llm.kv_cache import KeyValueCache, slot_bytes
-from workers.llm.linear import Projections
 from workers.llm.sequence import Bound, Live, chunk_ends, leading_pins
 from workers.llm.snapshots import MIN_TOKENS, Key, Snapshots
 
@@ -84,6 +83,8 @@ class Options:
     # Same tokens whatever is in the batch: sequences run one by one, no snapshots.
     deterministic: bool = False
     cache_dtype: torch.dtype | None = None  # None: of the weights
+    # Weights of 4 or 8 bits and one native call per step, on a CPU; None: unless they are float32.
+    packed: bool | None = None
     default: CacheBudget | None = None  # None: h2o with fading scores over `slots`
     threads: int | None = None  # of torch in this process; None: as it is
 
@@ -118,7 +119,6 @@ class Engine:
         tokenizer: Tokens,
         front: Front,
         options: Options | None = None,
-        projections: Projections | None = None,
     ) -> None:
         """Prepare weights and reserve the cache."""
         options = options or Options()
@@ -147,7 +147,7 @@ class Engine:
             config,
             weights,
             cache,
-            projections=projections or Projections(),
+            packed=options.packed,
             deterministic=options.deterministic,
         )
         keeps = not options.deterministic and options.prefill == "chunked"
@@ -431,15 +431,13 @@ class Engine:
 
     def _draw(self, lives: list[Live], hidden: torch.Tensor) -> None:
         """Draw a token for each of A sequences from [A, width]."""
-        whole: list[int] = []  # those that need all logits
+        whole: list[tuple[int, torch.Tensor | None]] = []  # those that need all logits
         for i, live in enumerate(lives):
-            allowed = None
             with _failing(live):
-                allowed = _allowed(live)
-            if allowed is None:
-                whole.append(i)
-            elif self._few(live, allowed):
-                with _failing(live):
+                allowed = None if live.bound is None else live.bound.allowed()
+                if allowed is None or not self._few(live, allowed):
+                    whole.append((i, allowed))
+                else:
                     logits = self.decoder.logits(hidden[i : i + 1], allowed)[0]
                     chosen = sampling.draw(
                         logits.cpu().numpy(), live.sampling, live.completion_tokens
@@ -447,14 +445,13 @@ class Engine:
                     self._emit(
                         live, sampling.Drawn(id=int(allowed[chosen]), logprob=None)
                     )
-            else:
-                whole.append(i)
         if not whole:
             return
-        logits = self.decoder.logits(hidden[whole]).cpu().numpy()  # [B, vocabulary]
-        for i, row in zip(whole, logits, strict=True):
+        rows = hidden[[i for i, _ in whole]]
+        logits = self.decoder.logits(rows).cpu().numpy()  # [B, vocabulary]
+        for (i, allowed), row in zip(whole, logits, strict=True):
             with _failing(lives[i]):
-                self._emit(lives[i], _drawn(lives[i], row))
+                self._emit(lives[i], _drawn(lives[i], row, allowed))
 
     def _few(self, live: Live, allowed: torch.Tensor) -> bool:
         """Return whether the logits of the allowed tokens alone will do."""
@@ -553,17 +550,14 @@ def _failing(live: Live) -> Iterator[None]:
         live.handle.fail(error)
 
 
-def _allowed(live: Live) -> torch.Tensor | None:
-    return None if live.bound is None else live.bound.allowed()
-
-
-def _drawn(live: Live, logits: NDArray[np.float32]) -> sampling.Drawn:
+def _drawn(
+    live: Live, logits: NDArray[np.float32], allowed: torch.Tensor | None
+) -> sampling.Drawn:
     """Return a token drawn from all logits: grammar, then hook, then sampling."""
     ruled = logits
-    if live.bound is not None:
+    if allowed is not None:
         ruled = np.full_like(logits, -np.inf)
-        allowed = live.bound.allowed().numpy()
-        ruled[allowed] = logits[allowed]
+        ruled[allowed.numpy()] = logits[allowed.numpy()]
     if live.hook is not None:
         ruled = np.asarray(live.hook(live.ids, ruled.copy()), dtype=np.float32)
         if ruled.shape != logits.shape:

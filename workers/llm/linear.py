@@ -1,4 +1,4 @@
-"""Projections of a decoder in the form that is cheapest for a number of rows."""
+"""Projections of a decoder: weights in their own dtype, or packed for products on a CPU."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as functional
+
+from cuda.kernels import decoder_step
 
 
 class Linear(Protocol):
@@ -41,13 +43,11 @@ class Dense:
         ).float()
 
 
-class Projections:
-    """Factory of projections."""
+def packs(weight: torch.Tensor) -> bool:
+    """Return whether weights like these are to be packed.
 
-    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-        """Return the projection of a layer."""
-        return Dense(weight, bias)
-
-    def head(self, weight: torch.Tensor) -> Linear:
-        """Return the output head."""
-        return self.linear(weight)
+    float32 stays: who loads it wants no rounding. So does everything where native code cannot be
+    built, and on a GPU.
+    """
+    rounds = weight.dtype != torch.float32
+    return rounds and weight.device.type == "cpu" and decoder_step.available()

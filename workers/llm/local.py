@@ -11,15 +11,13 @@ from search.stop import StoppingCriterion
 from search.text_model import (
     Capabilities,
     Ended,
-    Grammar,
     LogitHook,
-    TextModelError,
     TextRequest,
     Token,
 )
 from workers.llm import chat, weights
+from workers.llm.constrain import Constraint
 from workers.llm.engine import Engine, Front, Options
-from workers.llm.sequence import Bound
 from workers.llm.tokenizer import Tokenizer
 
 
@@ -33,14 +31,13 @@ def load(
     """Return a model of files, ready to generate. Raises ModelUnavailable."""
     config, loaded = weights.load(source, dtype=dtype, device=device)
     tokenizer = Tokenizer(weights.model_folder(source, dtype=dtype))
-    front = Front(chat=partial(chat.prompt, tokenizer), bound=_bound)
+    front = Front(
+        chat=partial(chat.prompt, tokenizer),
+        bound=partial(Constraint, tokenizer=tokenizer),
+    )
     return LocalTextModel(
         Engine(config, loaded, tokenizer, front, options), name=source.name
     )
-
-
-def _bound(grammar: Grammar) -> Bound:
-    raise TextModelError("grammar: expected none, got one; this build has no grammars")
 
 
 class LocalTextModel:

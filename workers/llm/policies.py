@@ -82,7 +82,7 @@ def resolve(
         TextModelError: a field of the budget is out of its range.
     """
     _check(budget)
-    if budget.policy is CachePolicy.FULL:
+    if budget.policy == CachePolicy.FULL:
         if tokens > limit:
             raise PromptTooLong(
                 f"cache.policy: full keeps {tokens} tokens (prompt and max_tokens), the engine has "
@@ -113,9 +113,9 @@ def _rule(budget: CacheBudget, *, pins: int, limit: int) -> Rule:
     capacity = min(budget.slots, limit)
     recent = max(1, int(budget.recent_share * (capacity - min(pins, capacity))))
     policy = budget.policy
-    if policy is CachePolicy.LOCAL:
+    if policy == CachePolicy.LOCAL:
         return Rule(policy=policy, victim=Victim.AGE, capacity=capacity, recent=1)
-    if policy is CachePolicy.STREAMING:
+    if policy == CachePolicy.STREAMING:
         return Rule(
             policy=policy,
             victim=Victim.AGE,
@@ -123,9 +123,9 @@ def _rule(budget: CacheBudget, *, pins: int, limit: int) -> Rule:
             recent=1,
             sinks=budget.sinks,
         )
-    if policy is CachePolicy.TOVA:
+    if policy == CachePolicy.TOVA:
         return Rule(policy=policy, victim=Victim.LAST, capacity=capacity, recent=1)
-    if policy is CachePolicy.SNAPKV:
+    if policy == CachePolicy.SNAPKV:
         return Rule(
             policy=policy,
             victim=Victim.SUM,
@@ -141,15 +141,15 @@ def _rule(budget: CacheBudget, *, pins: int, limit: int) -> Rule:
         capacity=capacity,
         recent=recent,
         sinks=budget.sinks,
-        decay=budget.decay if budget.score is ScoreRule.DECAY else 1.0,
-        window=budget.window if budget.score is ScoreRule.WINDOW else 0,
+        decay=budget.decay if budget.score == ScoreRule.DECAY else 1.0,
+        window=budget.window if budget.score == ScoreRule.WINDOW else 0,
     )
 
 
 def _check(budget: CacheBudget) -> None:
     """Raise TextModelError for a field out of its range."""
     for name, value, least in (
-        ("slots", budget.slots, 1 if budget.policy is not CachePolicy.FULL else 0),
+        ("slots", budget.slots, 1 if budget.policy != CachePolicy.FULL else 0),
         ("sinks", budget.sinks, 0),
         ("window", budget.window, 1),
     ):

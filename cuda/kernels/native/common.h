@@ -77,3 +77,16 @@ struct StepArguments {
   float epsilon;
   int32_t threads;
 };
+
+// Attention of a chunk, see `cuda.kernels.reference.chunk_attn`. All arrays contiguous.
+struct ChunkArguments {
+  const void *query;      // [kv_heads, group, chunk, head_size]
+  const void *keys;       // [kv_heads, columns, head_size]
+  const void *values;
+  const uint8_t *hidden;  // [kv_heads, columns] or null
+  const float *weights;   // [chunk] or null
+  void *out;              // like query
+  float *sums;            // [kv_heads, columns]
+  int64_t kv_heads, group, chunk, columns, before, head_size;
+  int32_t query_type, cache_type, threads;
+};

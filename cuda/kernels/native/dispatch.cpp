@@ -14,10 +14,13 @@
   extern "C" int64_t product_bytes_##tier(const ProductArguments *);                       \
   extern "C" void product_call_##tier(const ProductArguments *, char *);                   \
   extern "C" int64_t step_bytes_##tier(const StepArguments *);                             \
-  extern "C" void step_phase_##tier(const StepArguments *, int64_t, int, char *);
+  extern "C" void step_phase_##tier(const StepArguments *, int64_t, int, char *);          \
+  extern "C" int64_t chunk_bytes_##tier(const ChunkArguments *);                           \
+  extern "C" void chunk_head_##tier(const ChunkArguments *, int64_t, char *);
 #define ENTRY(tier)                                                                        \
-  {#tier,                 decode_scratch_##tier, decode_head_##tier, product_bytes_##tier, \
-   product_call_##tier,   step_bytes_##tier,     step_phase_##tier}
+  {#tier,                decode_scratch_##tier, decode_head_##tier, product_bytes_##tier,  \
+   product_call_##tier,  step_bytes_##tier,     step_phase_##tier,  chunk_bytes_##tier,    \
+   chunk_head_##tier}
 
 DECLARE(generic)
 #if defined(__x86_64__)
@@ -35,6 +38,8 @@ struct Tier {
   void (*product_call)(const ProductArguments *, char *);
   int64_t (*step_bytes)(const StepArguments *);
   void (*step_phase)(const StepArguments *, int64_t, int, char *);
+  int64_t (*chunk_bytes)(const ChunkArguments *);
+  void (*chunk_head)(const ChunkArguments *, int64_t, char *);
 };
 
 // Worst first.
@@ -97,24 +102,60 @@ int check(const DecodeArguments *a) {
   return STATUS_OK;
 }
 
+// Part of the items of a call: those from `first` on, `stride` apart.
 struct Share {
-  const DecodeArguments *arguments;
+  const void *arguments;
   const Tier *tier;
-  float *memory;
+  char *memory;
   int64_t first, stride;
 };
 
-void *work(void *given) {
+void *decode_share(void *given) {
   const Share *share = (const Share *)given;
-  const DecodeArguments *a = share->arguments;
+  const DecodeArguments *a = (const DecodeArguments *)share->arguments;
   for (int64_t item = share->first; item < a->live * a->kv_heads; item += share->stride) {
     write_head(a, item / a->kv_heads, item % a->kv_heads);
-    share->tier->decode_head(a, item / a->kv_heads, item % a->kv_heads, share->memory);
+    share->tier->decode_head(a, item / a->kv_heads, item % a->kv_heads, (float *)share->memory);
   }
   return nullptr;
 }
 
+void *chunk_share(void *given) {
+  const Share *share = (const Share *)given;
+  const ChunkArguments *c = (const ChunkArguments *)share->arguments;
+  for (int64_t head = share->first; head < c->kv_heads; head += share->stride)
+    share->tier->chunk_head(c, head, share->memory);
+  return nullptr;
+}
+
 const int MAX_THREADS = 64;
+
+// Do `items` of work on up to `wanted` threads, each with its own memory of some bytes.
+int shared_work(void *(*work)(void *), const void *arguments, int64_t items, int64_t wanted,
+                int64_t bytes) {
+  int64_t threads = wanted < 1 ? 1 : wanted > MAX_THREADS ? MAX_THREADS : wanted;
+  if (threads > items) threads = items;
+  if (items == 0) return STATUS_OK;
+  bytes = (bytes + 63) / 64 * 64;
+  char *memory = nullptr;
+  if (posix_memalign((void **)&memory, 64, bytes * threads)) return STATUS_NO_MEMORY;
+  Share shares[MAX_THREADS];
+  pthread_t others[MAX_THREADS];
+  bool started[MAX_THREADS];
+  for (int64_t t = 0; t < threads; t++)
+    shares[t] = Share{arguments, &TIERS[chosen], memory + t * bytes, t, threads};
+  for (int64_t t = 1; t < threads; t++)
+    started[t] = pthread_create(&others[t], nullptr, work, &shares[t]) == 0;
+  work(&shares[0]);
+  for (int64_t t = 1; t < threads; t++) {
+    if (started[t])
+      pthread_join(others[t], nullptr);
+    else
+      work(&shares[t]);
+  }
+  free(memory);
+  return STATUS_OK;
+}
 
 }  // namespace
 
@@ -138,31 +179,12 @@ EXPORT int trimtab_h2o_decode(const DecodeArguments *a) {
       if (slot + 1 > *filled) *filled = slot + 1;
     }
   }
-  const int64_t items = a->live * a->kv_heads;
-  int64_t threads = a->threads < 1 ? 1 : a->threads > MAX_THREADS ? MAX_THREADS : a->threads;
-  if (threads > items) threads = items;
-  if (items == 0) return STATUS_OK;
-  const Tier *tier = &TIERS[chosen];
-  const int64_t floats = (tier->decode_scratch(a) + 15) / 16 * 16;
-  float *memory = nullptr;
-  if (posix_memalign((void **)&memory, 64, sizeof(float) * floats * threads))
-    return STATUS_NO_MEMORY;
-  Share shares[MAX_THREADS];
-  pthread_t others[MAX_THREADS];
-  bool started[MAX_THREADS];
-  for (int64_t t = 0; t < threads; t++)
-    shares[t] = Share{a, tier, memory + t * floats, t, threads};
-  for (int64_t t = 1; t < threads; t++)
-    started[t] = pthread_create(&others[t], nullptr, work, &shares[t]) == 0;
-  work(&shares[0]);
-  for (int64_t t = 1; t < threads; t++) {
-    if (started[t])
-      pthread_join(others[t], nullptr);
-    else
-      work(&shares[t]);
-  }
-  free(memory);
-  return STATUS_OK;
+  return shared_work(decode_share, a, a->live * a->kv_heads, a->threads,
+                     4 * TIERS[chosen].decode_scratch(a));
+}
+
+EXPORT int trimtab_chunk(const ChunkArguments *c) {
+  return shared_work(chunk_share, c, c->kv_heads, c->threads, TIERS[chosen].chunk_bytes(c));
 }
 
 // Bytes that `trimtab_pack` writes.

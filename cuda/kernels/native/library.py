@@ -95,6 +95,18 @@ class StepArguments(ctypes.Structure):
     ]
 
 
+class ChunkArguments(ctypes.Structure):
+    """`ChunkArguments` of common.h."""
+
+    _fields_ = [
+        *((name, _POINTER) for name in ("query", "keys", "values", "hidden", "weights")),
+        *((name, _POINTER) for name in ("out", "sums")),
+        *((name, _WIDE) for name in ("kv_heads", "group", "chunk", "columns", "before")),
+        ("head_size", _WIDE),
+        *((name, _NARROW) for name in ("query_type", "cache_type", "threads")),
+    ]
+
+
 class Library:
     """A built library, loaded into this process."""
 
@@ -108,6 +120,8 @@ class Library:
         self._product.argtypes = [ctypes.POINTER(ProductArguments)]
         self._step = self._loaded.trimtab_step
         self._step.argtypes = [ctypes.POINTER(StepArguments)]
+        self._chunk = self._loaded.trimtab_chunk
+        self._chunk.argtypes = [ctypes.POINTER(ChunkArguments)]
         self.packed_bytes = self._loaded.trimtab_packed_bytes
         self.packed_bytes.argtypes = [ctypes.POINTER(Matrix)]
         self.packed_bytes.restype = _WIDE
@@ -145,6 +159,11 @@ class Library:
     ) -> None:
         """Run one step of a decoder. Raises ValueError and MemoryError, see `_raise`."""
         _raise(self._step(ctypes.byref(arguments)), cache, rows, rules)
+
+    def chunk(self, arguments: ChunkArguments) -> None:
+        """Run the attention of a chunk. Raises MemoryError."""
+        if self._chunk(ctypes.byref(arguments)):
+            raise MemoryError("native kernels: no memory for a chunk")
 
     def product(self, arguments: ProductArguments, outputs: int) -> None:
         """Run one product. Raises ValueError when a chosen output does not exist."""
@@ -263,3 +282,46 @@ def cache_arguments(cache: SlotCache, group: int) -> DecodeArguments:
         cache_type=ELEMENT_TYPES[cache.keys.dtype],
         threads=1,
     )
+
+
+def chunk_attn(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    *,
+    before: int,
+    hidden: torch.Tensor | None,
+    weights: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run `cuda.kernels.reference.chunk_attn` in native code, without pooling.
+
+    Raises:
+        MemoryError: no memory for a head's keys and values in float32.
+    """
+    kv_heads, group, chunk, size = query.shape
+    query, keys = query.contiguous(), keys.contiguous()
+    values = values.to(keys.dtype).contiguous()
+    out = torch.empty_like(query)
+    sums = torch.empty(kv_heads, keys.shape[1])
+    masks = None if hidden is None else hidden.contiguous()
+    counts = None if weights is None else weights.float().contiguous()
+    arguments = ChunkArguments(
+        query.data_ptr(),
+        keys.data_ptr(),
+        values.data_ptr(),
+        None if masks is None else masks.data_ptr(),
+        None if counts is None else counts.data_ptr(),
+        out.data_ptr(),
+        sums.data_ptr(),
+        kv_heads,
+        group,
+        chunk,
+        keys.shape[1],
+        before,
+        size,
+        ELEMENT_TYPES[query.dtype],
+        ELEMENT_TYPES[keys.dtype],
+        torch.get_num_threads() if chunk * keys.numel() > THREAD_WORK else 1,
+    )
+    require_library().chunk(arguments)
+    return out, sums

@@ -1,4 +1,5 @@
 // Compiled once per instruction set, with TIER as its name: see build.py.
+#include "chunk.h"
 #include "decode.h"
 #include "matrix.h"
 #include "step.h"
@@ -33,5 +34,11 @@ void NAMED(step_phase, TIER)(const StepArguments *s, int64_t layer, int phase, c
   a->key = m.key;
   a->value = m.value;
   a->out = m.out;
+}
+
+int64_t NAMED(chunk_bytes, TIER)(const ChunkArguments *c) { return chunk_bytes(c); }
+
+void NAMED(chunk_head, TIER)(const ChunkArguments *c, int64_t head, char *memory) {
+  chunk_head(c, head, memory);
 }
 }

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from cuda.kernels import decoder_step
+from cuda.kernels.packed import Form
 from cuda.kernels.slots import Victim
 from search.text_model import CacheBudget, CachePolicy, ScoreRule
 from tests.workers.llm import random_model
@@ -15,7 +17,6 @@ from tests.workers.llm.plain_decoder import PlainDecoder
 from workers.llm.decoder import Decoder
 from workers.llm.decoder_types import DecoderConfig
 from workers.llm.kv_cache import KeyValueCache
-from workers.llm.linear import Projections
 from workers.llm.policies import Rule, resolve
 
 BUDGETS = {
@@ -41,9 +42,11 @@ SHAPES = {
 T = 32
 
 
-def decoder(shape: DecoderConfig, *, sequences: int = 3, slots: int = 64) -> Decoder:
-    cache = KeyValueCache(shape, sequences=sequences, slots=slots, dtype=torch.float32)
-    return Decoder(shape, random_model.weights(shape), cache, projections=Projections())
+def decoder(shape: DecoderConfig, *, packed: bool = False) -> Decoder:
+    cache = KeyValueCache(shape, sequences=3, slots=64, dtype=torch.float32)
+    return Decoder(
+        shape, random_model.weights(shape), cache, packed=packed, form=Form.F32
+    )
 
 
 def ids_of(seed: int, count: int = T) -> list[int]:
@@ -74,10 +77,13 @@ def kept(model: Decoder, row: int, layer: int, head: int) -> list[int]:
     return sorted(cache.positions[row, head, :n].tolist())
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["eager", "native"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("budget", BUDGETS)
-def test_equals_the_plain_decoder(shape: str, budget: str) -> None:
-    model = decoder(SHAPES[shape])
+def test_equals_the_plain_decoder(shape: str, budget: str, packed: bool) -> None:
+    if packed and not decoder_step.available():
+        pytest.skip("native code cannot be built here")
+    model = decoder(SHAPES[shape], packed=packed)
     rule = rule_of(BUDGETS[budget])
     ids = ids_of(3)
     plain = PlainDecoder(model.config, random_model.weights(model.config), rule)
@@ -290,7 +296,7 @@ def test_deterministic_steps_do_not_depend_on_the_batch() -> None:
         shape,
         random_model.weights(shape, dtype=torch.bfloat16),
         cache,
-        projections=Projections(),
+        packed=False,
         deterministic=True,
     )
     rule = rule_of(BUDGETS["decay"])
