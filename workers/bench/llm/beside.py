@@ -178,14 +178,19 @@ def _slots(name: str, scenario: Scenario) -> int:
     return int(SHARE * scenario.tokens) if evicts else 0
 
 
+def _drawn(scenario: Scenario, rounds: int) -> int:
+    """Return room for what a sequence draws, also while the prompts of others are still read."""
+    meanwhile = 4 * scenario.sequences * (scenario.tokens // 256 + 1)
+    return scenario.steps * rounds + meanwhile + 32
+
+
 def _start(
     name: str, scenario: Scenario, *, model: Path, rounds: int, python: Path
 ) -> Child:
     setup = {
         "model": str(model),
         "sequences": scenario.sequences,
-        # Room for what is drawn.
-        "context": scenario.tokens + scenario.steps * rounds + 32,
+        "context": scenario.tokens + _drawn(scenario, rounds),
         "slots": _slots(name, scenario),
         "policy": "h2o",
     }
