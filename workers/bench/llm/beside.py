@@ -61,13 +61,17 @@ class Child:
 
     def order(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send an order and return the reply. Raises RuntimeError when the engine is gone."""
+        self.send(message)
+        return self.reply()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send an order."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # the reply is missing then, which `reply` reports
-        return self.reply()
 
     def reply(self) -> dict[str, Any]:
         """Return the next line of the engine. Raises RuntimeError when the engine is gone."""
@@ -135,12 +139,10 @@ def _compare(
     children: Sequence[Child],
     rounds: int,
 ) -> Iterator[dict[str, Any]]:
-    read = {
-        child.name: child.order(
-            {"do": "read", "prompts": [list(prompt) for prompt in prompts]}
-        )
-        for child in children
-    }
+    # Prompts are read by all at the same time: it takes minutes, and decoding is compared.
+    for child in children:
+        child.send({"do": "read", "prompts": [list(prompt) for prompt in prompts]})
+    read = {child.name: child.reply() for child in children}
     # The first steps after a prompt fill caches and are not counted.
     for child in children:
         child.order({"do": "advance", "steps": 2})
@@ -210,6 +212,7 @@ def _start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
         text=True,
     )
     return Child(name=name, process=process)

@@ -180,7 +180,7 @@ def recall_table(task: str) -> Table:
     )
 
 
-def _recall(
+def recall(
     rows: Sequence[Row], condition: str, rule: str, share: float
 ) -> tuple[float, float]:
     """Return mean loss and mean accuracy."""
@@ -197,5 +197,5 @@ def _recall(
 
 
 def _recall_cell(rows: Sequence[Row], condition: str, rule: str, share: float) -> str:
-    nats, accuracy = _recall(rows, condition, rule, share)
+    nats, accuracy = recall(rows, condition, rule, share)
     return f"{nats:.2f}, {accuracy:.2f}"

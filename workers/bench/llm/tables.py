@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workers.bench.llm import budget_table, quality_tables, serving_tables, speed_tables
+from workers.bench.llm import (
+    budget_table,
+    quality_tables,
+    serving_tables,
+    speed_tables,
+    summary,
+)
 from workers.bench.llm.budget_table import losses, paired
 from workers.bench.llm.published import MODEL, PICTURE, QUALITY, TUNING
 from workers.bench.llm.quality import SHARES
@@ -22,6 +28,7 @@ def page() -> Page:
         "modules of the standard library (PSF-2.0), and ledgers in JSON drawn by a fixed seed. "
         "Rules: H2O (arXiv 2306.14048) and others, one decision per key-value head.",
         tables=(
+            summary.summary_table(quality, tuning),
             *(quality_tables.loss_table(quality, share) for share in SHARES),
             quality_tables.default_table(quality, tuning),
             quality_tables.recall_table("copy"),
@@ -53,16 +60,22 @@ def _headline(quality: Sequence[Row], tuning: Sequence[Row]) -> Headline:
                 ).mean
                 for share in SHARES
             ]
-    long, batch = (
-        speed_tables.ratio(rows, name, "own full", "own h2o")[0]
-        for name in ("1x7936", "8x2048")
-    )
+    ratios = [
+        f"{speed[0]:.1f} × the full cache's speed at {what}"
+        for name, what in (("1x7936", "8k"), ("8x2048", "eight sequences of 2k"))
+        if (speed := speed_tables.ratio(rows, name, "own full", "own h2o"))
+    ]
+    rivals = [
+        f"{speed[0]:.2f} of {name}'s time per token at 2k"
+        for rival, name in (("xllamacpp", "llama.cpp"), ("openvino", "OpenVINO"))
+        if (speed := speed_tables.ratio(rows, "1x2048", "own full", rival))
+    ]
     return Headline(
         against="StreamingLLM and H2O's sum in the same engine; our own full cache, llama.cpp and "
         "OpenVINO GenAI on the same file",
         better=f"loss {_span(against['streaming'])} nats against StreamingLLM's and "
         f"{_span(against['h2o sum'])} against H2O's sum at 10 and 20 % of the tokens; decode "
-        f"{long:.1f} × the full cache at 8k, {batch:.1f} × at eight sequences of 2k",
+        + ", ".join(ratios + rivals),
     )
 
 
