@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     `openai:URL`, an endpoint that speaks OpenAI's API, to which texts are then sent."""
     text_api_key: SecretStr | None = None
     """API key of `openai:URL`."""
+    text_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Hosts that `openai:URL` may name, separated by commas; unset: any. A guard against a
+    mistyped URL that would send texts elsewhere."""
     text_threads: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=default_text_threads
     )
@@ -156,7 +159,9 @@ class Settings(BaseSettings):
     otlp_endpoint: str | None = None
     """OTLP/HTTP collector for traces, e.g. `http://127.0.0.1:4318`; needs the `otel` extra."""
 
-    @field_validator("allowed_hosts", "webhook_allowed_hosts", mode="before")
+    @field_validator(
+        "allowed_hosts", "webhook_allowed_hosts", "text_allowed_hosts", mode="before"
+    )
     @classmethod
     def _listed(cls, value: Any) -> Any:
         """Parse a list: JSON, or entries separated by commas."""

@@ -53,6 +53,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "result": ("GET", "/v1/jobs/{id}/result"),
     "input": ("GET", "/v1/jobs/{id}/input"),
     "attempts": ("GET", "/v1/jobs/{id}/attempts"),
+    "picture": ("GET", "/v1/jobs/{id}/pictures/{number}"),
     "job_artifact": ("GET", "/v1/jobs/{id}/artifacts/{name}"),
     "upload": ("POST", "/v1/artifacts"),
     "artifact": ("GET", "/v1/artifacts/{digest}"),

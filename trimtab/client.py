@@ -509,6 +509,16 @@ class Job:
         answer = self._client._send(_core.call("attempts", id=self.id))
         return _core.parse_list(Attempt, answer)
 
+    def picture(self, number: int = 0) -> str:
+        """Return a picture of the newest incumbent as SVG, in kinds that draw any.
+
+        Raises NotFound when the incumbent has no picture of that number.
+        """
+        headers = {"Accept": "image/svg+xml"}
+        sent = _core.call("picture", id=self.id, number=str(number), headers=headers)
+        answer = self._client._send(sent)
+        return answer.text
+
     @property
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Files that the run produced, by name. Waits for the job's end."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,11 @@ from cuda.kernels.native.library import (
 )
 from cuda.kernels.packed import PackedMatrix
 from cuda.kernels.slots import EvictionRows, SlotCache
+
+_BEFORE, _AFTER, _NORM = 0, 1, 2
+"""Phases of a layer around its attention, and the last norm: `step_phase` in tier.cpp."""
+
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +166,68 @@ class DecoderStep:
             torch.get_num_threads() if busy else 1,
         )
         require_library().step(arguments, self._caches[0], rows, rules)
+        return out
+
+    def read(
+        self,
+        hidden: torch.Tensor,
+        cosine: torch.Tensor,
+        sine: torch.Tensor,
+        attend: Attend,
+    ) -> torch.Tensor:
+        """Run a chunk of T tokens of one sequence; the caller attends and keeps the cache.
+
+        Args:
+            hidden: [T, width], embeddings of the tokens.
+            cosine: [T, D / 2] of the tokens' true positions.
+            sine: [T, D / 2].
+            attend: layer, queries [T, KV, G, D], keys and values [T, KV, D], all rotated and valid
+                during the call -> [T, KV, G, D].
+
+        Returns:
+            [T, width] float32, normed.
+        """
+        tokens, half = hidden.shape[0], self._size // 2
+        for name, tensor in {"cosine": cosine, "sine": sine}.items():
+            if tensor.shape != (tokens, half):
+                raise ValueError(
+                    f"{name}: expected {[tokens, half]}, got {list(tensor.shape)}"
+                )
+        out = hidden.float().clone(memory_format=torch.contiguous_format)
+        parts = [self._norm, out, cosine.float().contiguous(), sine.float().contiguous()]
+        arguments = StepArguments(
+            ctypes.addressof(self._arguments),
+            *(part.data_ptr() for part in parts),
+            layer_count=len(self._layers),
+            live=tokens,
+            width=self._width,
+            heads=self._heads,
+            kv_heads=self._kv_heads,
+            head_size=self._size,
+            feed_forward=self._feed_forward,
+            epsilon=self._norm_eps,
+        )
+        native = require_library()
+        call = ctypes.byref(arguments)
+        # Floats, on a cache line.
+        room = torch.empty(native.step_bytes(call) // 4 + 16)
+        memory = room[(-room.data_ptr() % 64) // 4 :]
+        base = memory.data_ptr()
+
+        def part(address: int, *shape: int) -> torch.Tensor:
+            first = (address - base) // 4
+            return memory[first : first + math.prod(shape)].view(shape)
+
+        per_head = (tokens, self._kv_heads, self._size)
+        grouped = (tokens, self._kv_heads, self._heads // self._kv_heads, self._size)
+        for layer, one in enumerate(self._arguments):
+            native.step_phase(call, layer, _BEFORE, base)
+            at = one.attention
+            query, key = part(at.query, *grouped), part(at.key, *per_head)
+            mixed = attend(layer, query, key, part(at.value, *per_head))
+            part(at.out, *grouped).copy_(mixed)
+            native.step_phase(call, layer, _AFTER, base)
+        native.step_phase(call, 0, _NORM, base)
         return out
 
 

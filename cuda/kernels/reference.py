@@ -130,7 +130,7 @@ def next_slot(
     # A poisoned score (NaN) goes first instead of freezing the choice.
     rank = rank.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     rank = rank.masked_fill(kept, torch.inf)
-    least = rank.min(-1, keepdim=True).values
+    least = rank.amin(-1, keepdim=True)
     oldest = positions.masked_fill(rank != least, torch.iinfo(torch.int32).max)
     return oldest.argmin(-1).to(torch.int32)
 

@@ -204,6 +204,7 @@ def text_options(settings: Settings) -> TextOptions:
         memory_bytes=settings.text_memory_bytes,
         max_waiting=settings.text_max_waiting,
         api_key="" if key is None else key.get_secret_value(),
+        allowed_hosts=settings.text_allowed_hosts,
     )
 
 

@@ -252,6 +252,7 @@ def _points(
 def _verification(value: Json | None) -> SimpleNamespace | None:
     if not value:
         return None
+    checks, tables = _split_tables(value.get("checks") or {})
     status = str(value.get("status", "not_checked"))
     return SimpleNamespace(
         status=status if status in _VERDICTS else "not_checked",
@@ -261,7 +262,8 @@ def _verification(value: Json | None) -> SimpleNamespace | None:
         objective=value.get("objective"),
         objective_exact=value.get("objective_exact"),
         max_violation=value.get("max_violation"),
-        checks={key: flat(inner) for key, inner in (value.get("checks") or {}).items()},
+        checks={key: flat(inner) for key, inner in checks.items()},
+        tables=tables,
         detail=value.get("detail", ""),
     )
 
@@ -280,6 +282,24 @@ def _pictures(job: JobRecord) -> list[SimpleNamespace]:
         )
         for number, picture in enumerate(best.get("pictures", ()))
     ]
+
+
+def _split_tables(
+    checks: Json, prefix: str = ""
+) -> tuple[dict[str, Any], list[SimpleNamespace]]:
+    """Return (figures, tables) of a check: lists of flat objects, at depth one or two."""
+    plain: dict[str, Any] = {}
+    tables: list[SimpleNamespace] = []
+    for key, value in checks.items():
+        if is_table(value):
+            tables.append(_table(f"{prefix}{key}", value))
+        elif isinstance(value, Mapping) and not prefix:
+            rest, inner = _split_tables(value, f"{key}: ")
+            plain[key] = rest
+            tables += inner
+        else:
+            plain[key] = value
+    return plain, tables
 
 
 def _file(job_id: str, name: str, reference: Json, alts: Json) -> SimpleNamespace:

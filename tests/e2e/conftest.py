@@ -15,6 +15,7 @@ import uvicorn
 
 from services.gateway.app import create_app
 from services.settings import Settings
+from tests.doubles.text_backend import InProcessBackend
 from tests.e2e.cdp import Browser, Page, find_chromium
 
 VENDOR = Path(__file__).parent / "vendor"
@@ -86,7 +87,12 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
             started.set()
 
     server = Server(
-        uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error")
+        uvicorn.Config(
+            create_app(settings, text=InProcessBackend()),
+            host="127.0.0.1",
+            port=0,
+            log_level="error",
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

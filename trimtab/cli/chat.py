@@ -37,8 +37,8 @@ def chat(
         ),
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of an answer.")
-    ] = None,
+        int, typer.Option(min=1, help="Most tokens of an answer.")
+    ] = 512,
     temperature: Annotated[
         float, typer.Option(min=0, max=2, help="0 always takes the likeliest token.")
     ] = 0.2,

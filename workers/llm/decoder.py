@@ -133,19 +133,27 @@ class Decoder:
         x = self._embedding[torch.tensor(ids, device=device)].float()  # [T, width]
         pins = torch.tensor(pinned, dtype=torch.bool, device=device)
         cos, sin = self._angles(torch.arange(first, first + len(ids), device=device))
-        for layer, cache in zip(self._layers, self.cache.layers, strict=True):
-            query, key, value = layer.project(x, cos, sin)
+
+        def attend(
+            layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+        ) -> torch.Tensor:
             mixed = attend_chunk(
                 query.permute(1, 2, 0, 3),
                 key.transpose(0, 1),
                 value.transpose(0, 1),
-                cache,
+                self.cache.layers[layer],
                 row,
                 first,
                 pins,
                 rule,
             )  # [KV, G, T, D]
-            x = layer.finish(x, mixed.permute(2, 0, 1, 3).flatten(1))
+            return mixed.permute(2, 0, 1, 3)
+
+        if self._step is not None:
+            return self._step.read(x, cos[:, 0], sin[:, 0], attend)
+        for number, layer in enumerate(self._layers):
+            query, key, value = layer.project(x, cos, sin)
+            x = layer.finish(x, attend(number, query, key, value).flatten(1))
         return self._normed(x)
 
     def logits(

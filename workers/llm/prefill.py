@@ -8,15 +8,12 @@ token does exactly what a decode step does; a chunk as long as the prompt is the
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as functional
 
+from cuda.kernels.chunk_attn import chunk_attn
 from cuda.kernels.reference import next_slot
 from cuda.kernels.slots import SlotCache, Victim
 from workers.llm import policies
 from workers.llm.policies import Rule
-
-QUERY_BLOCK = 256
-"""Queries whose probabilities are in memory at once."""
 
 
 def attend_chunk(
@@ -64,24 +61,35 @@ def attend_chunk(
     if n == rule.capacity:
         # The victim of the step before is overwritten by the first token that comes.
         gone.scatter_(1, cache.write[row, :, None].long(), True)
-    out, sums = _attend(query, keys, values, n, gone, rule)
+    # The same arithmetic for every rule: a cache that holds all equals `full` exactly.
+    out, sums = chunk_attn(
+        query,
+        keys,
+        values,
+        before=n,
+        hidden=gone if n == rule.capacity else None,
+        weights=_query_weights(chunk, rule, key.device),
+        pool=rule.pool,
+    )
     scores = _add(scores, sums, chunk, rule)
     if n + chunk > rule.capacity:
         newest = sums if rule.victim == Victim.LAST else scores
         kept = _keep(newest, positions, pins, gone, first + chunk - 1, rule)
-        keys, values = (
-            tensor.gather(1, kept[..., None].expand(-1, -1, tensor.shape[-1]))
-            for tensor in (keys, values)
-        )
+        for head, chosen in enumerate(kept):
+            # Rows of a head are copied whole; `gather` would go element by element.
+            cache.keys[row, head, : rule.capacity] = keys[head].index_select(0, chosen)
+            cache.values[row, head, : rule.capacity] = values[head].index_select(
+                0, chosen
+            )
         scores, positions, pins, sums = (
             tensor.gather(1, kept) for tensor in (scores, positions, pins, sums)
         )
         start = 0
     else:
         start = n
-    end = keys.shape[1]
-    cache.keys[row, :, start:end] = keys[:, start:]
-    cache.values[row, :, start:end] = values[:, start:]
+        cache.keys[row, :, n : n + chunk] = keys[:, n:]
+        cache.values[row, :, n : n + chunk] = values[:, n:]
+    end = scores.shape[1]
     cache.positions[row, :, start:end] = positions[:, start:]
     cache.pinned[row, :, start:end] = pins[:, start:]
     cache.scores[row, :, :end] = scores
@@ -92,50 +100,11 @@ def attend_chunk(
     return out
 
 
-def _attend(
-    query: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    n: int,
-    gone: torch.Tensor,
-    rule: Rule,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return [KV, G, T, D], and [KV, n + T]: what each token drew from the chunk's queries.
-
-    Queries count by the rule: all, fading, the last few, or the last one. The arithmetic of the
-    output is the same for every rule, so that a cache that holds everything equals `full` exactly.
-    """
-    kv_heads, group, chunk, head_size = query.shape
-    total = n + chunk
-    sums = torch.zeros(kv_heads, total, device=keys.device)
-    out = torch.empty_like(query)
-    weight = _query_weights(chunk, rule, keys.device)
-    keys = keys.float().mT  # [KV, D, n + T]
-    values = values.float()
-    column = torch.arange(total, device=keys.device)
-    for begin in range(0, chunk, QUERY_BLOCK):
-        end = min(begin + QUERY_BLOCK, chunk)
-        # Later columns are hidden from the whole block.
-        seen = n + end
-        block = query[:, :, begin:end].float().reshape(kv_heads, -1, head_size)
-        logits = (block @ keys[..., :seen]).mul_(head_size**-0.5)
-        logits = logits.view(kv_heads, group, end - begin, seen)
-        own = torch.arange(n + begin, n + end, device=keys.device)
-        logits.masked_fill_(column[:seen] > own[:, None], -torch.inf)
-        if n == rule.capacity:
-            logits.masked_fill_(gone[:, None, None, :seen], -torch.inf)
-        drawn = torch.softmax(logits, -1)  # [KV, G, block, seen]
-        mixed = drawn.view(kv_heads, -1, seen) @ values[:, :seen]
-        out[:, :, begin:end] = mixed.view(kv_heads, group, end - begin, head_size)
-        if weight is not None and bool(weight[begin:end].any()):
-            sums[:, :seen] += torch.einsum("kgts,t->ks", drawn, weight[begin:end])
-    return out, sums
-
-
-def _query_weights(chunk: int, rule: Rule, device: torch.device) -> torch.Tensor | None:
-    """Return [T] float32, how much each query of a chunk counts; None: positions alone decide."""
+def _query_weights(chunk: int, rule: Rule, device: torch.device) -> torch.Tensor:
+    """Return [T] float32, how much each query of a chunk counts."""
     if not rule.scored:
-        return None
+        # Positions alone decide.
+        return torch.zeros(chunk, device=device)
     weight = torch.ones(chunk, device=device)
     if rule.victim == Victim.LAST:
         weight[:-1] = 0
@@ -155,11 +124,7 @@ def _add(
         return scores
     if rule.window:
         # While the prompt is read, its last queries alone count.
-        if rule.pool > 1:
-            sums = functional.avg_pool1d(
-                sums[:, None], rule.pool, 1, rule.pool // 2, count_include_pad=True
-            )[:, 0]
-        return sums.clone()
+        return sums
     return scores * rule.decay**chunk + sums
 
 
@@ -179,8 +144,14 @@ def _keep(
         rank = scores / (last - positions + 1)
     kept = (positions > last - rule.recent) | (positions < rule.sinks) | pins
     rank = rank.masked_fill(kept, torch.inf).masked_fill(gone, -torch.inf)
-    # Stable sort over positions: among equal ranks the newer token comes first.
-    by_age = positions.argsort(dim=1, descending=True, stable=True)
-    order = rank.gather(1, by_age).argsort(dim=1, descending=True, stable=True)
-    chosen = by_age.gather(1, order)[:, : rule.capacity]  # [KV, capacity]
-    return chosen.gather(1, positions.gather(1, chosen).argsort(dim=1))
+    by_age = None
+    if not bool((positions[:, 1:] > positions[:, :-1]).all()):
+        # Only after generated tokens: slots are no longer in the order of the text.
+        by_age = positions.argsort(dim=1)
+        rank = rank.gather(1, by_age)
+    least = rank.topk(rule.capacity, sorted=False).values.amin(1, keepdim=True)
+    above, tied = rank > least, rank == least
+    newer_ties = tied.flip(1).cumsum(1).flip(1)
+    stays = above | (tied & (newer_ties <= rule.capacity - above.sum(1, keepdim=True)))
+    chosen = stays.nonzero()[:, 1].view(-1, rule.capacity)
+    return chosen if by_age is None else by_age.gather(1, chosen)

@@ -41,6 +41,7 @@ from workers.process.sandbox import (
 )
 
 TEXT_KEY = "TRIMTAB_TEXT_API_KEY"  # environment of the model's process
+TEXT_HOSTS = "TRIMTAB_TEXT_ALLOWED_HOSTS"
 OPENER = "workers.llm.open:open_model"
 SILENCE_S = 20.0
 """A child sends a beat every 0.5 s; after this much silence it is killed."""
@@ -48,6 +49,8 @@ OVERTIME_S = 20.0
 """A model ends a call at its deadline; when it does not for this long, its process is killed."""
 LOADING_S = 120.0
 """How long a call without a deadline waits for the model to be loaded."""
+OUTPUT_S = 5.0
+"""How long the end of a dead process's output is waited for."""
 _STEADY_S = 60.0  # a process that lived this long is restarted at once
 _FIRST_PAUSE_S, _REFUSED_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 4.0, 120.0
 _PREFIX = "trimtab-text-"
@@ -76,6 +79,7 @@ class TextOptions:
     memory_bytes: int = 6 * 2**30  # of data, beside mapped weights
     max_waiting: int = 64  # calls beyond those that the model takes at once
     api_key: str = field(default="", repr=False)  # of `openai:URL`
+    allowed_hosts: tuple[str, ...] = ()  # that `openai:URL` may name; empty: any
     opener: str = OPENER
 
     def program(self) -> Program:
@@ -96,6 +100,7 @@ class TextOptions:
             "TRITON_CACHE_DIR": str(self.cache_dir / "triton"),
             **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
             **({TEXT_KEY: self.api_key} if self.api_key else {}),
+            **({TEXT_HOSTS: ",".join(self.allowed_hosts)} if self.allowed_hosts else {}),
         }
         return Program(
             module="workers.process.text_child",
@@ -300,7 +305,7 @@ class TextHost:
             if refusal is not None:
                 return refusal, False
             await child.end()
-            await asyncio.wait({collecting}, timeout=0.5)
+            await asyncio.wait({collecting}, timeout=OUTPUT_S)
             return self._why(child, tail), True
         finally:
             if watching is not None:
@@ -309,7 +314,8 @@ class TextHost:
                 await self._child.end()
                 self._child.writer.close()
             if collecting is not None:
-                await asyncio.wait({collecting}, timeout=0.5)
+                # asyncio releases a process once its output has ended.
+                await asyncio.wait({collecting}, timeout=OUTPUT_S)
                 collecting.cancel()
             self._child = None
             await asyncio.to_thread(shutil.rmtree, workdir, ignore_errors=True)

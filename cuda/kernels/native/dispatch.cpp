@@ -207,6 +207,13 @@ EXPORT int trimtab_product(const ProductArguments *p) {
   return STATUS_OK;
 }
 
+// A step in parts, for a chunk of `live` tokens of one sequence whose attention the caller does
+// between the phases 0 and 1 of each layer; `memory` holds `trimtab_step_bytes`.
+EXPORT int64_t trimtab_step_bytes(const StepArguments *s) { return TIERS[chosen].step_bytes(s); }
+EXPORT void trimtab_step_phase(const StepArguments *s, int64_t layer, int phase, char *memory) {
+  TIERS[chosen].step_phase(s, layer, phase, memory);
+}
+
 EXPORT int trimtab_step(const StepArguments *s) {
   if (s->live == 0) return STATUS_OK;
   for (int64_t layer = 0; layer < s->layer_count; layer++) {

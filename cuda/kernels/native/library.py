@@ -122,6 +122,14 @@ class Library:
         self._step.argtypes = [ctypes.POINTER(StepArguments)]
         self._chunk = self._loaded.trimtab_chunk
         self._chunk.argtypes = [ctypes.POINTER(ChunkArguments)]
+        self.step_bytes = self._loaded.trimtab_step_bytes
+        self.step_bytes.argtypes = [ctypes.POINTER(StepArguments)]
+        self.step_bytes.restype = _WIDE
+        self.step_phase = self._loaded.trimtab_step_phase
+        self.step_phase.argtypes = [
+            ctypes.POINTER(StepArguments), _WIDE, ctypes.c_int, _POINTER,
+        ]  # fmt: skip
+        self.step_phase.restype = None
         self.packed_bytes = self._loaded.trimtab_packed_bytes
         self.packed_bytes.argtypes = [ctypes.POINTER(Matrix)]
         self.packed_bytes.restype = _WIDE

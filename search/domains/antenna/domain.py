@@ -20,6 +20,7 @@ from search.domains.antenna.produce.files import produce
 from search.domains.antenna.search.run import run_search
 from search.domains.antenna.search.summary import estimated
 from search.domains.antenna.verify.fine import solve_fine
+from search.domains.antenna.verify.second_solver import Opinions
 from search.domains.antenna.verify.verification import Checked, verify_design
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
@@ -38,6 +39,7 @@ class AntennaDomain:
     def __init__(self) -> None:
         self._left_s: Callable[[], float] = lambda: _LEFT_S
         self._stopped: Callable[[], bool] = lambda: False
+        self._opinions = Opinions()
         # The newest check by its design's key, for the files: they need not solve it again.
         self._checked: dict[bytes, Checked] = {}
 
@@ -70,6 +72,7 @@ class AntennaDomain:
             rng=rng,
             on_incumbent=on_incumbent,
             start=start,
+            opinions=self._opinions,
         )
 
     def verify(self, problem: AntennaProblem, solution: AntennaSolution) -> Verification:
@@ -80,6 +83,7 @@ class AntennaDomain:
             solution,
             left_s=left if math.isfinite(left) else _LEFT_S,
             stopped=self._stopped,
+            opinions=self._opinions,
         )
         self._checked = {solution.design.key: checked}
         return checked.verification
@@ -87,7 +91,7 @@ class AntennaDomain:
     def produce(
         self, problem: AntennaProblem, solution: AntennaSolution, workdir: Path
     ) -> list[Produced | Extra]:
-        """Write design.json and antenna.s1p; name pictures and files for manufacture.
+        """Write description, response and files for manufacture; name pictures.
 
         A process that did not check the solution solves it once more.
         """

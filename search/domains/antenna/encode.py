@@ -46,8 +46,8 @@ class Estimate:
 
 
 def encode(problem: AntennaProblem) -> Estimate:
-    """Compute the tables of both solvers, and what a patch of this board can reach."""
-    _ = problem.coarse, problem.fine
+    """Compute the tables of the fine solver, and what a patch of this board can reach."""
+    _ = problem.fine
     return estimate(problem)
 
 

@@ -29,6 +29,7 @@ class AntennaProblem:
 
     spec: AntennaSpec
     workdir: Path
+    model_file: Path | None = None  # an uploaded surrogate
 
     @cached_property
     def board(self) -> Board:
@@ -88,7 +89,7 @@ def parse(spec: AntennaSpec, inputs: Mapping[str, Path], workdir: Path) -> Anten
             f"{spec.board.height_mm:g}; use a thinner board: the solvers' posts carry the same "
             "current over their whole length"
         )
-    return AntennaProblem(spec=spec, workdir=workdir)
+    return AntennaProblem(spec=spec, workdir=workdir, model_file=inputs.get("model_file"))
 
 
 def band_points(low_hz: float, high_hz: float) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cost_models.weights import FOLDER
+
 Outcome = Mapping[str, Any]
 
 
@@ -93,6 +95,7 @@ def _tar(**members: str) -> bytes:
     return buffer.getvalue()
 
 
+FILES["surrogate"] = (FOLDER / "antenna-duroid.safetensors").read_bytes()
 FILES["program.tar.gz"] = _tar(
     main_c="int main(void) { return 0; }\n",
     extra_c="int extra(int a) { return a * a + 7 * a; }\n"
@@ -506,6 +509,8 @@ ANTENNA: dict[str, Pair] = {
         look=DESIGN,
     ),
     "search": Pair(other={"search": "tree"}, look=DESIGN),
+    "model": Pair(other={"model": "none"}, look=summary("surrogate")),
+    "model_file": Pair(other={"model_file": "@surrogate"}, look=summary("surrogate")),
     "coarse_solves": Pair(other={"coarse_solves": 3}, look=summary("solves")),
     "fine_solves": Pair(other={"fine_solves": 3}, look=summary("solves")),
     "verify_runs": Pair(

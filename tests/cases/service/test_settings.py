@@ -20,7 +20,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.mark.parametrize("field", ["allowed_hosts", "webhook_allowed_hosts"])
+@pytest.mark.parametrize(
+    "field", ["allowed_hosts", "webhook_allowed_hosts", "text_allowed_hosts"]
+)
 @pytest.mark.parametrize(
     ("text", "hosts"),
     [
@@ -52,6 +54,19 @@ def test_lists_are_plain_or_json(
             {"WEBHOOK_ALLOWED_HOSTS": "[1"},
             "TRIMTAB_WEBHOOK_ALLOWED_HOSTS: expected host names separated by commas",
         ),
+        (
+            {"TEXT_MODEL": "gpt-5"},
+            "TRIMTAB_TEXT_MODEL: expected none, embedded, checkpoint:/folder or openai:URL, "
+            "got 'gpt-5'",
+        ),
+        ({"TEXT_MODEL": "openai:"}, "TRIMTAB_TEXT_MODEL: expected none, embedded"),
+        ({"TEXT_MODEL": "checkpoint:/nowhere"}, "a folder (or a .gguf file) that exists"),
+        ({"TEXT_MODEL": "openai:ftp://a/v1"}, "got a URL of another scheme"),
+        (
+            {"TEXT_MODEL": "embedded", "TEXT_API_KEY": "sk-secret"},
+            "TRIMTAB_TEXT_API_KEY: expected a model openai:URL with a key, got the model",
+        ),
+        ({"TEXT_THREADS": "0"}, "TRIMTAB_TEXT_THREADS: expected a value of at least 1"),
         ({"WORKERS": "0"}, "TRIMTAB_WORKERS: expected a value of at least 1, got '0'"),
         ({"WORKERS": "two"}, "TRIMTAB_WORKERS: expected an integer, got 'two'"),
         (
@@ -167,3 +182,12 @@ def test_help_is_whole() -> None:
         in text
     )
     assert text.count("Default: ") == 14
+
+
+def test_the_key_of_a_model_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIMTAB_TEXT_MODEL", "openai:https://models.example/v1")
+    monkeypatch.setenv("TRIMTAB_TEXT_API_KEY", "sk-secret")
+    settings = load()
+    assert "sk-secret" not in repr(settings)
+    assert settings.text_api_key is not None
+    assert settings.text_api_key.get_secret_value() == "sk-secret"

@@ -404,3 +404,18 @@ def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(
     assert "no plan can be more than 25.0 % cheaper" in page.text
     listed = reader.get("/")
     assert "25.00 %" in listed.text
+
+
+def test_lists_in_a_check_are_tables(reader: Reader) -> None:
+    job_id = reader.submit()
+    job = reader.claim()
+    rows = [{"band": "bands[0]", "verdict": "pass", "worst_db": -12.5}]
+    checks = {"bands": rows, "second_solver": {"verdict": "fail", "bands": rows}}
+    done = result(verification={"status": "valid", "checks": checks})
+    reader.complete(job, termination=done["termination"], result=done, best=None)
+    page = reader.get(f"/jobs/{job_id}")
+    for words in ("Bands", "Second solver: bands", "verdict: fail"):
+        assert words in page.text
+    assert [tag for tag, _ in page.tags].count("h3") == 2
+    assert page.text.count("-12.5") == 2
+    assert "verdict: pass" not in page.text

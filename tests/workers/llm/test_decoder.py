@@ -18,6 +18,7 @@ from workers.llm.decoder import Decoder
 from workers.llm.decoder_types import DecoderConfig
 from workers.llm.kv_cache import KeyValueCache
 from workers.llm.policies import Rule, resolve
+from workers.llm.prefill import _keep
 
 BUDGETS = {
     "full": CacheBudget(policy=CachePolicy.FULL, slots=0),
@@ -306,3 +307,55 @@ def test_deterministic_steps_do_not_depend_on_the_batch() -> None:
         for t in range(20)
     ]
     assert torch.equal(torch.cat(alone), torch.cat(together))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["sum", "decay", "tova"])
+def test_native_chunks_equal_eager_ones(shape: str, name: str) -> None:
+    """Chunks, then generated tokens, then a chunk that the grammar forced."""
+    if not decoder_step.available():
+        pytest.skip("native code cannot be built here")
+    ids, rule = ids_of(17), rule_of(BUDGETS[name])
+    got = []
+    for packed in (False, True):
+        model = decoder(SHAPES[shape], packed=packed)
+        hidden = [
+            model.read(ids[:5], 2, 0, [False] * 5, rule),
+            model.read(ids[5:20], 2, 5, [False] * 15, rule),
+            *(model.decode([ids[t]], [2], [t], [rule]) for t in range(20, 26)),
+            model.read(ids[26:], 2, 26, [False] * (T - 26), rule.generating),
+        ]
+        heads = [kept(model, 2, layer, head) for layer in (0, 1) for head in (0,)]
+        got.append((model.logits(torch.cat(hidden)), heads))
+    assert float((got[0][0] - got[1][0]).abs().max()) <= 1e-4
+    assert got[0][1] == got[1][1]
+
+
+def test_a_chunk_of_many_tokens_equals_the_plain_decoder() -> None:
+    """Without eviction, a prompt may be read in any chunks."""
+    shape, ids = SHAPES["qwen2"], ids_of(18)
+    rule = rule_of(BUDGETS["full"])
+    expected = PlainDecoder(shape, random_model.weights(shape), rule).run(ids)
+    for chunk in (T, 9):
+        model = decoder(shape)
+        hidden = [
+            model.read(ids[i : i + chunk], 0, i, [False] * len(ids[i : i + chunk]), rule)
+            for i in range(0, T, chunk)
+        ]
+        assert float((model.logits(torch.cat(hidden)) - expected).abs().max()) <= 1e-4
+
+
+def test_equal_scores_let_the_older_token_go() -> None:
+    """Ties in a chunk: whatever the order of slots, as in a decode step."""
+    rule = rule_of(
+        CacheBudget(policy=CachePolicy.H2O, slots=4, recent_share=0.0, sinks=0)
+    )
+    scores = torch.tensor([[1.0, 1.0, 1.0, 2.0, 1.0, 0.0]])
+    none = torch.zeros(1, 6, dtype=torch.bool)
+    for order in ([0, 1, 2, 3, 4, 5], [3, 0, 2, 1, 4, 5]):
+        at = torch.tensor([order], dtype=torch.int32)
+        chosen = _keep(scores.gather(1, at.long()), at, none, none, 5, rule)
+        assert sorted(at.gather(1, chosen)[0].tolist()) == [2, 3, 4, 5]
+        gone = at == 3
+        chosen = _keep(scores.gather(1, at.long()), at, none, gone, 5, rule)
+        assert sorted(at.gather(1, chosen)[0].tolist()) == [1, 2, 4, 5]

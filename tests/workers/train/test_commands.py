@@ -86,6 +86,6 @@ def test_the_command_of_a_weights_file_parses(name: str) -> None:
 def test_an_unknown_kind_is_refused_with_the_list(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["antenna", "policy"]) == 2
+    assert main(["poetry", "policy"]) == 2
     error = capsys.readouterr().err
-    assert f"kind: expected one of {', '.join(kinds())}, got 'antenna'" in error
+    assert f"kind: expected one of {', '.join(kinds())}, got 'poetry'" in error

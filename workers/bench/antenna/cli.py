@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from trimtab.specs.antenna import SearchMethod
 from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
@@ -39,7 +38,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m workers.bench antenna", description=__doc__
     )
     parser.add_argument("suite", choices=list(SUITES))
-    parser.add_argument("--designs", type=int, default=20, help="designs of `agreement`")
+    parser.add_argument(
+        "--designs",
+        type=int,
+        default=20,
+        help="designs of `agreement`, and of each search of `surrogate-ranks`",
+    )
     parser.add_argument(
         "--cells", type=int, default=12, help="cells of the grid in `agreement`"
     )
@@ -50,10 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tasks", nargs="*", help="tasks of `search` by number; default all"
     )
     parser.add_argument(
-        "--methods",
-        nargs="*",
-        choices=[method.value for method in SearchMethod],
-        default=[method.value for method in SearchMethod],
+        "--arms", nargs="*", help="arms of `search`; default: funnel and direct rivals"
     )
     parser.add_argument(
         "--seeds",
@@ -62,11 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         help="seeds of `search` and `surrogate`, from --seed on",
     )
     parser.add_argument("--coarse", type=int, default=1000, help="coarse solves a task")
-    parser.add_argument("--fine", type=int, default=24, help="fine solves a task")
+    parser.add_argument("--fine", type=int, default=100, help="fine solves a task")
     parser.add_argument(
         "--seconds",
         type=float,
-        default=600.0,
+        default=1800.0,
         help="limit of one search, openEMS included",
     )
     parser.add_argument(
@@ -84,9 +85,21 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", type=int, default=1500, help="training steps of a net of `surrogate`"
     )
     parser.add_argument(
+        "--file", type=Path, help="of `surrogate-ranks`; default the shipped one"
+    )
+    parser.add_argument(
         "--ablations", action="store_true", help="of the first net of `surrogate`"
     )
-    parser.add_argument("--verify-runs", type=int, default=1, help="openEMS runs a task")
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        default=["tabu", "gradient", "placement", "genetic", "annealing"],
+        help="of `surrogate-use`",
+    )
+    parser.add_argument(
+        "--models", nargs="*", default=["none", "antenna-duroid"], help="the same"
+    )
+    parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
     return parser
@@ -132,20 +145,59 @@ def _surrogate(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _surrogate_ranks(options: argparse.Namespace) -> Iterator[Line]:
+    from cost_models.antenna.surrogate import Surrogate
+    from workers.bench.antenna import surrogate_ranks
+
+    chosen = options.file
+    return surrogate_ranks.run(
+        surrogate=Surrogate.load(chosen)
+        if chosen
+        else Surrogate.shipped("antenna-duroid"),
+        work=options.work,
+        tasks=[int(number) for number in options.tasks] if options.tasks else None,
+        designs=options.designs,
+        steps=options.steps,
+        seed=options.seed,
+    )
+
+
 def _search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import search
+    from workers.bench.antenna.specifications import Effort
 
     tasks = [int(number) for number in options.tasks] if options.tasks else None
     return search.run(
         tasks=tasks,
-        methods=[SearchMethod(name) for name in options.methods],
+        arms=options.arms or search.MAIN_ARMS,
         seeds=range(options.seed, options.seed + options.seeds),
-        effort=search.Effort(
+        effort=Effort(
             coarse=options.coarse,
             fine=options.fine,
             seconds=options.seconds,
             verify_runs=options.verify_runs,
         ),
+        out=options.out,
+    )
+
+
+def _tune(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import tuning
+
+    return tuning.run(
+        seeds=range(options.seed, options.seed + options.seeds), solves=options.fine
+    )
+
+
+def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import surrogate_use
+
+    return surrogate_use.run(
+        methods=options.methods,
+        models=options.models,
+        seeds=range(options.seed, options.seed + options.seeds),
+        solves=options.coarse,
+        seconds=options.seconds,
     )
 
 
@@ -156,5 +208,8 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "published": _published,
         "search": _search,
         "surrogate": _surrogate,
+        "surrogate-use": _surrogate_use,
+        "tune": _tune,
+        "surrogate-ranks": _surrogate_ranks,
     }
 )

@@ -1,122 +1,185 @@
-"""Search methods side by side on fixed tasks, random search among them."""
+"""The funnel and its rivals on fixed specifications, judged by openEMS. Resumable.
+
+An arm is a way to search. Success: openEMS confirms every band exactly, or with its response
+shifted by at most 2 %. Costs: fine solves, and processor seconds without openEMS.
+"""
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from search import pipeline
 from search.domains.antenna import build
 from search.stop import from_budget
-from trimtab.results import Incumbent
-from trimtab.specs.antenna import AntennaSpec, SearchMethod
+from trimtab.specs.antenna import SearchMethod
+from workers.bench.antenna import direct
+from workers.bench.antenna.specifications import ALL, TASKS, Effort, specification
 
-# Bands in GHz on a grid of 12 x 3 mm, eps_r 2.2, 3.175 mm, feed (3, 6). Bands at 2.4 GHz are
-# electrically small there and are raised to 2.60-2.66 GHz.
-TASKS: tuple[tuple[tuple[float, float], ...], ...] = (
-    ((2.60, 2.66),),
-    ((3.30, 3.60),),
-    ((3.40, 3.80),),
-    ((4.40, 4.80),),
-    ((4.90, 5.40),),
-    ((5.15, 5.35),),
-    ((5.15, 5.85),),
-    ((5.725, 5.875),),
-    ((5.925, 6.425),),
-    ((5.90, 7.10),),
-    ((6.50, 7.50),),
-    ((7.25, 7.75),),
-    ((5.10, 7.00),),
-    ((4.50, 6.50),),
-    ((2.60, 2.66), (5.15, 5.35)),
-    ((2.60, 2.66), (5.15, 5.85)),
-    ((3.40, 3.60), (5.15, 5.35)),
-    ((3.40, 3.80), (5.80, 6.00)),
-    ((2.50, 2.69), (3.40, 3.60)),
-    ((2.60, 2.66), (3.50, 3.60), (5.15, 5.35)),
+Line = dict[str, Any]
+_RESAMPLES = 2000
+_EXACT, _SHIFTED = "pass", "shifted pass"
+
+
+def _funnel(task: int, seed: int, effort: Effort, **fields: Any) -> Line:
+    """Run a job of the service without the service."""
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        result = pipeline.run(
+            build(),
+            specification(ALL[task], effort, **fields),
+            inputs={},
+            workdir=Path(folder),
+            stop=from_budget({"seconds": effort.seconds}, threading.Event()),
+            seed=seed,
+            callbacks=pipeline.Callbacks(),
+        ).result
+    summary: Mapping[str, Any] = result.summary
+    opinion: Any = result.verification.checks.get("second_solver", {})
+    solves: Any = summary.get("solves", {})
+    asked: Any = summary.get("second_solver_in_search", [])
+    return {
+        "margin_db": summary.get("margin_db"),
+        "coarse_solves": solves.get("coarse", 0),
+        "fine_solves": solves.get("fine", 0),
+        "neighbours": summary.get("neighbours", {}),
+        "verdict": opinion.get("verdict", "none"),
+        "openems_bands": opinion.get("bands", []),
+        "openems_verdicts": [row["verdict"] for row in asked],
+        "openems_s": sum(row["seconds"] for row in asked) or opinion.get("seconds", 0),
+        "corrections": summary.get("corrections", []),
+        "surrogate": summary.get("surrogate"),
+        "cpu_s": time.process_time() - began,
+        "timings_s": result.timings_s,
+        "reason": result.termination.detail,
+    }
+
+
+def _direct(rival: str, task: int, seed: int, effort: Effort) -> Line:
+    with tempfile.TemporaryDirectory() as folder:
+        done = direct.run(specification(ALL[task], effort), rival, seed, Path(folder))
+    ranks = {_EXACT: 2, _SHIFTED: 1}
+    best = max(done.opinions, key=lambda row: ranks.get(row.verdict, 0), default=None)
+    return {
+        "margin_db": done.margin_db,
+        "coarse_solves": 0,
+        "fine_solves": done.solves_to_verdict or done.fine_solves,
+        "verdict": "not asked" if best is None else best.verdict,
+        "openems_bands": [] if best is None else [b.to_json() for b in best.bands],
+        "openems_verdicts": [row.verdict for row in done.opinions],
+        "openems_s": sum(row.seconds for row in done.opinions),
+        "cpu_s": done.cpu_s,
+    }
+
+
+def _method(method: SearchMethod) -> Callable[[int, int, Effort], Line]:
+    return lambda task, seed, effort: _funnel(task, seed, effort, search=method.value)
+
+
+ARMS: Mapping[str, Callable[[int, int, Effort], Line]] = MappingProxyType(
+    {
+        "funnel": lambda task, seed, effort: _funnel(task, seed, effort),
+        "funnel, no corrections": lambda task, seed, effort: _funnel(
+            task, seed, effort, verify_runs=1
+        ),
+        "annealing on the fine solver": lambda task, seed, effort: _direct(
+            "annealing", task, seed, effort
+        ),
+        "random on the fine solver": lambda task, seed, effort: _direct(
+            "random", task, seed, effort
+        ),
+        **{f"funnel by {method.value}": _method(method) for method in SearchMethod},
+    }
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """Limits of one search."""
-
-    coarse: int
-    fine: int
-    seconds: float
-    verify_runs: int
+MAIN_ARMS = (
+    "funnel",
+    "annealing on the fine solver",
+    "random on the fine solver",
+)
 
 
 def run(
     *,
     tasks: Sequence[int] | None,
-    methods: Sequence[SearchMethod],
+    arms: Sequence[str],
     seeds: Sequence[int],
     effort: Effort,
-) -> Iterator[dict[str, Any]]:
-    """Yield a line for each task, method and seed, then one for each method."""
-    lines = []
-    for task in range(len(TASKS)) if tasks is None else tasks:
-        for method in methods:
+    out: Path,
+) -> Iterator[Line]:
+    """Yield a line for each task, arm and seed that `out` lacks, then one for each arm."""
+    lines = _measured(out)
+    for task in range(len(ALL)) if tasks is None else tasks:
+        for arm in arms:
             for seed in seeds:
-                line = _search(task, method, seed, effort)
+                if any(_key(line) == (task, arm, seed) for line in lines):
+                    continue
+                measured = ARMS[arm](task, seed, effort)
+                line = {
+                    "task": task,
+                    "held_out": task >= len(TASKS),
+                    "bands_ghz": ALL[task],
+                    "arm": arm,
+                    "run_seed": seed,
+                    **measured,
+                }
                 lines.append(line)
                 yield line
-    for method in methods:
-        own = [line for line in lines if line["method"] == method.value]
+    for arm in arms:
+        own = [line for line in lines if line["arm"] == arm]
+        if own:
+            yield from _summaries(arm, own, effort)
+
+
+def _measured(out: Path) -> list[Line]:
+    """Return the runs in the output file, to resume from."""
+    if not out.exists():
+        return []
+    lines = [json.loads(text) for text in out.read_text().splitlines()]
+    return [
+        line for line in lines if line.get("suite") == "antenna-search" and "task" in line
+    ]
+
+
+def _key(line: Line) -> tuple[int, str, int]:
+    return line["task"], line["arm"], line["run_seed"]
+
+
+def _summaries(arm: str, lines: Sequence[Line], effort: Effort) -> Iterator[Line]:
+    for name, held_out in (("the 20 specifications", False), ("held-out", True)):
+        own = [line for line in lines if line["held_out"] is held_out]
+        if not own:
+            continue
+        exact = np.array([line["verdict"] == _EXACT for line in own])
+        shifted = np.array([line["verdict"] in (_EXACT, _SHIFTED) for line in own])
+        # A run without success counts as one that needed more than all solves.
+        solves = np.where(shifted, [line["fine_solves"] for line in own], effort.fine + 1)
+        cpu = np.array([line["cpu_s"] for line in own])
         yield {
-            "method": method.value,
+            "arm": arm,
+            "on": name,
             "runs": len(own),
-            "met_by_fine_solver": sum(line["margin_db"] >= 0 for line in own),
-            **{
-                verdict.replace(" ", "_"): sum(line["verdict"] == verdict for line in own)
-                for verdict in ("pass", "shifted pass", "fail")
-            },
+            "met_by_fine_solver": sum((line["margin_db"] or -1) >= 0 for line in own),
+            "exact": int(exact.sum()),
+            "exact_interval": _interval(exact, np.sum),
+            "within_2_percent": int(shifted.sum()),
+            "within_2_percent_interval": _interval(shifted, np.sum),
+            "median_fine_solves": float(np.median(solves)),
+            "median_fine_solves_interval": _interval(solves, np.median),
+            "median_cpu_s": float(np.median(cpu)),
+            "most_cpu_s": float(cpu.max()),
         }
 
 
-def _search(task: int, method: SearchMethod, seed: int, effort: Effort) -> dict[str, Any]:
-    spec = AntennaSpec.model_validate(
-        {
-            "bands": [{"f_lo_hz": a * 1e9, "f_hi_hz": b * 1e9} for a, b in TASKS[task]],
-            "feed": [3, 6],
-            "search": method.value,
-            "coarse_solves": effort.coarse,
-            "fine_solves": effort.fine,
-            "verify_runs": effort.verify_runs,
-        },
-        strict=False,
-    )
-    points: list[Incumbent] = []
-    began = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        result = pipeline.run(
-            build(),
-            spec,
-            inputs={},
-            workdir=Path(folder),
-            stop=from_budget({"seconds": effort.seconds}, threading.Event()),
-            seed=seed,
-            callbacks=pipeline.Callbacks(on_incumbent=points.append),
-        ).result
-    opinion: Any = result.verification.checks.get("second_solver", {})
-    solves: Any = result.summary.get("solves", {})
-    return {
-        "task": task,
-        "bands_ghz": TASKS[task],
-        "method": method.value,
-        "run_seed": seed,
-        "margin_db": result.summary.get("margin_db", float("-inf")),
-        "coarse_solves": solves.get("coarse", 0),
-        "fine_solves": solves.get("fine", 0),
-        "verdict": opinion.get("verdict", "none"),
-        "openems_bands": opinion.get("bands", []),
-        "cpu_s": time.process_time() - began,
-        "timings_s": result.timings_s,
-        "reason": result.termination.detail,
-    }
+def _interval(values: Any, statistic: Callable[..., Any]) -> list[float]:
+    """Return the 95 % bootstrap interval over specifications."""
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(np.asarray(values, float), (_RESAMPLES, len(values)))
+    return [float(v) for v in np.quantile(statistic(drawn, axis=1), (0.025, 0.975))]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cost_models.antenna.heads import Head
 from cost_models.antenna.nets import NetShape, Trunk, initial_weights, weight_count
 from solvers.field.rational import fit as fit_rational
-from workers.bench.antenna.search import TASKS
+from workers.bench.antenna.specifications import TASKS
 from workers.train.antenna.boards import DEFAULT
 from workers.train.antenna.dataset import Samples, read_samples
 from workers.train.antenna.designs import Source

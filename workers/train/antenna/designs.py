@@ -19,6 +19,7 @@ from search.domains.antenna.search.layouts import Layouts, Vectors, layouts_of
 from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.methods import make_searcher
 from search.domains.antenna.search.score import Scorer
+from search.domains.antenna.search.solve import Evaluator
 from solvers.field.board import Cell, Mask
 from solvers.field.rational import Rational
 from trimtab.specs.antenna import AntennaSpec, SearchMethod
@@ -136,7 +137,7 @@ def _search(
     feed = board.feeds[int(rng.integers(len(board.feeds)))]
     spec = random_spec(board, method, feed, rng)
     problem = AntennaProblem(spec=spec, workdir=Path())
-    scorer, searcher = Scorer(problem), make_searcher(spec, rng)
+    scorer, searcher = Scorer(problem), make_searcher(Evaluator(problem), rng)
     scale = board.f_max_hz / float(problem.frequencies_hz.max())
     guides: dict[bytes, float] = {}
     for _ in range(4 * count):

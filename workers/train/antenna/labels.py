@@ -2,8 +2,8 @@
 
 The currents on the metal see a feed only through its post's row of the matrix. With Z_ee the
 metal's block, C the rows of posts and D their block, the posts' impedance matrix is the Schur
-complement S = D − C Z_ee⁻¹ Cᵀ. One factorisation of Z_ee serves every feed: a feed whose posts
-are P has the impedance 1/(1ᵀ S_PP⁻¹ 1), the other posts carrying no current.
+complement S = D − C Z_ee⁻¹ Cᵀ. One factorisation of Z_ee serves every feed: a feed whose posts P
+share its current equally has the mean of S_PP as impedance, the other posts carrying no current.
 """
 
 from __future__ import annotations
@@ -59,11 +59,10 @@ class SeveralFeeds(MomentMethod):
         if n:
             schur = schur - coupling @ np.linalg.solve(z[:n, :n], coupling.T)
         size = self._factor**2
-        blocks = [slice(k, k + size) for k in range(0, len(schur), size)]
-        admittances = [
-            np.linalg.solve(schur[block, block], np.ones(size)).sum() for block in blocks
-        ]
-        self.impedances[index] = np.asarray(1 / np.array(admittances), complex)
+        feeds = range(0, len(schur), size)
+        self.impedances[index] = np.array(
+            [schur[k : k + size, k : k + size].mean() for k in feeds], complex
+        )
         return complex(self.impedances[index][0])
 
 

@@ -24,11 +24,13 @@ from solvers.field.tables import Tables
 from workers.train.antenna.boards import TrainingBoard
 from workers.train.antenna.designs import FEEDS, Sample, draw
 from workers.train.antenna.labels import Label, label
+from workers.train.steps import StepError
 
 SIZE = 500  # designs of a coarse shard
 FINE_SHARE = 10  # each tenth design of a coarse shard is solved on the fine mesh too
 FINE_FEEDS = 8
-SOLVER_VERSION = 1  # of the labels: raise it when the field solver changes them
+# Of the labels of each mesh: raise it when the field solver changes them.
+SOLVER_VERSIONS = {"coarse": 1, "fine": 2}
 _NONE = 255
 
 
@@ -95,15 +97,25 @@ def make_shards(
 
 
 def read_shard(path: Path) -> Shard:
-    """Read a shard. Never unpickles."""
+    """Read a shard. Never unpickles. Raises StepError for labels of an older field solver."""
     with np.load(path, allow_pickle=False) as stored:
         arrays: dict[str, Any] = {name: stored[name] for name in stored.files}
+    meta = json.loads(str(arrays["meta"]))
+    if meta["solver"] != SOLVER_VERSIONS[meta["mesh"]]:
+        raise StepError(
+            f"{path}: expected labels of solver version {SOLVER_VERSIONS[meta['mesh']]}, got "
+            f"{meta['solver']}; delete the file and run `data` again"
+        )
     return Shard(**{**arrays, "cells": int(arrays["cells"])})
 
 
 def shard_paths(folder: Path, kind: str) -> list[Path]:
     """Return the finished shards of a mesh, `coarse` or `fine`, in order."""
     return sorted(folder.glob(f"{kind}-*.npz"))
+
+
+def _mesh(kind: str) -> dict[str, object]:
+    return {"mesh": kind, "solver": SOLVER_VERSIONS[kind]}
 
 
 def _path(folder: Path, kind: str, shard: int) -> Path:
@@ -122,7 +134,7 @@ def _coarse(
         return made.model
 
     draw(board, shard, count, rng, score)
-    return _packed(board, rows, seed=seed, shard=shard, mesh="coarse")
+    return _packed(board, rows, seed=seed, shard=shard, **_mesh("coarse"))
 
 
 def _fine(board: TrainingBoard, tables: Tables, coarse: Shard, count: int) -> Shard:
@@ -140,7 +152,7 @@ def _fine(board: TrainingBoard, tables: Tables, coarse: Shard, count: int) -> Sh
             family=int(coarse.family[index]),
         )
         rows.append((sample, label(tables, sample.mask, feeds, fine=True)))
-    return _packed(board, rows, seed=meta["seed"], shard=meta["shard"], mesh="fine")
+    return _packed(board, rows, seed=meta["seed"], shard=meta["shard"], **_mesh("fine"))
 
 
 def _packed(
@@ -152,7 +164,7 @@ def _packed(
     for number, (sample, made) in enumerate(rows):
         feeds[number, : len(sample.feeds)] = sample.feeds
         s11[first[number] : first[number + 1], : len(sample.feeds)] = made.s11
-    described = {**meta, "solver": SOLVER_VERSION, "board": board.digest}
+    described = {**meta, "board": board.digest}
     return Shard(
         cells=board.grid.cells,
         masks=np.array([np.packbits(sample.mask) for sample, _ in rows]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,11 @@ class Plan:
         """Hash that names the checkpoints: another plan does not resume them."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
+    @property
+    def coarse(self) -> Plan:
+        """The first stage alone: the second one can be repeated without it."""
+        return replace(self, fine_epochs=0)
+
 
 def make_surrogate(
     board: TrainingBoard,
@@ -76,7 +81,7 @@ def make_surrogate(
         shape,
         sets,
         _params(plan, plan.epochs, plan.rate, len(coarse.train_rows)),
-        state=work / f"fit-{plan.digest}-coarse-{coarse.digest[:8]}.safetensors",
+        state=work / f"fit-{plan.coarse.digest}-coarse-{coarse.digest[:8]}.safetensors",
         say=say,
         start=None if start is None else _state_of(start, shape),
     )

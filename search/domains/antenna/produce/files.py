@@ -37,6 +37,13 @@ _POINTS = 401  # of antenna.s1p and the plots
 _MARGIN_MM = 24.0
 _SQUARE_RADIUS = 0.59  # equivalent radius of a square post over its side
 _SVG = "image/svg+xml"
+_MEDIA = {
+    ".json": "application/json",
+    ".s1p": "text/plain",
+    ".gbr": "application/vnd.gerber",
+    ".drl": "text/plain",
+    ".csv": "text/csv",
+}
 
 
 def produce(
@@ -46,7 +53,9 @@ def produce(
     opinion: SecondOpinion | None,
     workdir: Path,
 ) -> list[Produced | Extra]:
-    """Write design.json and antenna.s1p; name pictures and files for manufacture.
+    """Write description, response and files for manufacture; name pictures and models.
+
+    The former are the result; the latter need further libraries and may be left out.
 
     fine: the design's fine solve; opinion: that of the second solver, None without any.
     """
@@ -59,27 +68,28 @@ def produce(
     ):
         curves["openEMS"] = (opinion.frequencies_hz, opinion.s11)
     layout = layout_of(problem.spec, design)
-    described = workdir / "design.json"
-    described.write_text(
-        json.dumps(_described(problem, design, fine, opinion, layout), indent=1)
-    )
-    touchstone = workdir / "antenna.s1p"
-    touchstone.write_text(_touchstone(problem, design, *curves[_FINE]))
+    written = {
+        "design.json": json.dumps(
+            _described(problem, design, fine, opinion, layout), indent=1
+        ),
+        "antenna.s1p": _touchstone(problem, design, *curves[_FINE]),
+        "antenna-metal.gbr": manufacture.gerber_metal(layout),
+        "antenna-outline.gbr": manufacture.gerber_outline(layout),
+        "antenna.drl": manufacture.drill(layout),
+        "poles-zeros.csv": _poles_and_zeros(fine),
+    }
+    for name, text in written.items():
+        (workdir / name).write_text(text)
     return [
-        Produced(name=described.name, path=described, media_type="application/json"),
-        Produced(name=touchstone.name, path=touchstone, media_type="text/plain"),
+        *(
+            Produced(name=name, path=workdir / name, media_type=_MEDIA[Path(name).suffix])
+            for name in written
+        ),
         *_drawn(problem, design, fine, curves),
         Extra(
-            name="antenna-metal.gbr",
-            write=lambda path: path.write_text(manufacture.gerber_metal(layout)),
-        ),
-        Extra(
-            name="antenna-outline.gbr",
-            write=lambda path: path.write_text(manufacture.gerber_outline(layout)),
-        ),
-        Extra(
-            name="antenna.drl",
-            write=lambda path: path.write_text(manufacture.drill(layout)),
+            name="antenna-openems.xml",
+            write=lambda path: path.write_bytes(simulation_of(problem, design).xml()),
+            media_type="application/xml",
         ),
         Extra(
             name="antenna.dxf",
@@ -87,11 +97,6 @@ def produce(
             media_type="image/vnd.dxf",
         ),
         Extra(name="antenna.gds", write=lambda path: manufacture.write_gds(layout, path)),
-        Extra(
-            name="antenna-openems.xml",
-            write=lambda path: path.write_bytes(simulation_of(problem, design).xml()),
-            media_type="application/xml",
-        ),
     ]
 
 
@@ -134,11 +139,6 @@ def _drawn(
             name="antenna.png",
             write=lambda path: path.write_bytes(draw_png(metal)),
             media_type="image/png",
-        ),
-        Extra(
-            name="poles-zeros.csv",
-            write=lambda path: path.write_text(_poles_and_zeros(fine)),
-            media_type="text/csv",
         ),
     ]
 

@@ -7,30 +7,26 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from search.domains.antenna.design import Design
+from search.domains.antenna.search.gradient import GradientSearch
 from search.domains.antenna.search.layouts import Layouts, Real, Vectors, layouts_of
+from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.legalise import Rules
+from search.domains.antenna.search.neighbourhood import Neighbourhood
+from search.domains.antenna.search.placement import Placement
+from search.domains.antenna.search.screened import Screened
+from search.domains.antenna.search.searcher import Searcher
+from search.domains.antenna.search.solve import Evaluator
+from search.domains.antenna.search.tabu import TabuSearch
 from search.domains.antenna.search.tree import TreeSearch
 from trimtab.specs.antenna import AntennaSpec, SearchMethod, Topology
 
 _BEGIN = 20  # random designs before annealing and genetic search change any
 _KEPT = 20  # best designs that restarts begin from
-
-
-class Searcher(Protocol):
-    """A method that proposes legal designs and learns from their scores (higher is better)."""
-
-    def ask(self, count: int) -> list[Design]:
-        """Return at most `count` designs, at least one."""
-        ...
-
-    def tell(self, designs: Sequence[Design], scores: Sequence[float]) -> None:
-        """Take the scores of the designs that were asked for last, in their order."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +39,8 @@ class Setting:
     vectors: Vectors
     rng: np.random.Generator
     evaluations: int  # planned in all; annealing cools over them
+    evaluator: Evaluator
+    learned: Learned | None = None
 
 
 class RandomSearch:
@@ -67,7 +65,7 @@ class Annealing:
     `patience` proposals without a better design it restarts from one of the best.
     """
 
-    hottest, coldest, patience = 1.5, 0.03, 80
+    hottest, coldest, patience, begin = 1.5, 0.03, 80, _BEGIN
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -79,8 +77,8 @@ class Annealing:
     def ask(self, count: int) -> list[Design]:
         """Return random designs first, then one neighbour of the current design."""
         setting = self._setting
-        if self._told < _BEGIN:
-            count = min(count, _BEGIN - self._told)
+        if self._told < self.begin:
+            count = min(count, self.begin - self._told)
             return [setting.layouts.random(setting.rng) for _ in range(count)]
         assert self._current is not None
         return [setting.layouts.mutate(self._current[1], setting.rng)]
@@ -93,7 +91,7 @@ class Annealing:
             better = not self._best or score > self._best[0][0]
             self._idle = 0 if better else self._idle + 1
             self._best = _kept(self._best, score, design)
-            if self._current is None or self._told <= _BEGIN:
+            if self._current is None or self._told <= self.begin:
                 self._current = self._best[0]
                 continue
             rise = score - self._current[0]
@@ -267,20 +265,46 @@ class CmaEs:
             self._strategy = cma.CMAEvolutionStrategy(list(x), self.step, options)
 
 
+def _tabu(setting: Setting) -> Searcher:
+    return TabuSearch(
+        Neighbourhood(setting.evaluator),
+        setting.layouts,
+        setting.rng,
+        efficiency=setting.spec.min_efficiency > 0,
+        screen=setting.learned,
+    )
+
+
+def _gradient(setting: Setting) -> Searcher:
+    if setting.learned is None:
+        return _tabu(setting)
+    return GradientSearch(setting.learned, setting.rules, setting.layouts, setting.rng)
+
+
 METHODS: Mapping[SearchMethod, Callable[[Setting], Searcher]] = MappingProxyType(
     {
+        SearchMethod.TABU: _tabu,
         SearchMethod.ANNEALING: Annealing,
         SearchMethod.GENETIC: Genetic,
         SearchMethod.CROSS_ENTROPY: CrossEntropy,
         SearchMethod.CMA_ES: CmaEs,
         SearchMethod.TREE: lambda setting: TreeSearch(setting.vectors, setting.rng),
+        SearchMethod.PLACEMENT: lambda setting: Placement(setting.vectors, setting.rng),
+        SearchMethod.GRADIENT: _gradient,
         SearchMethod.RANDOM: RandomSearch,
     }
 )
 
 
-def make_searcher(spec: AntennaSpec, rng: np.random.Generator) -> Searcher:
-    """Return the method of the job."""
+# Methods that use the surrogate themselves; others run on its predictions.
+_OWN_USE = frozenset({SearchMethod.TABU, SearchMethod.GRADIENT})
+
+
+def make_searcher(
+    evaluator: Evaluator, rng: np.random.Generator, learned: Learned | None = None
+) -> Searcher:
+    """Return the method of the job, on the surrogate where there is one."""
+    spec = evaluator.problem.spec
     rules = Rules(spec)
     setting = Setting(
         spec=spec,
@@ -289,8 +313,13 @@ def make_searcher(spec: AntennaSpec, rng: np.random.Generator) -> Searcher:
         vectors=Vectors(spec, rules),
         rng=rng,
         evaluations=spec.coarse_solves,
+        evaluator=evaluator,
+        learned=learned,
     )
-    return METHODS[spec.search](setting)
+    method = METHODS[spec.search](setting)
+    if learned is None or spec.search in _OWN_USE:
+        return method
+    return Screened(method, learned, rng)
 
 
 def _kept(

@@ -12,8 +12,8 @@ from solvers.field.rational import Rational
 
 Real = NDArray[np.float64]
 _FLOOR = 1e-6  # of |S11|, -120 dB
-_MEAN_WEIGHT = 0.1
-_MEAN_CAP_DB = 6.0
+MEAN_WEIGHT = 0.1
+MEAN_CAP_DB = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,13 @@ class Scorer:
             level = 20 * np.log10(np.maximum(np.abs(s11), _FLOOR))
             margins = requirement.margins(np.nan_to_num(level, nan=0.0, posinf=0.0))
             worst.append(float(margins.min()))
-            means.append(float(np.minimum(margins, _MEAN_CAP_DB).mean()))
+            means.append(float(np.minimum(margins, MEAN_CAP_DB).mean()))
         lost = tuple(
             10 * float(np.log10(max(efficiency, 1e-6) / self.min_efficiency))
             for efficiency in efficiencies
             if self.min_efficiency > 0
         )
-        guide = min((*worst, *lost)) + _MEAN_WEIGHT * float(np.mean(means))
+        guide = min((*worst, *lost)) + MEAN_WEIGHT * float(np.mean(means))
         return Score(
             band_margins_db=tuple(worst), efficiency_margins_db=lost, guide_db=guide
         )

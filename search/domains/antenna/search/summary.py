@@ -7,7 +7,10 @@ from typing import Any
 
 from search.domains.antenna.encode import Estimate
 from search.domains.antenna.parse import AntennaProblem
+from search.domains.antenna.search.calibration import Calibration
+from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.score import Score
+from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify.second_solver import SecondOpinion
 
 
@@ -15,8 +18,10 @@ def summarise(
     problem: AntennaProblem,
     estimate: Estimate,
     score: Score,
-    solved: Mapping[str, int],
+    evaluator: Evaluator,
     opinions: Sequence[SecondOpinion],
+    calibrations: Sequence[Calibration],
+    surrogate: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the summary of a result."""
     spec = problem.spec
@@ -25,10 +30,31 @@ def summarise(
         "band_margins_db": list(score.band_margins_db),
         "efficiency_margins_db": list(score.efficiency_margins_db),
         "meets_the_bands": score.margin_db >= 0,
-        "solves": {**solved, "second_solver_in_search": len(opinions)},
+        "solves": {**evaluator.solved, "second_solver_in_search": len(opinions)},
+        "neighbours": dict(evaluator.neighbours),
         "second_solver_in_search": [opinion.to_json() for opinion in opinions],
+        "corrections": [
+            {
+                "frequency_scale": round(row.scale, 4),
+                "inductance_nh": round(1e9 * row.inductance_h, 3),
+            }
+            for row in calibrations
+        ],
         "search": spec.search.value,
+        "surrogate": dict(surrogate),
         **estimated(estimate),
+    }
+
+
+def surrogate_of(learned: Learned | None, note: str) -> dict[str, Any]:
+    """Return which surrogate was used and how much, or why none was."""
+    if learned is None:
+        return {"used": False, "model": note}
+    return {
+        "used": True,
+        "model": note,
+        "predictions": learned.predicted,
+        "active_rounds": learned.rounds,
     }
 
 

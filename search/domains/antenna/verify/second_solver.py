@@ -48,6 +48,36 @@ class SecondOpinion:
         }
 
 
+class Opinions:
+    """The second solver of one run. A design is simulated once, for search and check alike.
+
+    Opinions are made here alone, and cannot be changed: the search may ask for them, and the check
+    judges by the same ones.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[bytes, SecondOpinion] = {}
+
+    def __call__(
+        self,
+        problem: AntennaProblem,
+        design: Design,
+        *,
+        left_s: float,
+        stopped: Callable[[], bool],
+    ) -> SecondOpinion:
+        """Return `second_opinion`, from memory where the design was simulated before."""
+        made = self._made.get(design.key)
+        if made is None:
+            made = second_opinion(problem, design, left_s=left_s, stopped=stopped)
+            if made.verdict != NOT_CHECKED:
+                for array in (made.frequencies_hz, made.s11):
+                    if array is not None:
+                        array.setflags(write=False)
+                self._made[design.key] = made
+        return made
+
+
 def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
     """Return the openEMS model of a design: a finite board, sheets corrected at their edges."""
     spec = problem.spec

@@ -14,8 +14,8 @@ from search.domains.antenna.verify.fine import FineSolve, solve_fine
 from search.domains.antenna.verify.legality import broken_rules
 from search.domains.antenna.verify.second_solver import (
     NOT_CHECKED,
+    Opinions,
     SecondOpinion,
-    second_opinion,
 )
 from search.domains.antenna.verify.verdicts import judge, margins_db
 from trimtab.results import Verification, VerificationStatus
@@ -39,6 +39,7 @@ def verify_design(
     *,
     left_s: float,
     stopped: Callable[[], bool],
+    opinions: Opinions | None = None,
 ) -> Checked:
     """Check a solution. Its fine solve and the second solver's opinion also serve the files.
 
@@ -64,7 +65,8 @@ def verify_design(
     if problem.spec.verify_runs == 0:
         opinion = SecondOpinion(verdict=NOT_CHECKED, detail="verify_runs is 0")
     else:
-        opinion = second_opinion(problem, design, left_s=left_s, stopped=stopped)
+        ask = opinions or Opinions()
+        opinion = ask(problem, design, left_s=left_s, stopped=stopped)
     checks: dict[str, Any] = {
         "bands": [row.to_json() for row in verdicts],
         "margin_db": round(min(margins), 3),

@@ -14,6 +14,7 @@ from workers.train.antenna.dataset import draw_batch, read_samples
 from workers.train.antenna.designs import FEEDS, Source
 from workers.train.antenna.shards import make_shards, read_shard, shard_paths
 from workers.train.antenna.train import cavity_of
+from workers.train.steps import StepError
 
 SMALL = ("--samples", "60", "--fine", "6")
 
@@ -160,6 +161,15 @@ def test_shards_hold_no_pickles(name, board_file, work, monkeypatch):
         np.savez(bad, **{**dict(stored), name: np.array([{}], object)})
     with pytest.raises(ValueError, match="allow_pickle"):
         read_shard(bad)
+
+
+def test_labels_of_an_older_solver_are_refused(board_file, work, monkeypatch):
+    coarse, _ = make(
+        read_board(board_file), work, monkeypatch, samples=10, fine=0, size=10
+    )
+    monkeypatch.setitem(shards.SOLVER_VERSIONS, "coarse", 99)
+    with pytest.raises(StepError, match=r"solver version 99, got 1; delete the file"):
+        read_shard(coarse[0])
 
 
 def test_samples_remember_what_they_were_read_from(board_file, work, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,31 @@ def test_single_cells_are_removed_and_posts_stay() -> None:
     mask[1, 1] = mask[4, 4] = True
     repaired = Rules(job()).legal(Design(mask=mask, feed=(4, 4)))
     assert np.argwhere(repaired.mask).tolist() == [[4, 4]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_at_once_are_as_one_by_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for symmetric, connected, feature in itertools.product(
+        (False, True), (False, True), (0.0, 6.0)
+    ):
+        spec = job(
+            symmetric=symmetric,
+            connected=connected,
+            min_feature_mm=feature,
+            max_vias=2,
+            feed=None,
+        )
+        rules = Rules(spec)
+        designs = [
+            Design(
+                mask=rng.random((6, 6)) < rng.uniform(0.2, 0.8),
+                feed=(int(rng.integers(6)), int(rng.integers(6))),
+                vias=tuple((int(i), int(j)) for i, j in rng.integers(6, size=(3, 2))),
+            )
+            for _ in range(10)
+        ]
+        together = rules.legal_many(designs)
+        assert [one.key for one in together] == [rules.legal(d).key for d in designs]
+        assert all(broken_rules(spec, design) == [] for design in together)
+    assert rules.legal_many([]) == []

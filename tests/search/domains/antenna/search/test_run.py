@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 
 from search.domains.antenna.encode import encode
-from search.domains.antenna.parse import parse
+from search.domains.antenna.parse import AntennaProblem, parse
 from search.domains.antenna.search import run as funnel
 from search.domains.antenna.search.layouts import Vectors, layouts_of
 from search.domains.antenna.search.legalise import Rules
-from search.domains.antenna.search.methods import Annealing, Setting
+from search.domains.antenna.search.methods import RandomSearch, Setting
+from search.domains.antenna.search.solve import Evaluator
+from search.domains.antenna.verify import second_solver
 from search.domains.antenna.verify.second_solver import SecondOpinion
+from search.domains.antenna.verify.verdicts import BandVerdict, Verdict
 from search.stop import from_budget
 from search.types import SearchOutcome
 from tests.search.domains.antenna.jobs import job
 from trimtab.results import Incumbent, Limit
-from trimtab.specs.antenna import AntennaSpec
 
 
 def search(folder: Path, **fields: Any) -> tuple[SearchOutcome, list[Incumbent]]:
@@ -57,14 +59,14 @@ def test_the_search_ends_once_the_margin_is_reached(tmp_path: Path) -> None:
 def test_a_design_that_the_second_solver_confirms_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdicts = iter(["fail", "pass"])
+    verdicts = iter([Verdict.FAIL, Verdict.PASS])
     asked: list[bytes] = []
 
     def opinion(problem: Any, design: Any, **limits: Any) -> SecondOpinion:
         asked.append(design.key)
-        return SecondOpinion(verdict=next(verdicts), detail="")
+        return judged(problem, next(verdicts))
 
-    monkeypatch.setattr(funnel, "second_opinion", opinion)
+    monkeypatch.setattr(second_solver, "second_opinion", opinion)
     easy = [{"f_lo_hz": 6.0e9, "f_hi_hz": 6.2e9, "s11_max_db": -1.0}]
     outcome, _ = search(
         tmp_path,
@@ -77,6 +79,42 @@ def test_a_design_that_the_second_solver_confirms_comes_first(
     assert len(asked) == 2
     assert outcome.solution.design.key == asked[1]
     assert outcome.summary["solves"]["second_solver_in_search"] == 2
+    assert len(outcome.summary["corrections"]) == 1
+
+
+def test_openems_is_not_asked_more_often_than_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+
+    def opinion(problem: Any, design: Any, **limits: Any) -> SecondOpinion:
+        asked.append(design.key)
+        return judged(problem, Verdict.FAIL)
+
+    monkeypatch.setattr(second_solver, "second_opinion", opinion)
+    easy = [{"f_lo_hz": 6.0e9, "f_hi_hz": 6.2e9, "s11_max_db": -1.0}]
+    fields = {"bands": easy, "margin_db": 0.0, "coarse_solves": 200}
+    outcome, _ = search(tmp_path, verify_runs=2, fine_solves=30, **fields)
+    assert outcome.summary["solves"]["fine"] <= 30
+    assert len(asked) == 2
+    assert len(set(asked)) == 2
+    assert outcome.solution.design.key in asked
+
+
+def judged(problem: AntennaProblem, verdict: Verdict) -> SecondOpinion:
+    """An opinion whose response is flat."""
+    frequencies = np.linspace(*problem.range_hz, 201)
+    worst = -5.0 if verdict is Verdict.PASS else -0.5
+    band = BandVerdict(
+        name="bands[0]", verdict=verdict, worst_db=worst, limit_db=-1.0, shift=None
+    )
+    return SecondOpinion(
+        verdict=verdict.value,
+        detail="",
+        bands=(band,),
+        frequencies_hz=frequencies,
+        s11=np.full(201, 0.94 + 0j),
+    )
 
 
 def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path) -> None:
@@ -84,7 +122,7 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
     event, asked = threading.Event(), 0
     stop = from_budget({"seconds": 60.0}, event)
 
-    class Stopping(Annealing):
+    class Stopping(RandomSearch):
         def tell(self, designs: Any, scores: Any) -> None:
             nonlocal asked
             asked += 1
@@ -93,7 +131,9 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            funnel, "make_searcher", lambda spec, rng: Stopping(_setting(spec, rng))
+            funnel,
+            "make_searcher",
+            lambda evaluator, rng: Stopping(_setting(evaluator, rng)),
         )
         outcome = funnel.run_search(
             problem,
@@ -108,7 +148,8 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
     assert outcome.summary["solves"]["fine"] == 1
 
 
-def _setting(spec: AntennaSpec, rng: np.random.Generator) -> Setting:
+def _setting(evaluator: Evaluator, rng: np.random.Generator) -> Setting:
+    spec = evaluator.problem.spec
     rules = Rules(spec)
     return Setting(
         spec=spec,
@@ -117,4 +158,5 @@ def _setting(spec: AntennaSpec, rng: np.random.Generator) -> Setting:
         vectors=Vectors(spec, rules),
         rng=rng,
         evaluations=100,
+        evaluator=evaluator,
     )

@@ -1,0 +1,74 @@
+"""The surrogate of a job: chosen by `model`, and used where it was measured to pay."""
+
+from __future__ import annotations
+
+from cost_models.antenna.facts import BoardFacts, outside
+from cost_models.antenna.surrogate import Surrogate, SurrogateRefused, find, shipped
+from search.domains.antenna.parse import AntennaProblem
+from search.domains.antenna.search.learned import Learned
+from search.domains.antenna.search.samples import BandSamples
+from search.types import InvalidInput
+from trimtab.specs.antenna import MODEL_AUTO, MODEL_NONE, AntennaSpec, SearchMethod
+
+# `auto` leaves the surrogate out: all neighbours of a design are scored exactly by the coarse
+# solver, each at a hundredth of a prediction's cost; random search is the baseline without help.
+# `python -m workers.bench antenna surrogate-use` measures it.
+_WITHOUT = frozenset({SearchMethod.TABU, SearchMethod.RANDOM})
+
+
+def choose_model(
+    problem: AntennaProblem, samples: BandSamples
+) -> tuple[Learned | None, str]:
+    """Return the surrogate, and a sentence that says which is used or why none is.
+
+    Raises InvalidInput for a name that is not shipped, or a file that is not a surrogate.
+    """
+    spec = problem.spec
+    if problem.model_file is not None:
+        try:
+            own = Surrogate.load(problem.model_file)
+        except SurrogateRefused as error:
+            raise InvalidInput(f"model_file: {error}") from error
+        return _checked(problem, samples, own, "model_file")
+    if spec.model == MODEL_NONE:
+        return None, "none: model is none"
+    if spec.model != MODEL_AUTO:
+        if spec.model not in shipped():
+            names = ", ".join((MODEL_AUTO, MODEL_NONE, *shipped()))
+            raise InvalidInput(
+                f"model: expected one of {names}, got {spec.model!r}; a file of your own is given "
+                "as model_file"
+            )
+        return _checked(problem, samples, Surrogate.shipped(spec.model), spec.model)
+    if spec.search in _WITHOUT:
+        why = "exact solves of the coarse solver cost less than predictions"
+        return None, f"none: search {spec.search.value} is faster without ({why})"
+    model, name = find(board_facts(spec, samples))
+    if model is None:
+        return None, f"none: {name}"
+    return Learned(model, samples, name), name
+
+
+def board_facts(spec: AntennaSpec, samples: BandSamples) -> BoardFacts:
+    """Return what a surrogate must be made for."""
+    return BoardFacts(
+        eps_r=spec.board.eps_r,
+        tan_d=spec.board.tan_d,
+        height_m=spec.board.height_mm * 1e-3,
+        conductivity_s_m=spec.board.conductivity_s_m,
+        cells=(spec.grid.cells, spec.grid.cells),
+        cell_m=spec.grid.cell_mm * 1e-3,
+        feed=spec.feed,
+        vias=spec.max_vias,
+        f_min_hz=float(samples.frequencies_hz.min()),
+        f_max_hz=float(samples.frequencies_hz.max()),
+    )
+
+
+def _checked(
+    problem: AntennaProblem, samples: BandSamples, model: Surrogate, name: str
+) -> tuple[Learned | None, str]:
+    why = outside(model.facts, board_facts(problem.spec, samples))
+    if why is not None:
+        return None, f"none: {name} is {why}"
+    return Learned(model, samples, name), name

@@ -1,0 +1,314 @@
+"""Measured figures of antenna design, as tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workers.bench.tables.page import Headline, Page, Table
+from workers.bench.tables.results import RESULTS, Row, rows_of, source
+
+_BUSY = "Other work ran on the machine: CPU seconds, not wall seconds, are stated."
+_DIFFERENCES = {
+    "coarse_fine": ("1 x 1 against 2 x 2 cells a pixel", "0.05"),
+    "fine_finest": ("2 x 2 against 3 x 3 cells a pixel", ""),
+    "fine_openems_raw": ("2 x 2 against openEMS, as they are", ""),
+    "fine_openems": ("2 x 2 against openEMS, after the port's analytic inductance", ""),
+    "fine_openems_scaled": (
+        "the same, and one fitted frequency scale of at most 1.5 %",
+        "0.08",
+    ),
+    "finest_openems": ("3 x 3 against openEMS, after the port's inductance", ""),
+    "fine_refined": ("2 x 2 against openEMS on a refined mesh", ""),
+    "finest_refined": ("3 x 3 against openEMS on a refined mesh", ""),
+}
+
+
+def page() -> Page:
+    """Return the page; suites without results yet have no table."""
+    solvers = _newest("agreement")
+    tables = [
+        _agreement_table(solvers),
+        _patches_table(_newest("patches"), published=False),
+        _patches_table(_newest("published"), published=True),
+    ]
+    if study := _newest("surrogate", required=False):
+        tables.append(_study_table(study))
+    if search := _newest("search", required=False):
+        tables.append(_search_table(search))
+    return Page(
+        title="Measured: antennas",
+        intro="The method of moments on an endless board (with which designs are searched) against "
+        "openEMS on a finite one (which checks them), both against theory and publications; then "
+        "the surrogate and the search.",
+        tables=tables,
+        headline=_headline(solvers, search),
+    )
+
+
+def _newest(suite: str, *, required: bool = True) -> str:
+    """Return the newest result file that holds lines of a suite, without its ending."""
+    wanted = f'"suite": "antenna-{suite}"'
+    files = [
+        file.stem
+        for file in sorted(RESULTS.glob("*-antenna-*.jsonl"))
+        if wanted in file.read_text()
+    ]
+    if required and not files:
+        raise FileNotFoundError(f"{RESULTS}: expected lines of suite antenna-{suite}")
+    return files[-1] if files else ""
+
+
+def _lines(file: str, suite: str) -> list[Row]:
+    return [row for row in rows_of(file) if row["suite"] == f"antenna-{suite}"]
+
+
+def _agreement_table(file: str) -> Table:
+    lines = _lines(file, "agreement")
+    (total,) = (line for line in lines if line["design"] == "all")
+    designs = [line for line in lines if line["design"] != "all"]
+    rows = []
+    for name, (words, goal) in _DIFFERENCES.items():
+        if name not in total:
+            continue
+        count = sum(name in line for line in designs)
+        low, high = total[f"{name}_interval"]
+        rows.append(
+            [
+                words,
+                f"{total[name]:.3f} [{low:.3f}, {high:.3f}]",
+                f"at most {goal}" if goal else "",
+                str(count),
+            ]
+        )
+    scales = [line["openems_scale"] for line in designs if "openems_scale" in line]
+    refined = [line["refined_scale"] for line in designs if "refined_scale" in line]
+    fine = statistics.median(line["fine_cpu_s"] for line in designs)
+    coarse = statistics.median(line["coarse_cpu_s"] for line in designs)
+    second = statistics.median(line["openems_cpu_s"] for line in designs)
+    return Table(
+        title="Agreement of the field solvers",
+        intro="Mean |ΔS11| over 121 frequencies from 2 to 8 GHz and random designs of up to five "
+        "rectangles on 12 x 12 cells of 3 mm, ε_r 2.2, 3.175 mm thick; 95 % intervals over the "
+        "designs.",
+        columns=("solvers", "mean difference", "goal", "designs"),
+        rows=rows,
+        notes=(
+            *_missed(total),
+            f"The fitted scales are {100 * min(scales):+.1f} to {100 * max(scales):+.1f} %, "
+            f"{100 * statistics.mean(scales):+.2f} % on average"
+            + (
+                f"; on the refined mesh {100 * min(refined):+.1f} to {100 * max(refined):+.1f} %."
+                if refined
+                else "."
+            )
+            + " What remains without any scale is a difference of models: a board without end "
+            "against one of 84 mm, loss at all frequencies against loss fitted at one.",
+            f"Median CPU seconds of a sweep: {coarse:.2f} coarse, {fine:.2f} fine; of openEMS "
+            f"{second:.1f}.",
+        ),
+        command="python -m workers.bench antenna agreement",
+        source=source(file, remark=_BUSY),
+    )
+
+
+def _missed(total: Row) -> list[str]:
+    """Return a sentence for each goal that was missed."""
+    return [
+        f"Missed: {words} differ by {total[name]:.4f}, the goal was {goal}."
+        for name, (words, goal) in _DIFFERENCES.items()
+        if goal and total.get(name, 0.0) > float(goal)
+    ]
+
+
+def _patches_table(file: str, *, published: bool) -> Table:
+    suite = "published" if published else "patches"
+    rows = []
+    for line in _lines(file, suite):
+        expected = line["published_hz"] if published else line["cavity_hz"]
+        cells = [
+            f"{line['patch']}, ε_r {line['eps_r']:g}, {line['height_mm']:g} mm",
+            f"{expected / 1e9:.3f}",
+        ]
+        for solver in ("moments_hz", "openems_hz"):
+            at = line.get(solver)
+            cells.append(
+                "–"
+                if at is None
+                else f"{at / 1e9:.3f} ({100 * (at / expected - 1):+.1f} %)"
+            )
+        if published:
+            cells.append(f"{line['cavity_hz'] / 1e9:.3f}")
+            cells.append(
+                "measured" if line["source"].startswith("measured") else "simulated"
+            )
+        rows.append(cells)
+    if not published:
+        return Table(
+            title="Patches against cavity theory",
+            intro="Resonance, the frequency of the largest input resistance, in GHz. Goal: within "
+            "3 % of TM₁₀ of the cavity model with Hammerstad's edge extension (Balanis, Antenna "
+            "Theory, 4th ed., section 14.2).",
+            columns=("patch, substrate", "theory", "method of moments", "openEMS"),
+            rows=rows,
+            command="python -m workers.bench antenna patches",
+            source=source(file, remark=_BUSY),
+        )
+    sources = dict.fromkeys(line["source"] for line in _lines(file, suite))
+    return Table(
+        title="Published patches",
+        intro="Resonance in GHz against published values of probe-fed patches. Nothing is fitted: "
+        "dimensions and permittivity are the published ones. The probe is a square post of one "
+        "cell.",
+        columns=(
+            "patch, substrate",
+            "published",
+            "method of moments",
+            "openEMS",
+            "cavity theory",
+            "kind",
+        ),
+        rows=rows,
+        notes=(
+            "Sources: "
+            + "; ".join(sources)
+            + ". The measured values are those of tables in the "
+            "literature that quote the article; no copy of it was at hand to check them. Where "
+            "the probes stood and how large the boards were is not known here. Curves of S11 were "
+            "not to be had as numbers, so resonances are compared.",
+            _between_solvers(_lines(file, suite)),
+        ),
+        command="python -m workers.bench antenna published",
+        source=source(file, remark=_BUSY),
+    )
+
+
+def _between_solvers(lines: Sequence[Row]) -> str:
+    """Return a sentence on how far the two solvers are from each other and from measurements."""
+    both = [line for line in lines if "openems_hz" in line]
+    apart = max(abs(line["moments_hz"] / line["openems_hz"] - 1) for line in both)
+    ratios = [
+        line[solver] / line["published_hz"] - 1
+        for line in both
+        for solver in ("moments_hz", "openems_hz")
+        if line["source"].startswith("measured")
+    ]
+    return (
+        f"The two solvers are at most {100 * apart:.1f} % apart, and {100 * min(ratios):+.1f} to "
+        f"{100 * max(ratios):+.1f} % from the measured values, most on the electrically thickest "
+        "boards. Why is open."
+    )
+
+
+def _study_table(file: str) -> Table:
+    groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
+    for line in _lines(file, "surrogate"):
+        if "net" in line and _plain(line["net"]):
+            net = line["net"]
+            groups[net["trunk"], net["head"], net["samples"]].append(line)
+    rows = [
+        [
+            f"{trunk}, {head}",
+            f"{samples:,}",
+            _spread([line.get("complex_mae") for line in lines], 3),
+            _spread([line["db_mae"] for line in lines], 2),
+            _spread(
+                [line.get("random", {}).get("rank_correlation") for line in lines], 3
+            ),
+            str(len(lines)),
+        ]
+        for (trunk, head, samples), lines in sorted(
+            groups.items(), key=lambda item: item[0]
+        )
+    ]
+    return Table(
+        title="Surrogate: heads and trunks",
+        intro="Errors on held-out designs, mean [least, largest] over the seeds: of S11 in the "
+        "complex plane, of its level with a floor at -26 dB, and Spearman's correlation of band "
+        "scores on random designs.",
+        columns=("trunk, head", "samples", "error of S11", "error, dB", "rank", "seeds"),
+        rows=rows,
+        command="python -m workers.bench antenna surrogate",
+        source=source(file, remark=_BUSY),
+    )
+
+
+def _plain(net: Mapping[str, Any]) -> bool:
+    """Return whether a net is one of the comparison, not of an ablation."""
+    return (
+        bool(net.get("cavity", True))
+        and net.get("feeds", 6) != 1
+        and net.get("poles") == 12
+    )
+
+
+def _search_table(file: str) -> Table:
+    lines = [line for line in _lines(file, "search") if "on" in line]
+    return Table(
+        title="Search, judged by openEMS",
+        intro="Specifications that openEMS confirms at the exact band, and within a shift of 2 %; "
+        "fine solves until then (median over all, a failure counted as one more than the "
+        "limit).",
+        columns=(
+            "arm, specifications",
+            "runs",
+            "exact",
+            "within 2 %",
+            "fine solves",
+            "CPU s",
+        ),
+        rows=[
+            [
+                f"{line['arm']}, {line['on']}",
+                str(line["runs"]),
+                _counted(line, "exact"),
+                _counted(line, "within_2_percent"),
+                f"{line['median_fine_solves']:g}",
+                f"{line['median_cpu_s']:.0f}",
+            ]
+            for line in lines
+        ],
+        command="python -m workers.bench antenna search",
+        source=source(file, remark=_BUSY),
+    )
+
+
+def _counted(line: Row, name: str) -> str:
+    low, high = line[f"{name}_interval"]
+    return f"{line[name]} [{low:g}, {high:g}]"
+
+
+def _spread(values: Sequence[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    mean = f"{statistics.mean(known):.{digits}f}"
+    if len(known) == 1:
+        return mean
+    return f"{mean} [{min(known):.{digits}f}, {max(known):.{digits}f}]"
+
+
+def _headline(solvers: str, search: str) -> Headline:
+    (total,) = (row for row in _lines(solvers, "agreement") if row["design"] == "all")
+    better = (
+        f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 on average over "
+        f"{total['designs']} random designs, {total['fine_openems_scaled']:.3f} with a frequency "
+        "scale of at most 1.5 %"
+    )
+    if search:
+        best = [
+            line
+            for line in _lines(search, "search")
+            if line.get("on") == "the 20 specifications" and line["arm"] == "funnel"
+        ]
+        if best:
+            better += (
+                f"; openEMS confirms {best[-1]['exact']} of {best[-1]['runs']} specifications at "
+                f"the exact band, {best[-1]['within_2_percent']} within 2 %"
+            )
+    return Headline(
+        against="openEMS, a finite-difference solver that took no part in the design",
+        better=better,
+    )
