@@ -57,7 +57,11 @@ class Decoder:
             make = Dense
         self._layers = [_Layer(config, layer, make) for layer in weights.layers]
         self._head = make(weights.head, None)
-        self._step = self._native_step() if make is not Dense else None
+        self._step: DecoderStep | None = None
+        if make is not Dense:
+            self._step = self._native_step()
+            # A copy, so that the file of all weights is not held in memory for its sake.
+            self._embedding = weights.embedding.clone()
         self._frequencies = _frequencies(config).to(weights.embedding.device)
 
     def _native_step(self) -> DecoderStep:

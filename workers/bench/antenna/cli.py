@@ -85,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", type=int, default=1500, help="training steps of a net of `surrogate`"
     )
     parser.add_argument(
-        "--file", type=Path, help="of `surrogate-ranks`; default the shipped one"
+        "--file",
+        type=Path,
+        help="of `surrogate-ranks` and `-rates`; default the shipped one",
     )
     parser.add_argument(
         "--ablations", action="store_true", help="of the first net of `surrogate`"
@@ -142,6 +144,20 @@ def _surrogate(options: argparse.Namespace) -> Iterator[Line]:
         seeds=range(options.seed, options.seed + options.seeds),
         steps=options.steps,
         ablations=options.ablations,
+    )
+
+
+def _surrogate_rates(options: argparse.Namespace) -> Iterator[Line]:
+    from cost_models.antenna.surrogate import Surrogate
+    from workers.bench.antenna import surrogate_rates
+
+    chosen = options.file
+    return surrogate_rates.run(
+        surrogate=Surrogate.load(chosen)
+        if chosen
+        else Surrogate.shipped("antenna-duroid"),
+        designs=options.designs,
+        seed=options.seed,
     )
 
 
@@ -211,5 +227,6 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "surrogate-use": _surrogate_use,
         "tune": _tune,
         "surrogate-ranks": _surrogate_ranks,
+        "surrogate-rates": _surrogate_rates,
     }
 )

@@ -79,7 +79,7 @@ def _add_plan(step: argparse.ArgumentParser) -> None:
     step.add_argument("--head", choices=_HEADS, default="rlc")
     step.add_argument("--width", type=_count, default=48, help="of the trunk")
     step.add_argument("--depth", type=_count, default=4, help="blocks of the trunk")
-    step.add_argument("--epochs", type=_count, default=30, help="passes, coarse mesh")
+    step.add_argument("--epochs", type=int, default=30, help="passes, coarse mesh")
     step.add_argument("--fine-epochs", type=int, default=40, help="passes, fine mesh")
     step.add_argument("--batch", type=_count, default=32)
     step.add_argument("--rate", type=float, default=2e-3, help="learning rate")

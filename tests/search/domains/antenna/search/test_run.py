@@ -17,12 +17,14 @@ from search.domains.antenna.search.legalise import Rules
 from search.domains.antenna.search.methods import RandomSearch, Setting
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify import second_solver
+from search.domains.antenna.verify.legality import broken_rules
 from search.domains.antenna.verify.second_solver import SecondOpinion
 from search.domains.antenna.verify.verdicts import BandVerdict, Verdict
 from search.stop import from_budget
 from search.types import SearchOutcome
 from tests.search.domains.antenna.jobs import job
 from trimtab.results import Incumbent, Limit
+from trimtab.specs.antenna import SearchMethod
 
 
 def search(folder: Path, **fields: Any) -> tuple[SearchOutcome, list[Incumbent]]:
@@ -101,6 +103,34 @@ def test_openems_is_not_asked_more_often_than_allowed(
     assert outcome.solution.design.key in asked
 
 
+TWO_BANDS = [
+    {"f_lo_hz": 6.0e9, "f_hi_hz": 6.1e9},
+    {"f_lo_hz": 7.0e9, "f_hi_hz": 7.1e9},
+]
+AVOID = [{"f_lo_hz": 5.4e9, "f_hi_hz": 5.5e9}]
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "posts": {"max_vias": 2, "avoid": AVOID},
+    "shape": {"symmetric": True, "connected": True, "feed": [2, 2]},
+    "limits": {"min_feature_mm": 6.0, "min_efficiency": 0.5, "feed": [1, 3]},
+    "rectangles": {"topology": "rectangles", "bands": TWO_BANDS, "connected": True},
+}
+
+
+@pytest.mark.parametrize("method", SearchMethod)
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_every_method_obeys_every_condition(
+    tmp_path: Path, method: SearchMethod, condition: str
+) -> None:
+    fields = {"margin_db": 10.0, "coarse_solves": 16, **CONDITIONS[condition]}
+    spec = job(search=method.value, **fields)
+    outcome, points = search(tmp_path, search=method.value, **fields)
+    assert broken_rules(spec, outcome.solution.design) == []
+    assert outcome.summary["solves"]["coarse"] <= 16 + 4
+    assert outcome.objective == points[-1].objective
+    again, _ = search(tmp_path, search=method.value, **fields)
+    assert again.solution.design.key == outcome.solution.design.key
+
+
 def judged(problem: AntennaProblem, verdict: Verdict) -> SecondOpinion:
     """An opinion whose response is flat."""
     frequencies = np.linspace(*problem.range_hz, 201)
@@ -133,7 +163,7 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
         patch.setattr(
             funnel,
             "make_searcher",
-            lambda evaluator, rng: Stopping(_setting(evaluator, rng)),
+            lambda evaluator, rng, learned: Stopping(_setting(evaluator, rng)),
         )
         outcome = funnel.run_search(
             problem,
