@@ -9,6 +9,7 @@ from workers.bench.llm import budget_table, picture
 from workers.bench.llm.budget_table import above_full, losses, paired
 from workers.bench.llm.published import PICTURE, QUALITY, RECALL, TUNING
 from workers.bench.llm.quality import AFTER_PROMPT, BUDGETS, SHARES
+from workers.bench.llm.texts import TEST
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import Row, rows_of, source
 
@@ -45,7 +46,12 @@ def _picture_note(rows: Sequence[Row]) -> Sequence[str]:
     segments = ", ".join(f"{count} of {kind}" for kind, count in counts.items())
     return (
         f"Segments of {tokens} tokens: {segments}. `h2o sum` is H2O as published; the other H2O "
-        "rows keep the first four tokens.",
+        "rows keep the first four tokens."
+        + (
+            f" {len(TEST)} of each type were asked for: the machine's time ended before."
+            if min(counts.values()) < len(TEST)
+            else ""
+        ),
         f"![Loss above the full cache against the share of tokens kept]({PICTURE.name})",
     )
 

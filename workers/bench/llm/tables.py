@@ -61,7 +61,7 @@ def _headline(quality: Sequence[Row], tuning: Sequence[Row]) -> Headline:
                 for share in SHARES
             ]
     ratios = [
-        f"{speed[0]:.1f} × the full cache's speed at {what}"
+        f"{speed[0]:.2f} × the full cache's speed at {what}"
         for name, what in (("1x7936", "8k"), ("8x2048", "eight sequences of 2k"))
         if (speed := speed_tables.ratio(rows, name, "own full", "own h2o"))
     ]
