@@ -21,6 +21,7 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("quality",),
     ("recall",),
     ("speed",),
+    ("eviction",),
     ("memory",),
     ("prefix",),
     ("cancel",),
@@ -71,10 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         "--slots", type=int, default=0, help="of `agreement` (64) and `memory` (2048)"
     )
     parser.add_argument(
-        "--scenarios", nargs="*", help="of `speed`, as 8x2048; default all"
+        "--scenarios", nargs="*", help="of `speed` and `eviction`, as 8x2048"
     )
     parser.add_argument("--contenders", nargs="*", help="of `speed`; default all")
-    parser.add_argument("--rounds", type=int, default=10, help="of `speed`")
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="of `speed` and `eviction`"
+    )
     parser.add_argument(
         "--rivals",
         type=Path,
@@ -168,6 +171,17 @@ def _speed(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
             )
 
 
+def _eviction(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
+    from workers.bench.llm import beside, eviction
+
+    done = {line["scenario"] for line in lines}
+    for name in options.scenarios or ("1x7936", "8x2048"):
+        scenario = beside.SCENARIOS[name]
+        if name not in done:
+            prompt = _prompts(1, scenario.tokens)[0]
+            yield from eviction.run(scenario, prompt, rounds=options.rounds)
+
+
 def _prompts(count: int, tokens: int) -> list[list[int]]:
     """Return different texts of the language reference, one after another when they run out."""
     from workers.bench.llm import texts
@@ -221,6 +235,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "tuning": _quality,
         "recall": _recall,
         "speed": _speed,
+        "eviction": _eviction,
         "memory": _memory,
         "prefix": _prefix,
         "cancel": _cancel,
