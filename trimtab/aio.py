@@ -276,10 +276,14 @@ class AsyncClient(AsyncConnection):
         iterator cancels the generation.
         """
         body = text.chat_body(messages, model=model, stream=True, **options)
-        headers = {"Accept": "text/event-stream"}
-        return self._chunks(
-            _core.call("chat", body=body, headers=headers, key=_core.new_key())
+        sent = _core.call(
+            "chat",
+            body=body,
+            headers={"Accept": "text/event-stream"},
+            key=_core.new_key(),
+            read_timeout_s=text.QUIET_S,
         )
+        return self._chunks(sent)
 
     async def complete(
         self,

@@ -15,6 +15,9 @@ _READ = ConfigDict(extra="ignore", use_attribute_docstrings=True, populate_by_na
 ANSWER_S = 660.0
 """A whole answer may take as long as the server lets a generation last."""
 
+QUIET_S = 180.0
+"""A stream is silent until the model is loaded and has read the prompt; after that it is not."""
+
 Messages = str | Sequence[Mapping[str, Any]]
 """A question, or a conversation: objects with `role` and `content`, oldest first."""
 

@@ -103,7 +103,7 @@ def kernels(size: int, group: int, dtype: torch.dtype) -> Iterator[Kernel]:
     heads = {"GROUP": group, "SIZE": size, "SP": padded(size)}
     products = {"PRECISION": "ieee" if dtype == torch.float32 else "tf32"}
     step = heads | {"GP": padded(group), "BLOCK": BLOCK}
-    yield kernel("h2o_decode", h2o_decode.h2o_decode, step | products)
+    yield kernel("h2o_decode", h2o_decode.h2o_decode, step | products | {"SCORES": True})
     yield kernel("h2o_decode_part", h2o_decode_split.h2o_decode_part, step | products)
     yield kernel(
         "h2o_decode_reduce",

@@ -44,7 +44,10 @@ def available() -> bool:
 
 
 class DecoderStep:
-    """All layers of a llama-like decoder over the slots of its sequences, on a CPU."""
+    """All layers of a llama-like decoder over the slots of its sequences, on a CPU.
+
+    One step at a time: calls from several threads have to wait for each other.
+    """
 
     def __init__(
         self,
@@ -151,10 +154,10 @@ class DecoderStep:
                 rules.sinks.int(), rules.decay.float(),
             )
         ]  # fmt: skip
-        busy = live * self._kv_heads * self._slots * self._size > THREAD_WORK
         arguments = StepArguments(
             ctypes.addressof(self._arguments),
             *(part.data_ptr() for part in parts),
+            THREAD_WORK,
             len(self._layers),
             live,
             self._width,
@@ -163,7 +166,7 @@ class DecoderStep:
             self._size,
             self._feed_forward,
             self._norm_eps,
-            torch.get_num_threads() if busy else 1,
+            torch.get_num_threads(),
         )
         require_library().step(arguments, self._caches[0], rows, rules)
         return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from cuda.kernels import reference
@@ -17,6 +19,16 @@ LONG = 2048
 """Slots above which few sequences are split into parts."""
 PART = 512
 """Least slots of a part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a GPU does a step."""
+
+    parts: int = 1
+    """Parts that a row's slots are split into; joined in their order, so results depend on it."""
+    scores: bool = True
+    """Without them nothing is evicted: to measure what scores cost. One part only."""
 
 
 def h2o_decode(
@@ -54,32 +66,12 @@ def h2o_decode(
         parts = parts_for(
             len(rows) * cache.keys.shape[1], cache.slots, _processors(query)
         )
-        return _triton(query, key, value, cache, rows, step, rules, parts)
+        return launch(query, key, value, cache, rows, step, rules, Plan(parts=parts))
     if chosen is Backend.NATIVE:
         from cuda.kernels.native.library import h2o_decode as native
 
         return native(query, key, value, cache, rows, step, rules)
     return reference.h2o_decode(query, key, value, cache, rows, step, rules)
-
-
-def h2o_decode_split(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    cache: SlotCache,
-    rows: torch.Tensor,
-    step: torch.Tensor,
-    rules: EvictionRows,
-    *,
-    parts: int,
-) -> torch.Tensor:
-    """Do the same as `h2o_decode` on a GPU with every row's slots split into `parts`.
-
-    The parts are joined in their order, so that a result depends on the number of parts alone.
-    `h2o_decode` calls it where a cache is long and sequences are too few to fill the device.
-    """
-    reference.check_shapes(query, key, value, cache, rows, step, rules)
-    return _triton(query, key, value, cache, rows, step, rules, parts)
 
 
 def parts_for(programs: int, slots: int, processors: int) -> int:
@@ -95,7 +87,7 @@ def _processors(tensor: torch.Tensor) -> int:
     return int(torch.cuda.get_device_properties(tensor.device).multi_processor_count)
 
 
-def _triton(
+def launch(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -103,9 +95,12 @@ def _triton(
     rows: torch.Tensor,
     step: torch.Tensor,
     rules: EvictionRows,
-    parts: int,
+    plan: Plan,
 ) -> torch.Tensor:
-    """Launch one kernel, or two when the slots are split."""
+    """Run a step by Triton: one kernel, or two when the slots are split.
+
+    Arguments and result: see `h2o_decode`, which checks them and chooses the plan.
+    """
     live, kv_heads, group, size = query.shape
     query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
     out = torch.empty_like(query)
@@ -121,6 +116,7 @@ def _triton(
         "BLOCK": BLOCK if cache.slots > BLOCK else padded(cache.slots),
     }
     product = precision(query.dtype)
+    parts = plan.parts
     if parts == 1:
         from cuda.kernels.gpu.h2o_decode import h2o_decode as one_launch
 
@@ -128,7 +124,8 @@ def _triton(
             query, key, value, out, cache.keys, cache.values, cache.scores,
             cache.positions, pinned, cache.filled, cache.write, rows, step, rules.victim,
             rules.capacity, rules.recent, rules.sinks, rules.decay, logits, cache.slots,
-            size**-0.5, **shape, PRECISION=product, num_warps=4,
+            size**-0.5, **shape, PRECISION=product,
+            SCORES=plan.scores, num_warps=4,
         )  # fmt: skip
         return out
     from cuda.kernels.gpu.h2o_decode_split import h2o_decode_part, h2o_decode_reduce

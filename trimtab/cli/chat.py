@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from trimtab.cli.terminal import AsJson, out, say
+from trimtab.cli.terminal import SLOW_S, AsJson, out, say
 from trimtab.cli.terminal import client as connect
 from trimtab.client import Client
 from trimtab.text import LanguageModel, TextAnswer
@@ -116,9 +117,13 @@ class Conversation:
         """
         text = ""
         stream = self._client.chat_stream(self.with_question(question), **self._options)
+        slow = threading.Timer(SLOW_S, say, ["trimtab: waiting for the model"])
+        slow.daemon = True
+        slow.start()
         try:
             with contextlib.closing(stream) as chunks:  # type: ignore[type-var]
                 for chunk in chunks:
+                    slow.cancel()
                     text += chunk.text
                     print(chunk.text, end="", flush=True)
                     self.last = chunk
@@ -126,6 +131,8 @@ class Conversation:
             print(flush=True)
             say("cancelled")
             return False
+        finally:
+            slow.cancel()
         print(flush=True)
         self.messages += [
             {"role": "user", "content": question},

@@ -18,6 +18,7 @@ from search.text_model import (
     TextModelError,
     TextRequest,
     Token,
+    Usage,
 )
 from workers.llm import wire
 from workers.llm.wire import Json
@@ -196,8 +197,10 @@ class TextRelay:
                 value = await self._value(self._backend, frame)
                 self._send({"type": "text_value", "call": number, "value": value})
         except asyncio.CancelledError:
-            ended = wire.ended_to_json(Ended(finish=Finish.CANCELLED))
-            self._send({"type": "text_ended", "call": number, **ended})
+            usage = Usage(prompt_tokens=0, completion_tokens=self._credits[number].taken)
+            ended = Ended(finish=Finish.CANCELLED, usage=usage)
+            body = wire.ended_to_json(ended)
+            self._send({"type": "text_ended", "call": number, **body})
         except Exception as error:
             failed = wire.failure_to_json(error)
             self._send({"type": "text_failed", "call": number, **failed})
@@ -246,6 +249,7 @@ class _Credit:
 
     def __init__(self) -> None:
         self._left = wire.WINDOW
+        self.taken = 0
         self._more = asyncio.Event()
 
     def add(self, tokens: int) -> None:
@@ -257,6 +261,7 @@ class _Credit:
             self._more.clear()
             await self._more.wait()
         self._left -= 1
+        self.taken += 1
 
 
 def positive_seconds(value: Any) -> float:

@@ -10,6 +10,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from search.stop import StoppingCriterion
@@ -65,7 +66,8 @@ class HostedTextModel:
         """What the hosted model can do. The first use waits until it is loaded."""
         if self._capabilities is None:
             value = self._value({"method": "capabilities"})
-            self._capabilities = wire.capabilities_from_json(value)
+            # A hook cannot cross the connection.
+            self._capabilities = replace(wire.capabilities_from_json(value), hooks=False)
         return self._capabilities
 
     def tokenize(self, text: str) -> list[int]:
@@ -93,7 +95,7 @@ class HostedTextModel:
             )
         body: Json = {"method": "generate", "request": wire.request_to_json(request)}
         if stop is not None and stop.remaining_s() < float("inf"):
-            body["deadline_s"] = stop.remaining_s()
+            body["deadline_s"] = max(0.001, stop.remaining_s())
         return self._tokens(body, ended, stop)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Reader of GGUF files, versions 2 and 3, little endian, that trusts nothing in them.
 
 Every count is bounded by the bytes that are left before anything of that size is made. The format
-is described in ggml's docs/gguf.md. Reading is Python on a memory map and holds no native code, but
-hostile files still belong into a process that can be killed (`workers.llm.conversion`).
+is described in ggml's GGUF specification. Reading is Python on a memory map and holds no native
+code, but hostile files still belong into a process that can be killed (`workers.llm.conversion`).
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ _OF_TYPE = {
 }
 _OF_TYPE["number"] = _OF_TYPE["integer"]
 _TYPES = frozenset(_OF_TYPE)
+_LENGTHS = ("minLength", "maxLength")
 _DAY = r"(0[1-9]|1[0-9]|2[0-8])"
 _DATE = rf"[0-9]{{4}}-(0[1-9]|1[0-2])-{_DAY}"
 _HOUR = r"([01][0-9]|2[0-3])"
@@ -220,18 +221,22 @@ class _Writer:
         values = [schema["const"]] if keyword == "const" else schema["enum"]
         kinds = schema.get("type", [])
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        self._only(schema, {keyword, "type"}, field)
+        self._only(schema, {keyword, "type", *_OF_TYPE["integer"], *_LENGTHS}, field)
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise BadGrammar(f"{field}.{keyword}: expected a list of at least one value")
         if len(values) > MAX_VALUES:
             raise BadGrammar(
                 f"{field}.{keyword}: expected at most {MAX_VALUES} values, got {len(values)}"
             )
-        texts = [json_text(v, f"{field}.{keyword}") for v in values if _fits(v, kinds)]
+        texts = [
+            json_text(value, f"{field}.{keyword}")
+            for value in values
+            if _fits(value, kinds) and _within(value, schema, field)
+        ]
         if not texts:
             raise BadGrammar(
-                f"{field}.{keyword}: expected values of type {_shown(kinds)}, got none; "
-                "correct one of them"
+                f"{field}.{keyword}: expected values of type {_shown(kinds)} within the bounds, "
+                "got none; correct one of them"
             )
         return " | ".join(characters.literal_text(text) for text in dict.fromkeys(texts))
 
@@ -345,14 +350,10 @@ class _Writer:
         patterns = schema.get("patternProperties") or {}
         values, key, nodes = schema.get("additionalProperties", True), "string", 0
         if patterns:
-            if (
-                not isinstance(patterns, Mapping)
-                or len(patterns) > 1
-                or values is not False
-            ):
+            if not isinstance(patterns, Mapping) or len(patterns) > 1:
                 raise BadGrammar(
-                    f"{field}.patternProperties: expected one pattern and additionalProperties "
-                    "false; name the properties"
+                    f"{field}.patternProperties: expected one pattern, got "
+                    f"{_shown(patterns)}; name the properties"
                 )
             ((pattern, values),) = patterns.items()
             tree = regex_grammar.parse(str(pattern), field=f"{field}.patternProperties")
@@ -450,6 +451,22 @@ def _fits(value: Any, kinds: Sequence[Any]) -> bool:
         "object": isinstance(value, Mapping),
     }
     return any(of.get(kind, False) for kind in kinds)
+
+
+def _within(value: Any, schema: Schema, field: str) -> bool:
+    """Return whether a value keeps the bounds on numbers and lengths beside an enum."""
+    if isinstance(value, str):
+        least, most = _counts(schema, *_LENGTHS, field)
+        return least <= len(value) <= (len(value) if most is None else most)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    bounds = {name: _bound(schema, name, field) for name in sorted(_OF_TYPE["number"])}
+    low, open_low = _tighter(bounds["minimum"], bounds["exclusiveMinimum"], 1)
+    high, open_high = _tighter(bounds["maximum"], bounds["exclusiveMaximum"], -1)
+    step, number = bounds["multipleOf"], Decimal(str(value))
+    above = low is None or number > low or (number == low and not open_low)
+    below = high is None or number < high or (number == high and not open_high)
+    return above and below and (not step or number % step == 0)
 
 
 def _constants(schema: Any) -> list[Any]:

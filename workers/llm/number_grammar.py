@@ -119,17 +119,26 @@ def _decimals(low: Decimal, high: Decimal, open_low: bool, open_high: bool) -> l
     if low > high or (low == high and (open_low or open_high)):
         return []
     (first, low_digits), (last, high_digits) = _split(low), _split(high)
-    tail = _Fraction(max(1, _DIGITS - len(str(last))))
+    lower, upper = (_Fraction(_places(whole)) for whole in (first, last))
     if first == last:
-        inside = tail.between(low_digits, high_digits, open_low, open_high)
+        inside = lower.between(low_digits, high_digits, open_low, open_high)
         return [f'"{first}" {inside}'] if inside is not None else []
-    parts = [f'"{first}" {tail.least(low_digits, open_low)}']
-    if first + 1 <= last - 1:
-        parts.append(f"{_whole(first + 1, last - 1)} {tail.anything()}")
-    top = tail.most(high_digits, open_high)
+    parts = [f'"{first}" {lower.least(low_digits, open_low)}']
+    for length in range(len(str(first + 1)), len(str(last - 1)) + 1):
+        begin = max(first + 1, 0 if length == 1 else 10 ** (length - 1))
+        end = min(last - 1, 10**length - 1)
+        if begin <= end:
+            tail = _Fraction(_places(end))
+            parts.append(f"{_whole(begin, end)} {tail.anything()}")
+    top = upper.most(high_digits, open_high)
     if top is not None:
         parts.append(f'"{last}" {top}')
     return parts
+
+
+def _places(whole: int) -> int:
+    """Return the digits after the point of numbers with this whole part."""
+    return max(1, _DIGITS - len(str(whole)))
 
 
 class _Fraction:

@@ -31,6 +31,7 @@ from search.text_model import (
     Usage,
 )
 from workers.llm.remote_stream import Limits, Stopped, read_body, read_events
+from workers.llm.sampling import check
 
 Json = dict[str, Any]
 
@@ -146,8 +147,13 @@ class OpenAITextModel:
             raise TextModelError(
                 "hook: expected none for an endpoint, which gives no logits; use a local model"
             )
+        check(request.sampling)
+        if bool(request.messages) == (request.prompt is not None):
+            both = "both" if request.messages else "neither"
+            raise TextModelError(f"request: expected messages or prompt, got {both}")
         path = "/completions" if request.prompt is not None else "/chat/completions"
         body = self._body(request)
+        _check_text(body)
         return self._stream(path, body, request, ended, stop)
 
     def _stream(
@@ -536,6 +542,16 @@ def _echoed(answer: Json) -> list[tuple[int, str, float | None]]:
         echoed.append((at, text, value))
         at += len(text)
     return echoed
+
+
+def _check_text(body: Json) -> None:
+    """Raise TextModelError for text that UTF-8 cannot hold."""
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise TextModelError(
+            "text: expected valid Unicode, got a lone surrogate; remove it"
+        ) from None
 
 
 def _is_json(text: str) -> bool:

@@ -160,6 +160,9 @@ def read_events(
                 if event == "done":
                     return
                 if isinstance(event, dict):
+                    # One piece may hold all events.
+                    if stop is not None and stop(None):
+                        raise Stopped
                     yield event
         if rest.strip():
             event = _event(rest)

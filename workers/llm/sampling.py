@@ -13,6 +13,8 @@ from search.text_model import Sampling, TextModelError
 MAX_TOP_LOGPROBS = 20
 MAX_STOP_STRINGS = 16
 _SEEDS = 1 << 64
+_LIKELIEST = 1024
+"""Tokens among which the set of `top_p` is sought before all are sorted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +82,27 @@ def draw(logits: NDArray[np.float32], sampling: Sampling, index: int) -> int:
     weight = np.exp((logits.astype(np.float64) - top) / sampling.temperature)
     weight = np.where(weight < sampling.min_p, 0.0, weight)  # relative to the likeliest
     if sampling.top_p < 1:
-        order = np.argsort(-weight, kind="stable")
-        mass = np.cumsum(weight[order])
-        # The smallest set of likeliest tokens with at least this mass.
-        size = int(np.searchsorted(mass, sampling.top_p * mass[-1])) + 1
-        weight[order[size:]] = 0.0
+        weight = _nucleus(weight, sampling.top_p)
     mass = np.cumsum(weight)
     point = uniform(sampling.seed, index) * mass[-1]
     chosen = int(np.searchsorted(mass, point, side="right"))
     return min(chosen, int(np.flatnonzero(weight)[-1]))
+
+
+def _nucleus(weight: NDArray[np.float64], top_p: float) -> NDArray[np.float64]:
+    """Keep the weights [m] of the smallest set of likeliest tokens with a share of the mass."""
+    total = weight.sum()
+    count = min(_LIKELIEST, len(weight))
+    least = np.partition(weight, -count)[-count]
+    # Equal weights together, so that ties go by the token's number.
+    some = np.flatnonzero(weight >= least)
+    if weight[some].sum() < top_p * total:
+        some = np.arange(len(weight))
+    order = some[np.lexsort((some, -weight[some]))]
+    size = int(np.searchsorted(np.cumsum(weight[order]), top_p * total)) + 1
+    out = np.zeros_like(weight)
+    out[order[:size]] = weight[order[:size]]
+    return out
 
 
 def uniform(seed: int, index: int) -> float:

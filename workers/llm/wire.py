@@ -12,6 +12,7 @@ those that its caller has credited, so a slow reader holds up its own generation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -47,7 +48,20 @@ _ERRORS: Mapping[str, type[TextModelError]] = {
 
 
 def request_to_json(request: TextRequest) -> Json:
-    """Return a request as JSON."""
+    """Return a request as JSON. Raises TextModelError for what JSON cannot express."""
+    sampling = request.sampling
+    for name in ("temperature", "top_p", "min_p"):
+        if not math.isfinite(getattr(sampling, name)):
+            raise TextModelError(
+                f"sampling.{name}: expected a finite number, got {getattr(sampling, name)}"
+            )
+    for text in (request.prompt or "", *(message.text for message in request.messages)):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise TextModelError(
+                "prompt: expected valid Unicode text, got a lone surrogate; remove it"
+            ) from error
     return asdict(request)
 
 

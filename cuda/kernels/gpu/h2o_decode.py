@@ -81,12 +81,13 @@ def h2o_decode(
     query, key, value, out, keys, values, scores, positions, pinned, filled, write,
     rows, steps, victims, capacities, recents, sinks, decays, logits, slots, scale,
     GROUP: tl.constexpr, GP: tl.constexpr, SIZE: tl.constexpr, SP: tl.constexpr,
-    BLOCK: tl.constexpr, PRECISION: tl.constexpr,
+    BLOCK: tl.constexpr, PRECISION: tl.constexpr, SCORES: tl.constexpr = True,
 ):  # fmt: skip
     """Program (i, h): live sequence i, key-value head h. Shapes: cuda/kernels/reference.py.
 
     GROUP query heads are padded to GP rows, SIZE dimensions to SP. A sequence without a free slot
-    gets NaN: an error would have to wait for the device.
+    gets NaN: an error would have to wait for the device. Without SCORES, only measurements do that,
+    attention is all that happens after the write.
     """
     i = tl.program_id(0)
     h = tl.program_id(1)
@@ -125,16 +126,17 @@ def h2o_decode(
         GROUP, GP, SIZE, SP, BLOCK, PRECISION,
     )  # fmt: skip
     tl.store(out + queries, (mixed / total[:, None]).to(out.dtype.element_ty), mask=real)
-    # Other warps wrote some of the logits that the sweep reads.
-    tl.debug_barrier()
-    victim = tl.load(victims + i)
-    least = sweep(
-        logits, scores, positions, pinned, count, slots, most, total, step, victim,
-        tl.load(recents + i), tl.load(sinks + i), tl.load(decays + i),
-        GROUP, GP, BLOCK,
-    )  # fmt: skip
-    room = (count < capacity) | (victim == NONE)
-    tl.store(write + at, tl.where(room, count, least), mask=free)
+    if SCORES:
+        # Other warps wrote some of the logits that the sweep reads.
+        tl.debug_barrier()
+        victim = tl.load(victims + i)
+        least = sweep(
+            logits, scores, positions, pinned, count, slots, most, total, step, victim,
+            tl.load(recents + i), tl.load(sinks + i), tl.load(decays + i),
+            GROUP, GP, BLOCK,
+        )  # fmt: skip
+        room = (count < capacity) | (victim == NONE)
+        tl.store(write + at, tl.where(room, count, least), mask=free)
     # All heads agree on the count, so one of them tells.
     if h == 0:
         tl.store(filled + row, count, mask=free)

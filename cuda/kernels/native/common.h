@@ -33,6 +33,7 @@ struct DecodeArguments {
   const int32_t *sinks;
   const float *decay;
   int64_t sequences, live, kv_heads, group, slots, head_size;
+  int64_t thread_work;  // elements of keys in use up to which one thread does all
   int32_t query_type, new_type, cache_type, threads;
 };
 
@@ -73,7 +74,7 @@ struct StepArguments {
   const int64_t *rows;         // [live]
   const int32_t *step, *victim, *capacity, *recent, *sinks;
   const float *decay;
-  int64_t layer_count, live, width, heads, kv_heads, head_size, feed_forward;
+  int64_t thread_work, layer_count, live, width, heads, kv_heads, head_size, feed_forward;
   float epsilon;
   int32_t threads;
 };

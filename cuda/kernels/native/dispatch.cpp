@@ -1,5 +1,8 @@
 // C ABI of the library: choose the instruction set at run time and share work among threads.
 #include <pthread.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdlib.h>
 
 #include "common.h"
@@ -52,17 +55,33 @@ const Tier TIERS[] = {
 };
 const int TIER_COUNT = sizeof TIERS / sizeof *TIERS;
 
+#if defined(__x86_64__)
+// Bits of CPUID and of the state that the system saves. Compilers' own __builtin_cpu_supports
+// needs a run-time library that some of them leave out.
+bool all_set(unsigned value, unsigned bits) { return (value & bits) == bits; }
+
+bool has_avx512(unsigned saved, unsigned leaf_b, unsigned leaf_c) {
+  const unsigned f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31, vnni = 1u << 11;
+  return all_set(saved, 0xe6) && all_set(leaf_b, f | dq | bw | vl) && all_set(leaf_c, vnni);
+}
+
+int best_x86() {
+  unsigned a, b, c, d, saved, upper;
+  const unsigned fma = 1u << 12, saves = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !all_set(c, fma | saves | avx | f16c)) return 0;
+  __asm__("xgetbv" : "=a"(saved), "=d"(upper) : "c"(0));
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+  if (!all_set(saved, 6) || !all_set(b, 1u << 5)) return 0;
+  return has_avx512(saved, b, c) ? 2 : 1;
+}
+#endif
+
 bool usable(int tier) {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (tier == 1)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (tier == 2)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
-#endif
+  return tier <= best_x86();
+#else
   return tier == 0;
+#endif
 }
 
 int best_tier() {
@@ -172,14 +191,17 @@ EXPORT int trimtab_choose_tier(int tier) {
 
 EXPORT int trimtab_h2o_decode(const DecodeArguments *a) {
   if (int status = check(a)) return status;
+  int64_t in_use = 0;
   for (int64_t i = 0; i < a->live; i++) {
     int32_t *filled = a->filled + a->rows[i];
     for (int64_t h = 0; h < a->kv_heads; h++) {
       int32_t slot = a->write[a->rows[i] * a->kv_heads + h];
       if (slot + 1 > *filled) *filled = slot + 1;
     }
+    in_use += *filled;
   }
-  return shared_work(decode_share, a, a->live * a->kv_heads, a->threads,
+  const bool busy = in_use * a->kv_heads * a->head_size > a->thread_work;
+  return shared_work(decode_share, a, a->live * a->kv_heads, busy ? a->threads : 1,
                      4 * TIERS[chosen].decode_scratch(a));
 }
 
@@ -227,6 +249,7 @@ EXPORT int trimtab_step(const StepArguments *s) {
     a->decay = s->decay;
     a->live = s->live;
     a->threads = s->threads;
+    a->thread_work = s->thread_work;
     if (int status = check(a)) return status;
   }
   const Tier *tier = &TIERS[chosen];

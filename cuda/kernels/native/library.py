@@ -15,7 +15,7 @@ from cuda.kernels.slots import EvictionRows, SlotCache
 ELEMENT_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """Codes of element types, in the order of `ElementType` in common.h."""
 THREAD_WORK = 1 << 20
-"""Elements of keys below which one thread is used: starting one costs about 30 µs."""
+"""Elements of keys in use up to which one thread is used: starting one costs about 30 µs."""
 
 _OUTSIDE = -2
 _PER_SEQUENCE = ("rows", "step", "victim", "capacity", "recent", "sinks", "decay")
@@ -37,7 +37,7 @@ class DecodeArguments(ctypes.Structure):
         *((name, _POINTER) for name in ("rows", "step", "victim", "capacity", "recent")),
         *((name, _POINTER) for name in ("sinks", "decay")),
         *((name, _WIDE) for name in ("sequences", "live", "kv_heads", "group")),
-        *((name, _WIDE) for name in ("slots", "head_size")),
+        *((name, _WIDE) for name in ("slots", "head_size", "thread_work")),
         *(
             (name, _NARROW)
             for name in ("query_type", "new_type", "cache_type", "threads")
@@ -85,10 +85,8 @@ class StepArguments(ctypes.Structure):
         ),
         *((name, _POINTER) for name in ("step", "victim", "capacity", "recent", "sinks")),
         ("decay", _POINTER),
-        *(
-            (name, _WIDE)
-            for name in ("layer_count", "live", "width", "heads", "kv_heads")
-        ),
+        *((name, _WIDE) for name in ("thread_work", "layer_count", "live", "width")),
+        *((name, _WIDE) for name in ("heads", "kv_heads")),
         *((name, _WIDE) for name in ("head_size", "feed_forward")),
         ("epsilon", ctypes.c_float),
         ("threads", _NARROW),
@@ -241,7 +239,7 @@ def h2o_decode(
     if value.dtype != key.dtype:
         value = value.to(key.dtype)
     out = torch.empty_like(query)
-    live, kv_heads, group, head_size = query.shape
+    live, _, group, _ = query.shape
     each = [
         part.contiguous()
         for part in (rows.long(), step.int(), rules.victim.int(), rules.capacity.int(),
@@ -255,8 +253,7 @@ def h2o_decode(
     arguments.live = live
     arguments.query_type = ELEMENT_TYPES[query.dtype]
     arguments.new_type = ELEMENT_TYPES[key.dtype]
-    busy = live * kv_heads * cache.slots * head_size > THREAD_WORK
-    arguments.threads = torch.get_num_threads() if busy else 1
+    arguments.thread_work, arguments.threads = THREAD_WORK, torch.get_num_threads()
     require_library().h2o_decode(arguments, cache, rows, rules)
     return out
 

@@ -4,8 +4,10 @@
 #include <stdint.h>
 #include <string.h>
 #if defined(__F16C__)
+#if !defined(__clang__)
 // GCC 12 warns about its own header.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 #endif
 

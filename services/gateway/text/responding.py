@@ -60,7 +60,12 @@ class Turn:
                 headers = {"Idempotency-Replayed": "true"}
                 return Response(kept, media_type=media, headers=headers)
         try:
-            plan = await generating.plan(self._ctx, self._principal, parsed)
+            # It waits for a model that is still being loaded.
+            planning = asyncio.create_task(
+                generating.plan(self._ctx, self._principal, parsed)
+            )
+            await self._while_connected(planning)
+            plan = planning.result()
             answer = answer_of(plan)
             ends = [choice.ended for choice in answer.choices]
             parts = generating.run(self._ctx, self._principal, plan, ends)
@@ -149,7 +154,7 @@ class Turn:
         while not coming.done():
             await asyncio.wait({coming}, timeout=_LOOK_S)
             if self._ctx.lifetime.closing:
-                raise ModelOffline("the server is closing; send the request again")
+                raise _closing()
             if not coming.done() and await self._request.is_disconnected():
                 raise _Gone
             if loop.time() - quiet_since > KEEP_ALIVE_S:
@@ -159,15 +164,17 @@ class Turn:
     async def _while_connected(
         self, work: asyncio.Task[Any], *, timeout_s: float | None = None
     ) -> None:
-        """Wait for work, at most `timeout_s`, and cancel it when the client goes away.
+        """Wait for work, at most `timeout_s`; cancel it when client or server goes away.
 
-        Raises the error of the work.
+        Raises the error of the work, or ModelOffline when the server closes.
         """
         loop = asyncio.get_running_loop()
         until = None if timeout_s is None else loop.time() + timeout_s
         try:
             while not work.done() and (until is None or loop.time() < until):
                 await asyncio.wait({work}, timeout=_LOOK_S)
+                if not work.done() and self._ctx.lifetime.closing:
+                    raise _closing()
                 if not work.done() and await self._request.is_disconnected():
                     raise BadRequest(
                         "the client went away before its answer was complete"
@@ -195,6 +202,10 @@ class Turn:
         """Forget the key of a request that was not answered in full."""
         if self._key is not None:
             self._ctx.replays.forget(self._principal.tenant, self._key)
+
+
+def _closing() -> ModelOffline:
+    return ModelOffline("the server is closing; send the request again", retry_after_s=2)
 
 
 def _kept(sent: list[bytes], chunk: bytes) -> bytes:

@@ -97,6 +97,16 @@ def test_a_seed_draws_the_same_alone_and_in_a_batch(policy: CachePolicy) -> None
     assert run(again, again.submit(request("z" * 37, seed=6)))[0] != alone
 
 
+def test_a_deterministic_engine_writes_the_same_in_any_batch() -> None:
+    """Also with packed weights and bfloat16, whose products round by the shape of a batch."""
+    options = replace(SMALL, deterministic=True)
+    engine = random_model.engine(options, dtype=torch.bfloat16)
+    alone = run(engine, engine.submit(request("z" * 37)))[0]
+    engine = random_model.engine(options, dtype=torch.bfloat16)
+    handles = [engine.submit(request(text)) for text in ("one", "z" * 37, "y" * 50)]
+    assert run(engine, *handles)[1] == alone
+
+
 def test_more_requests_than_rows_wait_their_turn() -> None:
     engine = random_model.engine(SMALL)
     handles = [engine.submit(request(seed=i)) for i in range(8)]

@@ -115,3 +115,18 @@ def test_refusals_name_the_field(changed: dict[str, object]) -> None:
     with pytest.raises(TextModelError, match=f"sampling.{next(iter(changed))}: expected"):
         sampling.check(how)
     sampling.check(PLAIN)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.1, 8.0])
+@pytest.mark.parametrize("top_p", [0.1, 0.5, 0.95])
+def test_top_p_of_a_large_vocabulary_equals_a_sort_of_all(
+    spread: float, top_p: float
+) -> None:
+    rng = np.random.default_rng(3)
+    logits = (rng.standard_normal(5000) * spread).astype(np.float32)
+    weight = np.exp(logits.astype(np.float64) - logits.max())
+    order = np.argsort(-weight, kind="stable")
+    size = int((np.cumsum(weight[order]) < top_p * weight.sum()).sum()) + 1
+    allowed = set(order[:size].tolist())
+    drawn = {sampling.draw(logits, replace(PLAIN, top_p=top_p), i) for i in range(60)}
+    assert drawn <= allowed

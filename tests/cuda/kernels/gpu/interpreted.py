@@ -16,7 +16,7 @@ import torch
 from cuda.kernels import h2o_decode as launcher
 from cuda.kernels import reference
 from cuda.kernels.colsum import colsum
-from cuda.kernels.h2o_decode import h2o_decode, h2o_decode_split
+from cuda.kernels.h2o_decode import Plan, h2o_decode, launch
 from cuda.kernels.prefill_attn import prefill_attn
 from cuda.kernels.rmsnorm import rmsnorm
 from cuda.kernels.rope_qk import rope_qk
@@ -72,7 +72,7 @@ def test_split_decode_equals_the_reference(
     case = small(8, slots=(34, 34), heads=1, sequences=1)
     compare(
         replace(case, steps=36),
-        lambda *given: h2o_decode_split(*given, parts=parts),
+        lambda *given: launch(*given, Plan(parts=parts)),
         tolerance=1e-5,
     )
 

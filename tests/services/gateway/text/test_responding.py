@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -187,6 +189,27 @@ def test_shutdown_ends_streams_with_an_error(start: Start) -> None:
         server.server.should_exit = True
         rest = "\n".join(lines)
     assert "the server is closing" in rest
+
+
+class Loading(InProcessBackend):
+    """A model that is never loaded."""
+
+    async def capabilities(self) -> Capabilities:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_shutdown_does_not_wait_for_a_model_that_is_being_loaded(start: Start) -> None:
+    server = start(Loading())
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(server.chat("a").status_code))
+    asking.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    server.server.should_exit = True
+    asking.join(10)
+    assert answers == [503]
+    assert time.monotonic() - began < 5
 
 
 def test_metrics_count_tokens_and_times(start: Start) -> None:
