@@ -39,7 +39,7 @@ class RootSpec(Spec):
     KIND: ClassVar[str] = "root"
     SUMMARY: ClassVar[str] = "Nearest integer square root."
     FILES: ClassVar[FileInput | None] = FileInput(field="file", suffixes=(".square",))
-    OUTPUTS: ClassVar[tuple[str, ...]] = ("root.txt",)
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("root.txt", "remark.txt")
 
     square: Annotated[int, Field(ge=-(10**6), le=10**6)] = 0
     """The number to take the root of."""
