@@ -154,7 +154,7 @@ def request_page() -> str:
         schema = {
             key: value
             for key, value in model.model_json_schema().items()
-            if key != "$defs"
+            if key != "$defs" or model is After
         }
         lines += model_sections(schema, name)
     return "\n".join([*lines, ""])

@@ -270,6 +270,17 @@ def _search_table(file: str) -> Table:
             ]
             for line in lines
         ],
+        notes=(
+            "The currencies differ: the funnel also solves designs on the coarse mesh (62 to 1,000 "
+            "of them), which the rivals do not have, and a step that scores all neighbours of a "
+            "design on the fine mesh counts as one fine solve.",
+            "Specification 1 was run twice: the first run needed 111 fine solves, over the limit "
+            "of 100; counted as a miss, the funnel confirms 17 of 20. Eight of the 20 were looked "
+            "at while the method was built, the ten held-out ones never. One seed; annealing was "
+            "tuned on six other specifications over eight settings.",
+            "No learned surrogate takes part: screening starts by it reached a margin of 4 dB in "
+            "19 of 24 searches against 18 without, at 1.4 times the processor time.",
+        ),
         command="python -m workers.bench antenna search",
         source=source(file, remark=_BUSY),
     )
@@ -294,21 +305,25 @@ def _headline(solvers: str, search: str) -> Headline:
     (total,) = (row for row in _lines(solvers, "agreement") if row["design"] == "all")
     better = (
         f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 on average over "
-        f"{total['designs']} random designs, {total['fine_openems_scaled']:.3f} with a frequency "
-        "scale of at most 1.5 %"
+        f"{total['designs']} random designs"
     )
-    if search:
-        best = [
-            line
-            for line in _lines(search, "search")
-            if line.get("on") == "the 20 specifications" and line["arm"] == "funnel"
-        ]
-        if best:
-            better += (
-                f"; openEMS confirms {best[-1]['exact']} of {best[-1]['runs']} specifications at "
-                f"the exact band, {best[-1]['within_2_percent']} within 2 %"
-            )
+    arms = {
+        line["arm"].split()[0]: line
+        for line in (_lines(search, "search") if search else ())
+        if line.get("on") == "the 20 specifications"
+    }
+    if "funnel" in arms:
+        found = ", ".join(
+            f"{name} {arms[word]['exact']}"
+            for word, name in (("annealing", "annealing"), ("random", "random search"))
+            if word in arms
+        )
+        better = (
+            f"{arms['funnel']['exact']} of {arms['funnel']['runs']} specifications confirmed "
+            f"exactly, with at most 100 fine solves; on the fine solver alone {found}; "
+            + better
+        )
     return Headline(
-        against="openEMS, a finite-difference solver that took no part in the design",
+        against="tuned annealing and random search, judged by openEMS, a finite-difference solver",
         better=better,
     )
