@@ -28,12 +28,11 @@ from search.text_model import (
     ModelBusy,
     PromptTooLong,
     Sampling,
-    ScoreRule,
     TextModelError,
     TextRequest,
     Token,
 )
-from workers.llm import policies, sampling
+from workers.llm import budgets, policies, sampling
 from workers.llm.decoder import Decoder
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.emission import Emission
@@ -85,7 +84,7 @@ class Options:
     cache_dtype: torch.dtype | None = None  # None: of the weights
     # Weights of 4 or 8 bits and one native call per step, on a CPU; None: unless they are float32.
     packed: bool | None = None
-    default: CacheBudget | None = None  # None: h2o with fading scores over `slots`
+    default: CacheBudget | None = None  # None: the measured one, over `slots`
     threads: int | None = None  # of torch in this process; None: as it is
 
     def __post_init__(self) -> None:
@@ -152,9 +151,7 @@ class Engine:
         )
         keeps = not options.deterministic and options.prefill == "chunked"
         self.snapshots = Snapshots(options.snapshot_bytes if keeps else 0)
-        self.default = options.default or CacheBudget(
-            policy=CachePolicy.H2O, slots=options.slots, score=ScoreRule.DECAY
-        )
+        self.default = options.default or budgets.default(slots=options.slots)
         self._changed = threading.Condition()
         self._waiting: list[Live] = []
         self._active: list[Live] = []

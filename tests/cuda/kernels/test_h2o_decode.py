@@ -9,7 +9,7 @@ from cuda.kernels import dispatch, reference
 from cuda.kernels.h2o_decode import h2o_decode
 from cuda.kernels.native.library import Library, library, require_library
 from cuda.kernels.slots import EvictionRows, SlotCache, Victim
-from tests.cuda.kernels.cases import compare, random_case
+from tests.cuda.kernels.cases import compare, copied, random_case
 
 DTYPES = {
     torch.float32: 1e-5,
@@ -60,6 +60,56 @@ def test_native_equals_the_reference(tier: str, dtype: torch.dtype, seed: int) -
 def test_the_cache_may_have_another_dtype(tier: str, seed: int) -> None:
     case = random_case(seed, cache_dtype=torch.bfloat16)
     compare(case, h2o_decode, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20, 26))
+def test_invariants_hold_at_every_step(native: Library, seed: int) -> None:
+    case = random_case(seed, groups=(3,))
+    cache, rules = case.cache, case.rules
+    seen = torch.zeros(len(case.rows))
+    for step, (query, key, value) in enumerate(case.tokens()):
+        at = torch.full((len(case.rows),), step, dtype=torch.int32)
+        h2o_decode(query, key, value, cache, case.rows, at, rules)
+        if step == 2:
+            cache.pinned[:, :, 2] = True
+        for i, row in enumerate(case.rows.tolist()):
+            filled = int(cache.filled[row])
+            assert filled == min(step + 1, int(rules.capacity[i]))
+            held = cache.positions[row, :, :filled]
+            assert all(len(set(one.tolist())) == filled for one in held)
+            recent = range(max(0, step - int(rules.recent[i]) + 1), step + 1)
+            kept = {*recent, *range(min(step + 1, int(rules.sinks[i])))}
+            kept |= {2} if step >= 2 else set()
+            assert all(kept <= set(one.tolist()) for one in held)
+            # Each step hands out one unit per query head; fading and eviction take away.
+            seen[i] += case.group
+            assert bool((cache.scores[row, :, :filled].sum(-1) <= seen[i] + 1e-3).all())
+
+
+def test_neighbours_in_the_batch_change_nothing(tier: str) -> None:
+    case = next(one for one in map(random_case, range(50)) if len(one.rows) == 4)
+    together, alone = copied(case.cache), copied(case.cache)
+    for step, (query, key, value) in enumerate(case.tokens()):
+        at = torch.tensor([step], dtype=torch.int32)
+        outs = h2o_decode(
+            query, key, value, together, case.rows, at.expand(4), case.rules
+        )
+        for i in range(4):
+            one = EvictionRows(
+                **{name: each[i : i + 1] for name, each in vars(case.rules).items()}
+            )
+            out = h2o_decode(
+                query[i : i + 1],
+                key[i : i + 1],
+                value[i : i + 1],
+                alone,
+                case.rows[i : i + 1],
+                at,
+                one,
+            )
+            assert torch.equal(out[0], outs[i])
+    for name, tensor in vars(alone).items():
+        assert torch.equal(getattr(together, name), tensor), name
 
 
 def test_threads_change_nothing(native: Library, monkeypatch: pytest.MonkeyPatch) -> None:

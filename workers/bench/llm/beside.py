@@ -61,13 +61,17 @@ class Child:
 
     def order(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send an order and return the reply. Raises RuntimeError when the engine is gone."""
+        self.send(message)
+        return self.reply()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send an order."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # the reply is missing then, which `reply` reports
-        return self.reply()
 
     def reply(self) -> dict[str, Any]:
         """Return the next line of the engine. Raises RuntimeError when the engine is gone."""
@@ -135,12 +139,10 @@ def _compare(
     children: Sequence[Child],
     rounds: int,
 ) -> Iterator[dict[str, Any]]:
-    read = {
-        child.name: child.order(
-            {"do": "read", "prompts": [list(prompt) for prompt in prompts]}
-        )
-        for child in children
-    }
+    # Prompts are read by all at the same time: it takes minutes, and decoding is compared.
+    for child in children:
+        child.send({"do": "read", "prompts": [list(prompt) for prompt in prompts]})
+    read = {child.name: child.reply() for child in children}
     # The first steps after a prompt fill caches and are not counted.
     for child in children:
         child.order({"do": "advance", "steps": 2})
@@ -178,14 +180,19 @@ def _slots(name: str, scenario: Scenario) -> int:
     return int(SHARE * scenario.tokens) if evicts else 0
 
 
+def _drawn(scenario: Scenario, rounds: int) -> int:
+    """Return room for what a sequence draws, also while the prompts of others are still read."""
+    meanwhile = 4 * scenario.sequences * (scenario.tokens // 256 + 1)
+    return scenario.steps * rounds + meanwhile + 32
+
+
 def _start(
     name: str, scenario: Scenario, *, model: Path, rounds: int, python: Path
 ) -> Child:
     setup = {
         "model": str(model),
         "sequences": scenario.sequences,
-        # Room for what is drawn.
-        "context": scenario.tokens + scenario.steps * rounds + 32,
+        "context": scenario.tokens + _drawn(scenario, rounds),
         "slots": _slots(name, scenario),
         "policy": "h2o",
     }
@@ -205,6 +212,7 @@ def _start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
         text=True,
     )
     return Child(name=name, process=process)

@@ -1,4 +1,4 @@
-"""`python -m workers.bench llm NAME`: cache quality, recall, speed beside rivals, memory, soak."""
+"""`python -m workers.bench llm NAME`: cache quality, recall, speed, memory, soak, grammars."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("quality",),
     ("recall",),
     ("speed",),
+    ("eviction",),
     ("memory",),
     ("prefix",),
     ("cancel",),
     ("soak",),
+    ("grammar",),
 )
 Line = dict[str, Any]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -70,10 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         "--slots", type=int, default=0, help="of `agreement` (64) and `memory` (2048)"
     )
     parser.add_argument(
-        "--scenarios", nargs="*", help="of `speed`, as 8x2048; default all"
+        "--scenarios", nargs="*", help="of `speed` and `eviction`, as 8x2048"
     )
     parser.add_argument("--contenders", nargs="*", help="of `speed`; default all")
-    parser.add_argument("--rounds", type=int, default=10, help="of `speed`")
+    parser.add_argument(
+        "--rounds", type=int, default=10, help="of `speed` and `eviction`"
+    )
     parser.add_argument(
         "--rivals",
         type=Path,
@@ -88,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats", type=int, default=10, help="of `prefix`; ten times as many cancels"
     )
     parser.add_argument("--seconds", type=float, default=600.0, help="of `soak`")
+    parser.add_argument("--schemas", type=int, default=1000, help="of `grammar`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/llm-NAME.jsonl")
     return parser
@@ -166,6 +171,17 @@ def _speed(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
             )
 
 
+def _eviction(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
+    from workers.bench.llm import beside, eviction
+
+    done = {line["scenario"] for line in lines}
+    for name in options.scenarios or ("1x7936", "8x2048"):
+        scenario = beside.SCENARIOS[name]
+        if name not in done:
+            prompt = _prompts(1, scenario.tokens)[0]
+            yield from eviction.run(scenario, prompt, rounds=options.rounds)
+
+
 def _prompts(count: int, tokens: int) -> list[list[int]]:
     """Return different texts of the language reference, one after another when they run out."""
     from workers.bench.llm import texts
@@ -205,6 +221,12 @@ def _soak(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
     return serving.soak(prompts=prompts, seconds=options.seconds, seed=options.seed)
 
 
+def _grammar(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
+    from workers.bench.llm import grammar
+
+    return grammar.lines(schemas=options.schemas, seed=options.seed)
+
+
 Suite = Callable[[argparse.Namespace, list[Line]], Iterator[Line]]
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
@@ -213,9 +235,11 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "tuning": _quality,
         "recall": _recall,
         "speed": _speed,
+        "eviction": _eviction,
         "memory": _memory,
         "prefix": _prefix,
         "cancel": _cancel,
         "soak": _soak,
+        "grammar": _grammar,
     }
 )

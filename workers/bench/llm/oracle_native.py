@@ -1,4 +1,4 @@
-"""The oracle's steps in C++: four times as fast, for measurements of many texts.
+"""The oracle's steps in C++, for measurements of many texts.
 
 Built at first use into the user's cache folder; without a compiler the oracle stays in torch.
 """

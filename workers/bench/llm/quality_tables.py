@@ -9,6 +9,7 @@ from workers.bench.llm import budget_table, picture
 from workers.bench.llm.budget_table import above_full, losses, paired
 from workers.bench.llm.published import PICTURE, QUALITY, RECALL, TUNING
 from workers.bench.llm.quality import AFTER_PROMPT, BUDGETS, SHARES
+from workers.bench.llm.texts import TEST
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import Row, rows_of, source
 
@@ -45,7 +46,12 @@ def _picture_note(rows: Sequence[Row]) -> Sequence[str]:
     segments = ", ".join(f"{count} of {kind}" for kind, count in counts.items())
     return (
         f"Segments of {tokens} tokens: {segments}. `h2o sum` is H2O as published; the other H2O "
-        "rows keep the first four tokens.",
+        "rows keep the first four tokens."
+        + (
+            f" {len(TEST)} of each type were asked for: the machine's time ended before."
+            if min(counts.values()) < len(TEST)
+            else ""
+        ),
         f"![Loss above the full cache against the share of tokens kept]({PICTURE.name})",
     )
 
@@ -61,7 +67,8 @@ def default_table(rows: Sequence[Row], tuning: Sequence[Row]) -> Table:
         title="The default rule against its rivals",
         intro="Difference in nats per token on the test segments, negative where the default is "
         "better, and the one-sided p of a paired bootstrap. The default of each type of text was "
-        "chosen on four other segments of it. Goal: at most both rivals', p < 0.05.",
+        f"chosen on {len(tuning) // len(budget_table.types(tuning))} other segments of it. Goal: "
+        "at most both rivals', p < 0.05.",
         columns=(
             "text, budget",
             "default",
@@ -179,7 +186,7 @@ def recall_table(task: str) -> Table:
     )
 
 
-def _recall(
+def recall(
     rows: Sequence[Row], condition: str, rule: str, share: float
 ) -> tuple[float, float]:
     """Return mean loss and mean accuracy."""
@@ -196,5 +203,5 @@ def _recall(
 
 
 def _recall_cell(rows: Sequence[Row], condition: str, rule: str, share: float) -> str:
-    nats, accuracy = _recall(rows, condition, rule, share)
+    nats, accuracy = recall(rows, condition, rule, share)
     return f"{nats:.2f}, {accuracy:.2f}"

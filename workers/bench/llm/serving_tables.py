@@ -7,14 +7,21 @@ from workers.bench.tables.page import Table
 from workers.bench.tables.results import Row, rows_of, source
 
 
+def by_suite() -> dict[str, Row]:
+    """Return the line of each suite."""
+    return {row["suite"].removeprefix("llm-"): row for row in rows_of(SERVING)}
+
+
 def serving_table() -> Table:
     """Return the table of memory, first token, cancel and soak."""
-    by_suite = {row["suite"].removeprefix("llm-"): row for row in rows_of(SERVING)}
+    rows = by_suite()
     return Table(
         title="Memory, first token, cancel, soak",
         intro="One process, one thread.",
         columns=("figure", "measured", "goal"),
-        rows=[row for name in _SERVING for row in _SERVING[name](by_suite[name])],
+        rows=[
+            row for name in _SERVING if name in rows for row in _SERVING[name](rows[name])
+        ],
         command="for s in memory prefix cancel soak; do python -m workers.bench llm $s; done",
         source=source(SERVING, remark=BUSY),
     )

