@@ -34,7 +34,7 @@ _NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """What a kernel costs on a GPU."""
+    """Resources that a kernel takes on a GPU."""
 
     name: str
     architecture: int

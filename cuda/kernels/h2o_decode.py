@@ -23,7 +23,7 @@ PART = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a GPU does a step."""
+    """Choices of a step on a GPU."""
 
     parts: int = 1
     """Parts that a row's slots are split into; joined in their order, so results depend on it."""

@@ -18,7 +18,7 @@ EMPTY = -1
 
 
 class Victim(IntEnum):
-    """What is least in the slot that goes, among those a rule lets go. Ties: the oldest token."""
+    """Rank of a slot: the least goes, among those that a rule lets go. Ties: the oldest token."""
 
     NONE = 0
     """No eviction. Writing beyond the capacity is an error of the caller."""

@@ -1,4 +1,4 @@
-"""`python -m workers.bench llm NAME`: cache quality, recall, speed beside rivals, memory, soak."""
+"""`python -m workers.bench llm NAME`: cache quality, recall, speed, memory, soak, grammars."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("prefix",),
     ("cancel",),
     ("soak",),
+    ("grammar",),
 )
 Line = dict[str, Any]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--repeats", type=int, default=10, help="of `prefix`; ten times as many cancels"
     )
     parser.add_argument("--seconds", type=float, default=600.0, help="of `soak`")
+    parser.add_argument("--schemas", type=int, default=1000, help="of `grammar`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/llm-NAME.jsonl")
     return parser
@@ -219,6 +221,12 @@ def _soak(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
     return serving.soak(prompts=prompts, seconds=options.seconds, seed=options.seed)
 
 
+def _grammar(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
+    from workers.bench.llm import grammar
+
+    return grammar.lines(schemas=options.schemas, seed=options.seed)
+
+
 Suite = Callable[[argparse.Namespace, list[Line]], Iterator[Line]]
 SUITES: Mapping[str, Suite] = MappingProxyType(
     {
@@ -232,5 +240,6 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "prefix": _prefix,
         "cancel": _cancel,
         "soak": _soak,
+        "grammar": _grammar,
     }
 )

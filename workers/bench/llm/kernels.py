@@ -28,7 +28,7 @@ from workers.bench.lines import write_lines
 from workers.bench.stats import quantile
 
 KV_HEADS, GROUP, SIZE = 3, 3, 64
-"""Of SmolLM2-135M."""
+"""Heads of SmolLM2-135M."""
 OPS = ("h2o_decode", "product", "chunk_attn")
 STEPS = ((1, 104), (1, 410), (1, 1638), (1, 2048), (1, 8192), (8, 410), (8, 2048))
 """Sequences and slots of a decode step."""
