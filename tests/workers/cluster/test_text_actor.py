@@ -46,7 +46,7 @@ async def text_of(model: PoolText, asked: TextRequest) -> tuple[str, Ended]:
     return text, ended
 
 
-async def eventually(check: Callable[[], bool], *, seconds: float = 30.0) -> None:
+async def eventually(check: Callable[[], bool], *, seconds: float = 90.0) -> None:
     until = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < until, "it did not happen in time"
@@ -157,7 +157,7 @@ def test_the_models_process_and_its_actor_are_restarted(
                 model.describe()["state"] == "ready"
                 and model.describe()["actor_pid"] != first
             ),
-            seconds=60,
+            seconds=120,
         )
         assert (await text_of(model, request("again")))[0] == "again "
 

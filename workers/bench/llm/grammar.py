@@ -134,6 +134,8 @@ def _changed(schema: Schema, dice: random.Random) -> Schema:
         ]
         schema["properties"] = {name: properties[name] for name in names}
         schema["required"] = [name for name in names if dice.random() < 0.5]
+    if {"const", "enum"} & schema.keys():
+        return schema
     if schema.get("type") == "integer" and dice.random() < 0.3:
         low = dice.randrange(-2000, 2000)
         schema |= {"minimum": low, "maximum": low + dice.randrange(1, 4000)}

@@ -116,13 +116,10 @@ def eviction_table() -> Table:
             if (found := ratio(rows, name, "own full", "own h2o"))
         ],
         notes=(
-            "8 × 2048: one prompt was read and its state copied to eight rows, and both caches "
-            "decoded in turn in one process (`eviction`).",
             "A ratio above the ceiling means that arithmetic on the cache, and not memory traffic, "
             "takes the time.",
         ),
-        command="python -m workers.bench llm eviction; "
-        "python -m workers.bench llm speed --rivals PYTHON",
+        command="python -m workers.bench llm speed --rivals PYTHON",
         source=source(SPEED, remark=BUSY),
     )
 

@@ -50,7 +50,7 @@ def summary_table(quality: Sequence[Row], tuning: Sequence[Row]) -> Table:
                 "1.3" if scenario.startswith("1x") else "1.0",
                 _against(scenario, rival),
             )
-            for scenario in ("1x512", "1x2048", "8x512")
+            for scenario in ("1x512", "1x2048", "8x512", "8x2048")
             for rival in ("xllamacpp", "openvino")
         ),
         *_serving(),
