@@ -59,6 +59,10 @@ class Tokens(Protocol):
         """Return the ids of a text, without special tokens."""
         ...
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Return the ids of a text that begins a sequence."""
+        ...
+
     def token_bytes(self, token: int) -> bytes:
         """Return a token's bytes; b"" for a special token."""
         ...
@@ -178,7 +182,7 @@ class Engine:
                 + ("both" if request.messages else "neither")
             )
         if request.prompt is not None:
-            ids = self.tokenizer.encode(request.prompt)
+            ids = self.tokenizer.encode_prompt(request.prompt)
             pinned = [False] * len(ids)
         else:
             ids, pinned = self._front.chat(request.messages)

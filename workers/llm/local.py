@@ -98,7 +98,8 @@ class LocalTextModel:
         """
         tokenize = self.engine.tokenizer.encode
         return self.engine.score(
-            tokenize(prompt), [tokenize(text) for text in continuations]
+            self.engine.tokenizer.encode_prompt(prompt),
+            [tokenize(text) for text in continuations],
         )
 
     def close(self) -> None:

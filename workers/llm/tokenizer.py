@@ -168,6 +168,11 @@ class Tokenizer:
         """
         return self.encode_pieces([Piece(text=text, trusted=special)])[0]
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Return the ids of a text that begins a sequence: after the first token, if one is due."""
+        ids = self.encode(text)
+        return [self.bos, *ids] if self.adds_bos and self.bos is not None else ids
+
     def encode_pieces(self, pieces: Sequence[Piece]) -> tuple[list[int], list[bool]]:
         """Return the ids of texts one after another, and which belong to a pinned one.
 

@@ -47,7 +47,7 @@ SILENCE_S = 20.0
 """A child sends a beat every 0.5 s; after this much silence it is killed."""
 OVERTIME_S = 20.0
 """A model ends a call at its deadline; when it does not for this long, its process is killed."""
-LOADING_S = 120.0
+LOADING_S = 300.0
 """How long a call without a deadline waits for the model to be loaded."""
 OUTPUT_S = 5.0
 """How long the end of a dead process's output is waited for."""

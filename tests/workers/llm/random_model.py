@@ -75,6 +75,10 @@ class Bytes:
         """Return the bytes of a text."""
         return list(text.encode())
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Return the bytes of a text: there is no token before the first."""
+        return self.encode(text)
+
     def token_bytes(self, token: int) -> bytes:
         """Return a token's byte."""
         return bytes([token]) if token < EOS else b""

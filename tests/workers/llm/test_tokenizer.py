@@ -30,6 +30,7 @@ def test_facts(tokenizer: Tokenizer) -> None:
     assert tokenizer.bos == 1
     assert tokenizer.eos == {2}
     assert not tokenizer.adds_bos
+    assert tokenizer.encode_prompt("a") == tokenizer.encode("a")
     assert tokenizer.is_special(2)
     assert not tokenizer.is_special(5)
     assert tokenizer.token_bytes(2) == b"<|im_end|>"
@@ -148,6 +149,10 @@ def sentence_piece(tmp_path: Path) -> Tokenizer:
 
 def test_sentence_piece(sentence_piece: Tokenizer) -> None:
     assert sentence_piece.adds_bos
+    assert sentence_piece.encode_prompt("a") == [
+        sentence_piece.bos,
+        *sentence_piece.encode("a"),
+    ]
     # The best result first: "ab" before "▁a", then "▁ab".
     assert [sentence_piece.token_bytes(i) for i in sentence_piece.encode("ab c")] == [
         b" ab",

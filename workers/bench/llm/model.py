@@ -39,6 +39,10 @@ class Endless:
         """Return the ids of a text."""
         return [] if self._inner is None else list(self._inner.encode(text))
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """Return the ids of a text that begins a sequence."""
+        return [] if self._inner is None else self._inner.encode_prompt(text)
+
     def token_bytes(self, token: int) -> bytes:
         """Return a token's bytes."""
         return b"" if self._inner is None else bytes(self._inner.token_bytes(token))
