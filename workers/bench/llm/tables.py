@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from workers.bench.llm import (
     budget_table,
     quality_tables,
@@ -11,11 +9,10 @@ from workers.bench.llm import (
     speed_tables,
     summary,
 )
-from workers.bench.llm.budget_table import losses, paired
 from workers.bench.llm.published import MODEL, PICTURE, QUALITY, TUNING
 from workers.bench.llm.quality import SHARES
 from workers.bench.tables.page import Headline, Page
-from workers.bench.tables.results import Row, rows_of
+from workers.bench.tables.results import rows_of
 
 
 def page() -> Page:
@@ -39,7 +36,7 @@ def page() -> Page:
             serving_tables.serving_table(),
             serving_tables.agreement_table(),
         ),
-        headline=_headline(quality, tuning),
+        headline=_headline(),
         files={
             PICTURE: quality_tables.drawn(quality),
             budget_table.FILE: budget_table.text(quality, tuning, model=MODEL),
@@ -47,19 +44,8 @@ def page() -> Page:
     )
 
 
-def _headline(quality: Sequence[Row], tuning: Sequence[Row]) -> Headline:
+def _headline() -> Headline:
     rows = speed_tables.measured()
-    against: dict[str, list[float]] = {"streaming": [], "h2o sum": []}
-    for kind in budget_table.types(quality):
-        default = budget_table.choose(tuning, kind)
-        for rival, found in against.items():
-            found += [
-                paired(
-                    losses(quality, kind, default, share),
-                    losses(quality, kind, rival, share),
-                ).mean
-                for share in SHARES
-            ]
     faster = [
         f"{speed[0]:.2f} × {what}"
         for name, what in (("1x7936", "at 8k"), ("8x2048", "with eight of 2k"))
@@ -71,12 +57,7 @@ def _headline(quality: Sequence[Row], tuning: Sequence[Row]) -> Headline:
         if (speed := speed_tables.ratio(rows, "1x2048", "own full", rival))
     ]
     return Headline(
-        against="own full cache; llama.cpp and OpenVINO GenAI; StreamingLLM and plain H2O",
+        against="own full cache, llama.cpp, OpenVINO GenAI, one thread each",
         better=f"decode at 20 % of the cache {', '.join(faster)}; full cache at 2k: "
-        f"{' and '.join(shares)} time per token; loss {_span(against['streaming'])} nats against "
-        f"StreamingLLM, {_span(against['h2o sum'])} against H2O at 10 and 20 %",
+        f"{' and '.join(shares)} time per token",
     )
-
-
-def _span(values: Sequence[float]) -> str:
-    return f"{min(values):+.2f} to {max(values):+.2f}"
