@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+Item = TypeVar("Item", bound=Mapping[str, Any])
 _SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
+# What pydantic puts into a location for the member of a union that it tried; not a field.
+_UNION_MEMBER = re.compile(
+    r"(function-(after|before|wrap|plain)|list|tuple|set|dict|nullable)\[|constrained-"
+)
 _SHOWN_CHARS = 120
 _REMEDY_UNKNOWN = "remove it or correct its name"
 
@@ -91,8 +97,41 @@ def faults_of(
 
     `known` has the field names of each object by its path, for suggestions.
     """
-    items = error.errors(include_url=False)
+    items = without_other_members(error.errors(include_url=False))
     return [_fault(item, known or {}) for item in items if not _follows(item, items)]
+
+
+def without_other_members(items: Sequence[Item]) -> list[Item]:
+    """Leave out that a value is not of one type of a union where it is faulty as another.
+
+    `stop: [""]` fits neither text nor a list of texts; that its entry is empty is what helps.
+    """
+    unions = [_before_member(item["loc"]) for item in items]
+    meant = {
+        union
+        for item, union in zip(items, unions, strict=True)
+        if union is not None and not _of_another_type(item, union)
+    }
+    return [
+        item
+        for item, union in zip(items, unions, strict=True)
+        if union is None or union not in meant or not _of_another_type(item, union)
+    ]
+
+
+def _before_member(location: Iterable[Any]) -> tuple[Any, ...] | None:
+    """Return the location of the outermost union, None without one."""
+    parts = tuple(location)
+    found = (i for i, part in enumerate(parts) if _is_member(part))
+    return next((parts[:i] for i in found), None)
+
+
+def _of_another_type(item: Mapping[str, Any], union: tuple[Any, ...]) -> bool:
+    return len(item["loc"]) == len(union) + 1 and str(item["type"]).endswith("_type")
+
+
+def _is_member(part: Any) -> bool:
+    return isinstance(part, str) and _UNION_MEMBER.match(part) is not None
 
 
 def _follows(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> bool:
@@ -110,8 +149,10 @@ def fault_of(item: Mapping[str, Any]) -> Fault:
 
 
 def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault:
-    location = tuple(item["loc"])
+    location = tuple(part for part in item["loc"] if not _is_member(part))
     path, kind = dotted(location), str(item["type"])
+    if kind in ("too_short", "too_long") and isinstance(item.get("input"), str):
+        kind = f"string_{kind}"
     if kind in ("value_error", "assertion_error"):
         # A rule of our own is a whole sentence. If it names its field, the path is not repeated.
         message = (
@@ -158,12 +199,12 @@ def _got(
 
 def dotted(location: Iterable[Any]) -> str:
     """Return a location as text: `("spec", "devices", 0, "count")` → `spec.devices.0.count`."""
-    return ".".join(str(part)[:80] for part in location)
+    return ".".join(str(part)[:80] for part in location if not _is_member(part))
 
 
 def shown(location: Iterable[Any], value: Any) -> str:
     """Return a short form of a JSON value. Secrets are not shown."""
-    if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
+    if is_secret(location, value):
         return "(not shown)"
     match value:
         case None:
@@ -185,6 +226,17 @@ def shown(location: Iterable[Any], value: Any) -> str:
             text = repr(value)
     text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def is_secret(location: Iterable[Any], value: Any) -> bool:
+    """Return whether a value must not be shown, by the names of its location.
+
+    A number at `max_tokens` or the like counts tokens of a text, and is no secret.
+    """
+    names = [str(part).lower() for part in location]
+    if isinstance(value, int | float):
+        names = [name.replace("tokens", "") for name in names]
+    return any(word in name for name in names for word in _SECRET_WORDS)
 
 
 def _names_a_field(message: str) -> bool:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence, field_error
-from trimtab.faults import fault_of
+from trimtab.faults import dotted, fault_of, is_secret, without_other_members
 
 log = structlog.get_logger("trimtab.gateway")
 MEDIA_TYPE = "application/problem+json"
@@ -30,7 +30,6 @@ _OPENAI_TYPES = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-_SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
 
 
 def problem_response(
@@ -123,7 +122,7 @@ def from_validation(
     for item in items:
         if len(item["loc"]) > 1 and item["loc"][0] in kinds:
             item["loc"] = item["loc"][1:]
-    entries = [_entry(item) for item in items]
+    entries = [_entry(item) for item in without_other_members(items)]
     return InvalidBody(
         _summary(entries),
         errors=entries[:50],
@@ -239,12 +238,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _path(location: Iterable[Any]) -> str:
-    return ".".join(str(part)[:80] for part in location) or "(body)"
+    return dotted(location) or "(body)"
 
 
 def _shown(location: Iterable[Any], value: Any) -> Any:
     """Shorten a value for display: no secrets, and no numbers that JSON cannot express."""
-    if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
+    if is_secret(location, value):
         return "(not shown)"
     if isinstance(value, bool) or value is None:
         return value

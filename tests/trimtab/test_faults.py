@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from trimtab.faults import dotted, faults_of, shown
 
@@ -63,6 +70,47 @@ def test_a_secret_is_not_shown() -> None:
     (text,) = texts({"inner": {"count": 2}, "api_key": "tt_1_hush"})
     assert "hush" not in text
     assert "(not shown)" in text
+
+
+def test_a_number_of_tokens_is_no_secret() -> None:
+    assert shown(("max_tokens",), -1) == "-1"
+    assert shown(("max_tokens",), "tt_1_hush") == "(not shown)"
+    assert shown(("token",), 4711) == "(not shown)"
+    assert shown(("token", "max_tokens"), 4711) == "(not shown)"
+
+
+def _stored(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains a NUL character; remove it")
+    return text
+
+
+_Stored = Annotated[str, AfterValidator(_stored)]
+_Stop = Annotated[_Stored, Field(min_length=1)]
+
+
+class Choices(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=2)]
+
+
+@pytest.mark.parametrize(
+    ("stop", "wanted"),
+    [
+        ("", ["stop: expected text of at least 1 characters, got 0 characters"]),
+        ([""], ["stop.0: expected text of at least 1 characters, got 0 characters"]),
+        (["a", "b", "c"], ["stop: expected at most 2 entries, got 3"]),
+        ("a\x00", ["stop: contains a NUL character; remove it"]),
+        (5, ["stop: expected text, got 5", "stop: expected a list, got 5"]),
+    ],
+)
+def test_a_union_says_what_is_wrong_with_the_type_that_was_meant(
+    stop: object, wanted: list[str]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Choices.model_validate({"stop": stop})
+    assert [str(fault) for fault in faults_of(caught.value)] == wanted
 
 
 def test_values_are_short_and_valid_text() -> None:

@@ -208,6 +208,7 @@ def examine(url: str | None = None) -> list[Check]:
         for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")
     ]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
+    checks += model_checks()
     checks += [llvm_check(), openems_check()]
     checks.append(_sandbox())
     checks += [

@@ -281,12 +281,25 @@ class Engine:
 
     def _run(self) -> None:
         while not self._closed:
-            if not self.step():
+            try:
+                worked = self.step()
+            except Exception as error:
+                # Without this thread every reader would wait for ever.
+                self._fail_all(error)
+                continue
+            if not worked:
                 with self._changed:
                     # Deadlines of waiting and paused sequences are looked at in between.
                     limit = 0.02 if self._waiting or self._active else None
                     self._changed.wait_for(lambda: self._news, limit)
                     self._news = False
+
+    def _fail_all(self, error: Exception) -> None:
+        """End what runs, or else what waits, by an error of a whole step."""
+        with self._changed:
+            lives = list(self._active or self._waiting)
+        for live in lives:
+            live.handle.fail(error)
 
     def _drive(self) -> bool:
         """Advance by hand; False when the engine's thread does, or nothing can be done."""

@@ -50,3 +50,13 @@ def test_each_language_model_is_found_or_says_what_to_install(
 def test_a_probe_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_answer", lambda probe: (False, "ImportError: no x"))
     assert [check.found for check in model_checks()] == ["ImportError: no x"]
+
+
+def test_the_report_includes_the_language_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = '[{"name": "model embedded", "ok": true, "found": "SmolLM2"}]'
+    monkeypatch.setattr(doctor, "_answer", lambda probe: (True, answer))
+    monkeypatch.setenv("TRIMTAB_DATA_DIR", str(tmp_path))
+    (found,) = [check for check in doctor.examine() if check.name == "model embedded"]
+    assert (found.ok, found.found) == (True, "SmolLM2")

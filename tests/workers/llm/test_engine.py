@@ -236,6 +236,39 @@ def test_own_thread_serves_several_readers() -> None:
         assert got[seed] == run(alone, alone.submit(request(seed=seed)))[0]
 
 
+def test_a_step_that_fails_as_a_whole_ends_its_sequences_and_the_thread_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = random_model.engine(SMALL)
+    whole = engine.decoder.logits
+    failures = [RuntimeError("out of memory")]
+
+    def logits(hidden: torch.Tensor, *allowed: torch.Tensor) -> torch.Tensor:
+        if failures and len(hidden) == 2:
+            raise failures.pop()
+        return whole(hidden, *allowed)
+
+    monkeypatch.setattr(engine.decoder, "logits", logits)
+    handles = [engine.submit(request(seed=seed, max_tokens=200)) for seed in range(2)]
+    engine.start()
+    outcomes: list[str] = []
+
+    def read(handle: Handle) -> None:
+        try:
+            outcomes.append(f"{len(list(handle))} tokens")
+        except RuntimeError as error:
+            outcomes.append(str(error))
+
+    readers = [threading.Thread(target=read, args=(one,), daemon=True) for one in handles]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(20)
+    assert outcomes == ["out of memory"] * 2
+    assert len(list(engine.submit(request(max_tokens=5)))) == 5
+    engine.close()
+
+
 def test_close_cancels_and_refuses() -> None:
     engine = random_model.engine(SMALL)
     engine.start()
