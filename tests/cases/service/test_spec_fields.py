@@ -62,6 +62,8 @@ ENVELOPE = {
     "priority",
 }
 ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
+# tests/services/gateway/test_graph.py
+ENVELOPE |= {"after", "after.job", "after.needs"}
 
 
 def fields_of(schema: Mapping[str, Any]) -> set[str]:
