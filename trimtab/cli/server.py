@@ -121,5 +121,5 @@ def doctor(as_json: AsJson = False) -> None:
         else:
             state = "ok" if check.ok else "MISSING" if check.needed else "absent"
             hint = f"   → {check.fix}" if not check.ok and check.fix else ""
-            print(f"{state:8}{check.name:16}{check.found}{hint}")
+            print(f"{state:8}{check.name:17}{check.found}{hint}")
     raise typer.Exit(1 if any(check.needed and not check.ok for check in checks) else 0)
