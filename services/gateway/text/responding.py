@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,6 +12,7 @@ import orjson
 import structlog
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.errors import BadRequest, ModelOffline, ServiceError
 from services.gateway.auth import Principal
@@ -46,6 +47,7 @@ class Turn:
         self._key = key
         # The route is part of what a key stands for.
         self._asked = request.url.path.encode() + b"\n" + body
+        self._streaming = False
 
     async def respond(
         self, parsed: GenerationRequest, answer_of: Callable[[Plan], Answer]
@@ -101,9 +103,18 @@ class Turn:
             raise
         options = parsed.stream_options
         usage = options is not None and options.include_usage
-        return StreamingResponse(
+
+        async def close() -> None:
+            if self._streaming:
+                return  # `_chunks` closes what it began
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await parts.aclose()
+            self._forget()
+
+        return _ClosedStream(
             self._chunks(answer, first, parts, usage=usage),
-            media_type="text/event-stream",
+            close=close,
             headers={**self._headers(), "X-Accel-Buffering": "no"},
         )
 
@@ -113,6 +124,7 @@ class Turn:
         """Yield the bytes of a stream; a client that goes away cancels the generation."""
         sent: list[bytes] = []  # for a repeated request, when there is a key
         coming = first
+        self._streaming = True
         try:
             yield _kept(sent, answer.first_chunks())
             while True:
@@ -206,6 +218,30 @@ class Turn:
 
 def _closing() -> ModelOffline:
     return ModelOffline("the server is closing; send the request again", retry_after_s=2)
+
+
+class _ClosedStream(StreamingResponse):
+    """A stream whose source is closed also when no byte of it was ever sent.
+
+    The cleanup of a generator does not run unless it was started, and a client may go away between
+    the first token and the start of the response.
+    """
+
+    def __init__(
+        self,
+        content: AsyncIterator[bytes],
+        *,
+        close: Callable[[], Awaitable[None]],
+        headers: dict[str, str],
+    ) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=headers)
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._close()
 
 
 def _kept(sent: list[bytes], chunk: bytes) -> bytes:

@@ -7,13 +7,14 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from search.text_model import Capabilities, Ended, ModelUnavailable, TextRequest, Token
+from services.gateway.text.responding import _ClosedStream
 from tests.doubles.text_backend import InProcessBackend
 from tests.doubles.text_model import EchoModel
 from tests.services.gateway.text.conftest import TextServer
@@ -341,3 +342,28 @@ def test_the_model_sees_who_calls_and_each_choice_has_a_seed(server: TextServer)
     one, two = (request.sampling.seed for request in server.backend.requests[-2:])
     assert one != two
     assert isinstance(server.backend._model.capabilities, Capabilities)
+
+
+def test_a_stream_that_never_began_is_closed() -> None:
+    closed: list[str] = []
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"never asked for"
+
+    async def close() -> None:
+        closed.append("source")
+
+    async def main() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            raise OSError("the client went away")
+
+        stream = _ClosedStream(content(), close=close, headers={})
+        scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            await stream(scope, receive, send)
+
+    asyncio.run(main())
+    assert closed == ["source"]
