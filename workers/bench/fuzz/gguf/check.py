@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from search import isolation
 from search.isolation import Message, NativeCrash, NativeError, NativeTimeout
@@ -55,7 +56,9 @@ def _forked(path: Path) -> str:
     out.mkdir()
 
     def convert_here() -> Message:
-        lower_limits({resource.RLIMIT_AS: _MEMORY, resource.RLIMIT_CPU: _CPU_S})
+        # A fork begins with the address space of its parent, torch included.
+        begun = psutil.Process().memory_info().vms
+        lower_limits({resource.RLIMIT_AS: begun + _MEMORY, resource.RLIMIT_CPU: _CPU_S})
         try:
             convert(path, out, dtype="BF16")
         except BadModelFile as error:
