@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -72,6 +73,8 @@ class Terminal:
     def __init__(self, server: TextServer) -> None:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
+            # Tests in the background of a shell inherit an ignored interrupt, a terminal does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             command = [sys.executable, "-m", "trimtab.cli", "chat"]
             os.execve(command[0], command, environment(server))
         self.text = ""
@@ -79,7 +82,9 @@ class Terminal:
     def wait_for(self, text: str) -> None:
         until = time.monotonic() + 30
         while text not in self.text:
-            assert time.monotonic() < until, self.text
+            left = max(0.0, until - time.monotonic())
+            # A read of a terminal without output would wait for ever.
+            assert select.select([self._file], [], [], left)[0], (text, self.text)
             self.text += os.read(self._file, 10_000).decode()
 
     def write(self, text: str) -> None:
