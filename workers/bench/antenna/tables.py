@@ -320,7 +320,8 @@ def _headline(solvers: str, search: str) -> Headline:
         )
         better = (
             f"{arms['funnel']['exact']} of {arms['funnel']['runs']} specifications confirmed "
-            f"exactly, with at most 100 fine solves; on the fine solver alone {found}; "
+            "exactly, with at most 100 fine solves; "
+            + (f"on the fine solver alone {found}; " if found else "")
             + better
         )
     return Headline(

@@ -71,4 +71,4 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
         "| funnel, the 20 specifications | 20 | 13 [10, 16] | 17 [14, 19] | 12 | 31 |"
         in text
     )
-    assert "confirms 13 of 20 specifications at the exact band" in page.headline.better
+    assert "13 of 20 specifications confirmed exactly" in page.headline.better

@@ -22,8 +22,8 @@ class Victim:
         self.signals.append(number)
 
 
-def faults(*pending: signal.Signals, lease_s: float = 0.0) -> chaos._Faults:
-    return chaos._Faults(
+def faults(*pending: signal.Signals, lease_s: float = 0.0) -> chaos.Faults:
+    return chaos.Faults(
         server=None,  # type: ignore[arg-type]
         rng=random.Random(0),
         lease_s=lease_s,
