@@ -110,8 +110,9 @@ def refer(
     """Insert references of a job to files, which keep the files."""
     references = reference_rows(tenant=tenant, job_id=job_id, role=role, digests=digests)
     if references:
-        first = tx.upsert(rows.reference).values(references)
-        tx.conn.execute(first.on_conflict_do_nothing())
+        # Rows as parameters: values within the statement would be compiled again at every submit.
+        first = tx.upsert(rows.reference).on_conflict_do_nothing()
+        tx.conn.execute(first, references)
 
 
 def reference_rows(
