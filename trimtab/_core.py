@@ -397,12 +397,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         webhook=Webhook(url=chosen.webhook) if chosen.webhook else None,
         after=tuple(map(_after, chosen.after or ())),
     )
-    return without_blanks(request.model_dump(mode="json", exclude_none=True))
-
-
-def without_blanks(body: dict[str, Any]) -> dict[str, Any]:
-    """Drop an empty `after`, which servers of before job graphs refuse."""
-    return {name: value for name, value in body.items() if name != "after" or value}
+    return request.model_dump(mode="json", exclude_none=True)
 
 
 def _after(other: str | After | HasId | Mapping[str, Any]) -> After:
@@ -414,7 +409,7 @@ def _after(other: str | After | HasId | Mapping[str, Any]) -> After:
 
 
 def _plain_request(request: JobRequest) -> dict[str, Any]:
-    body = without_blanks(request.model_dump(mode="json", exclude_none=True))
+    body = request.model_dump(mode="json", exclude_none=True)
     # `spec` is typed Any in the base envelope: dump it by its own model.
     if isinstance(request.spec, Spec):
         body["spec"] = request.spec.model_dump(mode="json", exclude_none=True)

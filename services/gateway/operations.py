@@ -52,7 +52,7 @@ async def submit(
     idempotency = None
     if idempotency_key is not None:
         body = orjson.dumps(
-            [_plain(request) for request in requests],
+            [request.model_dump(mode="json") for request in requests],
             option=orjson.OPT_SORT_KEYS,
         )
         idempotency = Idempotency(
@@ -74,12 +74,6 @@ def rate_headers(context: Context, principal: Principal) -> dict[str, str]:
 
 def _submits_per_minute(context: Context, principal: Principal) -> int:
     return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
-
-
-def _plain(request: JobRequest) -> dict[str, Any]:
-    """Return a request as its digest has it; that of a job without parents is as ever."""
-    body = request.model_dump(mode="json")
-    return {name: value for name, value in body.items() if name != "after" or value}
 
 
 async def _new_job(

@@ -333,6 +333,13 @@ class JobRequest(WireModel):
     ] = ()
     """Jobs that must end before this one runs; an id alone stands for `{"job": id}`."""
 
+    @model_serializer(mode="wrap")
+    def _without_blanks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Servers of before `after` refuse the field, and their idempotency keys are of requests
+        # without it.
+        fields: dict[str, Any] = handler(self)
+        return {name: value for name, value in fields.items() if name != "after" or value}
+
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:
     """Raise ValueError for a limit that this kind does not observe."""
