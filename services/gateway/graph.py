@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.errors import BadRequest, InvalidBody, field_error
+from services.errors import InvalidBody, field_error
 from services.gateway.deps import Context, Principal
+from services.store.refusals import require_earlier
 from services.store.types import After, JobRecord, OutputInput
 from trimtab.results import JobState
 from trimtab.specs.common import JobRequest, Needs, Spec, awaited_files
@@ -39,7 +40,7 @@ async def awaited_inputs(
         assert reference.output is not None
         key = _key(reference.job)
         if isinstance(key, int):
-            _require_earlier(key, index)
+            require_earlier(index, [key])
             kind = requests[key].kind
         else:
             kind = (await context.store.get(key, tenant=principal.tenant)).kind
@@ -82,15 +83,6 @@ def _listed(others: Mapping[str, tuple[bool, JobState]]) -> list[dict[str, str]]
 def _key(name: str) -> str | int:
     """Return an id, or the index that `#N` stands for."""
     return int(name[1:]) if name.startswith("#") else name
-
-
-def _require_earlier(number: int, index: int) -> None:
-    if number >= index:
-        raise BadRequest(
-            f"jobs.{index}.spec: expected a file of an earlier job of this batch, got one of "
-            f"#{number}",
-            fix="order the jobs so that each names only earlier ones; a cycle cannot run",
-        )
 
 
 def _require_declared(spec: type[Spec], path: Sequence[str | int], output: str) -> None:

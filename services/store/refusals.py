@@ -83,7 +83,7 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
             *(file.output for file in job.inputs),
         )
     for index, job in enumerate(jobs):
-        _require_earlier(index, job)
+        require_earlier(index, job.parents)
     for text in texts:
         if not codec.is_storable(text):
             raise BadRequest(
@@ -92,12 +92,12 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
             )
 
 
-def _require_earlier(index: int, job: NewJob) -> None:
-    """Raise BadRequest for a job of the submit that does not come before this one."""
-    for parent in job.parents:
+def require_earlier(index: int, parents: Sequence[str | int]) -> None:
+    """Raise BadRequest if job `index` of a submit names one that does not come before it."""
+    for parent in parents:
         if isinstance(parent, int) and not 0 <= parent < index:
             raise BadRequest(
-                f"jobs.{index}.after: expected an earlier job of this batch "
+                f"jobs.{index}: expected an earlier job of this batch "
                 f"({f'#0 to #{index - 1}' if index else 'the first has none'}), "
                 f"got #{parent}",
                 fix="order the jobs so that each names only earlier ones; a cycle cannot run",
