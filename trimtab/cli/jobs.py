@@ -29,6 +29,9 @@ _FILE_HELP = (
 )
 
 
+_AFTER_HELP = "Id of a job that must succeed before this one runs; repeatable."
+
+
 def submit(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=_FILE_HELP)],
     kind: Annotated[
@@ -60,12 +63,7 @@ def submit(
             help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes.",
         ),
     ] = None,
-    after: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Id of a job that must succeed before this one runs; repeatable."
-        ),
-    ] = None,
+    after: Annotated[list[str] | None, typer.Option(help=_AFTER_HELP)] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the job.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end.")] = False,
     timeout: Annotated[
@@ -95,9 +93,7 @@ def submit(
                     "--warm-start, --set: expected an input file with them, got a JSON spec; "
                     "put the fields into the spec"
                 )
-            body = json.loads(file.read_text())
-            request = body if "spec" in body else {"spec": body}
-            job = _submit_request(client, request, **options)
+            job = _submit_json(client, file, options)
         else:
             inputs = {"warm_start": warm_start, "fields": fields, "seed": seed or 0}
             with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
@@ -113,6 +109,13 @@ def submit(
             show(job.view, as_json)
         if watch or wait or report:
             raise typer.Exit(live.exit_code(job.view))
+
+
+def _submit_json(client: Client, file: Path, options: dict[str, Any]) -> Job:
+    """Submit a file with a request, or with a spec alone."""
+    body = json.loads(file.read_text())
+    request = body if "spec" in body else {"spec": body}
+    return _submit_request(client, request, **options)
 
 
 def _submit_request(

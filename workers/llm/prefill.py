@@ -75,12 +75,10 @@ def attend_chunk(
     if n + chunk > rule.capacity:
         newest = sums if rule.victim == Victim.LAST else scores
         kept = _keep(newest, positions, pins, gone, first + chunk - 1, rule)
+        # Rows of a head are copied whole; `gather` would go element by element.
         for head, chosen in enumerate(kept):
-            # Rows of a head are copied whole; `gather` would go element by element.
-            cache.keys[row, head, : rule.capacity] = keys[head].index_select(0, chosen)
-            cache.values[row, head, : rule.capacity] = values[head].index_select(
-                0, chosen
-            )
+            for slots, read in ((cache.keys, keys), (cache.values, values)):
+                slots[row, head, : rule.capacity] = read[head].index_select(0, chosen)
         scores, positions, pins, sums = (
             tensor.gather(1, kept) for tensor in (scores, positions, pins, sums)
         )

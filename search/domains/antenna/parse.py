@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from search.types import InvalidInput
 from solvers.field.board import C0, Board, Grid
 from solvers.field.tables import Tables, compute_tables
-from trimtab.specs.antenna import AntennaSpec
+from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 
 FINE = 2  # cells of the fine solver along each side of a pixel
 _BEYOND = 0.1  # of the lowest and highest frequency, that is solved beyond the bands
@@ -21,6 +21,21 @@ _FEWEST, _MOST = 31, 121  # frequencies of the tables
 _STEP = 0.012  # between them, relative to the highest frequency
 _THICKEST = 0.25  # of the wavelength in the substrate
 _BAND_STEP_HZ, _BAND_POINTS = 5e6, 61
+
+
+def field_board(board: AntennaBoard) -> Board:
+    """Return a spec's board for the field solvers."""
+    return Board(
+        eps_r=board.eps_r,
+        tan_d=board.tan_d,
+        height_m=board.height_mm * 1e-3,
+        conductivity_s_m=board.conductivity_s_m,
+    )
+
+
+def field_grid(grid: AntennaGrid) -> Grid:
+    """Return a spec's grid of pixels for the field solvers."""
+    return Grid(cells=grid.cells, cell_m=grid.cell_mm * 1e-3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,18 +49,12 @@ class AntennaProblem:
     @cached_property
     def board(self) -> Board:
         """The board for the field solvers."""
-        board = self.spec.board
-        return Board(
-            eps_r=board.eps_r,
-            tan_d=board.tan_d,
-            height_m=board.height_mm * 1e-3,
-            conductivity_s_m=board.conductivity_s_m,
-        )
+        return field_board(self.spec.board)
 
     @cached_property
     def grid(self) -> Grid:
         """The grid of pixels."""
-        return Grid(cells=self.spec.grid.cells, cell_m=self.spec.grid.cell_mm * 1e-3)
+        return field_grid(self.spec.grid)
 
     @cached_property
     def range_hz(self) -> tuple[float, float]:

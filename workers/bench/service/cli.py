@@ -115,19 +115,19 @@ def kill_gateway(folder: Path, scale: float, options: argparse.Namespace) -> Fig
         server.stop()
 
 
+_LEASE_S = 2.0
+_SHORT_LEASES = {
+    "lease_s": str(_LEASE_S),
+    "heartbeat_s": "0.4",
+    "sweep_s": "0.5",
+    "workers": "2",
+    "sandbox": "rlimit",
+}
+
+
 def kill_workers(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
     """Run 10,000 jobs under 200 worker kills and 50 pauses longer than the lease."""
-    lease_s = 2.0
-    server = Server(
-        folder / "data",
-        settings={
-            "lease_s": str(lease_s),
-            "heartbeat_s": "0.4",
-            "sweep_s": "0.5",
-            "workers": "2",
-            "sandbox": "rlimit",
-        },
-    )
+    server = Server(folder / "data", settings=_SHORT_LEASES)
     server.start()
     try:
         return asyncio.run(
@@ -137,7 +137,7 @@ def kill_workers(folder: Path, scale: float, options: argparse.Namespace) -> Fig
                 kills=max(3, round(200 * scale)),
                 # About half of them wake in time to have a write refused.
                 pauses=max(6, round(50 * scale)),
-                lease_s=lease_s,
+                lease_s=_LEASE_S,
                 seed=options.seed,
             )
         )
@@ -147,16 +147,7 @@ def kill_workers(folder: Path, scale: float, options: argparse.Namespace) -> Fig
 
 def kill_graphs(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
     """Run 1,000 graphs of 2 to 20 jobs under kill -9 of the service and of workers."""
-    server = Server(
-        folder / "data",
-        settings={
-            "lease_s": "2.0",
-            "heartbeat_s": "0.4",
-            "sweep_s": "0.5",
-            "workers": "2",
-            "sandbox": "rlimit",
-        },
-    )
+    server = Server(folder / "data", settings=_SHORT_LEASES)
     server.start()
     try:
         return asyncio.run(

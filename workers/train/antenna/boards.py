@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from cost_models.antenna.facts import BoardFacts
+from search.domains.antenna.parse import FINE, field_board, field_grid
 from solvers.field.board import Board, Cell, Grid
 from solvers.field.tables import Tables, load_tables
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 from workers.train.steps import StepError
 
-FINE = 2  # cells of the fine solver along each side of a pixel
 FREQUENCIES = 121
 _LEAST_HZ, _MOST_HZ = 2e9, 8e9
 _KEYS = {"board", "grid", "feed", "f_min_hz", "f_max_hz"}
@@ -47,18 +47,12 @@ class TrainingBoard:
     @property
     def slab(self) -> Board:
         """The board for the field solver."""
-        board = self.board
-        return Board(
-            eps_r=board.eps_r,
-            tan_d=board.tan_d,
-            height_m=board.height_mm * 1e-3,
-            conductivity_s_m=board.conductivity_s_m,
-        )
+        return field_board(self.board)
 
     @property
     def pixels(self) -> Grid:
         """The grid for the field solver."""
-        return Grid(cells=self.grid.cells, cell_m=self.grid.cell_mm * 1e-3)
+        return field_grid(self.grid)
 
     def tables(self, *, fine: bool, cache: Path | None) -> Tables:
         """Return the tables of the coarse or the fine solver."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.domains.antenna.parse import FINE
 from solvers.field.board import Cell, Mask, refined_mask, refined_post
 from solvers.field.moments import MomentMethod, antenna, reflection
 from solvers.field.rational import Rational
 from solvers.field.slab import Complex
 from solvers.field.sweep import sweep
 from solvers.field.tables import Tables
-from workers.train.antenna.boards import FINE
 
 Index = NDArray[np.int16]
 REFERENCE_OHM = 50.0

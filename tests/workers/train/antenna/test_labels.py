@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from search.domains.antenna.parse import FINE
 from solvers.field.moments import MomentMethod, antenna, refined_antenna, reflection
 from solvers.field.sweep import sweep
-from workers.train.antenna.boards import FINE, read_board
+from workers.train.antenna.boards import read_board
 from workers.train.antenna.labels import label
 
 
