@@ -12,6 +12,7 @@ from trimtab.results import Incumbent, Reason, RunResult, Termination, Verificat
 if TYPE_CHECKING:
     import numpy as np
 
+    from search.rest import Rest
     from search.stop import StoppingCriterion
     from trimtab.specs.common import Spec
 
@@ -71,6 +72,8 @@ class SearchOutcome:
     summary: Mapping[str, Any] = field(default_factory=dict)
     # File → sha256, of those used.
     weights: Mapping[str, str] = field(default_factory=dict)
+    # Set: the run goes to rest instead of ending, and nothing is verified or produced.
+    rest: Rest | None = None
 
 
 class OnIncumbent(Protocol):

@@ -1,0 +1,1 @@
+"""Kind `plan`: goals in words, outlines, ledgers and reports."""
