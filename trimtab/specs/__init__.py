@@ -15,6 +15,7 @@ SPECS = {
     "antenna": "trimtab.specs.antenna:AntennaSpec",
     "compile": "trimtab.specs.compile:CompileSpec",
     "ilp": "trimtab.specs.ilp:IlpSpec",
+    "plan": "trimtab.specs.plan:PlanSpec",
     "probe": "trimtab.specs.probe:ProbeSpec",
     "sharding": "trimtab.specs.sharding:ShardingSpec",
 }
@@ -27,6 +28,7 @@ _MODULES = {
     "CompileSpec": "trimtab.specs.compile",
     "IlpSpec": "trimtab.specs.ilp",
     "JobRequest": "trimtab.specs.common",
+    "PlanSpec": "trimtab.specs.plan",
     "ProbeSpec": "trimtab.specs.probe",
     "ShardingSpec": "trimtab.specs.sharding",
     "Spec": "trimtab.specs.common",
@@ -39,6 +41,7 @@ __all__ = [
     "CompileSpec",
     "IlpSpec",
     "JobRequest",
+    "PlanSpec",
     "ProbeSpec",
     "ShardingSpec",
     "Spec",
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
     from trimtab.specs.compile import CompileSpec
     from trimtab.specs.ilp import IlpSpec
+    from trimtab.specs.plan import PlanSpec
     from trimtab.specs.probe import ProbeSpec
     from trimtab.specs.sharding import ShardingSpec
 
