@@ -1,0 +1,176 @@
+"""Goals in words with their reference graphs, read from JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DEVELOPER = HERE / "developer.jsonl"
+
+STRATA = (
+    "single_leaf",
+    "several_leaves",
+    "order",
+    "comparison",
+    "units_in_words",
+    "relations_corrections",
+    "negation",
+    "typos",
+    "impossible",
+    "hostile",
+)
+EVERY_JOB = "*"
+"""Name in an answer's effect that stands for all jobs of the graph."""
+
+
+class GoalError(ValueError):
+    """A goal's reference is wrong: names goal and field, expected, got."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOf:
+    """A file that another job of the graph makes."""
+
+    job: str
+    """Name of that job."""
+    output: str
+    """Name of its file, e.g. `solution.sol`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A leaf of the reference graph: only what the goal's text says of it."""
+
+    name: str
+    """Name within the goal."""
+    kind: str
+    """Kind of the job."""
+    files: Mapping[str, str | OutputOf]
+    """Path of a file field below `spec` → name of an attached file, or another job's file."""
+    set: Mapping[str, Any]
+    """Dotted path in the request → value in the spec's unit."""
+    any_of: Mapping[str, tuple[Any, ...]]
+    """Dotted path → values that are equally right; None: the path may stay unset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """Jobs, and the pairs of which the first must end before the second starts."""
+
+    jobs: tuple[Job, ...]
+    order: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Answer of the person to an allowed question, and what follows for the jobs."""
+
+    answer: str
+    """The answer in the person's words."""
+    set: Mapping[str, Mapping[str, Any]]
+    """Job, or `*` for all → dotted path → value."""
+    files: Mapping[str, Mapping[str, str]]
+    """Job → file field → name of an attached file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """A goal in words, its attached files, and what a plan of it must be."""
+
+    id: str
+    """Unique within both files."""
+    stratum: str
+    """Difficulty that the goal was written for, one of `STRATA`."""
+    persona: str
+    """Person in whose habits it was written."""
+    goal: str
+    """The text."""
+    files: tuple[str, ...]
+    """Names of attached files; `files.content` makes them."""
+    graphs: tuple[Graph, ...]
+    """Graphs that are equally right, the preferred one first."""
+    not_done: Mapping[str, str]
+    """Tag of each part that trimtab cannot do → the words of the goal that ask for it."""
+    must_ask: frozenset[str]
+    """What cannot be known without a question."""
+    may_ask: frozenset[str]
+    """What may be asked, and need not."""
+    answers: Mapping[str, Answer]
+    """The answer to each question of `must_ask` and `may_ask`."""
+
+
+def load(path: Path) -> tuple[Goal, ...]:
+    """Read goals. Raises GoalError for a line that is not a goal."""
+    return tuple(_goal(line, path.name) for line in path.read_text().splitlines())
+
+
+def _goal(line: str, source: str) -> Goal:
+    record = json.loads(line)
+    at = f"{source}: {record.get('id', 'a goal without id')}"
+    try:
+        return _from_record(dict(record))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GoalError(
+            f"{at}: expected the fields of README.md, got {error!r}"
+        ) from error
+    except GoalError as error:
+        raise GoalError(f"{at}: {error}") from error
+
+
+def _from_record(record: dict[str, Any]) -> Goal:
+    main = {"jobs": record.pop("jobs"), "order": record.pop("order")}
+    others = [{"order": [], **other} for other in record.pop("alternatives", [])]
+    tags, words = record.pop("not_done"), record.pop("spans")
+    if sorted(tags) != sorted(words):
+        raise GoalError(f"spans: expected one for each of {tags}, got {list(words)}")
+    ask = record.pop("ask")
+    answers = record.pop("answers")
+    return Goal(
+        files=tuple(record.pop("files")),
+        graphs=tuple(_graph(other) for other in (main, *others)),
+        not_done=words,
+        must_ask=frozenset(tag for tag in ask if not tag.startswith("?")),
+        may_ask=frozenset(tag[1:] for tag in ask if tag.startswith("?")),
+        answers={
+            tag: Answer(**{"files": {}, **fields}) for tag, fields in answers.items()
+        },
+        **record,
+    )
+
+
+def _graph(record: Mapping[str, Any]) -> Graph:
+    jobs = tuple(_job(job) for job in record["jobs"])
+    order = {(before, after) for before, after in record["order"]}
+    flow = {
+        (file.job, job.name)
+        for job in jobs
+        for file in job.files.values()
+        if isinstance(file, OutputOf)
+    }
+    return Graph(jobs=jobs, order=frozenset(order | flow))
+
+
+def _job(record: Mapping[str, Any]) -> Job:
+    files = {field: _file(value) for field, value in record["files"].items()}
+    choices = {path: tuple(each) for path, each in record.get("any_of", {}).items()}
+    return Job(**{**record, "files": files, "any_of": choices})
+
+
+def _file(value: Any) -> str | OutputOf:
+    if isinstance(value, str):
+        return value
+    return OutputOf(job=value["output_of"], output=value["output"])
+
+
+def files_read(goal: Goal) -> Iterator[str]:
+    """Yield the names of attached files that a job of the goal reads."""
+    for graph in goal.graphs:
+        for job in graph.jobs:
+            yield from (file for file in job.files.values() if isinstance(file, str))
+    for answer in goal.answers.values():
+        for files in answer.files.values():
+            yield from files.values()
