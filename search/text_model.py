@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from search.control import Condition
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -143,6 +145,8 @@ class TextRequest:
     sampling: Sampling
     grammar: Grammar | None = None
     cache: CacheBudget | None = None  # None: the model's measured default
+    # What the answer is held to, in the model's own process, among what the grammar allows.
+    control: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +158,7 @@ class Capabilities:
     generates: bool = True  # False: `none`, for templates alone
     logprobs: bool = True
     hooks: bool = True  # takes logit hooks
+    control: bool = False  # takes conditions
     grammar: bool = True
     local: bool = True  # text does not leave the machine
     # Calls at once. With more than 1, as many threads may call `generate`, `score` and `tokenize`.

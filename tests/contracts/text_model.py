@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from search.control import Condition
 from search.stop import OwnerStop, TimeLimit
 from search.text_model import (
     CacheBudget,
@@ -210,6 +211,18 @@ class TextModelContract:
         tokens, _ = self.run(model, asked(tokens=3), hook=hook)
         assert [token.id for token in tokens] == [wanted] * 3
         assert len(seen) == 3
+
+    def test_conditions(self, model: TextModel) -> None:
+        conditions = (Condition(text="Tables are placed on devices.", strength=10.0),)
+        held = replace(asked(temperature=1.0), control=conditions)
+        if not model.capabilities.control:
+            with pytest.raises(TextModelError, match="control"):
+                self.run(model, held)
+            return
+        first, second = (self.run(model, held)[0] for _ in range(2))
+        assert text_of(first) == text_of(second)
+        with pytest.raises(TextModelError, match="control"):
+            self.run(model, replace(held, control=conditions * 9))
 
     def test_scores(self, model: TextModel) -> None:
         if not self.scores:

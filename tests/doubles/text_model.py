@@ -25,6 +25,7 @@ from search.text_model import (
     LogitHook,
     ModelUnavailable,
     PromptTooLong,
+    TextModelError,
     TextRequest,
     Token,
     Usage,
@@ -132,6 +133,10 @@ class EchoModel:
             raise PromptTooLong(
                 f"prompt: expected at most {CONTEXT} tokens with max_tokens, got "
                 f"{CONTEXT - room}; shorten it"
+            )
+        if request.control:
+            raise TextModelError(
+                "control: expected no conditions with a double, got some"
             )
         if "fault" in words:
             raise RuntimeError("a fault inside")

@@ -78,6 +78,10 @@ class Decoder:
         """Where the weights are."""
         return self._frequencies.device
 
+    def embeddings(self, ids: Sequence[int]) -> torch.Tensor:
+        """Return [T, width] rows of the embedding, float32."""
+        return self._embedding[torch.tensor(list(ids), device=self.device)].float()
+
     def decode(
         self,
         ids: Sequence[int],
@@ -100,7 +104,7 @@ class Decoder:
             each = zip(ids, rows, steps, rules, strict=True)
             return torch.cat([self.decode([i], [r], [s], [u]) for i, r, s, u in each])
         device = self.device
-        x = self._embedding[torch.tensor(ids, device=device)].float()  # [A, width]
+        x = self.embeddings(ids)  # [A, width]
         at = torch.tensor(steps, dtype=torch.int32, device=device)
         row = torch.tensor(rows, device=device)
         eviction = policies.rows(tuple(rules), device)
@@ -134,7 +138,7 @@ class Decoder:
             [T, width] float32, normed.
         """
         device = self.device
-        x = self._embedding[torch.tensor(ids, device=device)].float()  # [T, width]
+        x = self.embeddings(ids)  # [T, width]
         pins = torch.tensor(pinned, dtype=torch.bool, device=device)
         cos, sin = self._angles(torch.arange(first, first + len(ids), device=device))
 

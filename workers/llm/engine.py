@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from search.control import Condition
 from search.stop import StoppingCriterion
 from search.text_model import (
     CacheBudget,
@@ -38,7 +40,7 @@ from workers.llm.decoder_types import DecoderConfig, DecoderWeights
 from workers.llm.emission import Emission
 from workers.llm.handle import Handle
 from workers.llm.kv_cache import KeyValueCache, slot_bytes
-from workers.llm.sequence import Bound, Live, chunk_ends, leading_pins
+from workers.llm.sequence import Bound, Control, Live, chunk_ends, leading_pins
 from workers.llm.snapshots import MIN_TOKENS, Key, Snapshots
 
 _SCORED_ROWS = 64
@@ -107,6 +109,8 @@ class Front:
     chat: Callable[[Sequence[Message]], tuple[list[int], list[bool]]]
     """Messages -> tokens of the prompt, and which are pinned."""
     bound: Callable[[Grammar], Bound]
+    control: Callable[[Sequence[Condition]], Control | None] | None = None
+    """Conditions -> control, None where none has a strength. None: the model has no head."""
 
 
 class Engine:
@@ -189,7 +193,29 @@ class Engine:
         bound = None if request.grammar is None else self._front.bound(request.grammar)
         live = self._live(ids, pinned, request.sampling, request.cache or self.default)
         live.bound, live.hook, live.stop = bound, hook, stop
+        live.control = self._control(request.control)
         return self._queue(live, ended)
+
+    @property
+    def controls(self) -> bool:
+        """Whether requests may have conditions."""
+        return self._front.control is not None
+
+    def _control(self, conditions: Sequence[Condition]) -> Control | None:
+        if not conditions:
+            return None
+        if self._front.control is None:
+            raise TextModelError(
+                f"control: expected no conditions with this model, which has no head for them, "
+                f"got {len(conditions)}; use the embedded model"
+            )
+        control = self._front.control(conditions)
+        if control is not None and control.longest > self.row_slots:
+            raise PromptTooLong(
+                f"control: expected texts of at most {self.row_slots} tokens, the slots of a "
+                f"sequence, got {control.longest}; shorten them"
+            )
+        return control
 
     def submit_tokens(
         self,
@@ -373,10 +399,12 @@ class Engine:
                 live.row = self._free.pop()
                 used += live.slots
                 self._active.append(live)
-                self._start(live)
 
     def _start(self, live: Live) -> None:
-        """Load the snapshot of a prompt's beginning, when there is one."""
+        """Read the conditions, and load the snapshot of a prompt's beginning, if there is one."""
+        live.started = True
+        if live.control is not None:
+            live.control.prepare(partial(self._alone, live), self.decoder.embeddings)
         if not live.prefix:
             return
         saved = self.snapshots.get(self._key(live))
@@ -385,6 +413,17 @@ class Engine:
             live.position = live.cached_tokens = live.prefix
             live.chunks = [end for end in live.chunks if end > live.prefix]
 
+    def _alone(self, live: Live, ids: Sequence[int]) -> torch.Tensor:
+        """Return [T, width] states of a text that is read in a sequence's empty row."""
+        budget = CacheBudget(policy=CachePolicy.FULL, slots=0)
+        pinned = [False] * len(ids)
+        rule = policies.resolve(
+            budget, pinned=pinned, tokens=len(ids), limit=self.row_slots
+        )
+        hidden = self.decoder.read(ids, live.row, 0, pinned, rule)
+        self.decoder.cache.clear(live.row, self.options.slots)
+        return hidden
+
     def _key(self, live: Live) -> Key:
         return Key.of(live.ids[: live.prefix], live.pinned[: live.prefix], live.rule)
 
@@ -392,8 +431,10 @@ class Engine:
 
     def _read(self, live: Live) -> None:
         """Read the next chunk of a prompt; after the last one, draw the first token."""
-        end = live.chunks.pop(0)
         with _failing(live):
+            if not live.started:
+                self._start(live)
+            end = live.chunks.pop(0)
             hidden = self._append(live, end, live.rule)
             if live.position == live.prefix:
                 self.snapshots.put(self._key(live), self.decoder.cache.save(live.row))
@@ -424,6 +465,9 @@ class Engine:
         for live in forced:
             with _failing(live):
                 hidden = self._append(live, len(live.ids), live.rule.generating)
+                if live.control is not None:
+                    known = live.ids[-len(hidden) : -1]
+                    live.control.observe(hidden[:-1], self.decoder.embeddings(known))
                 self._draw([live], hidden[-1:])
         lives = [live for live in lives if live.pending == 1 and live not in forced]
         if not lives:
@@ -448,14 +492,18 @@ class Engine:
         whole: list[tuple[int, torch.Tensor | None]] = []  # those that need all logits
         for i, live in enumerate(lives):
             with _failing(live):
+                if live.control is not None:
+                    last = self.decoder.embeddings(live.ids[-1:])
+                    live.control.observe(hidden[i : i + 1], last)
                 allowed = None if live.bound is None else live.bound.allowed()
                 if allowed is None or not self._few(live, allowed):
                     whole.append((i, allowed))
                 else:
                     logits = self.decoder.logits(hidden[i : i + 1], allowed)[0]
-                    chosen = sampling.draw(
-                        logits.cpu().numpy(), live.sampling, live.completion_tokens
-                    )
+                    row = logits.cpu().numpy()
+                    if live.control is not None:
+                        row = live.control.steer(row, allowed.numpy())
+                    chosen = sampling.draw(row, live.sampling, live.completion_tokens)
                     self._emit(
                         live, sampling.Drawn(id=int(allowed[chosen]), logprob=None)
                     )
@@ -567,11 +615,13 @@ def _failing(live: Live) -> Iterator[None]:
 def _drawn(
     live: Live, logits: NDArray[np.float32], allowed: torch.Tensor | None
 ) -> sampling.Drawn:
-    """Return a token drawn from all logits: grammar, then hook, then sampling."""
+    """Return a token drawn from all logits: grammar, control, hook, then sampling."""
     ruled = logits
     if allowed is not None:
         ruled = np.full_like(logits, -np.inf)
         ruled[allowed.numpy()] = logits[allowed.numpy()]
+    if live.control is not None:
+        ruled = live.control.steer(ruled)
     if live.hook is not None:
         ruled = np.asarray(live.hook(live.ids, ruled.copy()), dtype=np.float32)
         if ruled.shape != logits.shape:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
 
+from cost_models.text.head import ControlHead, head_name
+from cost_models.weights import load_weights, manifest
+from search.control import Condition
 from search.stop import StoppingCriterion
 from search.text_model import (
     Capabilities,
@@ -18,6 +21,8 @@ from search.text_model import (
 from workers.llm import chat, weights
 from workers.llm.constrain import Constraint
 from workers.llm.engine import Engine, Front, Options
+from workers.llm.sequence import Control
+from workers.llm.steering import Steering
 from workers.llm.tokenizer import Tokenizer
 
 
@@ -34,10 +39,28 @@ def load(
     front = Front(
         chat=partial(chat.prompt, tokenizer),
         bound=partial(Constraint, tokenizer=tokenizer),
+        control=_control(source, loaded.embedding, tokenizer),
     )
     return LocalTextModel(
         Engine(config, loaded, tokenizer, front, options), name=source.name
     )
+
+
+_BLOCK = 8192  # rows of the embedding that are float32 at once
+
+
+def _control(
+    source: weights.ModelSource, embedding: torch.Tensor, tokenizer: Tokenizer
+) -> Callable[[Sequence[Condition]], Control | None] | None:
+    """Return the control of the embedded model; None for others, which have no head."""
+    if (
+        source.sha256 != weights.EMBEDDED.sha256
+        or head_name(source.name) not in manifest()
+    ):
+        return None
+    blocks = (rows.float().cpu().numpy() for rows in embedding.split(_BLOCK))
+    head = ControlHead(load_weights(head_name(source.name)), blocks)
+    return Steering(head, tokenizer.encode, tokenizer.eos).guide
 
 
 class LocalTextModel:
@@ -57,6 +80,7 @@ class LocalTextModel:
         return Capabilities(
             name=self._name,
             context_tokens=config.context_tokens,
+            control=self.engine.controls,
             streams=2 * options.sequences,
             details={
                 "architecture": config.architecture,

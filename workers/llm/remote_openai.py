@@ -147,6 +147,11 @@ class OpenAITextModel:
             raise TextModelError(
                 "hook: expected none for an endpoint, which gives no logits; use a local model"
             )
+        if request.control:
+            raise TextModelError(
+                "control: expected no conditions for an endpoint, which gives no logits; use the "
+                "embedded model"
+            )
         check(request.sampling)
         if bool(request.messages) == (request.prompt is not None):
             both = "both" if request.messages else "neither"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cuda.kernels.slots import Victim
 from search.stop import StoppingCriterion
@@ -14,6 +16,9 @@ from search.text_model import LogitHook, Sampling, Usage
 from workers.llm.emission import Emission
 from workers.llm.handle import Handle
 from workers.llm.policies import Rule
+
+States = Callable[[Sequence[int]], torch.Tensor]
+"""Tokens -> [T, width]."""
 
 
 class Bound(Protocol):
@@ -37,6 +42,29 @@ class Bound(Protocol):
         ...
 
 
+class Control(Protocol):
+    """What an answer is held to. `workers.llm.steering.Guide` is one."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest text that `prepare` reads."""
+        ...
+
+    def prepare(self, states: States, embed: States) -> None:
+        """Read the conditions, by a function for states and one for embeddings."""
+        ...
+
+    def observe(self, states: torch.Tensor, embeddings: torch.Tensor) -> None:
+        """Add tokens that were read: states and embeddings, both [T, width]."""
+        ...
+
+    def steer(
+        self, logits: NDArray[np.float32], tokens: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Return [m] logits under control, of `tokens` [m] or of the whole vocabulary."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Live:
     """A sequence that has been submitted. Only the engine's thread changes it."""
@@ -51,6 +79,8 @@ class Live:
     hook: LogitHook | None = None
     stop: StoppingCriterion | None = None
     bound: Bound | None = None
+    control: Control | None = None
+    started: bool = False  # whether its row holds what was there before the first chunk
     # Ends of the chunks in which the prompt is read.
     chunks: list[int] = field(default_factory=list)
     prefix: int = 0  # tokens of the pinned beginning that a snapshot may hold

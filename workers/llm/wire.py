@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from search.control import Condition
 from search.text_model import (
     CacheBudget,
     CachePolicy,
@@ -55,7 +56,14 @@ def request_to_json(request: TextRequest) -> Json:
             raise TextModelError(
                 f"sampling.{name}: expected a finite number, got {getattr(sampling, name)}"
             )
-    for text in (request.prompt or "", *(message.text for message in request.messages)):
+    for number, condition in enumerate(request.control):
+        if not math.isfinite(condition.strength):
+            raise TextModelError(
+                f"control[{number}].strength: expected a finite number, got {condition.strength}"
+            )
+    held = (condition.text for condition in request.control)
+    spoken = (message.text for message in request.messages)
+    for text in (request.prompt or "", *spoken, *held):
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -76,6 +84,7 @@ def request_from_json(body: Mapping[str, Any]) -> TextRequest:
             sampling=Sampling(**sampling),
             grammar=None if body["grammar"] is None else _grammar(body["grammar"]),
             cache=None if cache is None else _cache(cache),
+            control=tuple(_condition(condition) for condition in body["control"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TextModelError(
@@ -88,6 +97,10 @@ def _grammar(body: Mapping[str, Any]) -> Grammar:
     if grammar.choices is None:
         return grammar
     return replace(grammar, choices=tuple(grammar.choices))
+
+
+def _condition(body: Mapping[str, Any]) -> Condition:
+    return Condition(text=str(body["text"]), strength=float(body["strength"]))
 
 
 def _cache(body: Mapping[str, Any]) -> CacheBudget:

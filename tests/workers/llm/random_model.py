@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from cost_models.text.head import ControlHead
 from search.text_model import Grammar, Message
 from workers.llm.decoder_types import DecoderConfig, DecoderWeights, LayerWeights
 from workers.llm.engine import Engine, Front, Options
 from workers.llm.sequence import Bound
+from workers.llm.steering import Steering
 
 EOS = 256
 VOCABULARY = 260
@@ -104,15 +108,55 @@ def engine(
     shape: DecoderConfig | None = None,
     seed: int = 0,
     bound: Callable[[Grammar], Bound] = unbounded,
+    head: ControlHead | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Engine:
     """Return an engine over a random model."""
     shape = shape or config()
     tokenizer = Bytes()
+    control = (
+        None if head is None else Steering(head, tokenizer.encode, tokenizer.eos).guide
+    )
     return Engine(
         shape,
         weights(shape, seed, dtype),
         tokenizer,
-        Front(chat=tokenizer.chat, bound=bound),
+        Front(chat=tokenizer.chat, bound=bound, control=control),
         options,
+    )
+
+
+def control_arrays(
+    shape: DecoderConfig, *, rank: int = 5, seed: int = 0
+) -> dict[str, NDArray[np.float32]]:
+    """Return random weights of a control head, whose terms differ much between tokens."""
+    rng = np.random.default_rng(seed)
+    width = shape.width
+
+    def normal(*size: int) -> NDArray[np.float32]:
+        return (rng.standard_normal(size) * size[-1] ** -0.5).astype(np.float32)
+
+    arrays = {
+        "mean": normal(2, width),
+        "scale": rng.uniform(0.5, 2.0, (2, width)).astype(np.float32),
+        "p": 4 * normal(rank, width),
+        "bias": 2 * normal(1, shape.vocabulary)[0],
+    }
+    for lead in ("", "exact_"):
+        arrays |= {f"{lead}{name}": normal(rank, 3 * width) for name in ("a", "u")}
+        arrays |= {f"{lead}{name}": normal(rank, 2 * width) for name in ("c", "w")}
+        arrays |= {
+            f"{lead}a0": normal(rank),
+            f"{lead}g": normal(rank),
+            f"{lead}s0": normal(1),
+        }
+    return arrays
+
+
+def control_head(seed: int = 0) -> ControlHead:
+    """Return a random head for the model of `engine()` with its first seed."""
+    shape = config()
+    embedding = weights(shape).embedding.numpy()
+    return ControlHead(
+        control_arrays(shape, seed=seed), [embedding[:100], embedding[100:]]
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
+from search.control import Condition
 from search.text_model import (
     Ended,
     Finish,
@@ -103,11 +106,34 @@ def test_calls_are_cancelled_while_they_wait_for_a_thread() -> None:
     server.close()
 
 
+def test_conditions_cross_the_connection() -> None:
+    control = (
+        Condition(text="a pair – ü", strength=3.5),
+        Condition(text="b", strength=0),
+    )
+    asked = replace(request("a"), control=control)
+    assert (
+        wire.request_from_json(orjson.loads(orjson.dumps(wire.request_to_json(asked))))
+        == asked
+    )
+    for broken in (
+        Condition(text="\ud800", strength=1),
+        Condition(text="a", strength=math.inf),
+    ):
+        with pytest.raises(TextModelError):
+            wire.request_to_json(replace(asked, control=(broken,)))
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
         {"messages": [], "prompt": "a", "sampling": {}, "grammar": None, "cache": None},
+        {**wire.request_to_json(request("a")), "control": [{"text": "a"}]},
+        {
+            **wire.request_to_json(request("a")),
+            "control": [{"text": "a", "strength": "much"}],
+        },
         {"sampling": {"stop": 3}},
         {"messages": [{"role": "user", "text": "a", "other": 1}]},
     ],

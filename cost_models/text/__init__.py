@@ -1,0 +1,1 @@
+"""Heads over a language model's states."""

@@ -1,0 +1,198 @@
+"""One-pass head of the text controller: chances of a condition for all next tokens at once.
+
+FUDGE (Yang and Klein 2021, arXiv 2104.05218) asks a discriminator once for each continuation. This
+head answers for all of them from one state of the frozen language model:
+
+    log D_v = logsigmoid(<P e_v, g> + b_v + s),   g = tanh(A z + C c + a)
+    s = <w, g> + <U z, W c> / sqrt(r) + s_0
+
+e_v is a token's embedding, z describes the text so far (`Trace`), c the condition
+(`condition_vector`). The *exact* form, kept as reference, judges a text after its last token was
+read, with weights of its own and without e_v.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+LEAD = "Summary:"
+"""What the language model reads before a condition: a first token's state says nothing."""
+DECAY = 0.9
+"""Of the running means, a token: half of their weight lies on the last 7 tokens."""
+_REMEDY = "train the head for this language model"
+
+
+def head_name(model: str) -> str:
+    """Return the name of the published weights of a language model's head."""
+    return f"control-{model}"
+
+
+def condition_tokens(
+    encode: Callable[[str], Sequence[int]], text: str
+) -> tuple[list[int], list[int]]:
+    """Return the tokens of the lead and those of a condition after it."""
+    return list(encode(LEAD)), list(encode(f" {text.strip()}"))
+
+
+def condition_vector(states: Floats, embeddings: Floats) -> Floats:
+    """Return [2 width]: means of a condition's states and embeddings, both [T, width]."""
+    return np.concatenate([states.mean(0), embeddings.mean(0)]).astype(np.float32)
+
+
+class Trace:
+    """Describes a text so far: the last state, and running means of states and embeddings."""
+
+    def __init__(self, width: int) -> None:
+        """Start before the first token."""
+        self._last = np.zeros(width, np.float32)
+        self._sums = np.zeros((2, width), np.float32)
+        self._weight = 0.0
+
+    def add(self, state: Floats, embedding: Floats) -> None:
+        """Add a token: its embedding, and the state [width] after reading it."""
+        self._last = state
+        self._sums = DECAY * self._sums + np.stack([state, embedding])
+        self._weight = DECAY * self._weight + 1.0
+
+    @property
+    def vector(self) -> Floats:
+        """[3 width]: state, mean state, mean embedding."""
+        means = self._sums / max(self._weight, 1.0)
+        return np.concatenate([self._last, means[0], means[1]]).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scorer:
+    """Weights that score a text against a condition."""
+
+    a: Floats  # [r, 3 width]
+    c: Floats  # [r, 2 width]
+    a0: Floats  # [r]
+    u: Floats  # [r, 3 width]
+    w: Floats  # [r, 2 width]
+    g: Floats  # [r]
+    s0: float
+
+    def hidden(self, text: Floats, condition: Floats) -> Floats:
+        """Return g [..., r] of normed text [..., 3 width] and condition [..., 2 width]."""
+        hidden: Floats = np.tanh(text @ self.a.T + condition @ self.c.T + self.a0)
+        return hidden
+
+    def score(self, text: Floats, condition: Floats, hidden: Floats) -> Floats:
+        """Return s [...]."""
+        match = ((text @ self.u.T) * (condition @ self.w.T)).sum(-1)
+        score: Floats = hidden @ self.g + match / math.sqrt(len(self.g)) + self.s0
+        return score
+
+
+class ControlHead:
+    """Weights of a head for one language model, ready for use.
+
+    Raises ValueError for arrays that do not belong together.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], embedding: Iterable[Floats]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            arrays: as `python -m workers.train text control` publishes them.
+            embedding: of the language model, in blocks of rows [n, width].
+        """
+        wide = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
+        _check(wide)
+        self.width = wide["mean"].shape[1]
+        self._mean, self._scale = wide["mean"], wide["scale"]  # [2, width] each
+        self.one_pass = _scorer(wide, "")
+        self.exact = _scorer(wide, "exact_")
+        self._bias = wide["bias"]  # [vocabulary]
+        project = (wide["p"] / self._scale[1]).T  # [width, r]
+        parts = [(block - self._mean[1]) @ project for block in embedding]
+        self._tokens: Floats = np.concatenate(parts)  # [vocabulary, r]
+        if self._tokens.shape[0] != len(self._bias):
+            raise ValueError(
+                f"bias: expected {len(self._tokens)} tokens, got {len(self._bias)}; {_REMEDY}"
+            )
+
+    def condition(self, vector: Floats) -> Floats:
+        """Return a condition's vector [..., 2 width], normed."""
+        return self._normed(vector, (0, 1))
+
+    def text(self, vector: Floats) -> Floats:
+        """Return a text's vector [..., 3 width], normed."""
+        return self._normed(vector, (0, 0, 1))
+
+    def log_chances(
+        self, text: Floats, conditions: Floats, tokens: NDArray[np.int64]
+    ) -> Floats:
+        """Return [conditions, m]: log D for each token that may come next.
+
+        Args:
+            text: [3 width], normed.
+            conditions: [conditions, 2 width], normed.
+            tokens: [m].
+        """
+        hidden = self.one_pass.hidden(text, conditions)  # [conditions, r]
+        score = self.one_pass.score(text, conditions, hidden)
+        logits = hidden @ self._tokens[tokens].T + self._bias[tokens] + score[:, None]
+        return log_sigmoid(logits)
+
+    def exact_log_chance(self, text: Floats, conditions: Floats) -> Floats:
+        """Return [..., conditions]: log D of texts [..., 3 width] whose last token was read."""
+        over = text[..., None, :]
+        hidden = self.exact.hidden(over, conditions)
+        return log_sigmoid(self.exact.score(over, conditions, hidden))
+
+    def _normed(self, vector: Floats, parts: tuple[int, ...]) -> Floats:
+        mean = np.concatenate([self._mean[part] for part in parts])
+        scale = np.concatenate([self._scale[part] for part in parts])
+        normed: Floats = (vector - mean) / scale
+        return normed
+
+
+def log_sigmoid(x: Floats) -> Floats:
+    """Return log(1 / (1 + exp(-x))) without overflow."""
+    return -np.logaddexp(np.float32(0), -x)
+
+
+def _scorer(arrays: Mapping[str, Floats], lead: str) -> Scorer:
+    return Scorer(
+        a=arrays[f"{lead}a"],
+        c=arrays[f"{lead}c"],
+        a0=arrays[f"{lead}a0"],
+        u=arrays[f"{lead}u"],
+        w=arrays[f"{lead}w"],
+        g=arrays[f"{lead}g"],
+        s0=float(arrays[f"{lead}s0"][0]),
+    )
+
+
+def _check(arrays: Mapping[str, Floats]) -> None:
+    """Raise ValueError for missing arrays and for shapes that do not belong together."""
+    rank, width = arrays["p"].shape if "p" in arrays else (0, 0)
+    tokens = len(arrays["bias"]) if "bias" in arrays else 0
+    expected: dict[str, tuple[int, ...]] = {
+        "mean": (2, width),
+        "scale": (2, width),
+        "p": (rank, width),
+        "bias": (tokens,),
+    }
+    for lead in ("", "exact_"):
+        for name in ("a", "u"):
+            expected[f"{lead}{name}"] = (rank, 3 * width)
+        for name in ("c", "w"):
+            expected[f"{lead}{name}"] = (rank, 2 * width)
+        expected |= {f"{lead}a0": (rank,), f"{lead}g": (rank,), f"{lead}s0": (1,)}
+    got = {name: arrays[name].shape for name in expected if name in arrays}
+    if got != expected:
+        wrong = next(name for name in expected if got.get(name) != expected[name])
+        raise ValueError(
+            f"{wrong}: expected shape {expected[wrong]}, got {got.get(wrong)}; {_REMEDY}"
+        )
