@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     """Seconds between heartbeats of a running job; less than `lease_s`."""
     sweep_s: Annotated[float, Field(gt=0)] = 5.0
     """Seconds between searches for expired leases."""
+    resting_ttl_s: Annotated[float, Field(gt=0)] = 7 * 86_400.0
+    """Seconds after which a plan is cancelled whose owner neither answers, edits nor approves."""
     job_memory_bytes: Annotated[int, Field(ge=2**28)] = 6 * 2**30
     """Memory limit of a run."""
     sandbox: Literal["auto", "rlimit", "bwrap"] = "auto"

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, PrivateAttr
 
 from trimtab.pictures import Pictures
 from trimtab.solution import SolutionValues
@@ -37,11 +37,45 @@ class JobState(StrEnum):
     """Given up after `max_attempts` runs were lost by faults of the service; `retry` revives it."""
     SKIPPED = "SKIPPED"
     """Never run: a job that it needed did not succeed; a `retry` of that job revives it."""
+    NEEDS_INPUT = "NEEDS_INPUT"
+    """At rest until its owner answers a question: `POST /v1/jobs/{id}/outline/answers`."""
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    """At rest until its owner approves its outline: `POST /v1/jobs/{id}/outline/approve`."""
 
     @property
     def is_terminal(self) -> bool:
-        """True for an ended job."""
-        return self not in (JobState.WAITING, JobState.QUEUED, JobState.RUNNING)
+        """True for an ended job; False for a state that this version does not know."""
+        return self in ENDED
+
+    @property
+    def is_resting(self) -> bool:
+        """True for a job that waits for its owner; no worker holds it."""
+        return self in RESTING
+
+
+ENDED = frozenset(
+    {
+        JobState.SUCCEEDED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.DEAD,
+        JobState.SKIPPED,
+    }
+)
+RESTING = frozenset({JobState.NEEDS_INPUT, JobState.AWAITING_APPROVAL})
+
+
+def _known_or_newer(value: Any) -> Any:
+    """Return a state; one that a newer server sends has no name here and has not ended."""
+    if not isinstance(value, str) or value in JobState.__members__:
+        return value
+    unknown = str.__new__(JobState, value)
+    unknown._name_ = unknown._value_ = value
+    return unknown
+
+
+StateView = Annotated[JobState, BeforeValidator(_known_or_newer)]
+"""State in an answer of the server, which may be newer than this client."""
 
 
 class Reason(StrEnum):
@@ -306,7 +340,7 @@ class RelatedJob(WireModel):
     """Id of that job."""
     needs: Needs = Needs.SUCCESS
     """What is needed of the one that ends first."""
-    state: JobState
+    state: StateView
     """State of that job."""
 
 
@@ -318,7 +352,7 @@ class JobView(WireModel):
     """Id of the job."""
     kind: str
     """Kind of the job."""
-    state: JobState
+    state: StateView
     """State of the job."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the request."""
@@ -348,6 +382,8 @@ class JobView(WireModel):
     """Jobs that this one waits for, or waited for; empty in lists."""
     needed_by: list[RelatedJob] = Field(default_factory=list)
     """Jobs that wait, or waited, for this one; empty in lists."""
+    graph: str | None = None
+    """Plan that this job belongs to, or its own id if it is a plan with jobs. None: neither."""
     phase: str | None = None
     """Phase of the run: parse, encode, search or verify."""
     heartbeat_age_s: float | None = None

@@ -203,10 +203,9 @@ class Dispatcher:
             log.error("attempt raised", exc_info=attempt.exception())
 
     async def _sweep(self) -> None:
-        for job in await self._store.sweep():
-            log.warning(
-                "lease expired", job=job.id, state=job.state.value, attempt=job.attempt
-            )
+        ttl_s = self._settings.resting_ttl_s
+        for job in await self._store.sweep(resting_ttl_s=ttl_s):
+            log.warning("taken back", job=job.id, state=job.state.value)
             self._bus.notify(job.id)
             self._bus.notify(QUEUE)
 

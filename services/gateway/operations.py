@@ -25,7 +25,7 @@ from services.store.types import (
     Submitted,
 )
 from services.webhook_policy import WebhookRefused, check_url
-from trimtab.results import JobState
+from trimtab.results import RESTING, JobState
 from trimtab.specs.common import ArtifactRef, JobRequest
 
 
@@ -148,8 +148,8 @@ async def _check_queue_quota(context: Context, principal: Principal, count: int)
     if quota >= 100_000 and count < 100:
         return
     counts = await context.store.counts(principal.tenant)
-    # Waiting jobs count, or a graph would be a way around the quota.
-    queued = counts[JobState.QUEUED] + counts[JobState.WAITING]
+    # Waiting and resting jobs count, or graphs and plans would be a way around the quota.
+    queued = sum(counts[state] for state in (JobState.QUEUED, JobState.WAITING, *RESTING))
     if queued + count > quota:
         raise TooManyRequests(
             f"queued jobs: expected at most {quota} for this tenant, got {queued} and {count} more",

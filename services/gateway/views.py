@@ -70,6 +70,7 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
         "stop_requested": job.stop_requested,
         "cancel_requested": job.cancel_requested,
         "waits": job.waits,
+        "graph": job.graph,
         "phase": job.phase,
         "heartbeat_age_s": age,
         "best": _without_pictures(job.best),

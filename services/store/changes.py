@@ -19,10 +19,21 @@ from typing import Any
 from services.errors import Conflict
 from services.store import codec
 from services.store.lifecycle import Facts, IllegalMove, Move, Verb, move
-from services.store.types import Claim, Completion, JobRecord, Json, NewEvent, NewJob
+from services.store.types import (
+    Approval,
+    Claim,
+    Completion,
+    JobRecord,
+    Json,
+    Memo,
+    MemoRecord,
+    NewEvent,
+    NewJob,
+)
 from trimtab.results import EventType, JobState, Limit, Reason
 
-COMPLETING = frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE})
+RESTS = frozenset({Verb.HOLD, Verb.SUSPEND})
+COMPLETING = RESTS | {Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE}
 LOST = "lost"  # outcome of an attempt whose lease expired
 # Outcome of an attempt that ended with its dispatcher's shutdown.
 HANDED_BACK = "handed_back"
@@ -40,6 +51,7 @@ class JobChange:
     drops_checkpoint: bool = False
     rewrites_spec: bool = False
     keeps: tuple[str, ...] = ()  # digests of files that the job refers to from now on
+    memo: MemoRecord | None = None  # replaces the job's memo
 
 
 def submitted(new: NewJob, job_id: str, now_us: int, *, waits: int = 0) -> JobChange:
@@ -73,6 +85,7 @@ def submitted(new: NewJob, job_id: str, now_us: int, *, waits: int = 0) -> JobCh
         finished_us=None,
         last_seq=0,
         waits=waits,
+        graph=new.graph,
     )
     return _with_events(job, _state_event(job))
 
@@ -129,8 +142,13 @@ def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> JobCh
     return _with_events(job, _state_event(job))
 
 
-def completed(job: JobRecord, completion: Completion, now_us: int) -> JobChange:
-    """End the attempt as its worker reports."""
+def completed(
+    job: JobRecord, completion: Completion, now_us: int, *, waits: int = 0
+) -> JobChange:
+    """End the attempt as its worker reports.
+
+    With suspend, `waits` is the number of jobs of its own that have not ended.
+    """
     verb = Verb(completion.verb)
     if verb is Verb.LOSE and completion.checkpoint is not None:
         job = replace(job, has_checkpoint=True)
@@ -140,7 +158,33 @@ def completed(job: JobRecord, completion: Completion, now_us: int) -> JobChange:
     if verb is Verb.LOSE and completion.outcome == HANDED_BACK:
         # A restart of the service must not use up an attempt: the last one would end DEAD.
         job = replace(job, attempt=job.attempt - 1)
+    if verb is Verb.SUSPEND:
+        job = replace(job, waits=waits, graph=job.id)
     return _ended(job, verb, completion, now_us)
+
+
+def released(
+    job: JobRecord, now_us: int, *, waits: int = 0, approved: bool = False
+) -> JobChange:
+    """Queue a job at rest, or let it wait for `waits` jobs of its own if it was approved."""
+    job = replace(job, waits=waits, graph=job.id if approved else job.graph)
+    job = replace(_flagged(job, _moved(job, Verb.RELEASE)), attempt=0, run_at_us=now_us)
+    return _with_events(job, _state_event(job))
+
+
+def edited(job: JobRecord, memo: MemoRecord, now_us: int) -> JobChange:
+    """Replace the memo of a job at rest; the time until it lapses begins anew."""
+    message = f"outline changed: revision {memo.revision}"
+    event = NewEvent(type=EventType.LOG, data={"level": "info", "message": message})
+    return replace(_with_events(replace(job, run_at_us=now_us), event), memo=memo)
+
+
+def lapsed(job: JobRecord, now_us: int) -> JobChange:
+    """Cancel a job whose owner neither answered nor approved."""
+    days = (now_us - job.run_at_us) / 86_400e6
+    detail = f"neither an answer nor an approval within {days:.3g} days"
+    job = _flagged(job, _moved(job, Verb.CANCEL))
+    return _ended_without_worker(job, now_us, detail)
 
 
 def expired(job: JobRecord, now_us: int) -> JobChange:
@@ -250,7 +294,19 @@ def plain_completion(completion: Completion) -> Completion:
         termination=codec.loads(codec.dumps(completion.termination)),
         result=codec.loads(codec.dumps(completion.result)),
         best=codec.loads(codec.dumps(completion.best)),
+        memo=None if completion.memo is None else plain_memo(completion.memo),
+        children=tuple(plain_job(child) for child in completion.children),
     )
+
+
+def plain_memo(memo: Memo) -> Memo:
+    """Copy a memo through JSON: it equals what is read back."""
+    return replace(memo, body=codec.loads(codec.dumps(memo.body)))
+
+
+def plain_approval(approval: Approval) -> Approval:
+    """Copy an approval through JSON: it equals what is read back."""
+    return replace(approval, children=tuple(map(plain_job, approval.children)))
 
 
 def claim_of(job: JobRecord) -> Claim:
@@ -265,9 +321,9 @@ def microseconds(seconds: float) -> int:
 
 
 def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> JobChange:
-    after = _moved(job, verb)
+    after = _moved(job, verb, asks=completion.asks)
     termination = dict(completion.termination)
-    if verb is Verb.LOSE and after.state is JobState.CANCELLED:
+    if verb in (Verb.LOSE, *RESTS) and after.state is JobState.CANCELLED:
         limit = None if job.cancel_requested else Limit.STOPPED
         termination = _termination(
             Reason.CANCELLED,
@@ -279,6 +335,8 @@ def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> J
     ends = after.state.is_terminal
     job = replace(
         _flagged(job, after),
+        attempt=0 if after.resets_attempts else job.attempt,
+        has_memo=job.has_memo or completion.memo is not None,
         best=completion.best if completion.best is not None else job.best,
         termination=termination if ends else None,
         result=completion.result if ends else None,
@@ -287,9 +345,11 @@ def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> J
         else now_us + microseconds(completion.retry_delay_s),
         finished_us=now_us if ends else None,
     )
-    drops = _drops_checkpoint(job)
+    rests = verb in RESTS
+    drops = _drops_checkpoint(job) or (job.has_checkpoint and rests)
     job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
-    change = _with_events(job, _state_event(job, termination))
+    told = None if rests and not ends else termination
+    change = _with_events(job, _state_event(job, told))
     return replace(
         change, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
     )
@@ -313,9 +373,13 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> JobChange:
             data={"level": "info", "message": f"{verb.value} requested"},
         )
         return _with_events(job, event) if changed else JobChange(job=job)
-    termination = _termination(
-        Reason.CANCELLED, detail=f"{verb.value} requested before a worker began"
+    return _ended_without_worker(
+        job, now_us, f"{verb.value} requested before a worker began"
     )
+
+
+def _ended_without_worker(job: JobRecord, now_us: int, detail: str) -> JobChange:
+    termination = _termination(Reason.CANCELLED, detail=detail)
     drops = _drops_checkpoint(job)
     job = replace(
         job,
@@ -337,12 +401,13 @@ def facts_of(job: JobRecord) -> Facts:
         cancel_requested=job.cancel_requested,
         has_checkpoint=job.has_checkpoint,
         waits=job.waits,
+        has_jobs=job.graph == job.id,
     )
 
 
-def _moved(job: JobRecord, verb: Verb) -> Move:
+def _moved(job: JobRecord, verb: Verb, *, asks: bool = False) -> Move:
     try:
-        return move(facts_of(job), verb)
+        return move(replace(facts_of(job), asks=asks), verb)
     except IllegalMove as error:
         raise Conflict(
             f"job {job.id}: {error}", fix="read the state of the job again"

@@ -8,7 +8,8 @@ Two rules: a child that *needs success* is skipped as soon as that parent ends o
 other end counts. So the order in which parents end does not change the children's final states.
 
 An edge leads from an older job to a younger one, because a submit can name only stored jobs and
-earlier jobs of its own: a cycle cannot be expressed.
+earlier jobs of its own: a cycle cannot be expressed. The one exception is a plan, which waits for
+jobs that it started (`services.store.plans`); these may name only one another.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from typing import Any, Protocol
 from services.errors import Conflict
 from services.store import changes
 from services.store.changes import JobChange
+from services.store.refusals import no_such_job
 from services.store.types import (
     After,
     Edge,
     JobRecord,
     Json,
+    MemoRecord,
     NewJob,
     OutputInput,
     PendingInput,
@@ -56,6 +59,18 @@ class Links(Protocol):
         """Return the jobs with their specs, in order of ids, locked until the end."""
         ...
 
+    def share(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        """Return those jobs that exist; none of them can end before this transaction has."""
+        ...
+
+    def members(self, plan_id: str) -> list[str]:
+        """Return the jobs of a plan that have not ended, in order of ids."""
+        ...
+
+    def memo(self, job_id: str) -> MemoRecord | None:
+        """Return the memo of a job; None without one."""
+        ...
+
     def states(self, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         """Return the present states of jobs."""
         ...
@@ -76,9 +91,9 @@ class Placed:
     inputs: tuple[PendingInput, ...]
 
 
-def settle(ended: JobRecord, links: Links, now_us: int) -> None:
+def settle(ended: Iterable[JobRecord], links: Links, now_us: int) -> None:
     """Queue or skip the jobs that waited for `ended`, and those that waited for skipped ones."""
-    frontier: dict[str, JobRecord] = {ended.id: ended}
+    frontier: dict[str, JobRecord] = {job.id: job for job in ended}
     while frontier:
         into: dict[str, list[Edge]] = defaultdict(list)
         for edge in links.edges_from(list(frontier)):
@@ -191,6 +206,29 @@ def _replaced(part: Any, path: Sequence[str | int], values: Json) -> Any:
     return {**part, first: _replaced(part[first], rest, values)}
 
 
+def place_all(
+    jobs: Sequence[NewJob], job_ids: Sequence[str], links: Links, now_us: int
+) -> list[Placed]:
+    """Return new jobs as they are stored. Raises NotFound or Conflict."""
+    named = {parent for job in jobs for parent in job.parents}
+    stored = {
+        job.id: job
+        for job in links.share(sorted(name for name in named if isinstance(name, str)))
+    }
+    placed: list[Placed] = []
+    for job, job_id in zip(jobs, job_ids, strict=True):
+        parents: dict[str | int, JobRecord] = {}
+        for parent in job.parents:
+            if isinstance(parent, int):
+                parents[parent] = placed[parent].change.job
+            elif parent in stored and stored[parent].tenant == job.tenant:
+                parents[parent] = stored[parent]
+            else:
+                raise no_such_job(parent)
+        placed.append(place(job, job_id, now_us, parents))
+    return placed
+
+
 def place(
     new: NewJob,
     job_id: str,
@@ -215,12 +253,15 @@ def place(
     for file in inputs:
         spec = _replaced(spec, file.path, {"job": file.parent})
     change = changes.submitted(replace(new, spec=spec), job_id, now_us, waits=waits)
+    edges = [
+        Edge(parent=parent_id, child=job_id, needs_success=needs_success)
+        for parent_id, needs_success in needs.items()
+    ]
+    if new.graph is not None:
+        edges.append(Edge(parent=job_id, child=new.graph, needs_success=False))
     return Placed(
         change=_with_files(change, [file for file in inputs if file.digest is not None]),
-        edges=tuple(
-            Edge(parent=parent_id, child=job_id, needs_success=needs_success)
-            for parent_id, needs_success in needs.items()
-        ),
+        edges=tuple(edges),
         inputs=tuple(inputs),
     )
 

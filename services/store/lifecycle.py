@@ -11,6 +11,9 @@
       ▲                  └──bury──▶ DEAD   (attempt lost, none left)
       └──redrive── DEAD | FAILED | CANCELLED
 
+    RUNNING ──hold──▶ NEEDS_INPUT | AWAITING_APPROVAL ──release──▶ QUEUED | WAITING
+    RUNNING ──suspend──▶ WAITING   (for jobs that it has just started)
+
 `stop` and `cancel` of a RUNNING job only set a request flag; the worker that holds the lease
 ends the job. A cancel takes precedence over a requeue: if the attempt is lost, the job ends
 CANCELLED. If a stop was requested and the lost attempt left no checkpoint, the job ends
@@ -20,6 +23,11 @@ A job that waits for others (its parents) is WAITING until each of them has ende
 one end and queues the job at the last. It ends SKIPPED, at once and without an attempt, when a
 parent that it needs ends in any other state than SUCCEEDED. A re-drive of that parent revives it.
 `services.store.graphs` decides who is settled, skipped and revived.
+
+A plan goes to rest (`hold`) while its owner answers or approves, and waits (`suspend`) while jobs
+of its own run; no worker holds it meanwhile. Its next run is a new claim with its attempts reset,
+so that ten approvals do not end DEAD. `stop` of a plan with jobs passes on to these: the plan is
+then queued and writes what it has, so neither a lost attempt nor `stop` itself discards it.
 
 A job with a checkpoint (the best solution of its lost attempts) never ends without a result: if
 its attempts are used up or its owner stopped it, it is queued once more, for an attempt that
@@ -49,6 +57,9 @@ class Verb(StrEnum):
     UNSETTLE = "unsettle"  # a parent that had ended was re-driven
     SKIP = "skip"  # a parent that the job needs did not succeed
     REVIVE = "revive"  # the parents that did not succeed were re-driven
+    HOLD = "hold"  # by the worker: its owner has to answer or approve
+    RELEASE = "release"  # by the owner: an answer, an approval
+    SUSPEND = "suspend"  # by the worker: jobs of its own run first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,8 @@ class Facts:
     cancel_requested: bool = False
     has_checkpoint: bool = False  # a solution of an earlier attempt is stored
     waits: int = 0  # parents that have not ended
+    has_jobs: bool = False  # a plan whose jobs have been started
+    asks: bool = False  # with hold: a question is open
 
     @property
     def only_finishes(self) -> bool:
@@ -103,13 +116,24 @@ _LEGAL: dict[JobState, frozenset[Verb]] = {
     ),
     JobState.QUEUED: frozenset({Verb.CLAIM, Verb.CANCEL, Verb.STOP}),
     JobState.RUNNING: frozenset(
-        {Verb.SUCCEED, Verb.FAIL, Verb.CANCEL, Verb.STOP, Verb.CONFIRM_CANCEL, Verb.LOSE}
+        {
+            Verb.SUCCEED,
+            Verb.FAIL,
+            Verb.CANCEL,
+            Verb.STOP,
+            Verb.CONFIRM_CANCEL,
+            Verb.LOSE,
+            Verb.HOLD,
+            Verb.SUSPEND,
+        }
     ),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset({Verb.REDRIVE}),
     JobState.CANCELLED: frozenset({Verb.REDRIVE}),
     JobState.DEAD: frozenset({Verb.REDRIVE}),
     JobState.SKIPPED: frozenset({Verb.REVIVE}),
+    JobState.NEEDS_INPUT: frozenset({Verb.RELEASE, Verb.CANCEL, Verb.STOP}),
+    JobState.AWAITING_APPROVAL: frozenset({Verb.RELEASE, Verb.CANCEL, Verb.STOP}),
 }
 
 
@@ -131,6 +155,7 @@ def move(facts: Facts, verb: Verb) -> Move:
         } | more
         return Move(state=state, waits=waits, **flags)
 
+    due = JobState.WAITING if facts.waits else JobState.QUEUED
     match verb:
         case Verb.CLAIM:
             return to(JobState.RUNNING, releases_lease=False)
@@ -149,23 +174,32 @@ def move(facts: Facts, verb: Verb) -> Move:
         case Verb.SKIP:
             return to(JobState.SKIPPED)
         case Verb.REVIVE:
-            return to(JobState.WAITING if facts.waits else JobState.QUEUED)
-        case Verb.CANCEL if facts.state in (JobState.WAITING, JobState.QUEUED):
-            return to(JobState.CANCELLED, cancel_requested=True)
-        case Verb.CANCEL:
+            return to(due)
+        case Verb.HOLD | Verb.SUSPEND if cancel:
+            return to(JobState.CANCELLED)
+        case Verb.HOLD if stop:
+            return to(JobState.CANCELLED)  # its owner no longer waits for a question
+        case Verb.HOLD:
+            rest = JobState.NEEDS_INPUT if facts.asks else JobState.AWAITING_APPROVAL
+            return to(rest, resets_attempts=True)
+        case Verb.RELEASE | Verb.SUSPEND:
+            return to(due, resets_attempts=True)
+        case Verb.CANCEL if facts.state is JobState.RUNNING:
             return to(JobState.RUNNING, cancel_requested=True, releases_lease=False)
-        case Verb.STOP if facts.state is JobState.QUEUED and facts.has_checkpoint:
-            return to(JobState.QUEUED, stop_requested=True)
-        case Verb.STOP if facts.state in (JobState.WAITING, JobState.QUEUED):
+        case Verb.CANCEL:
+            return to(JobState.CANCELLED, cancel_requested=True)
+        case Verb.STOP if facts.state is JobState.RUNNING:
+            return to(JobState.RUNNING, stop_requested=True, releases_lease=False)
+        case Verb.STOP if _keeps_at_stop(facts):
+            return to(facts.state, stop_requested=True)
+        case Verb.STOP:
             # Nothing has run, so there is no best solution to keep.
             return to(JobState.CANCELLED, stop_requested=True)
-        case Verb.STOP:
-            return to(JobState.RUNNING, stop_requested=True, releases_lease=False)
         case Verb.LOSE if cancel:
             return to(JobState.CANCELLED)
         case Verb.LOSE if facts.has_checkpoint and facts.attempt <= facts.max_attempts:
             return to(JobState.QUEUED)
-        case Verb.LOSE if stop:
+        case Verb.LOSE if stop and not facts.has_jobs:
             return to(JobState.CANCELLED)
         case Verb.LOSE if facts.attempt >= facts.max_attempts:
             return to(JobState.DEAD)
@@ -173,9 +207,16 @@ def move(facts: Facts, verb: Verb) -> Move:
             return to(JobState.QUEUED)
         case Verb.REDRIVE:
             return to(
-                JobState.WAITING if facts.waits else JobState.QUEUED,
+                due,
                 stop_requested=False,
                 cancel_requested=False,
                 resets_attempts=True,
             )
     raise AssertionError(f"unhandled {verb}")
+
+
+def _keeps_at_stop(facts: Facts) -> bool:
+    """Return True for a job without a worker that still has something to write."""
+    if facts.state is JobState.QUEUED:
+        return facts.has_checkpoint or facts.has_jobs
+    return facts.state is JobState.WAITING and facts.has_jobs

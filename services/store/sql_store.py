@@ -14,6 +14,7 @@ from services.errors import StaleFence
 from services.store import changes, codec
 from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
+from services.store.lifecycle import Verb
 from services.store.postgres_runner import PostgresRunner
 from services.store.refusals import (
     no_such_artifact,
@@ -35,7 +36,9 @@ from services.store.sql import (
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner
 from services.store.types import (
+    RESTING_TTL_S,
     ApiKeyRecord,
+    Approval,
     ArtifactRecord,
     AttemptRecord,
     Claim,
@@ -45,6 +48,8 @@ from services.store.types import (
     Idempotency,
     JobFilter,
     JobRecord,
+    Memo,
+    MemoRecord,
     NewEvent,
     NewJob,
     OutboxRecord,
@@ -140,6 +145,7 @@ class SqlStore:
             *where.labels.keys(),
             *where.labels.values(),
             where.tenant or "",
+            where.graph or "",
             before_id or "",
         ]
         if not all(map(codec.is_storable, texts)):
@@ -155,13 +161,44 @@ class SqlStore:
         self, job_id: str, *, tenant: str | None = None
     ) -> JobRecord:
         """See JobStore."""
-        return await self._write(
-            jobs.request, _storable(job_id), tenant, changes.cancelled
-        )
+        return await self._write(jobs.request, _storable(job_id), tenant, Verb.CANCEL)
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _storable(job_id), tenant, changes.stopped)
+        return await self._write(jobs.request, _storable(job_id), tenant, Verb.STOP)
+
+    async def memo(self, job_id: str, *, tenant: str | None = None) -> MemoRecord | None:
+        """See JobStore."""
+        return await self._read(jobs.memo, _storable(job_id), tenant)
+
+    async def put_memo(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> MemoRecord:
+        """See JobStore."""
+        plain = changes.plain_memo(memo)
+        return await self._write(
+            jobs.put_memo, _storable(job_id), plain, revision, tenant
+        )
+
+    async def answer(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> JobRecord:
+        """See JobStore."""
+        plain = changes.plain_memo(memo)
+        return await self._write(jobs.answer, _storable(job_id), plain, revision, tenant)
+
+    async def approve(
+        self,
+        job_id: str,
+        approval: Approval,
+        *,
+        revision: int,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        """See JobStore."""
+        require_storable(jobs=approval.children, idempotency=None)
+        plain = changes.plain_approval(approval)
+        return await self._write(jobs.approve, _storable(job_id), plain, revision, tenant)
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
@@ -234,12 +271,15 @@ class SqlStore:
         self, job_id: str, fence: int, completion: Completion
     ) -> JobRecord:
         """See JobStore."""
+        require_storable(jobs=completion.children, idempotency=None)
         plain = changes.plain_completion(completion)
         return _unless_stale(await self._write(leases.complete, job_id, fence, plain))
 
-    async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
+    async def sweep(
+        self, *, limit: int = 100, resting_ttl_s: float = RESTING_TTL_S
+    ) -> list[JobRecord]:
         """See JobStore."""
-        return await self._write(leases.sweep, _limit(limit))
+        return await self._write(leases.sweep, _limit(limit), resting_ttl_s)
 
     async def stale_writes(self) -> int:
         """See JobStore."""

@@ -76,6 +76,21 @@ class Job(Base, table=True):
         Index("ix_job_tenant_id", "tenant", "id"),
         # counts and listings over all tenants
         Index("ix_job_state_id", "state", "id"),
+        # sweep: jobs that rested for too long
+        Index(
+            "ix_job_rest",
+            "run_at_us",
+            sqlite_where=text("state IN ('NEEDS_INPUT', 'AWAITING_APPROVAL')"),
+            postgresql_where=text("state IN ('NEEDS_INPUT', 'AWAITING_APPROVAL')"),
+        ),
+        # the jobs of a plan
+        Index(
+            "ix_job_graph",
+            "graph",
+            "id",
+            sqlite_where=text("graph IS NOT NULL"),
+            postgresql_where=text("graph IS NOT NULL"),
+        ),
     )
 
     id: str = Field(sa_column=_text(primary_key=True))
@@ -107,6 +122,8 @@ class Job(Base, table=True):
     last_seq: int = Field(sa_column=_big())
     has_checkpoint: int = Field(sa_column=_big(server_default="0"))
     waits: int = Field(sa_column=_big(server_default="0"))
+    has_memo: int = Field(sa_column=_big(server_default="0"))
+    graph: str | None = Field(sa_column=_text(nullable=True))
 
 
 class JobSpec(Base, table=True):
@@ -158,6 +175,17 @@ class JobResult(Base, table=True):
     __tablename__ = "job_result"
     job_id: str = Field(sa_column=_job_id())
     result: str = Field(sa_column=_text())
+
+
+class JobMemo(Base, table=True):
+    """What a job at rest keeps for its next run, and shows its owner."""
+
+    __tablename__ = "job_memo"
+    job_id: str = Field(sa_column=_job_id())
+    revision: int = Field(sa_column=_big())
+    digest: str = Field(sa_column=_text())
+    approved: str | None = Field(sa_column=_text(nullable=True))
+    body: str = Field(sa_column=_text())
 
 
 class JobCheckpoint(Base, table=True):

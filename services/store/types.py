@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from trimtab.results import EventType, JobState
 
 Json = Mapping[str, Any]
+RESTING_TTL_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ class NewJob:
     artifacts: Sequence[str] = ()  # digests in the spec; the job keeps these files
     after: Sequence[After] = ()
     inputs: Sequence[OutputInput] = ()
+    graph: str | None = None  # set by the store: the plan that waits for this job
 
     @property
     def parents(self) -> list[str | int]:
@@ -133,6 +135,35 @@ class JobRecord:
     last_seq: int  # seq of the newest event
     has_checkpoint: bool = False  # a best solution of some attempt is stored
     waits: int = 0  # parents that have not ended
+    has_memo: bool = False  # it was at rest
+    # The plan that it belongs to; its own id for a plan whose jobs were started.
+    graph: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memo:
+    """What a job at rest keeps for its next run, and shows its owner."""
+
+    body: Json
+    digest: str  # of the part that its owner approves
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoRecord:
+    """A memo as stored."""
+
+    revision: int  # from 1
+    body: Json
+    digest: str
+    approved: str | None = None  # digest that was approved; None before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """The owner's approval of a memo."""
+
+    digest: str  # of the memo that was seen
+    children: Sequence[NewJob] = ()  # as Completion.children
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,10 +217,10 @@ class Signals:
 class Completion:
     """The end of an attempt; state, event and outbox row are written in the same transaction."""
 
-    verb: str  # lifecycle.Verb: succeed, fail, confirm_cancel or lose
+    verb: str  # lifecycle.Verb: succeed, fail, confirm_cancel, lose, hold or suspend
     termination: Json
-    # Of the attempt: "result", "failed", "cancelled", "lost", "transient", or "handed_back", which
-    # does not count as an attempt.
+    # Of the attempt: "result", "failed", "cancelled", "lost", "transient", "rested", or
+    # "handed_back", which does not count as an attempt.
     outcome: str
     result: Json | None = None
     best: Json | None = None
@@ -197,6 +228,11 @@ class Completion:
     # With `lose`: best solution so far, for the next attempt.
     checkpoint: bytes | None = None
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
+    memo: Memo | None = None  # with `hold` and `suspend`
+    asks: bool = False  # with `hold`: a question is open; else an approval is
+    # With `suspend`: jobs to start, which may name earlier ones of their own and those of earlier
+    # suspends. The job is claimed again when they have ended.
+    children: Sequence[NewJob] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +258,7 @@ class JobFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     created_after_us: int | None = None
     created_before_us: int | None = None
+    graph: str | None = None  # a plan: itself, once it has jobs, and these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,11 +372,48 @@ class JobStore(Protocol):
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
     ) -> JobRecord:
-        """Cancel a QUEUED job at once; flag a RUNNING one. CANCELLED stays; else Conflict."""
+        """Cancel a QUEUED job at once; flag a RUNNING one. CANCELLED stays; else Conflict.
+
+        The jobs of a plan are cancelled with it.
+        """
         ...
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """Flag a RUNNING job; cancel a QUEUED one, which has no solution. SUCCEEDED stays."""
+        """Flag a RUNNING job; cancel a QUEUED one, which has no solution. SUCCEEDED stays.
+
+        A plan whose jobs were started is flagged, and its jobs are stopped.
+        """
+        ...
+
+    async def memo(self, job_id: str, *, tenant: str | None = None) -> MemoRecord | None:
+        """Return the memo of a job; None before its first rest. Raises NotFound."""
+        ...
+
+    async def put_memo(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> MemoRecord:
+        """Replace `revision` of the memo of a job at rest. Raises NotFound and Conflict."""
+        ...
+
+    async def answer(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> JobRecord:
+        """Queue a job that NEEDS_INPUT, with answers in `memo`. Raises NotFound and Conflict."""
+        ...
+
+    async def approve(
+        self,
+        job_id: str,
+        approval: Approval,
+        *,
+        revision: int,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        """Start the jobs of a plan that is AWAITING_APPROVAL, and let it wait for them.
+
+        One transaction. Repeating it with the same digest changes nothing. Raises NotFound, and
+        Conflict for another state, revision or digest.
+        """
         ...
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
@@ -411,8 +485,13 @@ class JobStore(Protocol):
         """Record the end of an attempt. Raises StaleFence, and then nothing is changed."""
         ...
 
-    async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
-        """Take back expired leases and purge expired idempotency keys; returns the jobs."""
+    async def sweep(
+        self, *, limit: int = 100, resting_ttl_s: float = RESTING_TTL_S
+    ) -> list[JobRecord]:
+        """Take back expired leases, cancel jobs that rested for too long; returns the jobs.
+
+        Purges expired idempotency keys too.
+        """
         ...
 
     async def stale_writes(self) -> int:

@@ -21,6 +21,8 @@ STATE_WORDS: Mapping[JobState, str] = {
     JobState.CANCELLED: "Cancelled",
     JobState.DEAD: "Dead",
     JobState.SKIPPED: "Skipped",
+    JobState.NEEDS_INPUT: "Needs input",
+    JobState.AWAITING_APPROVAL: "Awaiting approval",
 }
 
 _REASONS: Mapping[Reason, str] = {

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from services.errors import StaleFence
-from services.store import changes, codec, graphs
+from services.store import changes, codec, graphs, plans
 from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
+from services.store.lifecycle import Verb
 from services.store.refusals import (
     key_exists,
     no_such_artifact,
@@ -27,7 +28,9 @@ from services.store.refusals import (
     sole_tenant,
 )
 from services.store.types import (
+    RESTING_TTL_S,
     ApiKeyRecord,
+    Approval,
     ArtifactRecord,
     AttemptRecord,
     Claim,
@@ -38,6 +41,8 @@ from services.store.types import (
     Idempotency,
     JobFilter,
     JobRecord,
+    Memo,
+    MemoRecord,
     NewEvent,
     NewJob,
     OutboxRecord,
@@ -79,6 +84,7 @@ class MemoryStore:
         self._awaited: dict[tuple[str, tuple[str | int, ...]], PendingInput] = {}
         self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
         self._checkpoints: dict[str, bytes] = {}
+        self._memos: dict[str, MemoRecord] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
         self._outbox: dict[int, OutboxRecord] = {}
         self._next_outbox = 1
@@ -128,16 +134,9 @@ class MemoryStore:
                 return [
                     self._replayed(job_id, idempotency.key) for job_id in stored.job_ids
                 ]
-        placed = self._place(plain, job_ids, now)
+        placed = graphs.place_all(plain, job_ids, _MemoryLinks(self, now), now)
         steps = [one.change for one in placed]
-        for job, step in zip(jobs, steps, strict=True):
-            self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))
-            self._write(step, now)
-        for one in placed:
-            self._edges.extend(one.edges)
-            self._awaited.update(
-                {(file.child, tuple(file.path)): file for file in one.inputs}
-            )
+        self._insert(plain, placed, now)
         if idempotency is not None:
             self._keys[tenant, idempotency.key] = _Key(
                 request_digest=idempotency.request_digest,
@@ -146,22 +145,16 @@ class MemoryStore:
             )
         return [Submitted(job=step.job, replayed=False) for step in steps]
 
-    def _place(
-        self, jobs: Sequence[NewJob], job_ids: Sequence[str], now: int
-    ) -> list[graphs.Placed]:
-        placed: list[graphs.Placed] = []
-        for job, job_id in zip(jobs, job_ids, strict=True):
-            parents: dict[str | int, JobRecord] = {}
-            for parent in job.parents:
-                if isinstance(parent, int):
-                    parents[parent] = placed[parent].change.job
-                    continue
-                stored = self._jobs.get(parent)
-                if stored is None or stored.tenant != job.tenant:
-                    raise no_such_job(parent)
-                parents[parent] = stored
-            placed.append(graphs.place(job, job_id, now, parents))
-        return placed
+    def _insert(
+        self, jobs: Sequence[NewJob], placed: Sequence[graphs.Placed], now: int
+    ) -> None:
+        for job, one in zip(jobs, placed, strict=True):
+            self._inputs[one.change.job.id] = tuple(dict.fromkeys(job.artifacts))
+            self._write(one.change, now)
+            self._edges.extend(one.edges)
+            self._awaited.update(
+                {(file.child, tuple(file.path)): file for file in one.inputs}
+            )
 
     def _replayed(self, job_id: str, key: str) -> Submitted:
         if job_id not in self._jobs:
@@ -188,14 +181,57 @@ class MemoryStore:
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
     ) -> JobRecord:
-        now = self._now()
-        job = await self.get(job_id, tenant=tenant)
-        return self._apply(changes.cancelled(job, now), now) or job
+        return await self._request(job_id, Verb.CANCEL, tenant)
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        return await self._request(job_id, Verb.STOP, tenant)
+
+    async def _request(self, job_id: str, verb: Verb, tenant: str | None) -> JobRecord:
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
-        return self._apply(changes.stopped(job, now), now) or job
+        return plans.request(job, verb, _MemoryLinks(self, now), now)
+
+    async def memo(self, job_id: str, *, tenant: str | None = None) -> MemoRecord | None:
+        await self.get(job_id, tenant=tenant)
+        return self._memos.get(job_id)
+
+    async def put_memo(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> MemoRecord:
+        now = self._now()
+        job = await self.get(job_id, tenant=tenant)
+        plain, links = changes.plain_memo(memo), _MemoryLinks(self, now)
+        step = plans.put_memo(job, plain, links, now, revision=revision)
+        self._write(step, now)
+        return self._memos[job_id]
+
+    async def answer(
+        self, job_id: str, memo: Memo, *, revision: int, tenant: str | None = None
+    ) -> JobRecord:
+        now = self._now()
+        job = await self.get(job_id, tenant=tenant)
+        plain, links = changes.plain_memo(memo), _MemoryLinks(self, now)
+        step = plans.answer(job, plain, links, now, revision=revision)
+        return self._write(step, now) or job
+
+    async def approve(
+        self,
+        job_id: str,
+        approval: Approval,
+        *,
+        revision: int,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        require_storable(jobs=approval.children, idempotency=None)
+        now = self._now()
+        job = await self.get(job_id, tenant=tenant)
+        plain, links = changes.plain_approval(approval), _MemoryLinks(self, now)
+        started = plans.approve(job, plain, links, self._new_id, now, revision=revision)
+        if started is None:
+            return job
+        self._write(started.change, now)
+        self._insert(started.children, started.placed, now)
+        return started.change.job
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         now = self._now()
@@ -224,6 +260,7 @@ class MemoryStore:
         self._inputs.pop(job_id, None)
         self._outputs.pop(job_id, None)
         self._checkpoints.pop(job_id, None)
+        self._memos.pop(job_id, None)
 
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
@@ -341,15 +378,21 @@ class MemoryStore:
     ) -> JobRecord:
         now = self._now()
         job = self._held(job_id, fence)
-        step = changes.completed(job, changes.plain_completion(completion), now)
+        require_storable(jobs=completion.children, idempotency=None)
+        plain, links = changes.plain_completion(completion), _MemoryLinks(self, now)
+        started = plans.complete(job, plain, links, self._new_id, now)
+        step = started.change
         if completion.checkpoint is not None and step.job.has_checkpoint:
             self._checkpoints[job_id] = bytes(completion.checkpoint)
         self._apply(step, now)
+        self._insert(started.children, started.placed, now)
         if step.job.state.is_terminal:
             self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
         return step.job
 
-    async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
+    async def sweep(
+        self, *, limit: int = 100, resting_ttl_s: float = RESTING_TTL_S
+    ) -> list[JobRecord]:
         now = self._now()
         self._keys = {
             name: key for name, key in self._keys.items() if key.expires_us > now
@@ -362,6 +405,18 @@ class MemoryStore:
         steps = [changes.expired(job, now) for job in late[: max(limit, 0)]]
         for step in steps:
             self._apply(step, now)
+        since = now - changes.microseconds(resting_ttl_s)
+        lapsed = sorted(
+            (
+                job
+                for job in self._jobs.values()
+                if job.state.is_resting and job.run_at_us <= since
+            ),
+            key=lambda job: (job.run_at_us, job.id),
+        )
+        for job in lapsed[: max(limit, 0)]:
+            steps.append(changes.lapsed(job, now))
+            self._apply(steps[-1], now)
         return [step.job for step in steps]
 
     async def stale_writes(self) -> int:
@@ -508,7 +563,7 @@ class MemoryStore:
         """Write a change; if the job ended by it, its children follow."""
         job = self._write(step, now_us)
         if job is not None and job.state.is_terminal:
-            graphs.settle(job, _MemoryLinks(self, now_us), now_us)
+            graphs.settle([job], _MemoryLinks(self, now_us), now_us)
         return job
 
     # -- the one place that writes a step --
@@ -534,6 +589,8 @@ class MemoryStore:
             self._attempts[job.id][-1] = replace(
                 last, ended_us=now_us, outcome=step.outcome
             )
+        if step.memo is not None:
+            self._memos[job.id] = step.memo
         if step.drops_checkpoint:
             self._checkpoints.pop(job.id, None)
         if step.keeps:
@@ -583,6 +640,20 @@ class _MemoryLinks:
     def lock(self, job_ids: Sequence[str]) -> list[JobRecord]:
         return self.read(sorted(job_ids))
 
+    def share(self, job_ids: Sequence[str]) -> list[JobRecord]:
+        stored = self._store._jobs
+        return [stored[job_id] for job_id in sorted(job_ids) if job_id in stored]
+
+    def members(self, plan_id: str) -> list[str]:
+        return sorted(
+            job.id
+            for job in self._store._jobs.values()
+            if job.graph == plan_id != job.id and not job.state.is_terminal
+        )
+
+    def memo(self, job_id: str) -> MemoRecord | None:
+        return self._store._memos.get(job_id)
+
     def states(self, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         return {job.id: job.state for job in self.read(job_ids)}
 
@@ -598,6 +669,7 @@ class _MemoryLinks:
 def _matches(job: JobRecord, where: JobFilter) -> bool:
     return (
         where.tenant in (None, job.tenant)
+        and where.graph in (None, job.graph)
         and (not where.states or job.state in where.states)
         and (not where.kinds or job.kind in where.kinds)
         and all(job.labels.get(name) == value for name, value in where.labels.items())

@@ -210,6 +210,10 @@ async def list_jobs(
         list[str] | None,
         Query(max_length=32, description="key:value; repeat to require several"),
     ] = None,
+    graph: Annotated[
+        str | None,
+        Query(max_length=100, description="id of a plan: this plan and its jobs"),
+    ] = None,
     created_after: Annotated[
         AwareDatetime | None, Query(description="earliest time of the submit, included")
     ] = None,
@@ -236,6 +240,7 @@ async def list_jobs(
         states=tuple(state or ()),
         kinds=tuple(kind or ()),
         labels=labels,
+        graph=graph,
         created_after_us=round(created_after.timestamp() * 1e6)
         if created_after
         else None,

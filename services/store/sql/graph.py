@@ -10,11 +10,16 @@ from sqlalchemy import bindparam, insert, select, update
 
 from services.store import codec, graphs
 from services.store.changes import JobChange
-from services.store.refusals import no_such_job
 from services.store.sql import rows, write
 from services.store.sql.tx import Tx
-from services.store.types import Edge, JobRecord, NewJob, PendingInput, Relatives
-from trimtab.results import JobState
+from services.store.types import (
+    Edge,
+    JobRecord,
+    MemoRecord,
+    PendingInput,
+    Relatives,
+)
+from trimtab.results import ENDED, JobState
 
 _IDS: Any = bindparam("job_ids", expanding=True)
 _FULL = rows.full_job().where(rows.job.c.id.in_(_IDS)).order_by(rows.job.c.id)
@@ -46,6 +51,22 @@ _CHILDREN = (
     .join(rows.edge, rows.edge.c.child == rows.job.c.id)
     .where(rows.edge.c.parent == bindparam("job_id"))
     .order_by(rows.job.c.id)
+)
+_MEMBERS = (
+    select(rows.job.c.id)
+    .where(
+        rows.job.c.graph == bindparam("plan"),
+        rows.job.c.id != bindparam("plan"),
+        rows.job.c.state.not_in([str(state) for state in sorted(ENDED)]),
+    )
+    .order_by(rows.job.c.id)
+)
+_MEMO = select(rows.memo).where(rows.memo.c.job_id == bindparam("job_id"))
+_LOCK = (
+    select(rows.job.c.id)
+    .where(rows.job.c.id.in_(_IDS))
+    .order_by(rows.job.c.id)
+    .with_for_update()
 )
 _CHUNK = 500  # ids in one IN list
 
@@ -81,6 +102,15 @@ class SqlLinks:
         """Return jobs that no other transaction can end until this one has."""
         return [rows.job_record(row) for row in self._many(_SHARED, sorted(job_ids))]
 
+    def members(self, plan_id: str) -> list[str]:
+        """Return the jobs of a plan that have not ended, in order of ids."""
+        return list(self.tx.conn.execute(_MEMBERS, {"plan": plan_id}).scalars())
+
+    def memo(self, job_id: str) -> MemoRecord | None:
+        """Return the memo of a job; None without one."""
+        row = self.tx.conn.execute(_MEMO, {"job_id": job_id}).one_or_none()
+        return None if row is None else rows.memo_record(row)
+
     def states(self, job_ids: Sequence[str]) -> Mapping[str, JobState]:
         """Return the present states of jobs."""
         return {row.id: JobState(row.state) for row in self._many(_STATES, job_ids)}
@@ -112,7 +142,7 @@ def apply(tx: Tx, change: JobChange, now_us: int) -> None:
     """Write a change of an existing job; if the job ended by it, its children follow."""
     write.apply(tx, change, now_us)
     if change.job.state.is_terminal:
-        graphs.settle(change.job, SqlLinks(tx=tx, now_us=now_us), now_us)
+        graphs.settle([change.job], SqlLinks(tx=tx, now_us=now_us), now_us)
 
 
 def redrive(tx: Tx, job: JobRecord, now_us: int) -> JobRecord:
@@ -120,28 +150,31 @@ def redrive(tx: Tx, job: JobRecord, now_us: int) -> JobRecord:
     return graphs.redrive(job, SqlLinks(tx=tx, now_us=now_us), now_us).job
 
 
-def place(
-    tx: Tx, jobs: Sequence[NewJob], job_ids: Sequence[str], now_us: int
-) -> list[graphs.Placed]:
-    """Return new jobs as they are stored. Raises NotFound or Conflict."""
-    links = SqlLinks(tx=tx, now_us=now_us)
-    named = {parent for job in jobs for parent in job.parents}
-    stored = {
-        job.id: job
-        for job in links.share([job_id for job_id in named if isinstance(job_id, str)])
-    }
-    placed: list[graphs.Placed] = []
-    for job, job_id in zip(jobs, job_ids, strict=True):
-        parents: dict[str | int, JobRecord] = {}
-        for parent in job.parents:
-            if isinstance(parent, int):
-                parents[parent] = placed[parent].change.job
-            elif parent in stored and stored[parent].tenant == job.tenant:
-                parents[parent] = stored[parent]
-            else:
-                raise no_such_job(parent)
-        placed.append(graphs.place(job, job_id, now_us, parents))
-    return placed
+def lock_family(tx: Tx, job_id: str, *, succeeds: bool = False) -> None:
+    """Lock a job with those that its end, or a request to it, changes; in order of ids.
+
+    A plan is older than the jobs that it waits for. Locking a job before its children could then
+    deadlock against a cancel of the plan, so all are locked in one order, by one statement. SQLite
+    has a single writer and needs none of this.
+    """
+    if tx.conn.dialect.name != "postgresql":
+        return
+    links = SqlLinks(tx=tx, now_us=0)
+    family = {job_id, *links.members(job_id)}
+    frontier = [job_id]
+    while frontier:
+        edges = links.edges_from(frontier)
+        frontier = sorted(
+            {
+                edge.child
+                for edge in edges
+                if edge.needs_success and edge.child not in family and not succeeds
+            }
+        )
+        family.update(edge.child for edge in edges)
+    ordered = sorted(family)
+    for start in range(0, len(ordered), _CHUNK):
+        tx.conn.execute(_LOCK, {"job_ids": ordered[start : start + _CHUNK]})
 
 
 def insert_links(tx: Tx, placed: Sequence[graphs.Placed]) -> None:

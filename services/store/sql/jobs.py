@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
-from services.store import changes, codec
-from services.store.changes import JobChange
+from services.store import changes, codec, graphs, plans
+from services.store.lifecycle import Verb
 from services.store.refusals import no_such_job, replay_of_deleted
 from services.store.sql import graph, rows, write
 from services.store.sql import idempotency as keys
 from services.store.sql.tx import Tx
 from services.store.types import (
+    Approval,
     AttemptRecord,
     EventRecord,
     Idempotency,
     JobFilter,
     JobRecord,
+    Memo,
+    MemoRecord,
     NewJob,
     Submitted,
 )
@@ -64,7 +67,15 @@ def submit(
         )
         if earlier_ids is not None:
             return _replay(tx, earlier_ids, idempotency.key)
-    placed = graph.place(tx, jobs, job_ids, now)
+    placed = graphs.place_all(jobs, job_ids, graph.SqlLinks(tx=tx, now_us=now), now)
+    insert_placed(tx, jobs, placed, now)
+    return [Submitted(job=one.change.job, replayed=False) for one in placed]
+
+
+def insert_placed(
+    tx: Tx, jobs: Sequence[NewJob], placed: Sequence[graphs.Placed], now_us: int
+) -> None:
+    """Insert new jobs with their specs, events, labels, edges and references to files."""
     job_changes = [one.change for one in placed]
     created = [change.job for change in job_changes]
     _insert(tx, rows.job, (rows.new_job_row(job) for job in created))
@@ -73,7 +84,7 @@ def submit(
     _insert(
         tx,
         rows.event,
-        (row for change in job_changes for row in write.event_rows(change, now)),
+        (row for change in job_changes for row in write.event_rows(change, now_us)),
     )
     _insert(
         tx,
@@ -93,7 +104,6 @@ def submit(
             role="input",
             digests=(*new.artifacts, *change.keeps),
         )
-    return [Submitted(job=job, replayed=False) for job in created]
 
 
 def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
@@ -122,6 +132,8 @@ def list_jobs(
         query = query.where(job.c.tenant == where.tenant)
     if where.states:
         query = query.where(job.c.state.in_([str(state) for state in where.states]))
+    if where.graph is not None:
+        query = query.where(job.c.graph == where.graph)
     if where.kinds:
         query = query.where(job.c.kind.in_(list(where.kinds)))
     if where.created_after_us is not None:
@@ -137,24 +149,63 @@ def list_jobs(
     return [rows.job_record(row, listed=True) for row in tx.conn.execute(query)]
 
 
-def request(
-    tx: Tx,
-    job_id: str,
-    tenant: str | None,
-    decide: Callable[[JobRecord, int], JobChange | None],
-) -> JobRecord:
-    """Apply a cancel or stop; `decide` returns the change, or None."""
+def request(tx: Tx, job_id: str, tenant: str | None, verb: Verb) -> JobRecord:
+    """Cancel or stop a job and, if it is a plan, its jobs."""
+    graph.lock_family(tx, job_id)
     job = get_locked(tx, job_id, tenant)
     now = tx.now_us()
-    change = decide(job, now)
-    if change is None:
-        return job
-    graph.apply(tx, change, now)
+    return plans.request(job, verb, graph.SqlLinks(tx=tx, now_us=now), now)
+
+
+def memo(tx: Tx, job_id: str, tenant: str | None) -> MemoRecord | None:
+    """Return the memo of a job; None before its first rest. Raises NotFound."""
+    get(tx, job_id, tenant)
+    return graph.SqlLinks(tx=tx, now_us=0).memo(job_id)
+
+
+def put_memo(
+    tx: Tx, job_id: str, new: Memo, revision: int, tenant: str | None
+) -> MemoRecord:
+    """Replace the memo of a job at rest."""
+    job = get_locked(tx, job_id, tenant)
+    now = tx.now_us()
+    links = graph.SqlLinks(tx=tx, now_us=now)
+    change = plans.put_memo(job, new, links, now, revision=revision)
+    write.apply(tx, change, now)
+    assert change.memo is not None
+    return change.memo
+
+
+def answer(
+    tx: Tx, job_id: str, new: Memo, revision: int, tenant: str | None
+) -> JobRecord:
+    """Queue a job that needed input."""
+    job = get_locked(tx, job_id, tenant)
+    now = tx.now_us()
+    links = graph.SqlLinks(tx=tx, now_us=now)
+    change = plans.answer(job, new, links, now, revision=revision)
+    write.apply(tx, change, now)
     return change.job
+
+
+def approve(
+    tx: Tx, job_id: str, approval: Approval, revision: int, tenant: str | None
+) -> JobRecord:
+    """Queue or suspend an approved job, and insert its jobs."""
+    job = get_locked(tx, job_id, tenant)
+    now = tx.now_us()
+    links = graph.SqlLinks(tx=tx, now_us=now)
+    started = plans.approve(job, approval, links, tx.new_id, now, revision=revision)
+    if started is None:
+        return job
+    write.apply(tx, started.change, now)
+    insert_placed(tx, started.children, started.placed, now)
+    return started.change.job
 
 
 def redrive(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
     """Queue an unsuccessful job again, with the jobs that it had skipped."""
+    graph.lock_family(tx, job_id)
     return graph.redrive(tx, get_locked(tx, job_id, tenant), tx.now_us())
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, text, update
 
 from services.errors import NotFound, StaleFence
-from services.store import changes, codec
+from services.store import changes, codec, plans
+from services.store.lifecycle import Verb
 from services.store.sql import graph, idempotency, jobs, rows, write
 from services.store.sql.tx import Tx
 from services.store.types import Claim, Completion, JobRecord, NewEvent, Signals
@@ -36,6 +37,16 @@ _LATE = (
     rows.full_job()
     .where(text("job.state = 'RUNNING'"), rows.job.c.lease_until_us <= bindparam("now"))
     .order_by(rows.job.c.lease_until_us, rows.job.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=rows.job, skip_locked=True)
+)
+_LAPSED = (
+    rows.full_job()
+    .where(
+        text("job.state IN ('NEEDS_INPUT', 'AWAITING_APPROVAL')"),
+        rows.job.c.run_at_us <= bindparam("since"),
+    )
+    .order_by(rows.job.c.run_at_us, rows.job.c.id)
     .limit(bindparam("most"))
     .with_for_update(of=rows.job, skip_locked=True)
 )
@@ -161,6 +172,7 @@ def complete(
     tx: Tx, job_id: str, fence: int, completion: Completion
 ) -> JobRecord | StaleFence:
     """Write result, state, attempt, event and webhook of an attempt that ended."""
+    graph.lock_family(tx, job_id, succeeds=completion.verb == Verb.SUCCEED)
     try:
         job = jobs.get_locked(tx, job_id, None)
     except NotFound:
@@ -168,10 +180,14 @@ def complete(
     if not changes.is_holder(job, fence):
         return _refused(tx, job_id, fence)
     now = tx.now_us()
-    change = changes.completed(job, completion, now)
+    links = graph.SqlLinks(tx=tx, now_us=now)
+    started = plans.complete(job, completion, links, tx.new_id, now)
+    change = started.change
     if completion.checkpoint is not None and change.job.has_checkpoint:
         write.put_checkpoint(tx, job_id, fence, completion.checkpoint)
     graph.apply(tx, change, now)
+    if started.placed:
+        jobs.insert_placed(tx, started.children, started.placed, now)
     if change.job.state.is_terminal:
         write.refer(
             tx,
@@ -183,15 +199,20 @@ def complete(
     return change.job
 
 
-def sweep(tx: Tx, limit: int) -> list[JobRecord]:
-    """Take back expired leases and delete expired idempotency keys."""
+def sweep(tx: Tx, limit: int, resting_ttl_s: float) -> list[JobRecord]:
+    """Take back expired leases, cancel jobs that rested for too long, delete expired keys."""
     now = tx.now_us()
     idempotency.purge(tx, now)
     swept = []
-    for row in tx.conn.execute(_LATE, {"now": now, "most": limit}).all():
-        change = changes.expired(rows.job_record(row), now)
-        graph.apply(tx, change, now)
-        swept.append(change.job)
+    since = now - changes.microseconds(resting_ttl_s)
+    for query, values, end in (
+        (_LATE, {"now": now}, changes.expired),
+        (_LAPSED, {"since": since}, changes.lapsed),
+    ):
+        for row in tx.conn.execute(query, {**values, "most": limit}).all():
+            change = end(rows.job_record(row), now)
+            graph.apply(tx, change, now)
+            swept.append(change.job)
     return swept
 
 

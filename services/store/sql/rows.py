@@ -15,6 +15,7 @@ from services.store.types import (
     Edge,
     EventRecord,
     JobRecord,
+    MemoRecord,
     OutboxRecord,
     PendingInput,
 )
@@ -24,6 +25,7 @@ job = tables.table(tables.Job)
 spec = tables.table(tables.JobSpec)
 result = tables.table(tables.JobResult)
 checkpoint = tables.table(tables.JobCheckpoint)
+memo = tables.table(tables.JobMemo)
 label = tables.table(tables.JobLabel)
 edge = tables.table(tables.JobEdge)
 pending_input = tables.table(tables.JobInput)
@@ -80,6 +82,8 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
         last_seq=row.last_seq,
         has_checkpoint=bool(row.has_checkpoint),
         waits=row.waits,
+        has_memo=bool(row.has_memo),
+        graph=row.graph,
     )
 
 
@@ -121,7 +125,19 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "last_seq": record.last_seq,
         "has_checkpoint": int(record.has_checkpoint),
         "waits": record.waits,
+        "has_memo": int(record.has_memo),
+        "graph": record.graph,
     }
+
+
+def memo_record(row: Row[Any]) -> MemoRecord:
+    """Convert a row of a memo."""
+    return MemoRecord(
+        revision=row.revision,
+        body=codec.loads(row.body),
+        digest=row.digest,
+        approved=row.approved,
+    )
 
 
 def edge_record(row: Row[Any]) -> Edge:

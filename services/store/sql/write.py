@@ -10,6 +10,7 @@ from services.store import codec
 from services.store.changes import JobChange
 from services.store.sql import rows
 from services.store.sql.tx import Tx
+from services.store.types import MemoRecord
 
 _UPDATE_JOB = update(rows.job).where(rows.job.c.id == bindparam("job_id"))
 _CLOSE_ATTEMPT = (
@@ -55,6 +56,8 @@ def apply(tx: Tx, change: JobChange, now_us: int) -> None:
     if change.rewrites_spec:
         tx.conn.execute(_REWRITE_SPEC, {"of_job": job.id, "text": codec.dumps(job.spec)})
     refer(tx, tenant=job.tenant, job_id=job.id, role="input", digests=change.keeps)
+    if change.memo is not None:
+        put_memo(tx, job.id, change.memo)
     if change.drops_checkpoint:
         tx.conn.execute(_DROP_CHECKPOINT, {"of_job": job.id})
     if job.result is not None:
@@ -79,6 +82,18 @@ def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> None:
     """Insert or replace the checkpoint of a job."""
     row = {"fence": fence, "data": data}
     first = tx.upsert(rows.checkpoint).values(job_id=job_id, **row)
+    tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=row))
+
+
+def put_memo(tx: Tx, job_id: str, memo: MemoRecord) -> None:
+    """Insert or replace the memo of a job."""
+    row = {
+        "revision": memo.revision,
+        "digest": memo.digest,
+        "approved": memo.approved,
+        "body": codec.dumps(memo.body),
+    }
+    first = tx.upsert(rows.memo).values(job_id=job_id, **row)
     tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 

@@ -23,6 +23,8 @@ any_facts = st.builds(
     cancel_requested=st.booleans(),
     has_checkpoint=st.booleans(),
     waits=st.integers(0, 3),
+    has_jobs=st.booleans(),
+    asks=st.booleans(),
 )
 
 
@@ -30,8 +32,8 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
     """Return the states that `verb` may lead to from `state`, with the flags it sets."""
     states = set()
     flags = (False, True)
-    cases = itertools.product((1, 3), flags, flags, flags, (0, 1, 2))
-    for attempt, stop, cancel, best, waits in cases:
+    cases = itertools.product((1, 3), flags, flags, flags, (0, 1, 2), flags, flags)
+    for attempt, stop, cancel, best, waits, has_jobs, asks in cases:
         facts = Facts(
             state=state,
             attempt=attempt,
@@ -40,6 +42,8 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
             cancel_requested=cancel,
             has_checkpoint=best,
             waits=waits,
+            has_jobs=has_jobs,
+            asks=asks,
         )
         try:
             after = move(facts, verb)
@@ -127,7 +131,9 @@ def test_a_queued_job_ends_at_its_owners_word(facts: Facts) -> None:
         stopped = move(facts, Verb.STOP)
         assert stopped.stop_requested
         assert stopped.state is (
-            JobState.QUEUED if facts.has_checkpoint else JobState.CANCELLED
+            JobState.QUEUED
+            if facts.has_checkpoint or facts.has_jobs
+            else JobState.CANCELLED
         )
 
 
@@ -142,7 +148,7 @@ def test_a_lost_attempt_is_bounded_and_never_outlives_a_request(facts: Facts) ->
         assert after is JobState.QUEUED, (
             "what was found is finished before the job may end badly"
         )
-    elif facts.stop_requested:
+    elif facts.stop_requested and not facts.has_jobs:
         assert after is JobState.CANCELLED
     else:
         assert after is (
@@ -158,6 +164,37 @@ def test_a_waiting_job_is_queued_by_its_last_parent(facts: Facts) -> None:
     assert after.state is (JobState.QUEUED if facts.waits <= 1 else JobState.WAITING)
     assert after.waits == max(facts.waits - 1, 0)
     assert move(facts, Verb.SKIP).state is JobState.SKIPPED
+
+
+@given(any_facts)
+def test_a_rest_is_no_attempt_and_gives_way_to_a_cancel(facts: Facts) -> None:
+    if facts.state is not JobState.RUNNING:
+        return
+    held, suspended = move(facts, Verb.HOLD), move(facts, Verb.SUSPEND)
+    if facts.cancel_requested:
+        assert held.state is suspended.state is JobState.CANCELLED
+        return
+    assert suspended.state is (JobState.WAITING if facts.waits else JobState.QUEUED)
+    assert suspended.resets_attempts
+    if facts.stop_requested:
+        assert held.state is JobState.CANCELLED
+    else:
+        assert held.state.is_resting
+        assert held.resets_attempts
+        assert (held.state is JobState.NEEDS_INPUT) == facts.asks
+
+
+@given(any_facts)
+def test_a_job_at_rest_moves_by_its_owner_alone(facts: Facts) -> None:
+    if not facts.state.is_resting:
+        return
+    after = move(facts, Verb.RELEASE)
+    assert after.state is (JobState.WAITING if facts.waits else JobState.QUEUED)
+    for end in (Verb.CANCEL, Verb.STOP):
+        assert move(facts, end).state is JobState.CANCELLED
+    for other in set(Verb) - {Verb.RELEASE, Verb.CANCEL, Verb.STOP}:
+        with pytest.raises(IllegalMove):
+            move(facts, other)
 
 
 def test_a_refusal_says_what_is_allowed() -> None:

@@ -26,12 +26,15 @@ from services.errors import ServiceError
 from services.store.sql_store import SqlStore
 from services.store.types import (
     After,
+    Approval,
     Completion,
     Idempotency,
     JobFilter,
     JobRecord,
     JobStore,
+    Memo,
     NewEvent,
+    NewJob,
     OutputInput,
 )
 from tests.contracts.store import Clock, new_job
@@ -105,6 +108,7 @@ class InStep(RuleBasedStateMachine):
         self.trio.clock.forward(1000)
         self.jobs: list[str] = []
         self.known: dict[str, JobState] = {}
+        self.redriven: set[str] = set()
         self.swept_out()
 
     def swept_out(self) -> None:
@@ -235,10 +239,80 @@ class InStep(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(0, 20),
+        fence=st.integers(1, 3),
+        verb=st.sampled_from(["hold", "suspend"]),
+        asks=st.booleans(),
+        word=st.sampled_from("uv"),
+        parents=st.lists(
+            st.tuples(st.integers(-3, 20), st.booleans(), st.booleans()), max_size=2
+        ),
+    )
+    def rest(
+        self,
+        n: int,
+        fence: int,
+        verb: str,
+        asks: bool,
+        word: str,
+        parents: list[tuple[int, bool, bool]],
+    ) -> None:
+        completion = Completion(
+            verb=verb,
+            termination={"reason": "x", "limit": None},
+            outcome="rested",
+            memo=self.memo(word),
+            asks=asks,
+            children=self.children(n, parents) if verb == "suspend" else (),
+        )
+        self.trio.ask(lambda s: s.complete(self.pick(n), fence, completion))
+        self.find_children(n)
+
+    def memo(self, word: str) -> Memo:
+        return Memo(body={"outline": {"word": word}}, digest=word)
+
+    def children(self, n: int, parents: list[tuple[int, bool, bool]]) -> list[NewJob]:
+        """Return two jobs of a plan; they often name one another, and sometimes outsiders."""
+        return [
+            new_job(tenant=self.tenant, kind=self.kind, **self.links(i, parents))
+            for i in range(2)
+        ]
+
+    def find_children(self, n: int) -> None:
+        """Watch the jobs that a plan has started."""
+        where = JobFilter(tenant=self.tenant, graph=self.pick(n))
+        for job in reversed(self.trio.ask(lambda s: s.list_jobs(where, limit=100))):
+            if job.id not in self.jobs:
+                self.jobs.append(job.id)
+
+    @rule(
+        n=st.integers(0, 20),
+        revision=st.integers(1, 3),
+        how=st.sampled_from(["put_memo", "answer", "approve", "approve"]),
+        word=st.sampled_from("uv"),
+        starts=st.booleans(),
+    )
+    def owner_decides(
+        self, n: int, revision: int, how: str, word: str, starts: bool
+    ) -> None:
+        job_id = self.pick(n)
+        said: Any = self.memo(word)
+        if how == "approve":
+            parents = [(-3, True, False)]
+            children = self.children(n, parents) if starts else []
+            said = Approval(digest=word, children=children)
+        self.trio.ask(
+            lambda s: getattr(s, how)(job_id, said, revision=revision, tenant=self.tenant)
+        )
+        self.find_children(n)
+
+    @rule(
+        n=st.integers(0, 20),
         verb=st.sampled_from(["request_cancel", "request_stop", "redrive"]),
     )
     def owner_says(self, n: int, verb: str) -> None:
         self.trio.ask(lambda s: getattr(s, verb)(self.pick(n), tenant=self.tenant))
+        if verb == "redrive":
+            self.redriven.add(self.pick(n))
 
     @rule(n=st.integers(0, 20))
     def delete(self, n: int) -> None:
@@ -251,9 +325,9 @@ class InStep(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.trio.clock.forward(seconds)
 
-    @rule(limit=st.integers(1, 3))
-    def sweep(self, limit: int) -> None:
-        self.trio.ask(lambda s: s.sweep(limit=limit))
+    @rule(limit=st.integers(1, 3), ttl=st.sampled_from([15.0, 60.0]))
+    def sweep(self, limit: int, ttl: float) -> None:
+        self.trio.ask(lambda s: s.sweep(limit=limit, resting_ttl_s=ttl))
 
     @rule(limit=st.integers(1, 3), ends=st.booleans())
     def deliver(self, limit: int, ends: bool) -> None:
@@ -298,6 +372,20 @@ class InStep(RuleBasedStateMachine):
             )
             self.known[job_id] = job.state
             self.check_links(job)
+            self.check_rest(job)
+
+    def check_rest(self, job: JobRecord) -> None:
+        """Check that a job at rest has a memo, and that a plan ends with all its jobs."""
+        memo = self.trio.ask(lambda s: s.memo(job.id))
+        assert (memo is not None) == job.has_memo
+        if job.state.is_resting:
+            assert memo is not None
+            assert (job.owner, job.attempt, job.waits) == (None, 0, 0)
+        if job.graph is not None and job.graph != job.id and job.graph in self.jobs:
+            plan = self.trio.ask(lambda s: s.get(job.graph))
+            if plan.cancel_requested and plan.state is JobState.CANCELLED:
+                redriven = job.id in self.redriven
+                assert job.state.is_terminal or job.cancel_requested or redriven
 
     def check_links(self, job: JobRecord) -> None:
         """Check a job against its parents: none waits in vain, none starts early."""
