@@ -15,6 +15,7 @@ from trimtab.specs.antenna import AntennaSpec
 from trimtab.specs.common import Spec
 from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
+from trimtab.specs.plan import PlanSpec
 from trimtab.specs.probe import ProbeSpec
 from trimtab.specs.sharding import ShardingSpec
 
@@ -65,6 +66,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 spec=AntennaSpec,
                 builder="search.domains.antenna:build",
                 preload=("search.domains.antenna",),
+            ),
+            Kind(
+                spec=PlanSpec,
+                builder="search.domains.plan:build",
+                preload=("search.domains.plan",),
+                needs=("text_model",),
             ),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )

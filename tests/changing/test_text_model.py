@@ -93,5 +93,7 @@ def test_a_process_without_an_executor_has_no_model() -> None:
     from workers.llm import client
 
     if client._connected is None:
-        with pytest.raises(ModelUnavailable, match="expected a run of an executor"):
-            client.connected()
+        model = client.connected()
+        assert not model.capabilities.generates
+        with pytest.raises(ModelUnavailable, match="got 'none'"):
+            model.tokenize("a")

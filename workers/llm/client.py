@@ -19,11 +19,13 @@ from search.text_model import (
     Ended,
     LogitHook,
     ModelUnavailable,
+    TextModel,
     TextModelError,
     TextRequest,
     Token,
 )
 from workers.llm import wire
+from workers.llm.none import NoTextModel
 from workers.llm.wire import Json
 
 _CREDIT_EVERY = wire.WINDOW // 2
@@ -178,14 +180,9 @@ def connect(send: Callable[[Json], None]) -> HostedTextModel:
     return _connected
 
 
-def connected() -> HostedTextModel:
+def connected() -> TextModel:
     """Return the model of this process: what `workers.needs` provides as `text_model`.
 
-    Raises ModelUnavailable in a process that has no executor to ask.
+    In a process that has no executor to ask, it is `none`: templates do without a model.
     """
-    if _connected is None:
-        raise ModelUnavailable(
-            "text_model: expected a run of an executor, got a process without one; run the job "
-            "with executor 'process' or 'ray'"
-        )
-    return _connected
+    return NoTextModel() if _connected is None else _connected

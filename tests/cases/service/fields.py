@@ -529,5 +529,7 @@ PAIRS = {
     "sharding": SHARDING,
     "compile": COMPILE,
     "probe": PROBE,
+    "plan": {},
 }
 BASES["probe"] = {}
+BASES["plan"] = {"goal": "Solve m.lp for 5 s"}

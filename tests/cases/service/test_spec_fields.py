@@ -50,6 +50,7 @@ SPIED = {
     "sharding": set[str](),
     "compile": {"tier", "per_function", "llvm_options"},
     "probe": set[str](),
+    "plan": {"goal", "files", "approve", "text_model"},
 }
 ENVELOPE = {
     "kind",

@@ -1,0 +1,258 @@
+"""Kind `plan`: read a goal, outline its jobs, go to rest, and report what they measured.
+
+A plan runs at least twice. The first run reads the goal and makes an outline; then it rests until
+its owner answers or approves, and while its jobs run. The last run writes the report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from search.domains import KINDS
+from search.domains.plan.keywords import facts_of, read_goal
+from search.domains.plan.outline.decide import nothing_open, refusal, state_of
+from search.domains.plan.outline.repair import repairs_of
+from search.domains.plan.outline.summary import summary_of
+from search.domains.plan.outline.tree import Material, outline_of
+from search.domains.plan.problem import PlanProblem
+from search.domains.plan.report_table import PlanReport, write_report
+from search.domains.plan.types import Reading
+from search.domains.plan.verify import check_report
+from search.rest import Rest, Woken
+from search.stop import StoppingCriterion
+from search.text_model import TextModel
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.plans import Outline
+from trimtab.results import Incumbent, JobState, Reason, Termination, Verification
+from trimtab.specs.common import Spec
+from trimtab.specs.plan import Approval, PlanSpec
+
+OFFERED: Mapping[str, type[Spec]] = MappingProxyType(
+    {
+        name: row.spec
+        for name, row in KINDS.items()
+        if not row.diagnostic and row.spec is not PlanSpec
+    }
+)
+"""Kinds that a plan may use."""
+
+
+class PlanDomain:
+    """The pipeline's stages. `text_model` is None where no language model can be reached."""
+
+    packages = ()
+
+    def __init__(self, text_model: TextModel | None = None) -> None:
+        self._text_model = text_model
+
+    def parse(
+        self, spec: PlanSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> PlanProblem:
+        """Look at the attached files. Raises InvalidInput."""
+        files = tuple(
+            facts_of(name, spec.files[name].digest, inputs[name]) for name in spec.files
+        )
+        return PlanProblem(spec=spec, files=files)
+
+    def wake(self, problem: PlanProblem, woken: Woken) -> PlanProblem:
+        """Return the problem with its approved outline and ended jobs, or with answers.
+
+        Raises InvalidInput for a memo that is none of ours.
+        """
+        outline = _outline(woken.memo)
+        if woken.memo.get("asked"):
+            return replace(problem, answers=_answers(woken.memo, outline))
+        if unknown := sorted(set(woken.jobs) - set(outline.leaves)):
+            raise InvalidInput(f"jobs: expected leaves of the outline, got {unknown[:5]}")
+        return replace(
+            problem,
+            approved=outline,
+            jobs=dict(woken.jobs),
+            stop_requested=woken.stop_requested,
+        )
+
+    def encode(self, problem: PlanProblem) -> Reading | None:
+        """Read the goal; None when it was read before. Raises InvalidInput."""
+        if problem.approved is not None:
+            return None
+        reading = read_goal(
+            problem.spec.goal, problem.files, answers=problem.answers, specs=OFFERED
+        )
+        if reading.refused is not None:
+            raise InvalidInput(f"goal: {reading.refused}")
+        return reading
+
+    def search(
+        self,
+        problem: PlanProblem,
+        encoding: Reading | None,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+        start: PlanReport | None = None,
+    ) -> SearchOutcome:
+        """Make the outline, repair leaves, or write the report; only the last is a solution.
+
+        Raises InvalidInput when nothing that the goal asks for can be done.
+        """
+        if problem.approved is None:
+            if encoding is None:
+                raise ValueError("encoding: expected the reading of the goal, got None")
+            return self._outlined(problem, encoding, stop, rng, on_incumbent)
+        outline = problem.approved
+        if not problem.stop_requested and stop.limit is None:
+            repairs = repairs_of(outline, problem.jobs, specs=OFFERED)
+            if repairs.leaves:
+                names = ", ".join(repairs.leaves)
+                memo = {"outline": _json(repairs.added_to(outline))}
+                return _resting(
+                    Rest(state=JobState.WAITING, memo=memo, detail=f"repairs: {names}")
+                )
+        return self._reported(problem, on_incumbent)
+
+    def _outlined(
+        self,
+        problem: PlanProblem,
+        reading: Reading,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        def on_leaf(done: int, count: int) -> None:
+            on_incumbent(_progress(f"outline: {done} of {count} jobs"))
+
+        outline = outline_of(
+            Material(
+                reading=reading,
+                files=problem.files,
+                specs=OFFERED,
+                answers=problem.answers,
+                on_leaf=on_leaf,
+            )
+        )
+        state = state_of(outline)
+        if state is None:
+            raise InvalidInput(f"goal: {refusal(outline)}")
+        memo: dict[str, Any] = {"outline": _json(outline)}
+        if state is JobState.NEEDS_INPUT:
+            memo |= {"asked": True, "answers": dict(problem.answers)}
+        approved = problem.spec.approve is Approval.AUTO and nothing_open(outline)
+        return _resting(
+            Rest(
+                state=state,
+                memo=memo,
+                detail=f"{len(outline.leaves)} jobs, {len(outline.questions)} questions",
+                approved=approved and state is JobState.AWAITING_APPROVAL,
+            )
+        )
+
+    def _reported(self, problem: PlanProblem, on_incumbent: OnIncumbent) -> SearchOutcome:
+        outline = problem.approved
+        if outline is None:
+            raise ValueError("outline: expected the approved one, got None")
+        report = write_report(outline, problem.jobs)
+        on_incumbent(
+            Incumbent(
+                elapsed_s=0.0, objective=report.without_result, bound=0.0, source="report"
+            ),
+            lambda: report,
+        )
+        return _outcome(report, report.verdict, problem)
+
+    def verify(self, problem: PlanProblem, solution: PlanReport) -> Verification:
+        """Check each row of the report against the jobs' own results."""
+        return check_report(solution, problem.jobs)
+
+    def produce(
+        self, problem: PlanProblem, solution: PlanReport, workdir: Path
+    ) -> Sequence[Produced | Extra]:
+        """Write the report and the outline that was approved."""
+        report = workdir / "report.md"
+        report.write_text(solution.text)
+        files = [Produced(name=report.name, path=report, media_type="text/markdown")]
+        if problem.approved is not None:
+            outline = workdir / "outline.json"
+            outline.write_text(problem.approved.model_dump_json(indent=2))
+            files.append(
+                Produced(name=outline.name, path=outline, media_type="application/json")
+            )
+        return files
+
+    def keep(self, problem: PlanProblem, solution: PlanReport) -> bytes:
+        """Serialise a report as JSON."""
+        return solution.to_bytes()
+
+    def restore(self, problem: PlanProblem, data: bytes) -> SearchOutcome:
+        """Rebuild a serialised report. Raises ValueError, KeyError or TypeError."""
+        report = PlanReport.from_bytes(data)
+        return _outcome(report, "restored", problem)
+
+
+def _outline(memo: Mapping[str, Any]) -> Outline:
+    try:
+        return Outline.model_validate_json(json.dumps(memo["outline"]))
+    except (KeyError, TypeError, ValidationError) as error:
+        raise InvalidInput(
+            f"memo: expected the outline of this plan, got {type(error).__name__}: {error}"[
+                :1000
+            ]
+        ) from None
+
+
+def _answers(memo: Mapping[str, Any], outline: Outline) -> dict[str, str]:
+    """Return all answers so far, by what they are about."""
+    earlier = memo.get("answers", {})
+    if not isinstance(earlier, Mapping):
+        raise InvalidInput("memo.answers: expected an object, got something else")
+    answers = {str(about): str(text) for about, text in earlier.items()}
+    for name, text in outline.answers.items():
+        if name not in outline.questions:
+            known = ", ".join(outline.questions) or "(none)"
+            raise InvalidInput(
+                f"answers: expected one of the questions {known}, got {name!r}"
+            )
+        answers[outline.questions[name].about] = text
+    return answers
+
+
+def _json(outline: Outline) -> dict[str, Any]:
+    document: dict[str, Any] = outline.model_dump(mode="json")
+    return document
+
+
+def _progress(source: str) -> Incumbent:
+    return Incumbent(elapsed_s=0.0, source=source)
+
+
+def _resting(rest: Rest) -> SearchOutcome:
+    return SearchOutcome(
+        termination=Termination(reason=Reason.COMPLETED, detail=rest.detail),
+        solution=None,
+        objective=None,
+        bound=None,
+        rest=rest,
+    )
+
+
+def _outcome(report: PlanReport, detail: str, problem: PlanProblem) -> SearchOutcome:
+    outline = problem.approved
+    return SearchOutcome(
+        termination=Termination(reason=Reason.COMPLETED, detail=detail),
+        solution=report,
+        objective=report.without_result,
+        bound=0.0,
+        summary={} if outline is None else summary_of(outline, problem.jobs),
+    )
+
+
+def build(text_model: TextModel | None = None) -> PlanDomain:
+    """Return the domain, for KINDS."""
+    return PlanDomain(text_model)

@@ -1,0 +1,1 @@
+"""Outlines: candidates from templates and a language model, filters, choice, repairs."""

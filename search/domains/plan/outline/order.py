@@ -1,0 +1,86 @@
+"""Order of leaves: what the goal states, files that one makes for another, and the display.
+
+Independent leaves run side by side, so the order of display is for readers only.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from search.domains.plan.types import Order, Wish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Which wish comes before which."""
+
+    orders: Mapping[
+        tuple[int, int], bool
+    ]  # (parent, child) → the child needs its success
+    files: frozenset[tuple[int, int]]  # (producer, reader)
+    sequence: tuple[int, ...]  # all wishes, parents first
+    broken: bool = False  # the stated order has a cycle, and was left out
+
+    def parents(self, child: int) -> set[int]:
+        """Return what must come before a wish."""
+        every = (*self.orders, *self.files)
+        return {parent for parent, other in every if other == child}
+
+
+def links_of(wishes: Sequence[Wish], orders: Sequence[Order]) -> Links:
+    """Return the links of wishes; those that lead to no wish, or to the same, are left out."""
+    count = len(wishes)
+    files = frozenset(
+        (producer, index)
+        for index, wish in enumerate(wishes)
+        for producer, _ in wish.outputs.values()
+        if 0 <= producer < count and producer != index
+    )
+    stated: dict[tuple[int, int], bool] = {}
+    for row in orders:
+        if row.parent != row.child and {row.parent, row.child} <= set(range(count)):
+            key = (row.parent, row.child)
+            stated[key] = stated.get(key, False) or row.needs_success
+    for kept, broken in ((stated, False), ({}, True)):
+        sequence = _sequence(count, [*kept, *files])
+        if sequence is not None:
+            return Links(orders=kept, files=files, sequence=sequence, broken=broken)
+    # Files in a circle: no order is right, and the filter of orders removes those leaves.
+    return Links(orders={}, files=files, sequence=tuple(range(count)), broken=True)
+
+
+def displayed(shown: Iterable[int], links: Links, wishes: Sequence[Wish]) -> list[int]:
+    """Return the wishes in the order of their display: parents first, then as the goal has them."""
+    left = sorted(shown, key=lambda index: (_begin(wishes[index]), index))
+    done: list[int] = []
+    while left:
+        following = next(
+            (i for i in left if not links.parents(i) & set(left) - {i}), left[0]
+        )
+        done.append(following)
+        left.remove(following)
+    return done
+
+
+def _sequence(count: int, edges: Iterable[tuple[int, int]]) -> tuple[int, ...] | None:
+    """Return all numbers with parents first and low numbers early; None on a cycle."""
+    before: dict[int, set[int]] = {index: set() for index in range(count)}
+    for parent, child in edges:
+        before[child].add(parent)
+    sorter = graphlib.TopologicalSorter(before)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError:
+        return None
+    found: list[int] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        found += ready
+        sorter.done(*ready)
+    return tuple(found)
+
+
+def _begin(wish: Wish) -> int:
+    return min((span.start for span in wish.spans), default=0)

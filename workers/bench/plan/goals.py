@@ -1,0 +1,218 @@
+"""Suite `goals`: outlines of goals in words, judged against reference graphs.
+
+Each goal counts once: right at once; right after one closed question, which a script answers from
+the reference; wrong and said so (it asks something else, refuses, or underlines words that it did
+not understand); or silently wrong.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trimtab.plans import Outline
+from workers.bench.plan.judge import Judgement, judge
+from workers.bench.plan.planning import Planned, Planner, with_answers
+from workers.bench.plan.references import Goal
+from workers.bench.stats import quantile
+
+FOLDER = Path("tests/search/domains/plan/goals")
+Contents = Callable[[str], bytes]
+AT_ONCE, AFTER_ONE = "right at once", "right after one question"
+MARKED, SILENT = "wrong, and marked", "silently wrong"
+OUTCOMES = (AT_ONCE, AFTER_ONE, MARKED, SILENT)
+
+
+def contents(folder: Path = FOLDER) -> Contents:
+    """Return the maker of attached files that lies beside the goals: name → bytes."""
+    path = folder / "files.py"
+    found = importlib.util.spec_from_file_location("goal_files", path)
+    if found is None or found.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    made: Contents = module.content
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One goal's result."""
+
+    goal: Goal
+    outcome: str
+    first: Judgement
+    last: Judgement
+    planned: Planned
+    asked: int
+
+    def line(self, arm: str) -> dict[str, Any]:
+        """Return the result as a JSON line."""
+        outline = self.planned.plan.outline
+        leaves = [] if outline is None else list(outline.leaves.values())
+        return {
+            "arm": arm,
+            "goal": self.goal.id,
+            "stratum": self.goal.stratum,
+            "outcome": self.outcome,
+            "faults": list(self.last.faults),
+            "questions": list(self.first.questions),
+            "asked": self.asked,
+            "matched": self.last.matched,
+            "planned": self.last.planned,
+            "wanted": self.last.wanted,
+            "impossible": len(self.goal.not_done),
+            "unnamed": sum(t.startswith("does not name") for t in self.first.faults),
+            "won": dict(Counter(leaf.origin.source for leaf in leaves)),
+            "cpu_s": round(self.planned.cpu_s, 4),
+            "wall_s": round(self.planned.wall_s, 4),
+        }
+
+
+def judged(planner: Planner, goal: Goal, content: Contents, *, seed: int = 0) -> Judged:
+    """Plan a goal, answer one round of questions from its reference, and judge the end."""
+    files = {name: content(name) for name in goal.files}
+    first = planner.plan(goal.text, files, seed=seed)
+    verdict = last = judge(goal, first.plan)
+    planned = first
+    if first.plan.questions and not verdict.faults and first.memo is not None:
+        outline = first.plan.outline
+        if outline is not None and goal.graphs[0].jobs:
+            answers = _answers(goal, outline, first.plan.questions)
+            planned = planner.plan(
+                goal.text, files, memo=with_answers(first.memo, answers), seed=seed
+            )
+            last = judge(goal, planned.plan, frozenset(first.plan.questions))
+    return Judged(
+        goal=goal,
+        outcome=_outcome(goal, first, verdict, last),
+        first=verdict,
+        last=last,
+        planned=first if first.plan.questions and planned is first else planned,
+        asked=len(first.plan.questions),
+    )
+
+
+def _answers(goal: Goal, outline: Outline, tags: Sequence[str]) -> dict[str, str]:
+    """Return the person's answers; to each other question the first option."""
+    return {
+        name: goal.answers[tag].text
+        if tag in goal.answers
+        else (question.options[0] if question.options else "")
+        for (name, question), tag in zip(outline.questions.items(), tags, strict=True)
+    }
+
+
+def _outcome(goal: Goal, first: Planned, verdict: Judgement, last: Judgement) -> str:
+    asked = len(first.plan.questions)
+    if last.right and not asked:
+        return AT_ONCE
+    if last.right and asked == 1:
+        return AFTER_ONE
+    if last.right and not goal.graphs[0].jobs:
+        return AFTER_ONE  # asking what to do is the end that was wanted
+    return MARKED if asked or _shown(goal, first) else SILENT
+
+
+def _shown(goal: Goal, planned: Planned) -> bool:
+    """Return whether a plan shows by itself that something is missing.
+
+    It refuses, underlines words, or lists more parts as not done than the goal has.
+    """
+    outline = planned.plan.outline
+    if outline is None:
+        return True
+    return bool(outline.not_understood) or len(outline.not_done) > len(goal.not_done)
+
+
+def lines(
+    arms: Mapping[str, Planner],
+    goals: Sequence[Goal],
+    content: Contents,
+    *,
+    held_out: bool,
+    seed: int = 0,
+) -> Iterator[dict[str, Any]]:
+    """Yield one line for each goal and arm, then one summary for each arm.
+
+    Lines of held-out goals say no more than their outcome.
+    """
+    for arm, planner in arms.items():
+        rows = []
+        for goal in goals:
+            row = judged(planner, goal, content, seed=seed).line(arm)
+            rows.append(row)
+            if not held_out:
+                yield row
+        yield summary(arm, rows, held_out=held_out)
+
+
+def summary(
+    arm: str, rows: Sequence[Mapping[str, Any]], *, held_out: bool
+) -> dict[str, Any]:
+    """Return the figures over all goals of one arm, with Wilson intervals of 95 %."""
+    count = len(rows)
+    found = Counter(row["outcome"] for row in rows)
+    shares = {
+        "right at once": found[AT_ONCE],
+        "right after at most one question": found[AT_ONCE] + found[AFTER_ONE],
+        "wrong, and marked": found[MARKED],
+        "silently wrong": found[SILENT],
+    }
+    strata: dict[str, list[str]] = {}
+    for row in rows:
+        strata.setdefault(row["stratum"], []).append(row["outcome"])
+    matched, planned, wanted = (
+        sum(row[name] for row in rows) for name in ("matched", "planned", "wanted")
+    )
+    won: Counter[str] = Counter()
+    for row in rows:
+        won.update(row["won"])
+    return {
+        "arm": arm,
+        "summary": True,
+        "held_out": held_out,
+        "goals": count,
+        **{
+            name: {
+                "count": number,
+                "share": _share(number, count),
+                "wilson": wilson(number, count),
+            }
+            for name, number in shares.items()
+        },
+        "slot_precision": _share(matched, planned),
+        "slot_recall": _share(matched, wanted),
+        "questions_mean": round(statistics.fmean(row["asked"] for row in rows), 3),
+        "questions_median": statistics.median(row["asked"] for row in rows),
+        "impossible_parts": sum(row["impossible"] for row in rows),
+        "impossible_unnamed": sum(row["unnamed"] for row in rows),
+        "leaves_won": dict(won),
+        "cpu_s_p50": quantile([row["cpu_s"] for row in rows], 0.5),
+        "cpu_s_p95": quantile([row["cpu_s"] for row in rows], 0.95),
+        "wall_s_max": max(row["wall_s"] for row in rows),
+        "strata": {
+            name: dict(Counter(outcomes)) for name, outcomes in sorted(strata.items())
+        },
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def wilson(successes: int, count: int, z: float = 1.959964) -> list[float] | None:
+    """Return the Wilson interval of a share (Wilson 1927), both ends in [0, 1]."""
+    if not count:
+        return None
+    share = successes / count
+    centre = share + z * z / (2 * count)
+    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    scale = 1 + z * z / count
+    ends = ((centre - half) / scale, (centre + half) / scale)
+    return [round(min(1.0, max(0.0, end)), 4) for end in ends]
