@@ -74,7 +74,7 @@ class PlanSpec(Spec):
     approve: Approval = Approval.MANUAL
     """When the jobs start."""
     text_model: PlanTextModel = PlanTextModel.AUTO
-    """Which language model helps with outline and report."""
+    """Language model to ask for candidates and joining text, beside the templates."""
 
     @model_validator(mode="after")
     def _has_names(self) -> PlanSpec:

@@ -63,7 +63,8 @@ class Judged:
             "faults": list(self.last.faults),
             "questions": list(self.first.questions),
             "asked": self.asked,
-            "matched": self.last.matched,
+            "met": self.last.met,
+            "meant": self.last.meant,
             "planned": self.last.planned,
             "wanted": self.last.wanted,
             "impossible": len(self.goal.not_done),
@@ -167,8 +168,8 @@ def summary(
     strata: dict[str, list[str]] = {}
     for row in rows:
         strata.setdefault(row["stratum"], []).append(row["outcome"])
-    matched, planned, wanted = (
-        sum(row[name] for row in rows) for name in ("matched", "planned", "wanted")
+    met, meant, planned, wanted = (
+        sum(row[name] for row in rows) for name in ("met", "meant", "planned", "wanted")
     )
     won: Counter[str] = Counter()
     for row in rows:
@@ -186,8 +187,8 @@ def summary(
             }
             for name, number in shares.items()
         },
-        "slot_precision": _share(matched, planned),
-        "slot_recall": _share(matched, wanted),
+        "slot_precision": _share(meant, planned),
+        "slot_recall": _share(met, wanted),
         "questions_mean": round(statistics.fmean(row["asked"] for row in rows), 3),
         "questions_median": statistics.median(row["asked"] for row in rows),
         "impossible_parts": sum(row["impossible"] for row in rows),

@@ -44,7 +44,8 @@ class Faults:
     """How a plan differs from a reference graph."""
 
     texts: tuple[str, ...]
-    matched: int  # slots and files that agree
+    met: int  # slots and files of the reference that the plan has
+    meant: int  # slots and files of the plan that the reference has
     planned: int  # slots and files of the plan
     wanted: int  # slots and files of the reference
 
@@ -56,7 +57,8 @@ class Judgement:
     right: bool
     faults: tuple[str, ...]
     questions: tuple[str, ...]  # tags
-    matched: int = 0
+    met: int = 0
+    meant: int = 0
     planned: int = 0
     wanted: int = 0
 
@@ -110,7 +112,8 @@ def judge(goal: Goal, plan: Plan, answers: frozenset[str] = frozenset()) -> Judg
         right=not texts and (not plan.questions or not goal.graphs[0].jobs),
         faults=tuple(texts),
         questions=plan.questions,
-        matched=found.matched,
+        met=found.met,
+        meant=found.meant,
         planned=found.planned,
         wanted=found.wanted,
     )
@@ -154,7 +157,7 @@ def compare(graph: Graph, outline: Outline | None) -> Faults:
             if weights[i, j] > 0:
                 pairs[graph.jobs[i].name] = names_[j]
     texts: list[str] = []
-    matched = 0
+    met = meant = 0
     for job in graph.jobs:
         if job.name not in pairs:
             texts.append(f"no leaf for job {job.name} ({job.kind})")
@@ -162,7 +165,11 @@ def compare(graph: Graph, outline: Outline | None) -> Faults:
         row = rows[names_.index(pairs[job.name])]
         faults, agreed = _differences(job, row, pairs)
         texts += [f"{job.name}: {text}" for text in faults]
-        matched += agreed
+        met += len(agreed)
+        meant += sum(
+            any(path == p or path.startswith(f"{p}.") for p in agreed)
+            for path in (*row.values, *row.files)
+        )
     texts += [
         f"{name} ({leaves[name].kind}) is no job of the goal"
         for name in names_
@@ -176,7 +183,8 @@ def compare(graph: Graph, outline: Outline | None) -> Faults:
     ]
     return Faults(
         texts=tuple(texts),
-        matched=matched,
+        met=met,
+        meant=meant,
         planned=sum(len(row.values) + len(row.files) for row in rows),
         wanted=sum(len(_wanted(job)) + len(job.files) for job in graph.jobs),
     )
@@ -273,13 +281,14 @@ def _agrees(path: str, values: Sequence[Any], row: _Slots) -> bool:
 
 def _differences(
     job: Job, row: _Slots, pairs: Mapping[str, str]
-) -> tuple[list[str], int]:
+) -> tuple[list[str], list[str]]:
+    """Return what differs, and the paths of the reference's slots and files that agree."""
     texts: list[str] = []
-    agreed = 0
+    agreed: list[str] = []
     wanted = _wanted(job)
     for path, values in wanted.items():
         if _agrees(path, values, row):
-            agreed += 1
+            agreed.append(path)
         else:
             got = _get(row.request, path)
             texts.append(f"{path}: expected {values[0]!r}, got {got!r}")
@@ -292,8 +301,9 @@ def _differences(
             )
         else:
             fits = reference.get("name") == file
-        agreed += fits
-        if not fits:
+        if fits:
+            agreed.append(path)
+        else:
             texts.append(f"{path}: expected file {file}, got {dict(reference)}")
     for path in row.values:
         covered = any(path == p or path.startswith(f"{p}.") for p in wanted)
