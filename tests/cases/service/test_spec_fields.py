@@ -478,3 +478,15 @@ def test_the_rest_of_the_envelope(client: TestClient) -> None:
     assert (shown["seed"], shown["max_attempts"], shown["priority"]) == (7, 2, 5)
     assert post(spec={"schema_version": 2}).status_code == 422
     assert post(kind="no-such").status_code == 422
+
+
+def test_the_fields_of_a_plan_reach_its_outline(tmp_path: Path) -> None:
+    """A plan goes to rest instead of ending: compare the outlines, and whether they may start."""
+    from tests.search.domains.plan.test_domain import rest_of
+
+    goal = "Solve m.lp for 5 s"
+    rest = rest_of(goal, tmp_path, "m.lp")
+    assert not rest.approved
+    assert rest_of(goal, tmp_path, "m.lp", approve="auto").approved
+    assert rest_of("Solve m.lp for 6 s", tmp_path, "m.lp").memo != rest.memo
+    assert rest_of(goal, tmp_path, "m.lp", "t.csv").memo != rest.memo
