@@ -1,0 +1,152 @@
+"""Batches of cached texts: descriptions before and after each labelled token, and judged items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cost_models.text.head import DECAY
+from workers.train.text.passages import Part, Section
+from workers.train.text.states import States
+from workers.train.text.texts import COMPLETION_TOKENS, Drawer, Judged, judged
+
+Rows = Callable[[NDArray[np.int32]], NDArray[np.float32]]
+"""Tokens -> [T, width] rows of the embedding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Texts of one batch. `t` counts tokens of the completion, padded; `k` judged items."""
+
+    before: Tensor  # (b, t, 3w)
+    after: Tensor  # (b, t, 3w)
+    tokens: Tensor  # (b, t)
+    rows: Tensor  # (b, t, w)
+    items: Tensor  # (b, k, 2w)
+    labels: Tensor  # (b, k)
+    hard: Tensor  # (b, k): judged against the item of prefix or completion of a spliced text
+    weight: Tensor  # (b, k, t): 1 where a token and an item are there
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Texts:
+    """Cached texts of one part with what batches need beside them."""
+
+    states: States
+    items: NDArray[np.float32]  # [sections, 2 width]
+    rows: Rows
+    drawer: Drawer
+
+    @classmethod
+    def of(
+        cls,
+        states: States,
+        items: NDArray[np.float32],
+        rows: Rows,
+        found: Sequence[Section],
+        part: Part,
+    ) -> Texts:
+        """Return the texts of a part."""
+        return cls(
+            states=states,
+            items=items,
+            rows=rows,
+            drawer=Drawer(found, part, lambda _: ()),
+        )
+
+    def pairs(self, number: int, rng: np.random.Generator) -> list[Judged]:
+        """Return the items that a text is judged against."""
+        ends = {
+            "prefix_item": int(self.states.prefix_item[number]),
+            "item": int(self.states.item[number]),
+        }
+        return judged(self.drawer, ends, rng)
+
+
+def batches(
+    texts: Texts,
+    numbers: Sequence[int],
+    rng: np.random.Generator,
+    *,
+    size: int,
+    from_boundary: float = 0.5,
+) -> Iterator[Batch]:
+    """Yield batches of `numbers` in their order.
+
+    from_boundary: share of texts whose running means begin with the completion, as those of an
+        answer do; the others begin with the prefix, as when an answer drifts.
+    """
+    for start in range(0, len(numbers), size):
+        chosen = numbers[start : start + size]
+        begins = rng.random(len(chosen)) < from_boundary
+        yield batch(texts, chosen, begins, rng)
+
+
+def batch(
+    texts: Texts,
+    numbers: Sequence[int],
+    begins: Sequence[bool] | NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> Batch:
+    """Return one batch; `begins` says whose means begin with the completion."""
+    width = texts.items.shape[1] // 2
+    size, most = len(numbers), COMPLETION_TOKENS
+    before = np.zeros((size, most, 3 * width), np.float32)
+    after = np.zeros_like(before)
+    tokens = np.zeros((size, most), np.int64)
+    rows = np.zeros((size, most, width), np.float32)
+    items = np.zeros((size, 4, 2 * width), np.float32)
+    labels, hard = np.zeros((size, 4), np.float32), np.zeros((size, 4), np.bool_)
+    weight = np.zeros((size, 4, most), np.float32)
+    for i, (number, begin) in enumerate(zip(numbers, begins, strict=True)):
+        ids, states = texts.states.text(number)
+        boundary = int(texts.states.boundary[number])
+        embedded = texts.rows(ids)
+        whole = described(states, embedded, boundary - 1 if begin else 0)
+        count = len(ids) - boundary
+        before[i, :count] = whole[boundary - 1 : -1]
+        after[i, :count] = whole[boundary:]
+        tokens[i, :count] = ids[boundary:]
+        rows[i, :count] = embedded[boundary:]
+        for k, row in enumerate(texts.pairs(number, rng)):
+            items[i, k], labels[i, k], hard[i, k] = (
+                texts.items[row.item],
+                row.label,
+                row.hard,
+            )
+            weight[i, k, :count] = 1
+    arrays = (before, after, tokens, rows, items, labels, hard, weight)
+    names = ("before", "after", "tokens", "rows", "items", "labels", "hard", "weight")
+    made = {
+        name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)
+    }
+    return Batch(**made)
+
+
+def described(
+    states: NDArray[np.float16], embedded: NDArray[np.float32], first: int
+) -> NDArray[np.float32]:
+    """Return [T, 3 width]: `Trace.vector` after each token, with means from token `first` on."""
+    length = len(states)
+    age = np.arange(length)[:, None] - np.arange(length)[None]
+    weight = np.where(
+        (age >= 0) & (np.arange(length) >= first), DECAY ** age.clip(0), 0.0
+    )
+    total = weight.sum(1, keepdims=True)
+    weight = (weight / np.where(total > 0, total, 1.0)).astype(np.float32)
+    wide = states.astype(np.float32)
+    return np.concatenate([wide, weight @ wide, weight @ embedded], 1)
+
+
+def norms(states: States, rows: Rows) -> NDArray[np.float32]:
+    """Return [2, 2, width]: mean and scale of the states and of the embeddings of all texts."""
+    wide = states.states.astype(np.float32)
+    embedded = rows(states.ids)
+    means = np.stack([wide.mean(0), embedded.mean(0)])
+    scales = np.stack([wide.std(0), embedded.std(0)])
+    return np.stack([means, scales + 1e-6]).astype(np.float32)
