@@ -30,6 +30,11 @@ class BoardFacts:
     f_min_hz: float
     f_max_hz: float
 
+    @property
+    def relative_width(self) -> float:
+        """Half the range of frequencies over its middle."""
+        return (self.f_max_hz - self.f_min_hz) / (self.f_max_hz + self.f_min_hz)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateFacts:
@@ -64,14 +69,13 @@ class SurrogateFacts:
     @property
     def net(self) -> NetShape:
         """Sizes of the net."""
-        low, high = self.board.f_min_hz, self.board.f_max_hz
         return NetShape(
             trunk=self.trunk,
             head=HeadShape(
                 head=self.head,
                 poles=self.poles,
                 grid=self.grid,
-                half_width=(high - low) / (high + low),
+                half_width=self.board.relative_width,
             ),
             width=self.width,
             depth=self.depth,

@@ -9,6 +9,8 @@ arXiv 2301.02747; proof in deploy/docs/design/antenna-surrogate.md). With x = (f
 - `pr`: S11 = d + Σ r_k/(x − p_k) with the same poles.
 - `rlc`: S11 = (Z − 1)/(Z + 1) with Z a series of parallel R-L-C circuits, an inductance, a
   capacitance and a resistance, all positive: passive and causal by construction.
+- `modal`: S11 of the method of moments reduced to the metal's own modes, whose matrices the net
+  corrects; in `modal.py`.
 - `direct` and `db`: a value for each frequency of a grid, complex or log-magnitude; not rational.
 
 A pole or zero stays near its anchor, so that no order has to be learned. All heads begin at a flat
@@ -41,6 +43,7 @@ class Head(StrEnum):
     CZPS = "czps"
     PR = "pr"
     RLC = "rlc"
+    MODAL = "modal"
     DIRECT = "direct"
     DB = "db"
 
@@ -66,7 +69,7 @@ class HeadShape:
 
     @property
     def numbers(self) -> int:
-        """Real numbers that the net gives."""
+        """Real numbers that the net gives; of all heads but `modal`."""
         k = self.poles
         return {
             Head.CZP: 4 * k + 1,

@@ -18,10 +18,14 @@ from enum import StrEnum
 import numpy as np
 
 from cost_models.antenna.cavity import NUMBERS as CAVITY_NUMBERS
-from cost_models.antenna.heads import HeadShape
+from cost_models.antenna.heads import Head, HeadShape
 from cost_models.antenna.image import CHANNELS, image
+from cost_models.antenna.modes import SCALARS
 from cost_models.antenna.ops import Array, Ops, Weights
 
+# Of head `modal`: corrections of each mode, of each feed, and of the coupling between both.
+MODE_NUMBERS, FEED_NUMBERS, LINK_NUMBERS = 3, 3, 2
+LINK = 48  # width of the layer before the last
 _LAST_SCALE = 0.1
 _ATTENTION_HEADS = 4
 
@@ -63,17 +67,8 @@ def numbers(
     cavity model (batch, feeds, cavity.NUMBERS), None for a net without. fine: as the fine mesh
     gives them; a layer beside the coarse one learns the difference.
     """
-    picture = image(ops, metal)
-    if shape.trunk is Trunk.CNN:
-        features = _cnn(ops, shape, weights, picture)
-    elif shape.trunk is Trunk.ATTENTION:
-        features = _attention(ops, shape, weights, picture)
-    else:
-        features = _mlp(ops, shape, weights, picture)
+    batch, (features, pooled) = metal.shape[0], trunk(ops, shape, weights, metal)
     at_feed = ops.at_cells(features, cells)
-    batch = metal.shape[0]
-    share = metal.reshape(batch, metal.shape[1], metal.shape[2], 1)
-    pooled = (features * share).sum((1, 2)) / (metal.sum((1, 2)).reshape(batch, 1) + 1.0)
     common = pooled @ weights["readout_pooled"]
     local = ops.layer_norm(at_feed) @ weights["readout_feed"]
     inner = local + common.reshape(batch, 1, shape.readout) + weights["readout_bias"]
@@ -85,6 +80,23 @@ def numbers(
     hidden = ops.silu(inner)
     given = hidden @ weights["head"] + weights["head_bias"]
     return given + hidden @ weights["fine_head"] if fine else given
+
+
+def trunk(
+    ops: Ops, shape: NetShape, weights: Weights, metal: Array
+) -> tuple[Array, Array]:
+    """Return features of each cell (batch, n, n, width), and their mean over the metal."""
+    picture = image(ops, metal)
+    if shape.trunk is Trunk.CNN:
+        features = _cnn(ops, shape, weights, picture)
+    elif shape.trunk is Trunk.ATTENTION:
+        features = _attention(ops, shape, weights, picture)
+    else:
+        features = _mlp(ops, shape, weights, picture)
+    batch = metal.shape[0]
+    share = metal.reshape(batch, metal.shape[1], metal.shape[2], 1)
+    total = metal.sum((1, 2)).reshape(batch, 1) + 1.0
+    return features, (features * share).sum((1, 2)) / total
 
 
 def _cnn(ops: Ops, shape: NetShape, weights: Weights, picture: Array) -> Array:
@@ -135,6 +147,38 @@ def _mlp(ops: Ops, shape: NetShape, weights: Weights, picture: Array) -> Array:
     return h.reshape(batch, 1, 1, shape.width) + of_cell
 
 
+def modal_weights(width: int, readout: int) -> list[tuple[str, tuple[int, ...], float]]:
+    """Return names, sizes and scales of the weights of head `modal`; scale 0 is zeros."""
+    made: list[tuple[str, tuple[int, ...], float]] = [
+        ("mode_electric", (width, readout), 1.0),
+        ("mode_magnetic", (width, readout), 1.0),
+        ("mode_scalars", (SCALARS, readout), 0.5),
+        ("mode_pooled", (width, readout), 1.0),
+        ("mode_bias", (readout,), 0.0),
+        ("mode_second", (readout, readout), 0.5),
+        ("mode_second_bias", (readout,), 0.0),
+        ("feed_local", (width, readout), 1.0),
+        ("feed_rest", (2, readout), 1.0),
+        ("feed_bias", (readout,), 0.0),
+        ("link_mode", (readout, LINK), 1.0),
+        ("link_feed", (readout, LINK), 1.0),
+        ("link_size", (1, LINK), 1.0),
+        ("link_bias", (LINK,), 0.0),
+    ]
+    for name, size, count in (
+        ("mode", readout, MODE_NUMBERS),
+        ("feed", readout, FEED_NUMBERS),
+        ("link", LINK, LINK_NUMBERS),
+    ):
+        made += [
+            (f"{name}_head", (size, count), _LAST_SCALE),
+            (f"{name}_head_bias", (count,), 0.0),
+            (f"fine_{name}_head", (size, count), 0.0),
+            (f"fine_{name}_bias", (size,), 0.0),
+        ]
+    return made
+
+
 def relative_offsets(rows: int, columns: int, cells: int) -> np.ndarray:
     """Return the number of the relative position of each pair of cells, (tokens, tokens)."""
     i, j = (axis.ravel() for axis in np.indices((rows, columns)))
@@ -178,6 +222,13 @@ def initial_weights(shape: NetShape, rng: np.random.Generator) -> dict[str, np.n
         else:
             matrix(f"first_{k}", width, width)
             zeros(f"first_bias_{k}", width)
+    if shape.head.head is Head.MODAL:
+        for name, sizes, scale in modal_weights(width, shape.readout):
+            if scale:
+                matrix(name, *sizes, scale=scale)
+            else:
+                zeros(name, *sizes)
+        return made
     matrix("readout_feed", width, shape.readout)
     matrix("readout_pooled", width, shape.readout)
     zeros("readout_bias", shape.readout)

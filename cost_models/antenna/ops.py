@@ -56,6 +56,10 @@ class Ops(Protocol):
         """Return real + j·imaginary."""
         ...
 
+    def solve(self, matrix: Array, right: Array) -> Array:
+        """Return X with matrix·X = right; (..., n, n) and (..., n, m)."""
+        ...
+
     def swap(self, x: Array, first: int, second: int) -> Array:
         """Exchange two axes."""
         ...

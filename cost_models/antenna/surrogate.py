@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,20 @@ from safetensors.numpy import load, save
 
 from cost_models.antenna.cavity import Cavity
 from cost_models.antenna.facts import BoardFacts, SurrogateFacts, outside
-from cost_models.antenna.heads import decode
+from cost_models.antenna.heads import Head, decode
 from cost_models.antenna.image import oriented
+from cost_models.antenna.modal import corrections
+from cost_models.antenna.modal import decode as decode_modal
+from cost_models.antenna.mode_gradients import reduced_nodes
+from cost_models.antenna.modes import (
+    NODES,
+    TABLES,
+    BoardTables,
+    Reduced,
+    reduce_many,
+    rows_of,
+    turned_input,
+)
 from cost_models.antenna.nets import initial_weights, numbers
 from cost_models.antenna.tape import Node, NumpyOps, gradients
 from cost_models.weights import FOLDER, manifest, read_learned
@@ -40,6 +53,7 @@ _RATE, _BATCH = 1e-3, 16
 _DECAYS = 0.9, 0.98
 _ANCHOR_SHARE = 0.25  # of a batch in fine-tuning
 _FACTS, _ANCHORS, _ANCHOR_FEEDS = "facts", "anchors", "anchor_feeds"
+_TABLE = "table_"  # before the names of a board's tables
 OPS = NumpyOps()
 
 
@@ -55,6 +69,7 @@ class Surrogate:
     weights: Mapping[str, np.ndarray]
     anchors: NDArray[np.bool_]  # (anchors, cells, cells)
     anchor_feeds: Cells  # (anchors, 2)
+    tables: BoardTables | None = None  # of head `modal`
 
     @classmethod
     def load(cls, path: Path) -> Surrogate:
@@ -73,6 +88,7 @@ class Surrogate:
             arrays = load(content)
             facts = SurrogateFacts.from_json(arrays.pop(_FACTS).tobytes().decode())
             packed, feeds = arrays.pop(_ANCHORS), arrays.pop(_ANCHOR_FEEDS)
+            tables = _tables(arrays, facts) if facts.head is Head.MODAL else None
         except (SafetensorError, KeyError, ValueError, TypeError) as error:
             raise SurrogateRefused(
                 f"surrogate {name!r}: expected a file made by `python -m workers.train antenna`, "
@@ -96,6 +112,7 @@ class Surrogate:
             weights={key: array.astype(np.float32) for key, array in arrays.items()},
             anchors=bits.reshape(-1, *cells).astype(bool),
             anchor_feeds=feeds.astype(np.int64),
+            tables=tables,
         )
 
     def to_bytes(self) -> bytes:
@@ -107,6 +124,10 @@ class Surrogate:
             _ANCHORS: np.packbits(flat, axis=1),
             _ANCHOR_FEEDS: self.anchor_feeds.astype(np.uint8),
         }
+        if self.tables is not None:
+            for name, table in vars(self.tables).items():
+                if name in TABLES:
+                    extra[_TABLE + name] = np.stack([table.real, table.imag])
         arrays = {**self.weights, **extra}
         return save({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)})
 
@@ -128,7 +149,14 @@ class Surrogate:
         cells = feeds[:, None] if single else feeds
         nodes = {key: Node(value) for key, value in self.weights.items()}
         parts = [
-            self._response(nodes, Node(some), cells[rows], x, fine=fine).value
+            self._response(
+                nodes,
+                Node(some),
+                cells[rows],
+                self._given(some, cells[rows]),
+                x,
+                fine=fine,
+            ).value
             for rows, some in _chunks(masks)
         ]
         s11 = np.concatenate(parts).astype(complex)
@@ -153,8 +181,9 @@ class Surrogate:
         nodes = {key: Node(value) for key, value in self.weights.items()}
         losses, slopes = [], []
         for rows, some in _chunks(masks):
-            metal = Node(some)
-            s11 = self._response(nodes, metal, feeds[rows, None], x, fine=fine)
+            metal, cells = Node(some), feeds[rows, None]
+            given = self._given_by(metal, cells)
+            s11 = self._response(nodes, metal, cells, given, x, fine=fine)
             loss, slope = slope_of(s11.value[:, 0].astype(complex))
             outer = np.asarray(slope, np.complex64)[:, None]
             scalar = Node(np.zeros((), np.float32), ((s11, _constant(outer)),))
@@ -197,39 +226,72 @@ class Surrogate:
             targets = self.predict(
                 self.anchors, self.anchor_feeds, frequencies_hz, fine=fine
             )
+        both = np.concatenate([masks, self.anchors])
+        cells = np.concatenate([feeds, self.anchor_feeds])[:, None]
+        truth = np.concatenate([s11, targets])
+        known: Reduced | np.ndarray | None = None
         for step in range(steps):
             if time.monotonic() >= ended:
                 break
+            if known is None:  # the same for all steps and orientations
+                known = self._values(both, cells)
             mine = rng.integers(len(masks), size=own)
             kept = rng.integers(
                 max(1, len(targets)), size=min(len(targets), _BATCH - own)
             )
-            both = np.concatenate([masks[mine], self.anchors[kept]])
-            cells = np.concatenate([feeds[mine], self.anchor_feeds[kept]])[:, None]
-            wanted = np.concatenate([s11[mine], targets[kept]])
-            turned, cells = oriented(both, cells, int(rng.integers(8)))
+            rows = np.concatenate([mine, len(masks) + kept])
+            orientation = int(rng.integers(8))
+            turned, at = oriented(both[rows], cells[rows], orientation)
+            wanted = truth[rows]
+            given = _nodes(turned_input(rows_of(known, rows), orientation))
             nodes = {key: Node(value) for key, value in weights.items()}
             metal = Node(turned.astype(np.float32))
-            predicted = self._response(nodes, metal, cells, x, fine=fine)
+            predicted = self._response(nodes, metal, at, given, x, fine=fine)
             slopes = gradients(_loss(predicted, wanted[:, None]), list(nodes.values()))
             rate = _RATE * min(1.0, (step + 1) / 10) * (1 - step / steps)
             _adam(weights, dict(zip(nodes, slopes, strict=True)), moments, step, rate)
         facts = replace(self.facts, refinements=self.facts.refinements + 1)
         return replace(self, facts=facts, weights=weights)
 
+    def _values(self, masks: np.ndarray, cells: Cells) -> Reduced | np.ndarray | None:
+        """Return what the net reads beside the image: reduced models, cavity features or none."""
+        if self.tables is not None:
+            return reduce_many(self.tables, masks, cells, self.facts.poles)
+        cavity = self.facts.cavity_model
+        if cavity is None:
+            return None
+        pairs = zip(masks.astype(float), cells, strict=True)
+        return np.stack([cavity.features(m, c) for m, c in pairs]).astype(np.float32)
+
+    def _given(self, masks: np.ndarray, cells: Cells) -> Any:
+        return _nodes(self._values(masks, cells))
+
+    def _given_by(self, metal: Node, cells: Cells) -> Any:
+        """Return `_given` with gradients by the metal."""
+        if self.tables is not None:
+            return reduced_nodes(self.tables, metal, cells, self.facts.poles)
+        cavity = self.facts.cavity_model
+        return None if cavity is None else _modes(cavity, metal, cells)
+
     def _response(
         self,
         weights: Mapping[str, Node],
         metal: Node,
         cells: Cells,
+        given: Any,
         x: Real,
         *,
         fine: bool,
     ) -> Node:
-        shape, cavity = self.facts.net, self.facts.cavity_model
-        modes = None if cavity is None else _modes(cavity, metal, cells)
-        given = numbers(OPS, shape, weights, metal, cells, modes, fine=fine)
-        return _as_complex(decode(OPS, shape.head, given, x[None]))
+        shape = self.facts.net
+        if shape.head.head is Head.MODAL:
+            corrected = corrections(OPS, shape, weights, metal, cells, given, fine=fine)
+            response: Node = decode_modal(
+                OPS, shape.head.half_width, corrected, given, x[None]
+            )
+            return response
+        read = numbers(OPS, shape, weights, metal, cells, given, fine=fine)
+        return _as_complex(decode(OPS, shape.head, read, x[None]))
 
     def _checked(self, masks: np.ndarray, feeds: Cells, frequencies_hz: Real) -> Real:
         """Return the frequencies as x in [−1, 1]. Raises ValueError."""
@@ -288,6 +350,28 @@ def renormalised(s11: Complex, from_ohm: float, to_ohm: float) -> Complex:
         return s11
     gamma = (to_ohm - from_ohm) / (to_ohm + from_ohm)
     return (s11 - gamma) / (1 - gamma * s11)
+
+
+def _tables(arrays: dict[str, np.ndarray], facts: SurrogateFacts) -> BoardTables:
+    """Take the board's tables out of a file's arrays. Raises KeyError or ValueError."""
+    made = {}
+    for name in TABLES:
+        real, imaginary = arrays.pop(_TABLE + name).astype(float)
+        made[name] = real + 1j * imaginary
+    length = len(made["scalar"][0])
+    for name, table in made.items():
+        expected = (NODES,) if name == "port" else (NODES, length, length)
+        if table.shape != expected or not np.isfinite(table).all():
+            raise ValueError(f"{name}: expected finite numbers of shape {expected}")
+    if length < facts.board.cells[0]:
+        raise ValueError(f"tables: expected {facts.board.cells[0]} offsets, got {length}")
+    return BoardTables(**made)
+
+
+def _nodes(values: Reduced | np.ndarray | None) -> Any:
+    if isinstance(values, Reduced):
+        return Reduced(**{name: Node(value) for name, value in vars(values).items()})
+    return None if values is None else Node(values)
 
 
 def _modes(cavity: Cavity, metal: Node, cells: Cells) -> Node:

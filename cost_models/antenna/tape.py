@@ -201,6 +201,21 @@ class NumpyOps:
             ),
         )
 
+    def solve(self, matrix: Node, right: Node) -> Node:
+        """Return X with matrix·X = right."""
+        value = np.linalg.solve(matrix.value, right.value)
+
+        def adjoint(g: np.ndarray) -> np.ndarray:
+            return np.asarray(np.linalg.solve(_transposed(matrix.value), g))
+
+        return Node(
+            value,
+            (
+                (matrix, lambda g: _like(-adjoint(g) @ _transposed(value), matrix.value)),
+                (right, lambda g: _like(adjoint(g), right.value)),
+            ),
+        )
+
     def swap(self, x: Node, first: int, second: int) -> Node:
         """Exchange two axes."""
         return Node(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from solvers.llvm.server_process import die_with_parent
+from solvers.parent import die_with_parent
 
 STDERR_BYTES = 1 << 20  # of stderr, per process
 _ANSWER_BYTES = 256 << 20

@@ -25,7 +25,7 @@ from solvers.llvm.children import STDERR_BYTES, Job, limit_files, limit_memory, 
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.module import Module, Refused, Session
 from solvers.llvm.options import unknown_option
-from solvers.llvm.server_process import die_with_parent
+from solvers.parent import die_with_parent
 
 _DETAIL = 2000
 _FILE_BYTES = 1 << 30  # the largest file a child may write

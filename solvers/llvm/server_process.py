@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Iterator, Sequence
 
-PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent(parent: int, signal_number: int) -> None:
-    """Ask the kernel for a signal when the parent ends; exit at once when it has ended already."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+from solvers.parent import die_with_parent
 
 
 def spawn(command: Sequence[str]) -> int:

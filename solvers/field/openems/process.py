@@ -16,6 +16,7 @@ from pathlib import Path
 
 from solvers.field.openems.document import PORT_CURRENT, PORT_VOLTAGE, Simulation
 from solvers.field.openems.probes import Signal, read_signal
+from solvers.parent import die_with_parent
 
 VARIABLE = "TRIMTAB_OPENEMS"
 TO_INSTALL = (
@@ -86,14 +87,16 @@ def run(
         (folder / "antenna.xml").write_bytes(simulation.xml())
         log = folder / "log"
         command = [str(program), "antenna.xml", f"--numThreads={threads}"]
+        here = os.getpid()
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # a kill of this process ends it too
                 command,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=lambda: die_with_parent(here, signal.SIGKILL),
             )
         try:
             ended = _watch(process, log, started + limit_s, stopped, on_progress)

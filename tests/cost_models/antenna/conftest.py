@@ -11,6 +11,8 @@ from cost_models.antenna.facts import BoardFacts, SurrogateFacts
 from cost_models.antenna.heads import Head
 from cost_models.antenna.nets import Trunk, initial_weights
 from cost_models.antenna.surrogate import Surrogate
+from trimtab.specs.antenna import AntennaBoard, AntennaGrid
+from workers.train.antenna.boards import TrainingBoard
 
 CELLS = 6
 BOARD = BoardFacts(
@@ -23,6 +25,7 @@ BOARD = BoardFacts(
     f_min_hz=2e9,
     f_max_hz=8e9,
 )
+TRAINING = TrainingBoard(board=AntennaBoard(), grid=AntennaGrid(cells=CELLS, cell_mm=3.0))
 Make = Callable[..., Surrogate]
 
 
@@ -39,6 +42,7 @@ def small(
         readout=16,
         poles=5,
         grid=31,
+        cavity=head is not Head.MODAL,
     )
     rng = np.random.default_rng(seed)
     weights = {
@@ -46,7 +50,13 @@ def small(
         for name, value in initial_weights(facts.net, rng).items()
     }
     masks, feeds = designs(8, seed=seed + 1)
-    return Surrogate(facts=facts, weights=weights, anchors=masks, anchor_feeds=feeds)
+    return Surrogate(
+        facts=facts,
+        weights=weights,
+        anchors=masks,
+        anchor_feeds=feeds,
+        tables=TRAINING.mode_tables if head is Head.MODAL else None,
+    )
 
 
 def designs(count: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,10 @@ from cost_models.antenna.tape import Node, NumpyOps, gradients
 
 OPS = NumpyOps()
 X = np.linspace(-1, 1, 121)[None]
-RATIONAL = [head for head in Head if head.rational]
-COMPLEX = [head for head in Head if not head.magnitude_only]
+# `modal` is in test_modal.py: its numbers belong to modes, not to a formula alone.
+HEADS = [head for head in Head if head is not Head.MODAL]
+RATIONAL = [head for head in HEADS if head.rational]
+COMPLEX = [head for head in HEADS if not head.magnitude_only]
 
 
 def response(head: Head, numbers: np.ndarray, x: np.ndarray = X, **sizes) -> np.ndarray:
@@ -20,7 +22,7 @@ def drawn(head: Head, spread: float, seed: int = 0, **sizes) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, spread, shape.numbers)
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", HEADS)
 def test_start_is_a_flat_curve_of_high_reflection(head):
     start = response(head, np.zeros(HeadShape(head=head).numbers))
     size = np.exp(start) if head.magnitude_only else np.abs(start)
@@ -115,7 +117,7 @@ def test_order_of_poles_does_not_matter_but_anchors_give_one(head):
     )
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("poles", [4, 12, 16])
 def test_no_overflow_and_finite_gradients(head, poles):
     shape = HeadShape(head=head, poles=poles)

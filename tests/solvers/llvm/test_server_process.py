@@ -46,15 +46,3 @@ for command in (["/bin/sh", "-c", "exit 7"], ["/no/such/program"]):
 def test_a_spawned_program_dies_with_its_parent(tmp_path: Path) -> None:
     code = 'print(spawn(["/bin/sleep", "60"]), flush=True)\nos._exit(0)'
     assert gone(int(run(code, tmp_path / "stderr")))
-
-
-def test_a_child_of_a_dead_parent_exits_at_once(tmp_path: Path) -> None:
-    code = "die_with_parent(os.getppid() + 1, 9)\nprint('alive')"
-    done = subprocess.run(
-        [sys.executable, "-c", f"from {server_process.__name__} import *\n{code}"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
-    assert (done.returncode, done.stdout) == (1, "")

@@ -19,7 +19,7 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("search",),
 )
 Line = dict[str, Any]
-_HEADS = ("rlc", "pr", "czps", "czp", "direct", "db")
+_HEADS = ("modal", "rlc", "pr", "czps", "czp", "direct", "db")
 _TRUNKS = ("cnn", "attention", "mlp")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.antenna.heads import Head
+from cost_models.antenna.modal import uncorrected
+from cost_models.antenna.modes import Reduced, reduce_many
 from cost_models.antenna.nets import NetShape, Trunk, initial_weights, weight_count
+from cost_models.antenna.tape import Node
 from solvers.field.rational import fit as fit_rational
 from workers.bench.antenna.specifications import TASKS
 from workers.train.antenna.boards import DEFAULT
@@ -28,7 +31,7 @@ from workers.train.antenna.designs import Source
 from workers.train.antenna.figures import errors, predict, rank_correlations
 from workers.train.antenna.fit import FitParams, TrainingSet, fit
 from workers.train.antenna.shards import shard_paths
-from workers.train.antenna.train import Plan, cavity_of, net_shape
+from workers.train.antenna.train import Plan, describe, net_shape
 
 _SIZES = {Trunk.CNN: (24, 3), Trunk.ATTENTION: (32, 3), Trunk.MLP: (96, 2)}
 _WEIGHTS = 100_000
@@ -38,6 +41,8 @@ _STEPS = 1500
 _BATCH = 32
 _POLES = (4, 6, 8, 10, 12)
 _AAA_DESIGNS = 200
+_REDUCED, _REDUCED_DESIGNS = (4, 8, 12, 16, 20, 24, 32), 500
+_CIRCUITS, _MODES = 12, 20  # of heads
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex64]
 
@@ -52,7 +57,7 @@ class Setting:
     seed: int
     cavity: bool = True
     feeds: int = 6  # of each design and step
-    poles: int = 12
+    poles: int = _CIRCUITS
     steps: int = _STEPS
 
 
@@ -73,12 +78,31 @@ def run(
             f"work: expected shards in {work}, got none; run "
             "`python -m workers.train antenna data` first"
         )
-    known = read_samples(paths, cavity_of(DEFAULT.facts))
-    tests = known.test_rows[:_TESTS]
-    yield from _yardsticks(known, tests, samples)
+    plain = read_samples(paths, None)
+    tests = plain.test_rows[:_TESTS]
+    yield from _yardsticks(plain, tests, samples)
+    sets: dict[object, Samples] = {}
+
+    def described(setting: Setting) -> Samples:
+        """Return the designs as the net reads them; the last kind is kept in memory."""
+        modal = setting.head is Head.MODAL
+        kind = setting.poles if modal else None
+        if kind not in sets:
+            sets.clear()
+            plan = Plan(head=setting.head, poles=setting.poles)
+            sets[kind] = read_samples(paths, describe(DEFAULT, plan), max(samples))
+        return sets[kind]
+
     for count in samples:
         settings = [
-            Setting(trunk=trunk, head=head, samples=count, seed=seed, steps=steps)
+            Setting(
+                trunk=trunk,
+                head=head,
+                samples=count,
+                seed=seed,
+                steps=steps,
+                poles=_MODES if head is Head.MODAL else _CIRCUITS,
+            )
             for trunk in trunks
             for head in heads
             for seed in seeds
@@ -93,11 +117,12 @@ def run(
                     {"poles": 8},
                     {"poles": 16},
                 )
+                if settings[0].head is not Head.MODAL or "cavity" not in change
                 for seed in seeds
             ]
         for setting in settings:
-            if setting.samples <= len(known.train_rows):
-                yield _kept(known, tests, setting, work / "study")
+            if setting.samples <= len(plain.train_rows):
+                yield _kept(described, plain.digest, setting, work / "study")
 
 
 def matched(shape: NetShape, weights: int) -> NetShape:
@@ -115,17 +140,17 @@ def matched(shape: NetShape, weights: int) -> NetShape:
 
 
 def _kept(
-    known: Samples, tests: NDArray[np.intp], setting: Setting, folder: Path
+    described: Callable[[Setting], Samples], digest: str, setting: Setting, folder: Path
 ) -> dict[str, Any]:
     """Return a run's line from its file, or run it and keep the line."""
     name = "-".join(str(value) for value in asdict(setting).values())
-    path = folder / f"{name}-{known.digest[:8]}.json"
+    path = folder / f"{name}-{digest[:8]}.json"
     if path.is_file():
         line: dict[str, Any] = json.loads(path.read_text())
         return line
     folder.mkdir(parents=True, exist_ok=True)
     state = path.with_suffix(".safetensors")
-    line = _trained(known, tests, setting, state)
+    line = _trained(described(setting), setting, state)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(line))
     os.replace(part, path)
@@ -133,9 +158,8 @@ def _kept(
     return line
 
 
-def _trained(
-    known: Samples, tests: NDArray[np.intp], setting: Setting, state: Path
-) -> dict[str, Any]:
+def _trained(known: Samples, setting: Setting, state: Path) -> dict[str, Any]:
+    tests = known.test_rows[:_TESTS]
     width, depth = _SIZES[setting.trunk]
     plan = Plan(
         trunk=setting.trunk,
@@ -205,6 +229,15 @@ def _yardsticks(
             "rank_correlation": _mean_rank(predicted, truth),
         }
     x = np.linspace(-1, 1, truth.shape[1])
+    for modes in _REDUCED:
+        predicted = _reduced(known, tests[:_REDUCED_DESIGNS], modes, x)
+        yield {
+            "yardstick": "reduced model, nothing learned",
+            "modes": modes,
+            "designs": len(predicted),
+            **errors(predicted, truth[: len(predicted)]),
+            "rank_correlation": _mean_rank(predicted, truth[: len(predicted)]),
+        }
     for poles in _POLES:
         some = truth[:_AAA_DESIGNS]
         fitted = [
@@ -217,6 +250,14 @@ def _yardsticks(
             "designs": len(some),
             **errors(np.nan_to_num(np.array(fitted)).astype(np.complex64), some),
         }
+
+
+def _reduced(known: Samples, tests: NDArray[np.intp], modes: int, x: Real) -> Complex:
+    """Return S11 of the method of moments reduced to the lowest modes of each metal."""
+    cells = known.feeds[tests, :1].astype(np.int64)
+    models = reduce_many(DEFAULT.mode_tables, known.masks[tests], cells, modes)
+    nodes = Reduced(**{name: Node(value) for name, value in vars(models).items()})
+    return np.asarray(uncorrected(nodes, DEFAULT.facts.relative_width, x).value[:, 0])
 
 
 def _nearest(

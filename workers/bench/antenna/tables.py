@@ -240,7 +240,7 @@ def _plain(net: Mapping[str, Any]) -> bool:
     return (
         bool(net.get("cavity", True))
         and net.get("feeds", 6) != 1
-        and net.get("poles") == 12
+        and net.get("poles") == (20 if net["head"] == "modal" else 12)
     )
 
 

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from cost_models.antenna.facts import BoardFacts
+from cost_models.antenna.modes import BoardTables, nodes
 from search.domains.antenna.parse import FINE, field_board, field_grid
 from solvers.field.board import Board, Cell, Grid
-from solvers.field.tables import Tables, load_tables
+from solvers.field.tables import Tables, compute_tables, load_tables
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 from workers.train.steps import StepError
 
 FREQUENCIES = 121
+REFERENCE_OHM = 50.0
 _LEAST_HZ, _MOST_HZ = 2e9, 8e9
 _KEYS = {"board", "grid", "feed", "f_min_hz", "f_max_hz"}
 
@@ -58,6 +60,28 @@ class TrainingBoard:
         """Return the tables of the coarse or the fine solver."""
         grid = self.pixels.refined(FINE) if fine else self.pixels
         return load_tables(self.slab, grid, self.frequencies_hz, cache=cache)
+
+    @cached_property
+    def mode_tables(self) -> BoardTables:
+        """The tables of reduced models, head `modal`: the coarse solver's at a few frequencies."""
+        low, high, reference = self.f_min_hz, self.f_max_hz, REFERENCE_OHM
+        frequencies = (low + high) / 2 + (high - low) / 2 * nodes()
+        solved = compute_tables(self.slab, self.pixels, frequencies)
+        omega, middle = 2 * np.pi * frequencies, np.pi * (low + high)
+        # Of a unit rooftop with itself and with the next one along: `MomentMethod.loss_impedance`.
+        loss = 2 * self.slab.surface_impedance(frequencies) / (1j * omega)
+        along_x, along_y = solved.vector_x.copy(), solved.vector_y.copy()
+        for table, next_one in ((along_x, (1, 0)), (along_y, (0, 1))):
+            table[:, 0, 0] += loss * 2 / 3
+            table[:, *next_one] += loss / 6
+        posts = -1j * omega[:, None, None] * solved.post_rooftop
+        return BoardTables(
+            vector_x=along_x * middle / reference,
+            vector_y=along_y * middle / reference,
+            scalar=solved.scalar / (middle * reference),
+            post=posts / (middle * reference),
+            port=1j * omega * solved.post_post[:, 0, 0] / (middle * reference),
+        )
 
     def spec(self, feed: Cell | None, **fields: Any) -> AntennaSpec:
         """Return a spec on this board; without bands in `fields`, with one over all frequencies."""

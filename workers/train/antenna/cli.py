@@ -25,7 +25,7 @@ SAMPLES, FINE_SAMPLES = 40_000, 4_000
 NAME = "antenna-duroid"
 _TRUNKS, _HEADS = (
     ("cnn", "attention", "mlp"),
-    ("rlc", "pr", "czps", "czp", "direct", "db"),
+    ("modal", "rlc", "pr", "czps", "czp", "direct", "db"),
 )
 
 
@@ -76,9 +76,11 @@ def _add_data(step: argparse.ArgumentParser) -> None:
 
 def _add_plan(step: argparse.ArgumentParser) -> None:
     step.add_argument("--trunk", choices=_TRUNKS, default="cnn")
-    step.add_argument("--head", choices=_HEADS, default="rlc")
-    step.add_argument("--width", type=_count, default=48, help="of the trunk")
-    step.add_argument("--depth", type=_count, default=4, help="blocks of the trunk")
+    step.add_argument("--head", choices=_HEADS, default="modal")
+    step.add_argument("--width", type=_count, default=32, help="of the trunk")
+    step.add_argument("--depth", type=_count, default=3, help="blocks of the trunk")
+    step.add_argument("--readout", type=_count, default=128, help="before the head")
+    step.add_argument("--poles", type=_count, help="of the head; default 12, or 20 modes")
     step.add_argument("--epochs", type=int, default=30, help="passes, coarse mesh")
     step.add_argument("--fine-epochs", type=int, default=40, help="passes, fine mesh")
     step.add_argument("--batch", type=_count, default=32)
@@ -147,6 +149,8 @@ def _fit(options: argparse.Namespace) -> None:
         head=Head(options.head),
         width=options.width,
         depth=options.depth,
+        readout=options.readout,
+        poles=options.poles or (20 if options.head == "modal" else 12),
         epochs=options.epochs,
         fine_epochs=options.fine_epochs,
         batch=options.batch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cost_models.antenna.cavity import Cavity
 from cost_models.antenna.image import canonical
+from cost_models.antenna.modes import BoardTables, Given, Reduced, reduce_many
 from workers.train.antenna.designs import FEEDS, Source
 from workers.train.antenna.shards import Shard, read_shard
 
@@ -34,7 +35,7 @@ class Samples:
     widths: NDArray[np.float32]
     s11: NDArray[np.complex64]  # (total, FEEDS)
     curves: NDArray[np.complex64]  # (n, frequencies), first feed
-    cavity: NDArray[np.float32]  # (n, FEEDS, numbers) features of the cavity model
+    given: Given  # at all feeds: reduced models, cavity features or nothing
     is_test: NDArray[np.bool_]  # (n,)
     digest: str  # of all labels
 
@@ -62,18 +63,41 @@ class Batch:
 
     masks: NDArray[np.float32]  # (b, cells, cells)
     cells: NDArray[np.int64]  # (b, f, 2)
-    cavity: NDArray[np.float32]  # (b, f, numbers)
+    given: Given
     points: NDArray[np.int16]  # (b, s) numbers of frequencies
     widths: NDArray[np.float32]  # (b, s), mean near 1
     s11: NDArray[np.complex64]  # (b, f, s)
 
 
-def read_samples(paths: Sequence[Path], cavity: Cavity) -> Samples:
+Describe = Callable[[NDArray[np.bool_], NDArray[np.int64]], Given]
+"""From masks (n, c, c) and feeds (n, FEEDS, 2) to what the net reads beside the image."""
+
+
+def by_cavity(cavity: Cavity) -> Describe:
+    """Describe designs by the cavity model."""
+
+    def describe(
+        masks: NDArray[np.bool_], feeds: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        pairs = zip(masks.astype(float), feeds, strict=True)
+        return np.array([cavity.features(m, cells) for m, cells in pairs], np.float32)
+
+    return describe
+
+
+def by_modes(tables: BoardTables, modes: int) -> Describe:
+    """Describe designs by reduced models of so many modes."""
+    return lambda masks, feeds: reduce_many(tables, masks, feeds, modes)
+
+
+def read_samples(
+    paths: Sequence[Path], describe: Describe | None, most: int | None = None
+) -> Samples:
     """Read shards. Designs equal up to translation and symmetry are kept once.
 
     A family is held out when the hash of its founder's image says so: the same designs are held
     out however many shards there are, and on both meshes. The coarse shard of a fine one must lie
-    beside it; it has the founders.
+    beside it; it has the founders. most: designs to train on, the first ones.
     """
     digest = hashlib.sha256()
     seen: set[bytes] = set()
@@ -97,7 +121,24 @@ def read_samples(paths: Sequence[Path], cavity: Cavity) -> Samples:
                 rows.append(index)
                 tests.append(held_out[family])
         kept.append((shard, rows, tests))
-    return _joined(kept, digest.hexdigest(), cavity)
+    if most is not None:
+        kept = _first(kept, most)
+    return _joined(kept, digest.hexdigest(), describe)
+
+
+def _first(
+    kept: list[tuple[Shard, list[int], list[bool]]], most: int
+) -> list[tuple[Shard, list[int], list[bool]]]:
+    """Return all held-out designs and the first `most` others."""
+    result, left = [], most
+    for shard, rows, tests in kept:
+        chosen = []
+        for row, test in zip(rows, tests, strict=True):
+            if test or left:
+                chosen.append((row, test))
+                left -= not test
+        result.append((shard, [row for row, _ in chosen], [test for _, test in chosen]))
+    return result
 
 
 def _is_held_out(founder: NDArray[np.bool_]) -> bool:
@@ -105,7 +146,9 @@ def _is_held_out(founder: NDArray[np.bool_]) -> bool:
 
 
 def _joined(
-    kept: list[tuple[Shard, list[int], list[bool]]], digest: str, cavity: Cavity
+    kept: list[tuple[Shard, list[int], list[bool]]],
+    digest: str,
+    describe: Describe | None,
 ) -> Samples:
     starts = np.cumsum([0, *(len(shard.solved) for shard, _, _ in kept)])
     solved = np.concatenate([shard.solved for shard, _, _ in kept])
@@ -128,13 +171,7 @@ def _joined(
         widths=widths,
         s11=s11,
         curves=np.concatenate([shard.curves[rows] for shard, rows, _ in kept]),
-        cavity=np.array(
-            [
-                cavity.features(mask.astype(float), cells.astype(np.int64))
-                for mask, cells in zip(masks, feeds, strict=True)
-            ],
-            np.float32,
-        ),
+        given=None if describe is None else describe(masks, feeds.astype(np.int64)),
         is_test=np.array([test for _, _, tests in kept for test in tests]),
         digest=digest,
     )
@@ -165,10 +202,27 @@ def draw_batch(
     return Batch(
         masks=samples.masks[rows].astype(np.float32),
         cells=cells,
-        cavity=samples.cavity[rows[:, None], chosen],
+        given=_at_feeds(samples.given, rows, chosen),
         points=samples.solved[flat],
         widths=widths.astype(np.float32),
         s11=s11,
+    )
+
+
+def first_feed(samples: Samples, rows: NDArray[np.intp]) -> Given:
+    """Return what the net reads beside the image, at the first feed alone."""
+    return _at_feeds(samples.given, rows, np.zeros((len(rows), 1), np.int64))
+
+
+def _at_feeds(given: Given, rows: NDArray[np.intp], chosen: NDArray[np.int64]) -> Given:
+    if not isinstance(given, Reduced):
+        return None if given is None else np.asarray(given[rows[:, None], chosen])
+    at_feeds = {"coupling", "rest"}
+    return Reduced(
+        **{
+            name: value[rows[:, None], chosen] if name in at_feeds else value[rows]
+            for name, value in vars(given).items()
+        }
     )
 
 

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 from numpy.typing import NDArray
 
-from workers.train.antenna.dataset import Samples
+from workers.train.antenna.dataset import Samples, first_feed
 from workers.train.antenna.fit import FLOOR, Net
 
 Bands = tuple[tuple[float, float], ...]  # GHz
@@ -26,11 +26,11 @@ def predict(
         for start in range(0, len(rows), _BATCH):
             some = rows[start : start + _BATCH]
             cells = samples.feeds[some][:, :1].astype(np.int64)
-            masks, modes = (
+            masks, given = (
                 samples.masks[some].astype(np.float32),
-                samples.cavity[some, :1],
+                first_feed(samples, some),
             )
-            parts.append(net(masks, cells, modes, x, fine=fine)[:, 0].numpy())
+            parts.append(net(masks, cells, given, x, fine=fine)[:, 0].numpy())
     return np.concatenate(parts)
 
 

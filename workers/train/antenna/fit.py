@@ -19,6 +19,9 @@ from torch import Tensor, nn
 
 from cost_models.antenna.heads import decode
 from cost_models.antenna.image import oriented
+from cost_models.antenna.modal import corrections
+from cost_models.antenna.modal import decode as decode_modal
+from cost_models.antenna.modes import Given, Reduced, turned_input
 from cost_models.antenna.nets import NetShape, initial_weights, numbers
 from workers.train import checkpoint
 from workers.train.antenna.dataset import Batch, Samples, draw_batch
@@ -74,17 +77,31 @@ class Net(nn.Module):
         self,
         masks: np.ndarray,
         cells: np.ndarray,
-        cavity: np.ndarray,
+        given: Given,
         x: np.ndarray,
         *,
         fine: bool,
     ) -> Tensor:
         """Return S11 or log|S11|, (batch, feeds, points)."""
-        modes = torch.from_numpy(cavity) if self.shape.cavity else None
-        metal = torch.from_numpy(masks)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.training):
-            given = numbers(OPS, self.shape, self.weights, metal, cells, modes, fine=fine)
-        return decode(OPS, self.shape.head, given.float(), x)
+        metal, mixed = torch.from_numpy(masks), torch.bfloat16
+        if isinstance(given, Reduced):
+            models = Reduced(**{k: torch.from_numpy(v) for k, v in vars(given).items()})
+            with torch.autocast("cpu", mixed, enabled=self.training):
+                made = corrections(
+                    OPS, self.shape, self.weights, metal, cells, models, fine=fine
+                )
+            modes, feeds, links = (part.float() for part in made)
+            result: Tensor = decode_modal(
+                OPS, self.shape.head.half_width, (modes, feeds, links), models, x
+            )
+            return result
+        read_cavity = self.shape.cavity and given is not None
+        features = torch.from_numpy(given) if read_cavity else None
+        with torch.autocast("cpu", mixed, enabled=self.training):
+            read = numbers(
+                OPS, self.shape, self.weights, metal, cells, features, fine=fine
+            )
+        return decode(OPS, self.shape.head, read.float(), x)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the weights as numpy arrays."""
@@ -194,12 +211,15 @@ class _Run:
         self, done: int, batch: Batch, of: TrainingSet, rng: np.random.Generator
     ) -> float:
         params, masks, cells = self._params, batch.masks, batch.cells
+        given = batch.given
         if params.symmetric:
-            masks, cells = oriented(masks, cells, int(rng.integers(8)))
+            orientation = int(rng.integers(8))
+            masks, cells = oriented(masks, cells, orientation)
+            given = turned_input(given, orientation)
         for group in self._optimizer.param_groups:
             group["lr"] = params.rate * _schedule(done, params.epochs * self._steps)
         x = 2 * batch.points / (of.samples.curves.shape[1] - 1) - 1
-        predicted = self._net(masks, cells, batch.cavity, x, fine=of.fine)
+        predicted = self._net(masks, cells, given, x, fine=of.fine)
         widths = torch.from_numpy(batch.widths)
         loss = loss_of(predicted, torch.from_numpy(batch.s11), widths)
         self._optimizer.zero_grad()

@@ -20,9 +20,9 @@ from solvers.field.rational import Rational
 from solvers.field.slab import Complex
 from solvers.field.sweep import sweep
 from solvers.field.tables import Tables
+from workers.train.antenna.boards import REFERENCE_OHM
 
 Index = NDArray[np.int16]
-REFERENCE_OHM = 50.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

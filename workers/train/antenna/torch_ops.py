@@ -60,6 +60,10 @@ class TorchOps:
         """Return real + j·imaginary."""
         return torch.complex(*torch.broadcast_tensors(real, imaginary))
 
+    def solve(self, matrix: Tensor, right: Tensor) -> Tensor:
+        """Return X with matrix·X = right."""
+        return torch.linalg.solve(matrix, right)
+
     def swap(self, x: Tensor, first: int, second: int) -> Tensor:
         """Exchange two axes."""
         return x.transpose(first, second)

@@ -18,7 +18,13 @@ from cost_models.antenna.heads import Head, HeadShape
 from cost_models.antenna.nets import NetShape, Trunk
 from cost_models.antenna.surrogate import Surrogate
 from workers.train.antenna.boards import FREQUENCIES, TrainingBoard
-from workers.train.antenna.dataset import Samples, read_samples
+from workers.train.antenna.dataset import (
+    Describe,
+    Samples,
+    by_cavity,
+    by_modes,
+    read_samples,
+)
 from workers.train.antenna.designs import Source
 from workers.train.antenna.figures import errors, predict
 from workers.train.antenna.fit import FitParams, Net, TrainingSet, fit
@@ -35,11 +41,11 @@ class Plan:
     """Form of the net, and passes over the samples of each mesh."""
 
     trunk: Trunk = Trunk.CNN
-    head: Head = Head.RLC
-    width: int = 48
-    depth: int = 4
-    readout: int = 256
-    poles: int = 12
+    head: Head = Head.MODAL
+    width: int = 32
+    depth: int = 3
+    readout: int = 128
+    poles: int = 20  # or modes
     cavity: bool = True
     epochs: int = 30
     fine_epochs: int = 40
@@ -70,10 +76,10 @@ def make_surrogate(
 
     start: a surrogate whose weights to begin with, of this or of another board.
     """
-    coarse = _read(board, work, "coarse")
+    coarse = _read(board, work, "coarse", plan)
     if coarse is None:
         raise StepError(f"shards: expected some in {work}, got none; run `data` first")
-    fine = _read(board, work, "fine")
+    fine = _read(board, work, "fine", plan)
     say(f"{len(coarse)} coarse designs, {0 if fine is None else len(fine)} fine ones")
     shape = net_shape(board.facts, plan)
     sets = [TrainingSet(samples=coarse, rows=coarse.train_rows, fine=False)]
@@ -119,12 +125,11 @@ def _state_of(start: Surrogate, shape: NetShape) -> dict[str, Tensor]:
 
 def net_shape(board: BoardFacts, plan: Plan) -> NetShape:
     """Return the sizes of the plan's net on a board."""
-    low, high = board.f_min_hz, board.f_max_hz
     head = HeadShape(
         head=plan.head,
         poles=plan.poles,
         grid=FREQUENCIES,
-        half_width=(high - low) / (high + low),
+        half_width=board.relative_width,
     )
     return NetShape(
         trunk=plan.trunk,
@@ -164,9 +169,16 @@ def measured(net: Net, coarse: Samples, fine: Samples | None) -> dict[str, float
     return figures
 
 
-def _read(board: TrainingBoard, work: Path, mesh: str) -> Samples | None:
+def describe(board: TrainingBoard, plan: Plan) -> Describe:
+    """Return what the plan's net reads beside the image."""
+    if plan.head is Head.MODAL:
+        return by_modes(board.mode_tables, plan.poles)
+    return by_cavity(cavity_of(board.facts))
+
+
+def _read(board: TrainingBoard, work: Path, mesh: str, plan: Plan) -> Samples | None:
     paths = shard_paths(work, mesh)
-    return read_samples(paths, cavity_of(board.facts)) if paths else None
+    return read_samples(paths, describe(board, plan)) if paths else None
 
 
 def _params(plan: Plan, epochs: int, rate: float, count: int) -> FitParams:
@@ -197,7 +209,7 @@ def _packed(
         readout=plan.readout,
         poles=plan.poles,
         grid=FREQUENCIES,
-        cavity=plan.cavity,
+        cavity=plan.cavity and plan.head is not Head.MODAL,
         samples=len(coarse.train_rows),
         fine_samples=0 if fine is None else len(fine.train_rows),
         data_sha256=hashlib.sha256(
@@ -211,6 +223,7 @@ def _packed(
         weights=net.arrays(),
         anchors=coarse.masks[anchors],
         anchor_feeds=coarse.feeds[anchors, 0].astype(np.int64),
+        tables=board.mode_tables if plan.head is Head.MODAL else None,
     )
 
 

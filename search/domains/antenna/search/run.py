@@ -54,6 +54,7 @@ _HOPELESS_DB = -0.5  # fine margin below which openEMS is not asked during the s
 # Reserved for the second solver, and for check and files.
 _OPENEMS_SHARE, _OPENEMS_MOST_S = 0.4, 90.0
 _FILES_SHARE, _FILES_MOST_S = 0.1, 5.0
+_UNSEARCHED = "the time ended before a design was searched for, this is a random one: "
 _RANK = {Verdict.PASS.value: 2, Verdict.SHIFTED.value: 1, Verdict.FAIL.value: 0}
 
 
@@ -111,20 +112,11 @@ def run_search(
     if start is not None:
         funnel.solve_fine(start.design, "an earlier attempt")
     funnel.search()
+    unsearched = not funnel.state.finalists
+    if unsearched:
+        funnel.fall_back()
     funnel.confirm()
-    state = funnel.state
-    limit = stop.limit
-    if not state.finalists:
-        detail = "no design was solved by the fine solver before the run ended"
-        return SearchOutcome(
-            termination=Termination(
-                reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=detail
-            ),
-            solution=None,
-            objective=None,
-            bound=None,
-            sense="maximize",
-        )
+    state, limit = funnel.state, stop.limit
     best = funnel.best()
     design, score = best.design, best.score
     objective = min(problem.spec.margin_db, best.margin_db)
@@ -132,7 +124,7 @@ def run_search(
         termination=Termination(
             reason=Reason.COMPLETED if limit is None else Reason.FEASIBLE,
             limit=limit,
-            detail=reason_of(problem, estimate, score),
+            detail=_UNSEARCHED * unsearched + reason_of(problem, estimate, score),
         ),
         solution=AntennaSolution(design=design, objective_db=objective),
         objective=objective,
@@ -192,6 +184,13 @@ class _Funnel:
             self._fine(self._fine_solves if last else max(1, fine))
             if last or self._reached():
                 return
+
+    def fall_back(self) -> None:
+        """Solve a legal design by the fine solver, so that there is an answer: time was too short.
+
+        Designs that an earlier step has drawn are not known here; the design is a random one.
+        """
+        self.solve_fine(self._layouts.random(self._rng), "fallback")
 
     def confirm(self) -> None:
         """Ask openEMS about the best design; after a refusal, about one corrected by what it saw.

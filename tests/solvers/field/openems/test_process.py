@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -141,3 +143,35 @@ def test_two_solvers_agree_on_a_patch(tmp_path: Path) -> None:
     resonances = [frequencies[int(np.abs(s).argmin())] for s in (first, second)]
     assert resonances[0] == pytest.approx(resonances[1], rel=0.02)
     assert np.abs(first - second).mean() < 0.15
+
+
+def test_a_killed_caller_leaves_no_program_behind(tmp_path: Path) -> None:
+    program = tmp_path / "pretended"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/started\nexec sleep 300\n")
+    program.chmod(0o755)
+    code = (
+        "from pathlib import Path\n"
+        "from tests.solvers.field.openems.test_process import SIMULATION, run\n"
+        f"run(SIMULATION, workdir=Path({str(tmp_path)!r}))\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "TRIMTAB_OPENEMS": str(program)}
+    )
+    started = tmp_path / "started"
+    deadline = time.monotonic() + 60
+    while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    number = int(started.read_text())
+    caller.kill()
+    caller.wait()
+    while _runs(number) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _runs(number)
+
+
+def _runs(number: int) -> bool:
+    """Return whether a process runs; one that nobody has waited for does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{number}/status").read_text()
+    except FileNotFoundError:
+        return False

@@ -10,7 +10,7 @@ import pytest
 from cost_models.antenna.image import canonical
 from workers.train.antenna import shards
 from workers.train.antenna.boards import read_board
-from workers.train.antenna.dataset import draw_batch, read_samples
+from workers.train.antenna.dataset import by_cavity, draw_batch, read_samples
 from workers.train.antenna.designs import FEEDS, Source
 from workers.train.antenna.shards import make_shards, read_shard, shard_paths
 from workers.train.antenna.train import cavity_of
@@ -72,7 +72,7 @@ def test_a_trajectory_shard_is_what_searches_visit(board_file, work, monkeypatch
 def test_split_keeps_families_together_and_duplicates_out(board_file, work, monkeypatch):
     board = read_board(board_file)
     coarse, fine = make(board, work, monkeypatch, samples=160, fine=16, size=40)
-    samples = read_samples(coarse, cavity_of(board.facts))
+    samples = read_samples(coarse, by_cavity(cavity_of(board.facts)))
     forms = [canonical(mask) for mask in samples.masks]
     assert len(set(forms)) == len(forms) < 160
     assert 0 < len(samples.test_rows) < len(samples) / 3
@@ -89,7 +89,7 @@ def test_split_keeps_families_together_and_duplicates_out(board_file, work, monk
                 )
         # A duplicate of another family's design is kept where it came first.
         assert sum(len(sides) == 2 for sides in held_out.values()) <= 2
-    refined = read_samples(fine, cavity_of(board.facts))
+    refined = read_samples(fine, by_cavity(cavity_of(board.facts)))
     by_form = dict(zip(forms, samples.is_test, strict=True))
     for mask, is_test in zip(refined.masks, refined.is_test, strict=True):
         assert by_form[canonical(mask)] == is_test
@@ -98,7 +98,7 @@ def test_split_keeps_families_together_and_duplicates_out(board_file, work, monk
 def test_batches_have_values_of_their_design_and_feed(board_file, work, monkeypatch):
     board = read_board(board_file)
     coarse, _ = make(board, work, monkeypatch, fine=0)
-    samples = read_samples(coarse, cavity_of(board.facts))
+    samples = read_samples(coarse, by_cavity(cavity_of(board.facts)))
     batch = draw_batch(
         samples, np.array([5, 2]), np.random.default_rng(0), feeds=3, points=6
     )
@@ -110,7 +110,7 @@ def test_batches_have_values_of_their_design_and_feed(board_file, work, monkeypa
         number = int(
             np.flatnonzero((samples.feeds[row] == batch.cells[k, 2]).all(axis=1))[0]
         )
-        np.testing.assert_array_equal(batch.cavity[k, 2], samples.cavity[row, number])
+        np.testing.assert_array_equal(batch.given[k, 2], samples.given[row, number])
     total = [
         samples.widths[first : first + count].sum()
         for first, count in zip(samples.first, samples.count, strict=True)
@@ -175,7 +175,7 @@ def test_labels_of_an_older_solver_are_refused(board_file, work, monkeypatch):
 def test_samples_remember_what_they_were_read_from(board_file, work, monkeypatch):
     board = read_board(board_file)
     coarse, _ = make(board, work, monkeypatch, fine=0)
-    cavity = cavity_of(board.facts)
+    cavity = by_cavity(cavity_of(board.facts))
     whole, part = read_samples(coarse, cavity), read_samples(coarse[:1], cavity)
     assert whole.digest != part.digest
     assert read_samples(coarse, cavity).digest == whole.digest

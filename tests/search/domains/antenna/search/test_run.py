@@ -178,6 +178,33 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
     assert outcome.summary["solves"]["fine"] == 1
 
 
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_run_without_time_for_a_single_solve_still_gives_a_legal_answer(
+    tmp_path: Path, condition: str
+) -> None:
+    spec = job(**CONDITIONS[condition])
+    problem, event = parse(spec, {}, tmp_path), threading.Event()
+    event.set()
+    points: list[Incumbent] = []
+    outcome = funnel.run_search(
+        problem,
+        encode(problem),
+        stop=from_budget({"seconds": 60.0}, event),
+        rng=np.random.default_rng(0),
+        on_incumbent=lambda point, solution=None: points.append(point),
+    )
+    assert outcome.summary["solves"] == {
+        "coarse": 0,
+        "fine": 1,
+        "second_solver_in_search": 0,
+    }
+    assert broken_rules(spec, outcome.solution.design) == []
+    assert [point.source for point in points] == ["fallback"]
+    assert outcome.objective == points[0].objective
+    assert outcome.termination.limit is Limit.STOPPED
+    assert outcome.termination.detail.startswith("the time ended before")
+
+
 def _setting(evaluator: Evaluator, rng: np.random.Generator) -> Setting:
     spec = evaluator.problem.spec
     rules = Rules(spec)
