@@ -14,8 +14,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from search.rest import Rest, Rests, Woken, require_sound
 from search.trace import Trace, primal_integral, relative_gap
-from search.types import Domain, Extra, OnPhase, Produced, SearchOutcome
+from search.types import (
+    Domain,
+    Extra,
+    InvalidInput,
+    OnPhase,
+    Produced,
+    SearchOutcome,
+)
 from trimtab.results import (
     Incumbent,
     Limit,
@@ -43,6 +51,8 @@ class Finished:
 
     result: RunResult
     produced: tuple[Produced, ...]
+    # Set: the run went to rest. The result has no solution, and only says what was done.
+    rest: Rest | None = None
 
 
 @dataclass(kw_only=True)
@@ -79,34 +89,67 @@ def conclude(
         with clock.phase("produce"):
             produced = _produced(course, problem, outcome.solution, notes)
 
-    objective = None if refused else outcome.objective
     summary = dict(outcome.summary)
     if notes:
         summary["notes"] = [*summary.get("notes", ()), *notes]
+    outcome = replace(outcome, summary=summary)
+    if refused:
+        termination = _refusal(outcome, verification)
+        outcome = replace(outcome, termination=termination, objective=None)
+    result = _result(course, outcome, verification, searched_s=searched_s)
+    alts = {file.name: file.alt for file in produced if file.alt}
     return Finished(
-        result=RunResult(
-            kind=course.spec.KIND,
-            termination=_refusal(outcome, verification)
-            if refused
-            else outcome.termination,
-            sense=outcome.sense,
-            objective=objective,
-            bound=outcome.bound,
-            gap=relative_gap(objective, outcome.bound),
-            primal_integral=primal_integral(
-                course.trace.points, best=objective, until_s=searched_s
-            ),
-            trace=course.trace.points,
-            verification=verification,
-            alts={file.name: file.alt for file in produced if file.alt},
-            summary=summary,
-            timings_s=clock.timings_s,
-            seed=course.seed,
-            versions=_versions(getattr(course.domain, "packages", ())),
-            weights=dict(outcome.weights),
-        ),
-        produced=tuple(produced),
+        result=result.model_copy(update={"alts": alts}), produced=tuple(produced)
     )
+
+
+def at_rest(course: Course, outcome: SearchOutcome) -> Finished:
+    """Return the end of a run that goes to rest: nothing is verified or produced."""
+    assert outcome.rest is not None
+    require_sound(outcome.rest)
+    outcome = replace(outcome, solution=None, objective=None, bound=None)
+    elapsed_s = course.clock.elapsed_s
+    result = _result(course, outcome, NOT_CHECKED, searched_s=elapsed_s)
+    return Finished(result=result, produced=(), rest=outcome.rest)
+
+
+def _result(
+    course: Course,
+    outcome: SearchOutcome,
+    verification: Verification,
+    *,
+    searched_s: float,
+) -> RunResult:
+    objective = outcome.objective
+    return RunResult(
+        kind=course.spec.KIND,
+        termination=outcome.termination,
+        sense=outcome.sense,
+        objective=objective,
+        bound=outcome.bound,
+        gap=relative_gap(objective, outcome.bound),
+        primal_integral=primal_integral(
+            course.trace.points, best=objective, until_s=searched_s
+        ),
+        trace=course.trace.points,
+        verification=verification,
+        summary=dict(outcome.summary),
+        timings_s=course.clock.timings_s,
+        seed=course.seed,
+        versions=_versions(getattr(course.domain, "packages", ())),
+        weights=dict(outcome.weights),
+    )
+
+
+def wake(domain: Domain[Any, Any, Any], problem: Any, woken: Woken | None) -> Any:
+    """Return the parsed problem of a run that was at rest, with what has happened since."""
+    if woken is None:
+        return problem
+    if not isinstance(domain, Rests):
+        raise InvalidInput(
+            f"memo: expected none, because {type(domain).__name__} never rests, got one"
+        )
+    return domain.wake(problem, woken)
 
 
 def _verified(

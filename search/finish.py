@@ -12,7 +12,8 @@ from typing import Any
 
 from search import checkpoint
 from search.checkpoint import Checkpoint
-from search.conclude import Course, Finished, PhaseClock, conclude
+from search.conclude import Course, Finished, PhaseClock, conclude, wake
+from search.rest import Woken
 from search.types import Domain, HasBaseline, OnPhase, SearchOutcome
 from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.common import Spec
@@ -39,6 +40,7 @@ def finish(
     workdir: Path,
     seed: int,
     dead: DeadRun,
+    woken: Woken | None = None,
     decorate: bool = True,
     on_phase: OnPhase = lambda phase, detail: None,
 ) -> Finished:
@@ -46,6 +48,7 @@ def finish(
 
     Without a checkpoint the result is the domain's baseline, if it has one.
 
+    woken: what the run found that was at rest.
     decorate: write the files that decorate the result too.
 
     Raises BadCheckpoint, CannotFinish, and what the domain raises.
@@ -71,7 +74,7 @@ def finish(
             )
         )
     with course.clock.phase("parse"):
-        problem = domain.parse(spec, inputs, workdir)
+        problem = wake(domain, domain.parse(spec, inputs, workdir), woken)
     if dead.checkpoint is None:
         outcome = domain.baseline(problem) if isinstance(domain, HasBaseline) else None
         origin = "the baseline, as it had reported nothing better"

@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 
 from search import checkpoint
-from search.conclude import Course, Finished, PhaseClock, conclude, trace_points
+from search.conclude import (
+    Course,
+    Finished,
+    PhaseClock,
+    at_rest,
+    conclude,
+    trace_points,
+    wake,
+)
+from search.rest import Woken
 from search.stop import StoppingCriterion
 from search.trace import relative_gap
 from search.types import Domain, OnPhase, SearchOutcome
@@ -49,6 +58,7 @@ def run(
     stop: StoppingCriterion,
     seed: int,
     start: bytes | None = None,
+    woken: Woken | None = None,
     callbacks: Callbacks | None = None,
 ) -> Finished:
     """Run one job.
@@ -58,6 +68,9 @@ def run(
     stop: a criterion that began with the run, so that its time limit covers every phase.
     start: checkpoint of an earlier attempt; the search begins from its solution, and the result is
         never worse.
+    woken: what a run finds that was at rest.
+
+    A run that goes to rest ends without verification and files; `Finished.rest` is what it keeps.
 
     Raises InvalidInput when the input cannot be read or is contradictory. A solution that `verify`
     refuses is never a result, whatever the search claims: see `conclude`.
@@ -73,7 +86,7 @@ def run(
     )
     clock = course.clock
     with clock.phase("parse"):
-        problem = domain.parse(spec, inputs, workdir)
+        problem = wake(domain, domain.parse(spec, inputs, workdir), woken)
     with clock.phase("encode"):
         encoding = domain.encode(problem)
     recorder = _Recorder(course, problem, callbacks)
@@ -88,6 +101,8 @@ def run(
             outcome = domain.search(
                 problem, encoding, stop, rng, recorder, start=solution
             )
+        if outcome.rest is not None:
+            return at_rest(course, outcome)
         if earlier is not None:
             outcome = _not_worse(outcome, earlier)
     if outcome.solution is not None:

@@ -7,6 +7,7 @@ What the run knows travels in a memo: a JSON document in the store. A domain tha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -54,6 +55,27 @@ class Woken:
     # By leaf of the outline; a leaf without a job is missing.
     jobs: Mapping[str, EndedJob] = field(default_factory=dict)
     stop_requested: bool = False  # by the owner: start nothing more, write the report
+    # False: its jobs were never started. It was answered, or re-driven while it was at rest.
+    approved: bool = True
+
+
+REST_STATES = (JobState.NEEDS_INPUT, JobState.AWAITING_APPROVAL, JobState.WAITING)
+
+
+def require_sound(rest: Rest) -> bytes:
+    """Return the memo as JSON. Raises ValueError for a rest that no service takes."""
+    if rest.state not in REST_STATES:
+        expected = ", ".join(state.value for state in REST_STATES)
+        raise ValueError(
+            f"rest.state: expected one of {expected}, got {rest.state.value}"
+        )
+    encoded = json.dumps(dict(rest.memo), allow_nan=False, separators=(",", ":")).encode()
+    if len(encoded) > MAX_MEMO_BYTES:
+        raise ValueError(
+            f"rest.memo: expected at most {MAX_MEMO_BYTES:,} bytes, got {len(encoded):,}; "
+            "keep less for the next run"
+        )
+    return encoded
 
 
 @runtime_checkable

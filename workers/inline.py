@@ -185,6 +185,13 @@ class InlineExecution:
 
     def _outcome(self, finished: Finished) -> Outcome:
         result = finished.result
+        if finished.rest is not None:
+            return Outcome(
+                status=OutcomeStatus.RESTED,
+                termination=result.termination,
+                rest=finished.rest,
+                usage={"wall_s": time.monotonic() - self._began},
+            )
         refused = result.termination.reason is Reason.VERIFICATION_FAILED
         return Outcome(
             status=OutcomeStatus.FAILED if refused else OutcomeStatus.RESULT,

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.rest import Rest
 from search.text_model import Capabilities, Ended, TextRequest, Token
 from trimtab.results import EventType, Termination
 
@@ -67,6 +68,8 @@ class Task:
     """Checkpoint of an earlier attempt: the search begins from it."""
     needs: tuple[str, ...] = ()
     """Names in `workers.needs.PROVIDERS`: arguments of the domain's builder."""
+    woken: Mapping[str, Any] | None = None
+    """`search.rest.Woken` as JSON, for a run that was at rest."""
     finish: Finish | None = None
     """Set: do not search; verify and write `start`, or the baseline."""
 
@@ -101,6 +104,8 @@ class OutcomeStatus(StrEnum):
     """Discarded on request."""
     LOST = "lost"
     """The child or its host died or was silent for too long; another attempt may succeed."""
+    RESTED = "rested"
+    """The run keeps a memo and ends for now: `Outcome.rest`."""
     TRANSIENT = "transient"
     """A passing fault of the service (no memory to fork, full disk); another may succeed."""
 
@@ -122,6 +127,8 @@ class Outcome:
     termination: Termination
     result: Mapping[str, Any] | None = None
     """`trimtab.results.RunResult` as JSON, without artifacts."""
+    rest: Rest | None = None
+    """With status RESTED."""
     produced: tuple[ProducedFile, ...] = ()
     """Move or copy these files before `Execution.close()`."""
     usage: Mapping[str, float] = field(default_factory=dict)

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.results import Termination
+from search.rest import EndedJob, Rest, Woken, require_sound
+from trimtab.results import JobState, Termination
 from workers.types import Finish, Outcome, OutcomeStatus, ProducedFile, Task, TaskLimits
 
 Json = dict[str, Any]
@@ -30,6 +31,7 @@ def task_to_json(task: Task) -> Json:
         "needs": list(task.needs),
         "limits": dataclasses.asdict(task.limits),
         "start": None if task.start is None else base64.b64encode(task.start).decode(),
+        "woken": None if task.woken is None else dict(task.woken),
         "finish": None
         if finish is None
         else {
@@ -57,12 +59,63 @@ def task_from_json(body: Mapping[str, Any], inputs: Mapping[str, Path]) -> Task:
     return Task(**{**body, **decoded})
 
 
+def rest_to_json(rest: Rest) -> Json:
+    """Encode a rest."""
+    return {
+        "state": rest.state.value,
+        "memo": dict(rest.memo),
+        "detail": rest.detail,
+        "approved": rest.approved,
+    }
+
+
+def rest_from_json(body: Mapping[str, Any]) -> Rest:
+    """Decode a rest, which a child sent. Raises ValueError, KeyError or TypeError."""
+    if not isinstance(body["memo"], Mapping):
+        raise TypeError("rest.memo: expected an object")
+    rest = Rest(
+        state=JobState(body["state"]),
+        memo=body["memo"],
+        detail=str(body["detail"])[:2000],
+        approved=body["approved"] is True,
+    )
+    require_sound(rest)
+    return rest
+
+
+def woken_to_json(woken: Woken) -> Json:
+    """Encode what a run finds that was at rest."""
+    jobs = {leaf: dataclasses.asdict(job) for leaf, job in woken.jobs.items()}
+    return {
+        "memo": dict(woken.memo),
+        "jobs": {
+            leaf: {**job, "state": job["state"].value} for leaf, job in jobs.items()
+        },
+        "stop_requested": woken.stop_requested,
+        "approved": woken.approved,
+    }
+
+
+def woken_from_json(body: Mapping[str, Any]) -> Woken:
+    """Decode what a run finds that was at rest."""
+    return Woken(
+        memo=body["memo"],
+        jobs={
+            leaf: EndedJob(**{**job, "state": JobState(job["state"])})
+            for leaf, job in body["jobs"].items()
+        },
+        stop_requested=body["stop_requested"],
+        approved=body["approved"],
+    )
+
+
 def outcome_to_json(outcome: Outcome) -> Json:
     """Encode an outcome without its produced files."""
     return {
         "status": outcome.status.value,
         "termination": outcome.termination.model_dump(mode="json"),
         "result": None if outcome.result is None else dict(outcome.result),
+        "rest": None if outcome.rest is None else rest_to_json(outcome.rest),
         "usage": dict(outcome.usage),
     }
 
@@ -75,6 +128,7 @@ def outcome_from_json(
         status=OutcomeStatus(body["status"]),
         termination=Termination.model_validate(body["termination"], strict=False),
         result=body["result"],
+        rest=None if body["rest"] is None else rest_from_json(body["rest"]),
         produced=tuple(produced),
         usage=body["usage"],
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from search.domains import Kind
 from services.bus import Bus
 from services.store.blobs import BlobStore
 from services.store.types import JobStore
@@ -28,3 +30,5 @@ class DispatchContext:
     signal_poll_s: float  # interval of polling for stop and cancel set by other processes
     backoff: Backoff
     rng: random.Random
+    kinds: Mapping[str, Kind]
+    max_queued_jobs: int  # of a tenant: a plan beyond it waits for its owner's approval

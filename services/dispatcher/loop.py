@@ -75,6 +75,8 @@ class Dispatcher:
             else min(1.0, settings.heartbeat_s),
             backoff=Backoff(),
             rng=self._rng,
+            kinds=kinds,
+            max_queued_jobs=settings.max_queued_jobs,
         )
         self._sender = OutboxSender(store=store, settings=settings)
         self._attempts: set[asyncio.Task[None]] = set()

@@ -12,10 +12,18 @@ from typing import Any
 import structlog
 
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
-from services.errors import ServiceError, StaleFence, StoreUnavailable
+from services.dispatcher.resting import completion_of_rest, failed_rest
+from services.errors import (
+    BadRequest,
+    Conflict,
+    NotFound,
+    ServiceError,
+    StaleFence,
+    StoreUnavailable,
+)
 from services.store.changes import HANDED_BACK
 from services.store.lifecycle import Verb
-from services.store.types import ArtifactRecord, Claim, Completion
+from services.store.types import ArtifactRecord, Claim, Completion, JobRecord
 from trimtab.certificates import certified
 from trimtab.results import Reason, Termination
 from workers.retry import RETRIED
@@ -68,13 +76,16 @@ async def record(
             delay_s = 0.0
             if outcome.status in RETRIED:
                 delay_s = context.backoff.delay_s(job.attempt, context.rng)
-            completion = completion_of(
-                outcome,
-                retry_delay_s=delay_s,
-                artifacts=[str(reference["digest"]) for reference in references.values()],
-                checkpoint=checkpoint,
-            )
-            after = await context.store.complete(job.id, claim.fence, completion)
+            if outcome.rest is not None:
+                after = await _rest(context, claim, outcome)
+            else:
+                completion = completion_of(
+                    outcome,
+                    retry_delay_s=delay_s,
+                    artifacts=[str(one["digest"]) for one in references.values()],
+                    checkpoint=checkpoint,
+                )
+                after = await context.store.complete(job.id, claim.fence, completion)
         except StoreUnavailable as error:
             log.warning("store unavailable at the end of a job; retrying", job=job.id)
             await asyncio.sleep(error.retry_after_s or 1.0)
@@ -86,7 +97,21 @@ async def record(
             "job ended", job=job.id, state=after.state.value, outcome=outcome.status.value
         )
         context.bus.notify(job.id)
+        if after.graph is not None:
+            context.bus.notify(after.graph)
         return
+
+
+async def _rest(context: DispatchContext, claim: Claim, outcome: Outcome) -> JobRecord:
+    """Store a run that goes to rest; it fails if its jobs cannot be started."""
+    job_id, fence = claim.job.id, claim.fence
+    completion = await completion_of_rest(context, claim, outcome)
+    try:
+        return await context.store.complete(job_id, fence, completion)
+    except (Conflict, NotFound, BadRequest) as error:
+        if completion.verb == Verb.FAIL:
+            raise
+        return await context.store.complete(job_id, fence, failed_rest(error))
 
 
 async def hand_back(

@@ -9,11 +9,13 @@ from search.domains import Kind
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import outcome_of
 from services.errors import NotFound, StaleFence, StoreUnavailable
+from services.plans.jobs import woken_of
 from services.store.changes import facts_of
 from services.store.types import Claim, JobRecord
 from trimtab.results import Limit, Reason, Termination
 from trimtab.specs.common import Spec
 from workers.types import Execution, Finish, Outcome, OutcomeStatus, Task
+from workers.wire import woken_to_json
 
 
 class CancelledByOwner(Exception):
@@ -33,6 +35,9 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         inputs[name] = context.blobs.path(reference.digest)
         names[name] = reference.name or artifact.name
     start = await context.store.get_checkpoint(job.id) if job.has_checkpoint else None
+    woken = None
+    if job.has_memo:
+        woken = woken_to_json(await woken_of(context.store, job))
     return Task(
         job_id=job.id,
         fence=claim.fence,
@@ -48,6 +53,7 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         baseline=kind.baseline,
         needs=kind.needs,
         start=start,
+        woken=woken,
         finish=None if start is None else _finish(job),
     )
 

@@ -10,8 +10,7 @@ import orjson
 
 from services import tenancy
 from services.bus import QUEUE
-from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests, field_error
-from services.gateway import graph
+from services.errors import Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.views import when
@@ -21,11 +20,9 @@ from services.store.types import (
     ArtifactRecord,
     Idempotency,
     JobRecord,
-    NewJob,
     Submitted,
 )
-from services.webhook_policy import WebhookRefused, check_url
-from trimtab.results import RESTING, JobState
+from services.submission import Submission, queued_jobs
 from trimtab.specs.common import ArtifactRef, JobRequest
 
 
@@ -44,10 +41,13 @@ async def submit(
     context.limiter.take(
         principal.key_id, "submits", per_minute=per_minute, count=len(requests)
     )
-    jobs = [
-        await _new_job(context, principal, requests, index)
-        for index in range(len(requests))
-    ]
+    submission = Submission(
+        store=context.store,
+        kinds=context.kinds,
+        tenant=principal.tenant,
+        webhook_hosts=context.settings.webhook_allowed_hosts,
+    )
+    jobs = [await submission.new_job(requests, n) for n in range(len(requests))]
     await _check_queue_quota(context, principal, len(jobs))
     idempotency = None
     if idempotency_key is not None:
@@ -76,80 +76,12 @@ def _submits_per_minute(context: Context, principal: Principal) -> int:
     return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
 
 
-async def _new_job(
-    context: Context, principal: Principal, requests: Sequence[JobRequest], index: int
-) -> NewJob:
-    request = requests[index]
-    webhook = None
-    if request.webhook is not None:
-        try:
-            check_url(
-                request.webhook.url, allowed_hosts=context.settings.webhook_allowed_hosts
-            )
-        except WebhookRefused as error:
-            raise InvalidBody(str(error), fix="use a public http(s) address") from error
-        webhook = {"url": request.webhook.url}
-    artifacts = request.spec.artifacts()
-    spec = request.spec.model_dump(mode="json")
-    inputs = await graph.awaited_inputs(context, principal, requests, index, spec)
-    for name, reference in artifacts.items():
-        if reference.is_awaited:
-            continue
-        try:
-            stored = await context.store.get_artifact(
-                reference.digest, tenant=principal.tenant
-            )
-        except NotFound as error:
-            path = f"spec.{name}.digest"
-            raise InvalidBody(
-                f"job {index}: {path}: expected an uploaded file, got {reference.digest}",
-                errors=[
-                    field_error(path, got=reference.digest, expected="an uploaded file")
-                ],
-                fix="upload it first: POST /v1/artifacts?name=FILE",
-            ) from error
-        _check_reference(f"spec.{name}", reference, stored)
-    return NewJob(
-        tenant=principal.tenant,
-        kind=request.kind,
-        spec=spec,
-        budget=request.budget.model_dump(mode="json"),
-        seed=request.seed,
-        priority=request.priority,
-        labels=request.labels,
-        max_attempts=request.max_attempts,
-        webhook=webhook,
-        artifacts=tuple(
-            reference.digest
-            for reference in artifacts.values()
-            if not reference.is_awaited
-        ),
-        after=graph.parents(request),
-        inputs=inputs,
-    )
-
-
-def _check_reference(path: str, reference: ArtifactRef, stored: ArtifactRecord) -> None:
-    """Raise InvalidBody if a reference contradicts the stored file it names."""
-    for field in ("size_bytes", "media_type"):
-        claimed, actual = getattr(reference, field), getattr(stored, field)
-        if claimed is not None and claimed != actual:
-            where = f"{path}.{field}"
-            raise InvalidBody(
-                f"{where}: expected {actual!r}, as the stored file has it, got {claimed!r}",
-                errors=[field_error(where, got=claimed, expected=repr(actual))],
-                fix="omit it, or use the digest of the file you mean",
-            )
-
-
 async def _check_queue_quota(context: Context, principal: Principal, count: int) -> None:
     quota = principal.limits.get("queued_jobs", context.settings.max_queued_jobs)
     # Counting costs a query, so it is skipped for small submits under a large quota.
     if quota >= 100_000 and count < 100:
         return
-    counts = await context.store.counts(principal.tenant)
-    # Waiting and resting jobs count, or graphs and plans would be a way around the quota.
-    queued = sum(counts[state] for state in (JobState.QUEUED, JobState.WAITING, *RESTING))
+    queued = await queued_jobs(context.store, principal.tenant)
     if queued + count > quota:
         raise TooManyRequests(
             f"queued jobs: expected at most {quota} for this tenant, got {queued} and {count} more",

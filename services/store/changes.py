@@ -348,8 +348,12 @@ def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> J
     rests = verb in RESTS
     drops = _drops_checkpoint(job) or (job.has_checkpoint and rests)
     job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
-    told = None if rests and not ends else termination
-    change = _with_events(job, _state_event(job, told))
+    if rests and not ends:
+        detail = str(termination.get("detail") or "")
+        log = NewEvent(type=EventType.LOG, data={"level": "info", "message": detail})
+        change = _with_events(job, _state_event(job), *([log] if detail else []))
+    else:
+        change = _with_events(job, _state_event(job, termination))
     return replace(
         change, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
     )

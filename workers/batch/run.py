@@ -120,20 +120,29 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
     termination = outcome.termination
     if outcome.status in RETRIED:
         termination = termination.model_copy(update={"limit": Limit.ATTEMPTS})
+    rest = outcome.rest
+    if rest is not None:
+        detail = "a batch has no owner to answer or approve: submit this job to a server"
+        termination = termination.model_copy(update={"detail": detail})
     return {
         "id": job.id,
         "line": job.line,
         "digest": job.digest,
         "kind": job.kind,
-        "state": STATES[outcome.status],
+        "state": STATES[outcome.status] if rest is None else rest.state.value,
         "termination": termination.model_dump(mode="json"),
         "attempts": attempts,
         "seconds": round(time.monotonic() - began, 6),
         "usage": dict(outcome.usage),
-        "result": None
-        if outcome.result is None
-        else {**outcome.result, "artifacts": artifacts},
+        "result": _result(outcome, artifacts),
     }
+
+
+def _result(outcome: Outcome, artifacts: Json) -> Json | None:
+    """Return the result of a run; of one that rests, the outline that it shows its owner."""
+    if outcome.rest is not None:
+        return {"outline": outcome.rest.memo.get("outline")}
+    return None if outcome.result is None else {**outcome.result, "artifacts": artifacts}
 
 
 async def _attempt(

@@ -21,6 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from trimtab.results import Incumbent
 from workers.failures import Failure, failure_of
 from workers.llm import client as text_client
@@ -30,7 +32,7 @@ from workers.process.frames import Channel, Frame
 from workers.process.reporter import Reporter
 from workers.process.run_task import run_task
 from workers.types import Task
-from workers.wire import task_from_json
+from workers.wire import rest_to_json, task_from_json
 
 if TYPE_CHECKING:
     from search.conclude import Finished
@@ -82,14 +84,17 @@ def main(argv: list[str]) -> None:
 
 
 def _task(frame: Frame) -> Task:
-    """Decode a `task` frame. A checkpoint comes as a file: it may be too large for a frame."""
+    """Decode a `task` frame. Checkpoint and results of other jobs come as files: for their size."""
     body, start_file = frame["task"], frame["start_file"]
     task = task_from_json(
         body, {name: Path(path) for name, path in body["inputs"].items()}
     )
-    return (
-        task if start_file is None else replace(task, start=Path(start_file).read_bytes())
-    )
+    if start_file is not None:
+        task = replace(task, start=Path(start_file).read_bytes())
+    if frame["woken_file"] is not None:
+        woken = orjson.loads(Path(frame["woken_file"]).read_bytes())
+        task = replace(task, woken=woken)
+    return task
 
 
 def _listen(
@@ -181,6 +186,7 @@ def _result_frame(finished: Finished, workdir: Path, began: float) -> Frame:
     return {
         "type": "result",
         "result": finished.result.model_dump(mode="json"),
+        "rest": None if finished.rest is None else rest_to_json(finished.rest),
         "produced": [
             {
                 "name": file.name,

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from search import checkpoint
 from trimtab.pictures import read_pictures
 from trimtab.results import EventType, Limit, Reason, Termination
@@ -27,7 +29,7 @@ from workers.types import (
     Task,
     TextBackend,
 )
-from workers.wire import task_to_json
+from workers.wire import rest_from_json, task_to_json
 
 # Signals that the input itself causes: a second attempt would end the same way.
 _OWN_FAULT = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"})
@@ -69,7 +71,11 @@ class ProcessExecution:
         self._background = [self._output, asyncio.create_task(self._guard_time())]
         try:
             inputs = await asyncio.to_thread(self._copy_inputs)
-            start = await asyncio.to_thread(self._write_start)
+            start = await asyncio.to_thread(
+                self._write, "start.checkpoint", self._task.start
+            )
+            told = None if self._task.woken is None else orjson.dumps(self._task.woken)
+            woken = await asyncio.to_thread(self._write, "woken.json", told)
         except OSError as error:
             self._child.kill()
             self._settle(
@@ -79,12 +85,8 @@ class ProcessExecution:
             )
             self._background.append(asyncio.create_task(self._reap()))
             return
-        body = task_to_json(replace(self._task, inputs=inputs, start=None))
-        frame = {
-            "type": "task",
-            "task": body,
-            "start_file": None if start is None else str(start),
-        }
+        body = task_to_json(replace(self._task, inputs=inputs, start=None, woken=None))
+        frame = {"type": "task", "task": body, "start_file": start, "woken_file": woken}
         with contextlib.suppress(ConnectionError):
             self._child.writer.write(frames.pack(frame))
             await self._child.writer.drain()
@@ -101,12 +103,13 @@ class ProcessExecution:
             shutil.copyfile(source, inputs[name])
         return inputs
 
-    def _write_start(self) -> Path | None:
-        if self._task.start is None:
+    def _write(self, name: str, data: bytes | None) -> str | None:
+        """Write what may be too large for a frame into the run folder; return its path."""
+        if data is None:
             return None
-        target = self._child.workdir / "start.checkpoint"
-        target.write_bytes(self._task.start)
-        return target
+        target = self._child.workdir / name
+        target.write_bytes(data)
+        return str(target)
 
     async def events(self) -> AsyncIterator[Progress]:
         """Yield the child's events until it ends."""
@@ -284,9 +287,16 @@ class ProcessExecution:
                 )
             )
             return
-        produced = self._produced(frame)
         result = frame["result"]
         termination = Termination.model_validate(result["termination"], strict=False)
+        if frame["rest"] is not None:
+            rest = rest_from_json(frame["rest"])
+            status = OutcomeStatus.RESTED
+            self._finish(
+                Outcome(status=status, termination=termination, rest=rest, usage=usage)
+            )
+            return
+        produced = self._produced(frame)
         failed = termination.reason is Reason.VERIFICATION_FAILED
         self._finish(
             Outcome(

@@ -11,6 +11,7 @@ import orjson
 from workers.needs import load, provide
 from workers.process.reporter import Reporter
 from workers.types import Task
+from workers.wire import woken_from_json
 
 if TYPE_CHECKING:
     from search.conclude import Finished
@@ -36,6 +37,7 @@ def run_task(
 
     stop = from_budget(task.budget, stop_event)
     domain = load(task.builder)(**provide(task.needs))
+    woken = None if task.woken is None else woken_from_json(task.woken)
     spec = load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
     if task.finish is not None:
         return finish(
@@ -49,6 +51,7 @@ def run_task(
                 checkpoint=task.start,
                 budget_s=float(task.budget["seconds"]),
             ),
+            woken=woken,
             decorate=task.finish.decorate,
             on_phase=on_phase,
         )
@@ -60,6 +63,7 @@ def run_task(
         stop=stop,
         seed=task.seed,
         start=task.start,
+        woken=woken,
         callbacks=pipeline.Callbacks(
             on_phase=on_phase,
             on_checkpoint=reporter.checkpoint,

@@ -23,6 +23,7 @@ from tests.contracts.executor.common import (
 )
 from tests.contracts.executor.ends import Ends
 from tests.contracts.executor.finishing import Finishing
+from tests.contracts.executor.resting import Resting
 from tests.contracts.executor.runs import Runs
 
 __all__ = [
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-class ExecutorContract(Runs, Finishing, Ends):
+class ExecutorContract(Resting, Runs, Finishing, Ends):
     """Subclass as Test…; the fixtures are `executor` (opened) and `runner`."""
 
     kills: ClassVar[bool] = True
