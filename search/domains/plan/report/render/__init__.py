@@ -1,0 +1,1 @@
+"""Markdown, HTML and PDF of a report."""

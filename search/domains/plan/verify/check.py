@@ -1,0 +1,141 @@
+"""The whole check: facts, text, coverage, plots."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from search.domains.plan.reports import Part, Plot, Report
+from search.domains.plan.verify import tables, text
+from search.domains.plan.verify.documents import MISSING, document_of, resolve
+from search.domains.plan.verify.facts import Books
+from search.rest import EndedJob
+from trimtab.plans import Outline
+from trimtab.results import Verification, VerificationStatus
+
+METHOD = (
+    "every number read again from the jobs' results and rounded again with fractions, every "
+    "statement evaluated again, every sentence held against its template"
+)
+_MOST_FAULTS = 20
+_OF_LEAF = ("asked", "outcome", "check", "limits")
+
+
+def check_report(
+    report: Report, jobs: Mapping[str, EndedJob], *, outline: Outline
+) -> Verification:
+    """Check a report against the results of its jobs and the outline of its plan.
+
+    jobs: by leaf of the outline, as given to the writer.
+    """
+    books = Books(report.facts, jobs, outline.model_dump(mode="json"))
+    found = itertools.chain(
+        _guarded(books.faults()),
+        _guarded(text.faults(report)),
+        _guarded(_coverage(report, jobs, outline)),
+        _guarded(_plots(report, jobs)),
+    )
+    faults = list(itertools.islice(found, _MOST_FAULTS))
+    sentences = [
+        sentence
+        for section in report.sections
+        for part in section.parts
+        for passage in part.passages
+        for sentence in passage.sentences
+    ]
+    slots = sum(piece.fact is not None for s in sentences for piece in s.pieces)
+    return Verification(
+        status=VerificationStatus.INVALID if faults else VerificationStatus.VALID,
+        method=METHOD,
+        checks={
+            "facts": len(report.facts),
+            "sentences": len(sentences),
+            "slots": slots,
+            "faults": len(faults),
+        },
+        detail="; ".join(faults[:3])
+        or f"{slots} slots in {len(sentences)} sentences agree with the results",
+    )
+
+
+def _guarded(faults: Iterator[str]) -> Iterator[str]:
+    """Pass faults on; a report that cannot even be read is a fault, too."""
+    try:
+        yield from faults
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        yield f"the report cannot be checked: {type(error).__name__}: {error}"
+
+
+def _coverage(
+    report: Report, jobs: Mapping[str, EndedJob], outline: Outline
+) -> Iterator[str]:
+    """Yield facts that the results have and a passage ought to state, but does not."""
+    told: dict[tuple[str, str], set[str]] = {}
+    names = {entry.id: entry.name for entry in report.facts}
+    leaves = set()
+    for section in report.sections:
+        for part in section.parts:
+            leaves.add(part.leaf)
+            for passage in part.passages:
+                stated = told.setdefault((passage.leaf, passage.about), set())
+                stated |= {
+                    names.get(piece.fact or "", "")
+                    for sentence in passage.sentences
+                    for piece in sentence.pieces
+                }
+    for leaf in outline.leaves:
+        if leaf not in leaves:
+            yield f"leaf {leaf} has no part in the report"
+    for leaf, job in jobs.items():
+        document = document_of(job)
+        for name, row in tables.measures(job.kind).items():
+            about = row.get("passage", "")
+            if about in _OF_LEAF and _present(row, document):
+                stated = told.get((leaf, about), set())
+                if name not in stated and f"{name}.0" not in stated:
+                    yield f"leaf {leaf}: {name} is not stated in {about}"
+
+
+def _present(row: tables.Row, document: Mapping[str, Any]) -> bool:
+    if row.get("select") or row.get("where") or row.get("entries"):
+        return False  # what they find is checked as a fact
+    value = resolve(document, str(row["pointer"]).replace("*", "0"))
+    if value is MISSING or value is None or isinstance(value, bool):
+        return False
+    if row.get("type") == "word":
+        return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, int | float) and abs(value) < float("inf")
+
+
+def _plots(report: Report, jobs: Mapping[str, EndedJob]) -> Iterator[str]:
+    for section in report.sections:
+        for part in section.parts:
+            for plot in part.plots:
+                yield from _plot(plot, part, jobs)
+
+
+def _plot(plot: Plot, part: Part, jobs: Mapping[str, EndedJob]) -> Iterator[str]:
+    job = jobs.get(part.leaf)
+    if job is None or job.result is None:
+        yield f"{part.id}: a plot without a result"
+        return
+    trace = job.result.get("trace") or []
+    numbers = set(_numbers(job.result.get("summary"))) | {job.result.get("objective")}
+    for curve in plot.curves:
+        if curve.value is not None and curve.value not in numbers:
+            yield f"{part.id}: the bar {curve.name!r} is not in the result"
+        known = {(p.get("elapsed_s"), p.get(curve.name)) for p in trace}
+        if not set(curve.points) <= known:
+            yield f"{part.id}: the curve {curve.name!r} is not that of the trace"
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _numbers(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield float(value)
