@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from search.domains.plan.ledger.derive import chosen, made_of
@@ -26,7 +27,12 @@ SCORE: Mapping[str, str] = {
     "compile": "objective",
     "antenna": "margin",
 }
-_RULES: Mapping[str, str] = {"ilp": "six", "sharding": "three", "compile": "six", "antenna": "three"}
+_RULES: Mapping[str, str] = {
+    "ilp": "six",
+    "sharding": "three",
+    "compile": "six",
+    "antenna": "three",
+}
 MAXIMIZED = frozenset({"antenna"})  # whatever `sense` says: a margin
 ENDS = {
     "succeeded": ("SUCCEEDED",),
@@ -128,7 +134,9 @@ def _groups(
         score = facts.get(SCORE.get(job.kind, ""))
         if score is None or score.verified != "verified":
             continue
-        sense = facts["sense"].value if "sense" in facts else ""
+        if "sense" not in facts:
+            continue
+        sense = facts["sense"].value
         problem = {name: job.spec.get(name) for name in PROBLEM[job.kind]}
         key = repr((job.kind, sense, score.unit, canonical(problem)))
         groups.setdefault(key, []).append(leaf)
@@ -164,7 +172,8 @@ def _comparison(
     if best is None:
         return
     yield best
-    winner = [fact.value for fact in scores].index(best.value)
+    values = [Decimal(str(fact.value)) for fact in scores]
+    winner = values.index(max(values) if upward else min(values))
     yield _differing(stem, leaves, jobs, titles, ids)
     others = [fact for i, fact in enumerate(scores) if i != winner]
     row = Derivation(name=f"{stem}.second", op=pick, of=(), rule=_RULES[kind])

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from search.domains.plan.ledger.ids import Ids
 from search.domains.plan.ledger.measured import OBJECTIVE, unit_of
-from search.domains.plan.ledger.numbers import RULES, shown
+from search.domains.plan.ledger.numbers import RULES, kept_text, shown
 from search.domains.plan.ledger.operations import OPERATIONS, statement
 from search.domains.plan.ledger.table import Derivation, table_of
 from search.domains.plan.types import Fact
@@ -18,41 +18,41 @@ def derived_of(
     leaf: str, job: EndedJob, measured: Sequence[Fact], ids: Ids
 ) -> list[Fact]:
     """Return the derived facts of a job. One that lacks an argument is left out."""
-    known = {fact.name: fact for fact in measured}
+    by_name = {fact.name: fact for fact in measured}
     made: list[Fact] = []
     for row in table_of(job.kind).derivations:
         unit = unit_of(job.kind, job.spec) if row.unit == OBJECTIVE else row.unit
-        for fact in _derived(row, unit, leaf, known, ids):
-            known[fact.name] = fact
+        for fact in _derived(row, unit, leaf, by_name, ids):
+            by_name[fact.name] = fact
             made.append(fact)
     return made
 
 
 def _derived(
-    row: Derivation, unit: str, leaf: str, known: Mapping[str, Fact], ids: Ids
+    row: Derivation, unit: str, leaf: str, by_name: Mapping[str, Fact], ids: Ids
 ) -> Iterator[Fact]:
     if row.each:
-        for index in _indices(row.each, known):
-            arguments = [known.get(name.replace("*", index)) for name in row.of]
+        for index in _indices(row.each, by_name):
+            arguments = [by_name.get(name.replace("*", index)) for name in row.of]
             yield from _one(row, unit, leaf, arguments, f".{index}", ids)
         return
     if row.of[0].endswith(".*"):
-        found = [
-            known[f"{row.of[0][:-1]}{index}"] for index in _indices(row.of[0], known)
+        arguments_of_list = [
+            by_name[f"{row.of[0][:-1]}{index}"] for index in _indices(row.of[0], by_name)
         ]
         if row.op in ("argmin", "argmax"):
-            indices = [fact.name.rpartition(".")[2] for fact in found]
-            names = [known.get(row.names.replace("*", index)) for index in indices]
-            yield from chosen(row, leaf, found, names, ids)
-        elif found:
-            yield from _one(row, unit, leaf, found, "", ids)
+            indices = [fact.name.rpartition(".")[2] for fact in arguments_of_list]
+            names = [by_name.get(row.names.replace("*", index)) for index in indices]
+            yield from chosen(row, leaf, arguments_of_list, names, ids)
+        elif arguments_of_list:
+            yield from _one(row, unit, leaf, arguments_of_list, "", ids)
         return
-    yield from _one(row, unit, leaf, [known.get(name) for name in row.of], "", ids)
+    yield from _one(row, unit, leaf, [by_name.get(name) for name in row.of], "", ids)
 
 
-def _indices(pattern: str, known: Mapping[str, Fact]) -> list[str]:
+def _indices(pattern: str, by_name: Mapping[str, Fact]) -> list[str]:
     stem = pattern[:-1]
-    return [name[len(stem) :] for name in known if name.startswith(stem)]
+    return [name[len(stem) :] for name in by_name if name.startswith(stem)]
 
 
 def _one(
@@ -88,7 +88,7 @@ def made_of(
         result = OPERATIONS[row.op]([Decimal(str(fact.value)) for fact in facts])
         if result is None:
             return None
-        value, text = str(result), shown(str(result), row.rule)
+        value, text = kept_text(result), shown(result, row.rule)
     else:
         values = [Decimal(str(fact.value)) for fact in facts]
         value = statement(row.op, values, [fact.shown for fact in facts])

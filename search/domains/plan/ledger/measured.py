@@ -14,8 +14,8 @@ from search.domains.plan.types import Fact, Verified
 from search.rest import EndedJob
 from trimtab.plans import Outline
 from trimtab.specs.antenna import AntennaSpec
-from trimtab.specs.compile import CompileSpec
 from trimtab.specs.common import Spec
+from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.sharding import ShardingSpec
 
@@ -110,9 +110,7 @@ def _facts_of(
         if value is None:
             continue
         verified, by = _checked(measure, document)
-        unit = (
-            unit_of(job.kind, job.spec) if measure.unit == OBJECTIVE else measure.unit
-        )
+        unit = unit_of(job.kind, job.spec) if measure.unit == OBJECTIVE else measure.unit
         yield Fact(
             id=ids.next(),
             name=measure.name + suffix,
@@ -159,7 +157,9 @@ def _found(
     measure: Measure, document: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Any]]:
     """Yield (end of the name, pointer, value) of what a measure finds in a job."""
-    if any(at(document, pointer) not in words for pointer, words in measure.where.items()):
+    if any(
+        at(document, pointer) not in words for pointer, words in measure.where.items()
+    ):
         return
     if measure.select:
         index = _selected(measure.select, measure.pointer, document)

@@ -8,7 +8,10 @@ from __future__ import annotations
 import decimal
 from decimal import Decimal
 
-CONTEXT = decimal.Context(prec=34, rounding=decimal.ROUND_HALF_EVEN)  # IEEE decimal128
+CONTEXT = decimal.Context(prec=120, rounding=decimal.ROUND_HALF_EVEN)
+"""Sums and differences of numbers within `LEAST` and `MOST` are exact in it."""
+LEAST, MOST = Decimal("1e-30"), Decimal("1e30")
+_KEPT = decimal.Context(prec=34, rounding=decimal.ROUND_HALF_EVEN)  # IEEE decimal128
 _LEAST, _MOST = Decimal("1e-4"), Decimal("1e15")  # shown without an exponent
 _SCALES = {"percent": 2, "giga": -9}  # powers of ten
 _DIGITS = {"three": 3, "six": 6, "percent": 3, "signed": 3, "giga": 6}
@@ -23,19 +26,28 @@ RULES = {
 
 
 def decimal_text(number: object) -> str | None:
-    """Return the shortest decimal text of a finite JSON number, None for anything else."""
+    """Return the shortest decimal text of a JSON number.
+
+    None for anything else, and for magnitudes outside `LEAST` and `MOST`, which no result means.
+    """
     if isinstance(number, bool) or not isinstance(number, int | float):
         return None
     try:
         value = Decimal(repr(number))
     except (ValueError, decimal.InvalidOperation):  # an integer of thousands of digits
         return None
-    return repr(number) if value.is_finite() and value.adjusted() < 400 else None
+    usual = value.is_finite() and (value == 0 or LEAST <= abs(value) <= MOST)
+    return repr(number) if usual else None
 
 
-def shown(value: str, rule: str) -> str:
+def kept_text(number: Decimal) -> str:
+    """Return the text of a derived value in the ledger: 34 digits."""
+    return str(_KEPT.plus(number))
+
+
+def shown(value: str | Decimal, rule: str) -> str:
     """Return a value as a report writes it, by a rule of `RULES`."""
-    number = Decimal(value).scaleb(_SCALES.get(rule, 0))
+    number = Decimal(value).scaleb(_SCALES.get(rule, 0), CONTEXT)
     whole = number == number.to_integral_value()
     if rule == "exact" or (whole and rule in ("three", "six") and abs(number) < _MOST):
         text = written(number.normalize(CONTEXT))
@@ -53,6 +65,8 @@ def written(number: Decimal) -> str:
     if _LEAST <= abs(number) < _MOST:
         return f"{number:,f}"
     sign, digits, _ = number.as_tuple()
-    kept = "".join(map(str, digits))
-    mantissa = kept[0] + (f".{kept[1:]}" if kept[1:] else "")
+    written_digits = "".join(map(str, digits))
+    mantissa = written_digits[0] + (
+        f".{written_digits[1:]}" if written_digits[1:] else ""
+    )
     return f"{'-' if sign else ''}{mantissa}e{number.adjusted()}"

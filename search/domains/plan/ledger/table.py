@@ -59,7 +59,7 @@ class Derivation:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What may be stated about one kind."""
+    """Rows of one kind."""
 
     measures: tuple[Measure, ...]
     predicates: tuple[Predicate, ...]

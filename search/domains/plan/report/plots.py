@@ -22,12 +22,12 @@ def plots_of(job: EndedJob) -> tuple[Plot, ...]:
         return ()
     summary = job.result.get("summary") or {}
     unit = unit_of(job.kind, job.spec)
-    found = [_course(job, unit)]
+    plots = [_course(job, unit)]
     if job.kind == "sharding":
-        found += [_planners(job, summary), _devices(job, summary)]
+        plots += [_planners(job, summary), _devices(job, summary)]
     if job.kind == "compile":
-        found.append(_sizes(summary))
-    return tuple(plot for plot in found if plot is not None)
+        plots.append(_sizes(summary))
+    return tuple(plot for plot in plots if plot is not None)
 
 
 def _course(job: EndedJob, unit: str) -> Plot | None:
@@ -82,9 +82,9 @@ def _planners(job: EndedJob, summary: Mapping[str, Any]) -> Plot | None:
     objective = (job.result or {}).get("objective")
     return _bars(
         "Step time by planner",
-        "Bars of the step time: the plan found and the plans of other planners",
+        "Bars of the step time: the plan plots and the plans of other planners",
         "ms",
-        [("plan found", objective), *rows],
+        [("plan plots", objective), *rows],
     )
 
 
@@ -93,12 +93,12 @@ def _devices(job: EndedJob, summary: Mapping[str, Any]) -> Plot | None:
         (row.get("devices"), row.get("cost_ms")) for row in summary.get("what_if") or []
     ]
     rows.append((summary.get("devices"), (job.result or {}).get("objective")))
-    known = sorted((row for row in rows if _number(row[0])), key=lambda row: row[0])
+    by_count = sorted((row for row in rows if _number(row[0])), key=lambda row: row[0])
     return _bars(
         "Step time by number of devices",
         "Bars of the step time for each number of devices that was planned",
         "ms",
-        [(f"{count} devices", cost) for count, cost in known],
+        [(f"{count} devices", cost) for count, cost in by_count],
     )
 
 

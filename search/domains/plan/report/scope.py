@@ -38,21 +38,23 @@ class Ledger:
 
     def group(self, stem: str) -> dict[str, Fact]:
         """Return the facts of a comparison, with title and score of each run behind the best."""
-        found = {
+        facts_of_group = {
             name[len(stem) + 1 :]: fact
             for name, fact in self.plan().items()
             if name.startswith(f"{stem}.")
         }
         others = [
-            name.partition(".")[2] for name in found if name.startswith("behind.")
+            name.partition(".")[2]
+            for name in facts_of_group
+            if name.startswith("behind.")
         ]
         for leaf in others:
             facts = self.leaf(leaf)
-            found[f"title.{leaf}"] = facts["title"]
-            found[f"score.{leaf}"] = facts[
+            facts_of_group[f"title.{leaf}"] = facts["title"]
+            facts_of_group[f"score.{leaf}"] = facts[
                 SCORES.get(str(facts["kind"].value), "objective")
             ]
-        return found
+        return facts_of_group
 
     def evidence(self, leaf: str, passage: str) -> tuple[str, ...]:
         """Return the ids of the facts of a leaf that a passage must state."""

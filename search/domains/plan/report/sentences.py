@@ -53,17 +53,17 @@ class Template:
 @functools.cache
 def templates() -> tuple[Template, ...]:
     """Return all templates, in their order."""
-    found = []
+    rows = []
     for path in sorted(FOLDER.glob("*.toml")):
         for name, row in tomllib.loads(path.read_text(encoding="utf-8")).items():
             row = {"passage": path.stem, "joins": path.stem == JOINERS, **row}
             row |= {key: tuple(row[key]) for key in ("say", "when") if key in row}
             row.setdefault("group", name)
-            found.append(Template(**{**row, "id": name}))
-    return tuple(found)
+            rows.append(Template(**{**row, "id": name}))
+    return tuple(rows)
 
 
-def said(
+def sentences_for(
     passage: str, scope: str, kind: str, facts: Scope, *, seed: int, salt: str = ""
 ) -> list[Sentence]:
     """Return the sentences of a passage that fit the facts, in the order of the templates.
@@ -121,9 +121,7 @@ def _holds(condition: str, facts: Scope, index: str) -> bool:
     return {"": true, "!": not true, "~": fact is not None and not true}[mark]
 
 
-def sentence_of(
-    row: Template, facts: Scope, index: str, salt: str
-) -> Sentence:
+def sentence_of(row: Template, facts: Scope, index: str, salt: str) -> Sentence:
     """Return a template's sentence about these facts, in one of its wordings."""
     wording = zlib.crc32(f"{salt}:{row.id}:{index}".encode()) % len(row.say)
     names = [name.lstrip("!~").replace("*", index) for name in row.when]
@@ -165,9 +163,7 @@ def figures(facts: Sequence[Fact]) -> Sentence:
             Piece(text=f"{before}{fact.condition['label']} "),
             Piece(fact=fact.id),
         ]
-    return Sentence(
-        source="template", template=FIGURES, pieces=(*parts, Piece(text="."))
-    )
+    return Sentence(source="template", template=FIGURES, pieces=(*parts, Piece(text=".")))
 
 
 def stated(sentences: Sequence[Sentence]) -> set[str]:

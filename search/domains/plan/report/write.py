@@ -1,6 +1,6 @@
 """Write a report: its outline from the plan and the ledger, then its sentences.
 
-Method: DOC (arXiv 2212.10077). The outline has depth 3, and each of its leaves, a passage, lists the
+Method: DOC (arXiv 2212.10077). The outline has depth 3; each of its leaves, a passage, lists the
 facts that it must state. Facts stand in slots of templates; a language model may only join them.
 """
 
@@ -12,10 +12,9 @@ from typing import get_args
 from search.domains.plan.report.plots import plots_of
 from search.domains.plan.report.scope import Ledger
 from search.domains.plan.report.sentences import (
-    FIGURES,
     Scope,
     figures,
-    said,
+    sentences_for,
     stated,
 )
 from search.domains.plan.reports import (
@@ -119,11 +118,11 @@ def _passage(
     name: str = "",
 ) -> Passage:
     """Return a passage that states all of its evidence, what is left over by labels."""
-    told = stated(sentences)
+    in_slots = stated(sentences)
     rest = [
         ledger.by_id[one]
         for one in evidence
-        if one not in told and ledger.by_id[one].condition.get("label")
+        if one not in in_slots and ledger.by_id[one].condition.get("label")
     ]
     tail = (figures(rest),) if rest else ()
     return Passage(
@@ -141,11 +140,11 @@ def _kind(facts: Scope) -> str:
 
 def _of_leaf(about: Passages, leaf: str, ledger: Ledger, seed: int) -> list[Sentence]:
     facts = ledger.leaf(leaf)
-    return said(about, "leaf", _kind(facts), facts, seed=seed, salt=leaf)
+    return sentences_for(about, "leaf", _kind(facts), facts, seed=seed, salt=leaf)
 
 
 def _of_plan(about: Passages, ledger: Ledger, seed: int) -> list[Sentence]:
-    return said(about, "plan", "", ledger.plan(), seed=seed)
+    return sentences_for(about, "plan", "", ledger.plan(), seed=seed)
 
 
 def _summary(outline: Outline, ledger: Ledger, seed: int) -> Section:
@@ -172,10 +171,10 @@ def _summary(outline: Outline, ledger: Ledger, seed: int) -> Section:
 
 
 def _section(about: Passages, passages: Sequence[Passage]) -> Section:
-    kept = tuple(passage for passage in passages if passage.sentences)
+    spoken = tuple(passage for passage in passages if passage.sentences)
     heading = (Piece(text=HEADINGS[about]),)
-    part = Part(id=f"{about}.text", heading=(), passages=kept)
-    return Section(id=about, heading=heading, parts=(part,) if kept else ())
+    part = Part(id=f"{about}.text", heading=(), passages=spoken)
+    return Section(id=about, heading=heading, parts=(part,) if spoken else ())
 
 
 def _goal(
@@ -200,9 +199,7 @@ def _goal(
     return Section(id=f"goal.{goal}", heading=heading, parts=tuple(parts))
 
 
-def _part(
-    leaf: str, jobs: Mapping[str, EndedJob], ledger: Ledger, seed: int
-) -> Part:
+def _part(leaf: str, jobs: Mapping[str, EndedJob], ledger: Ledger, seed: int) -> Part:
     passages = [
         _passage(
             about,
@@ -230,7 +227,7 @@ def _part(
 
 def _comparison(stem: str, ledger: Ledger, seed: int) -> Passage:
     facts = ledger.group(stem)
-    sentences = said("comparison", "group", "", facts, seed=seed, salt=stem)
+    sentences = sentences_for("comparison", "group", "", facts, seed=seed, salt=stem)
     evidence = [
         fact.id
         for name, fact in facts.items()
@@ -275,7 +272,9 @@ def _questions(outline: Outline, ledger: Ledger, seed: int) -> Section:
         if name.startswith("answer.")
         or (name.startswith("question.") and f"answer.{name[9:]}" in plan)
     ]
-    asked = _passage("questions", _of_plan("questions", ledger, seed), evidence, ledger)
+    dialogue = _passage(
+        "questions", _of_plan("questions", ledger, seed), evidence, ledger
+    )
     repairs = [
         _passage(
             "questions",
@@ -287,7 +286,7 @@ def _questions(outline: Outline, ledger: Ledger, seed: int) -> Section:
         for leaf in outline.leaves
         if "repair_of" in ledger.leaf(leaf)
     ]
-    return _section("questions", [asked, *repairs])
+    return _section("questions", [dialogue, *repairs])
 
 
 def _method(ledger: Ledger, seed: int) -> Section:

@@ -19,6 +19,7 @@ METHOD = (
     "statement evaluated again, every sentence held against its template"
 )
 _MOST_FAULTS = 20
+_SMALLEST, _LARGEST = 1e-30, 1e30  # of the numbers that a report states
 _OF_LEAF = ("asked", "outcome", "check", "limits")
 
 
@@ -30,13 +31,13 @@ def check_report(
     jobs: by leaf of the outline, as given to the writer.
     """
     books = Books(report.facts, jobs, outline.model_dump(mode="json"))
-    found = itertools.chain(
+    all_faults = itertools.chain(
         _guarded(books.faults()),
         _guarded(text.faults(report)),
         _guarded(_coverage(report, jobs, outline)),
         _guarded(_plots(report, jobs)),
     )
-    faults = list(itertools.islice(found, _MOST_FAULTS))
+    faults = list(itertools.islice(all_faults, _MOST_FAULTS))
     sentences = [
         sentence
         for section in report.sections
@@ -71,14 +72,14 @@ def _coverage(
     report: Report, jobs: Mapping[str, EndedJob], outline: Outline
 ) -> Iterator[str]:
     """Yield facts that the results have and a passage ought to state, but does not."""
-    told: dict[tuple[str, str], set[str]] = {}
+    in_slots: dict[tuple[str, str], set[str]] = {}
     names = {entry.id: entry.name for entry in report.facts}
     leaves = set()
     for section in report.sections:
         for part in section.parts:
             leaves.add(part.leaf)
             for passage in part.passages:
-                stated = told.setdefault((passage.leaf, passage.about), set())
+                stated = in_slots.setdefault((passage.leaf, passage.about), set())
                 stated |= {
                     names.get(piece.fact or "", "")
                     for sentence in passage.sentences
@@ -92,7 +93,7 @@ def _coverage(
         for name, row in tables.measures(job.kind).items():
             about = row.get("passage", "")
             if about in _OF_LEAF and _present(row, document):
-                stated = told.get((leaf, about), set())
+                stated = in_slots.get((leaf, about), set())
                 if name not in stated and f"{name}.0" not in stated:
                     yield f"leaf {leaf}: {name} is not stated in {about}"
 
@@ -105,7 +106,9 @@ def _present(row: tables.Row, document: Mapping[str, Any]) -> bool:
         return False
     if row.get("type") == "word":
         return isinstance(value, str) and bool(value.strip())
-    return isinstance(value, int | float) and abs(value) < float("inf")
+    return isinstance(value, int | float) and (
+        value == 0 or _SMALLEST <= abs(value) <= _LARGEST
+    )
 
 
 def _plots(report: Report, jobs: Mapping[str, EndedJob]) -> Iterator[str]:
@@ -125,8 +128,8 @@ def _plot(plot: Plot, part: Part, jobs: Mapping[str, EndedJob]) -> Iterator[str]
     for curve in plot.curves:
         if curve.value is not None and curve.value not in numbers:
             yield f"{part.id}: the bar {curve.name!r} is not in the result"
-        known = {(p.get("elapsed_s"), p.get(curve.name)) for p in trace}
-        if not set(curve.points) <= known:
+        of_trace = {(p.get("elapsed_s"), p.get(curve.name)) for p in trace}
+        if not set(curve.points) <= of_trace:
             yield f"{part.id}: the curve {curve.name!r} is not that of the trace"
 
 

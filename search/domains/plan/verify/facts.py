@@ -65,12 +65,18 @@ class Books:
     def _stated(self, entry: Entry) -> str:
         raw = resolve(self.outline, entry.pointer)
         if isinstance(raw, bool):
-            return "" if entry.name == "dropped" and raw is False else "not so in the outline"
+            return (
+                ""
+                if entry.name == "dropped" and raw is False
+                else "not so in the outline"
+            )
         if not isinstance(raw, str):
             return f"the outline has no text at {entry.pointer}"
         if entry.value != single_line(raw, _FULL):
             return "its text is not that of the outline"
-        return "" if entry.shown == single_line(raw, _SHOWN) else "its text is cut wrongly"
+        return (
+            "" if entry.shown == single_line(raw, _SHOWN) else "its text is cut wrongly"
+        )
 
     def _measured(self, entry: Entry) -> str:
         job = self.jobs.get(entry.leaf)
@@ -135,7 +141,9 @@ class Books:
             return self._among(entry)
         if entry.op == "differ_in":
             words = ", ".join(self.differing([self.by_id[i].leaf for i in entry.of]))
-            return "" if entry.value == (words or "nothing") else "names other differences"
+            return (
+                "" if entry.value == (words or "nothing") else "names other differences"
+            )
         if entry.op == "count":
             right = str(len(entry.of))
             return "" if entry.value == right == entry.shown else f"is not {right}"
@@ -144,7 +152,9 @@ class Books:
             return self._chosen(entry, values)
         if isinstance(entry.value, bool):
             shown = [self.by_id[one].shown for one in entry.of]
-            return "" if entry.value is truth(entry.op, values, shown) else "does not hold"
+            return (
+                "" if entry.value is truth(entry.op, values, shown) else "does not hold"
+            )
         exact = computed(entry.op, values)
         if exact is None:
             return f"has the unknown operation {entry.op!r}"
@@ -195,14 +205,14 @@ class Books:
             {**self.jobs[leaf].spec, "budget": self.jobs[leaf].budget} for leaf in leaves
         ]
         names = sorted({name for request in requests for name in request})
-        found = [
+        differing = [
             name
             for name in names
             if any(r.get(name) != requests[0].get(name) for r in requests[1:])
         ]
         if len({self.jobs[leaf].seed for leaf in leaves}) > 1:
-            found.append("seed")
-        return [name.replace("_", " ") for name in found]
+            differing.append("seed")
+        return [name.replace("_", " ") for name in differing]
 
 
 def _index(pattern: str, pointer: str) -> str:

@@ -30,15 +30,15 @@ class Reader:
             return self.leaves.get(passage.leaf, {})
         stem = passage.id.removeprefix("comparison.") + "."
         plan = self.leaves.get("", {})
-        found = {n.removeprefix(stem): e for n, e in plan.items() if n.startswith(stem)}
-        for name in list(found):
+        facts = {n.removeprefix(stem): e for n, e in plan.items() if n.startswith(stem)}
+        for name in list(facts):
             if name.startswith("behind."):
                 leaf = self.leaves[name.removeprefix("behind.")]
                 end = name.removeprefix("behind.")
                 kind = str(leaf["kind"].value)
-                found[f"title.{end}"] = leaf["title"]
-                found[f"score.{end}"] = leaf[_SCORE.get(kind, "objective")]
-        return found
+                facts[f"title.{end}"] = leaf["title"]
+                facts[f"score.{end}"] = leaf[_SCORE.get(kind, "objective")]
+        return facts
 
     def scope(self, passage: Passage) -> str:
         """Return which templates a passage may use."""
@@ -100,8 +100,8 @@ def _passage(passage: Passage, reader: Reader) -> Iterator[str]:
     for (group, index), count in groups.items():
         if count > 1:
             yield f"{passage.id}: contradiction, group {group} speaks {count} times {index}"
-    told = {p.fact for s in passage.sentences for p in s.pieces if p.fact is not None}
-    for missing in set(passage.evidence) - told:
+    in_slots = {p.fact for s in passage.sentences for p in s.pieces if p.fact is not None}
+    for missing in set(passage.evidence) - in_slots:
         yield f"{passage.id}: evidence {missing} is not stated"
 
 
@@ -124,8 +124,8 @@ def _template_fault(
 
 def _of_kind(kind: str, names: Names) -> bool:
     own = str(names["kind"].value) if "kind" in names else ""
-    known = {str(row.get("kind")) for row in tables.templates().values()}
-    return own == kind or (kind == "other" and own not in known - {"other"})
+    kinds = {str(row.get("kind")) for row in tables.templates().values()}
+    return own == kind or (kind == "other" and own not in kinds - {"other"})
 
 
 def holds(condition: str, index: str, names: Names) -> bool:
@@ -134,8 +134,8 @@ def holds(condition: str, index: str, names: Names) -> bool:
         (condition[0], condition[1:]) if condition[0] in "!~" else ("", condition)
     )
     if name.endswith(".*") and not index:
-        found = any(one.startswith(name[:-1]) for one in names)
-        return found is not (mark == "!")
+        match = any(one.startswith(name[:-1]) for one in names)
+        return match is not (mark == "!")
     entry = names.get(name.replace("*", index))
     if mark == "!":
         return entry is None or entry.value is False
@@ -150,19 +150,21 @@ def _wording_fault(sentence: Sentence, row: tables.Row, names: Names) -> str:
     text = str(row["say"][sentence.wording])
     expected: list[tuple[str, str, bool]] = []
     at = 0
-    for found in _PART.finditer(text):
-        if found.start() > at:
-            expected.append((text[at : found.start()], "", False))
-        slot = found[0].strip("{}")
+    for match in _PART.finditer(text):
+        if match.start() > at:
+            expected.append((text[at : match.start()], "", False))
+        slot = match[0].strip("{}")
         entry = names.get(slot.rstrip("#").replace("*", sentence.index))
         if entry is None:
             return f"there is no fact {slot}"
         expected.append(("", entry.id, slot.endswith("#")))
-        at = found.end()
+        at = match.end()
     if at < len(text):
         expected.append((text[at:], "", False))
     got = [(piece.text, piece.fact or "", piece.bare) for piece in sentence.pieces]
-    return "" if got == expected else "its text or its slots are not those of the template"
+    return (
+        "" if got == expected else "its text or its slots are not those of the template"
+    )
 
 
 def _figures(

@@ -45,16 +45,19 @@ def _part(part: Part, facts: Facts) -> Iterator[str]:
     if part.job:
         yield f"Job [{escape(part.job)}](/jobs/{part.job})"
         yield ""
-    lines = len(part.passages) > 1 and all(
-        passage.about in ("summary", "not_done") for passage in part.passages
-    )
-    for number, passage in enumerate(part.passages):
-        item = lines and bool(number or passage.leaf)
-        yield ("- " if item else "") + _passage(passage, facts)
-        if not item or number == len(part.passages) - 1:
+    listed = [
+        passage
+        for passage in part.passages
+        if passage.leaf and passage.about in ("summary", "not_done")
+    ]
+    for passage in part.passages:
+        if passage not in listed:
+            yield _passage(passage, facts)
             yield ""
-        elif number + 1 < len(part.passages) and not part.passages[number + 1].leaf:
-            yield ""
+    for passage in listed:
+        yield f"- {_passage(passage, facts)}"
+    if listed:
+        yield ""
 
 
 def _passage(passage: Passage, facts: Facts) -> str:

@@ -80,7 +80,7 @@ class Facts:
 
     def appendix(self, report: Report) -> list[Entry]:
         """Return the facts that the text states, and those that they rest on, in their order."""
-        wanted = [
+        pending = [
             piece.fact
             for section in report.sections
             for part in section.parts
@@ -90,12 +90,18 @@ class Facts:
             if piece.fact is not None
         ]
         listed: set[str] = set()
-        while wanted:
-            one = wanted.pop()
+        arguments: set[str] = set()
+        while pending:
+            one = pending.pop()
             if one not in listed:
                 listed.add(one)
-                wanted += self.by_id[one].of
-        return [fact for fact in report.facts if fact.id in listed and is_figure(fact)]
+                pending += self.by_id[one].of
+                arguments |= set(self.by_id[one].of)
+        return [
+            fact
+            for fact in report.facts
+            if fact.id in listed and (fact.id in arguments or is_figure(fact))
+        ]
 
 
 def is_figure(fact: Entry) -> bool:
