@@ -18,12 +18,14 @@ from pydantic import ValidationError
 
 from search.domains import KINDS
 from search.domains.plan.keywords import facts_of, read_goal
+from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import nothing_open, refusal, state_of
 from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
 from search.domains.plan.outline.tree import Material, outline_of
 from search.domains.plan.problem import PlanProblem
-from search.domains.plan.report_table import PlanReport, write_report
+from search.domains.plan.report import report_files, write_report
+from search.domains.plan.reports import Report
 from search.domains.plan.types import Reading
 from search.domains.plan.verify import check_report
 from search.rest import Rest, Woken
@@ -33,7 +35,7 @@ from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutco
 from trimtab.plans import Outline
 from trimtab.results import Incumbent, JobState, Reason, Termination, Verification
 from trimtab.specs.common import Spec
-from trimtab.specs.plan import Approval, PlanSpec
+from trimtab.specs.plan import Approval, PlanSpec, PlanTextModel
 
 OFFERED: Mapping[str, type[Spec]] = MappingProxyType(
     {
@@ -97,7 +99,7 @@ class PlanDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
-        start: PlanReport | None = None,
+        start: Report | None = None,
     ) -> SearchOutcome:
         """Make the outline, repair leaves, or write the report; only the last is a solution.
 
@@ -116,7 +118,7 @@ class PlanDomain:
                 return _resting(
                     Rest(state=JobState.WAITING, memo=memo, detail=f"repairs: {names}")
                 )
-        return self._reported(problem, on_incumbent)
+        return self._reported(problem, stop, rng, on_incumbent)
 
     def _outlined(
         self,
@@ -154,46 +156,58 @@ class PlanDomain:
             )
         )
 
-    def _reported(self, problem: PlanProblem, on_incumbent: OnIncumbent) -> SearchOutcome:
+    def _reported(
+        self,
+        problem: PlanProblem,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
         outline = problem.approved
         if outline is None:
             raise ValueError("outline: expected the approved one, got None")
-        report = write_report(outline, problem.jobs)
+        report = write_report(
+            outline,
+            problem.jobs,
+            ledger_of(outline, problem.jobs),
+            model=None
+            if problem.spec.text_model is PlanTextModel.NONE
+            else self._text_model,
+            stop=stop,
+            seed=int(rng.integers(2**31)),
+            on_passage=lambda done, count: on_incumbent(
+                _progress(f"report: {done} of {count} passages")
+            ),
+        )
         on_incumbent(
             Incumbent(
                 elapsed_s=0.0, objective=report.without_result, bound=0.0, source="report"
             ),
             lambda: report,
         )
-        return _outcome(report, report.verdict, problem)
+        return _outcome(report, problem)
 
-    def verify(self, problem: PlanProblem, solution: PlanReport) -> Verification:
-        """Check each row of the report against the jobs' own results."""
-        return check_report(solution, problem.jobs)
+    def verify(self, problem: PlanProblem, solution: Report) -> Verification:
+        """Check figures and sentences of the report against the jobs' own results."""
+        if problem.approved is None:
+            raise ValueError("outline: expected the approved one, got None")
+        return check_report(solution, problem.jobs, outline=problem.approved)
 
     def produce(
-        self, problem: PlanProblem, solution: PlanReport, workdir: Path
+        self, problem: PlanProblem, solution: Report, workdir: Path
     ) -> Sequence[Produced | Extra]:
-        """Write the report and the outline that was approved."""
-        report = workdir / "report.md"
-        report.write_text(solution.text)
-        files = [Produced(name=report.name, path=report, media_type="text/markdown")]
-        if problem.approved is not None:
-            outline = workdir / "outline.json"
-            outline.write_text(problem.approved.model_dump_json(indent=2))
-            files.append(
-                Produced(name=outline.name, path=outline, media_type="application/json")
-            )
-        return files
+        """Write the report, its ledger and the outline that was approved."""
+        if problem.approved is None:
+            raise ValueError("outline: expected the approved one, got None")
+        return report_files(solution, workdir, outline=problem.approved)
 
-    def keep(self, problem: PlanProblem, solution: PlanReport) -> bytes:
+    def keep(self, problem: PlanProblem, solution: Report) -> bytes:
         """Serialise a report as JSON."""
-        return solution.to_bytes()
+        return solution.model_dump_json().encode()
 
     def restore(self, problem: PlanProblem, data: bytes) -> SearchOutcome:
         """Rebuild a serialised report. Raises ValueError, KeyError or TypeError."""
-        report = PlanReport.from_bytes(data)
-        return _outcome(report, "restored", problem)
+        return _outcome(Report.model_validate_json(data), problem)
 
 
 def _outline(memo: Mapping[str, Any]) -> Outline:
@@ -242,8 +256,10 @@ def _resting(rest: Rest) -> SearchOutcome:
     )
 
 
-def _outcome(report: PlanReport, detail: str, problem: PlanProblem) -> SearchOutcome:
+def _outcome(report: Report, problem: PlanProblem) -> SearchOutcome:
     outline = problem.approved
+    jobs, without = len(problem.jobs), report.without_result
+    detail = f"report on {jobs} jobs; {without:g} parts of the plan have no result"
     return SearchOutcome(
         termination=Termination(reason=Reason.COMPLETED, detail=detail),
         solution=report,

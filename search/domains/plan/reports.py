@@ -189,6 +189,8 @@ class Report(WireModel):
     """The text."""
     facts: tuple[Entry, ...]
     """The ledger."""
+    without_result: Annotated[float, Field(ge=0)]
+    """Leaves of the plan whose newest version has no result."""
     text_model: str = ""
     """Language model that wrote joining sentences; empty for none."""
     sends_text: bool = False

@@ -6,7 +6,7 @@ facts that it must state. Facts stand in slots of templates; a language model ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 from search.domains.plan.report.plots import plots_of
@@ -54,6 +54,7 @@ def write_report(
     model: TextModel | None,
     stop: StoppingCriterion,
     seed: int,
+    on_passage: Callable[[int, int], None] = lambda done, count: None,
 ) -> Report:
     """Return the report of a plan.
 
@@ -61,6 +62,7 @@ def write_report(
     facts: of `ledger_of` for the same outline and jobs.
     model: drafts joining sentences until `stop`; None, or a model that cannot: templates alone.
     seed: of the choice of wordings.
+    on_passage: is told how many passages of how many are written.
     """
     return written(outline, jobs, facts, seed=seed)
 
@@ -82,7 +84,23 @@ def written(
         seed=seed,
         sections=tuple(section for section in sections if section.parts),
         facts=tuple(map(entry, facts)),
+        without_result=float(_without_result(outline, ledger)),
     )
+
+
+def _without_result(outline: Outline, ledger: Ledger) -> int:
+    """Return how many leaves have no result, counting a repaired one by its newest repair."""
+    newest: dict[str, str] = {}
+    for leaf, node in outline.leaves.items():
+        origin = node.origin.id if node.origin.source == "repair" else leaf
+        newest[_first_of(origin, newest)] = leaf
+    succeeded = [ledger.leaf(leaf).get("succeeded") for leaf in newest.values()]
+    return sum(fact is None or fact.value is not True for fact in succeeded)
+
+
+def _first_of(leaf: str, newest: Mapping[str, str]) -> str:
+    """Return the leaf that the chain of repairs with this one began with."""
+    return next((first for first, last in newest.items() if last == leaf), leaf)
 
 
 def entry(fact: Fact) -> Entry:

@@ -37,7 +37,10 @@ def check_report(
         _guarded(_coverage(report, jobs, outline)),
         _guarded(_plots(report, jobs)),
     )
+    without = _without_result(jobs, outline)
     faults = list(itertools.islice(all_faults, _MOST_FAULTS))
+    if report.without_result != without:
+        faults.append(f"{without} leaves have no result, not {report.without_result:g}")
     sentences = [
         sentence
         for section in report.sections
@@ -49,6 +52,8 @@ def check_report(
     return Verification(
         status=VerificationStatus.INVALID if faults else VerificationStatus.VALID,
         method=METHOD,
+        claimed_objective=report.without_result,
+        objective=float(without),
         checks={
             "facts": len(report.facts),
             "sentences": len(sentences),
@@ -57,6 +62,21 @@ def check_report(
         },
         detail="; ".join(faults[:3])
         or f"{slots} slots in {len(sentences)} sentences agree with the results",
+    )
+
+
+def _without_result(jobs: Mapping[str, EndedJob], outline: Outline) -> int:
+    """Return the number of leaves whose newest repair, or they themselves, did not succeed."""
+    last: dict[str, str] = {}
+    for name in outline.leaves:
+        node, first = outline.leaves[name], name
+        while node.origin.source == "repair" and node.origin.id in outline.leaves:
+            first = node.origin.id
+            node = outline.leaves[first]
+        last[first] = name
+    return sum(
+        name not in jobs or jobs[name].state.value != "SUCCEEDED"
+        for name in last.values()
     )
 
 

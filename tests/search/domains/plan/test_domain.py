@@ -121,8 +121,13 @@ class TestPlan(DomainContract):
         return self.good(folder)
 
     def tampered(self, solution: Any) -> Any:
-        rows = tuple(replace(row, objective="1.0") for row in solution.rows)
-        return replace(solution, rows=rows)
+        facts = tuple(
+            fact.model_copy(update={"value": "1.0", "shown": "1"})
+            if fact.name == "objective"
+            else fact
+            for fact in solution.facts
+        )
+        return solution.model_copy(update={"facts": facts})
 
     def domain(self) -> Any:
         memo = getattr(self, "memo", None)
@@ -223,7 +228,7 @@ def test_a_failed_leaf_is_repaired_then_reported(tmp_path: Path) -> None:
     assert done.objective == 0.0
     assert done.summary["won"] == {"template": 1}
     assert list(done.summary["repairs"]) == ["l1.r1"]
-    assert "job_l1.r1" in done.solution.text
+    assert "job_l1.r1" in {fact.job for fact in done.solution.facts}
 
 
 @pytest.mark.parametrize(
