@@ -22,7 +22,7 @@ from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, Z
 
 MAX_BYTES = 64 * 2**20
 _FAULTS_SHOWN = 10
-_REQUIRED = ("name", "rows", "dim")
+REQUIRED_COLUMNS = ("name", "rows", "dim")
 _BINS = tuple(f"bin_{k}" for k in range(REUSE_BINS))
 _COLUMNS = (
     "name",
@@ -137,7 +137,7 @@ def _table(record: Mapping[str, Any]) -> Table:
         raise TablesError(
             f"unknown column {unknown[0]!r}: expected {columns}, bin_0 ... bin_16"
         )
-    if missing := [column for column in _REQUIRED if column not in cells]:
+    if missing := [column for column in REQUIRED_COLUMNS if column not in cells]:
         raise TablesError(f"{missing[0]}: missing; every table needs name, rows and dim")
     fields: dict[str, Any] = {
         "name": str(cells["name"]),
@@ -208,7 +208,7 @@ def _csv(text: str, shown: str) -> list[dict[str, Any]]:
     try:
         reader = csv.reader(io.StringIO(text), strict=True)
         header = [cell.strip() for cell in next(reader, [])]
-        if missing := [column for column in _REQUIRED if column not in header]:
+        if missing := [column for column in REQUIRED_COLUMNS if column not in header]:
             raise TablesError(
                 f"{shown}: line 1: expected columns name, rows, dim, got {header[:8]}; "
                 f"{missing[0]!r} is missing"

@@ -17,6 +17,7 @@ class FileRole(StrEnum):
     START = "start"  # values of its variables: .sol
     TABLES = "tables"  # embedding tables of a recommender
     SOURCE = "source"  # C, C++, LLVM IR, an archive of them
+    PLAN = "plan"  # a sharding plan in use: trimtab-sharding-plan/1
     UNKNOWN = "unknown"
 
 

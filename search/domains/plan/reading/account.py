@@ -1,0 +1,317 @@
+"""The account: every number, engine, file and negation is used, asked about, or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from search.domains.plan.reading.answers import about_of
+from search.domains.plan.reading.drafts import Drafts
+from search.domains.plan.reading.leaves import Doubt, Found
+from search.domains.plan.reading.lexicon import Role
+from search.domains.plan.reading.numerals import ordinal_of
+from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.slots import words_of
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form
+from search.domains.plan.types import Reading
+from trimtab.plans import NotDone, Question
+
+MAX_QUESTIONS = 3
+_IGNORE = "it is only background"
+_COUNTERS = vocabulary(
+    "times runs jobs files models programs antennas engines solvers seeds x steps "
+    "things tasks instances c plans bands of designs cases options questions wishes "
+    "requests variants tries"
+)
+
+
+def complete(
+    scene: Scene,
+    reading: Reading,
+    found: Found,
+    drafts: Drafts,
+    doubts: Sequence[Doubt],
+    answers: Mapping[str, str],
+) -> Reading:
+    """Return the reading with questions, parts not done and words not understood."""
+    doubts = list(doubts)
+    not_done = list(reading.not_done)
+    _unattached(scene, found, reading, doubts, not_done)
+    _unusable(scene, found, not_done)
+    if not reading.wishes:
+        return _nothing(scene, reading, doubts, not_done, answers)
+    doubts += _missing(scene, drafts)
+    doubts += _numbers(scene, reading)
+    doubts += _words_with_values(scene)
+    asked = [d for d in doubts if not _is_answered(d, answers)]
+    asked.sort(key=lambda d: d.rank)
+    unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
+    return replace(
+        reading,
+        not_done=tuple(not_done),
+        questions=tuple(_question(scene, d) for d in unique[:MAX_QUESTIONS]),
+        not_understood=scene.spans(_left_over(scene)),
+    )
+
+
+def _is_answered(doubt: Doubt, answers: Mapping[str, str]) -> bool:
+    # A slot's answer is in the jobs already; if it could not be read, the slot is still missing.
+    return (doubt.about in answers and doubt.rank != 1) or (
+        doubt.rank == 1 and doubt.about in answers and not doubt.text.endswith("?!")
+    )
+
+
+def _question(scene: Scene, doubt: Doubt) -> Question:
+    return Question(
+        text=doubt.text,
+        about=doubt.about,
+        options=doubt.options[:5],
+        spans=scene.spans(t for t in doubt.tokens if t < len(scene.tokens)),
+    )
+
+
+def _nothing(
+    scene: Scene,
+    reading: Reading,
+    doubts: Sequence[Doubt],
+    not_done: list[NotDone],
+    answers: Mapping[str, str],
+) -> Reading:
+    """Finish a reading without jobs: everything is impossible, or the goal is unclear."""
+    if not not_done and not doubts:
+        cues = [i for i in scene.items if i.of(Role.VERB, Role.NOUN, Role.FILE_NOUN)]
+        if cues or scene.files:
+            names = tuple(scene.files)[:5]
+            doubts = [
+                Doubt(
+                    about="file",
+                    text="Which file is this about? Attach it if it is not listed."
+                    if names
+                    else "Which file is this about? None is attached.",
+                    options=names,
+                    tokens=tuple(
+                        i for item in cues[:1] for i in range(item.start, item.end)
+                    ),
+                    rank=0,
+                )
+            ]
+        else:
+            not_done.append(
+                NotDone(
+                    text=scene.text.goal[:200],
+                    reason="no kind of job here does this; the kinds are "
+                    + ", ".join(scene.lexicon.kinds),
+                    spans=(scene.text.span(0, len(scene.text.folded)),),
+                )
+            )
+    asked = [d for d in doubts if d.about not in answers]
+    return replace(
+        reading,
+        not_done=tuple(not_done),
+        questions=tuple(_question(scene, d) for d in asked[:MAX_QUESTIONS]),
+        not_understood=scene.spans(_left_over(scene)),
+    )
+
+
+def _unattached(
+    scene: Scene,
+    found: Found,
+    reading: Reading,
+    doubts: list[Doubt],
+    not_done: list[NotDone],
+) -> None:
+    """Ask about names of files that are not attached."""
+    spare = [
+        n for n in scene.files if not any(n in w.files.values() for w in reading.wishes)
+    ]
+    for i, token in enumerate(scene.tokens):
+        if (
+            token.form is not Form.NAME
+            or i in scene.used
+            or token.word in _output_names(scene)
+        ):
+            continue
+        scene.use([i], "asked")
+        if spare and len(reading.wishes) < 1:
+            doubts.append(
+                Doubt(
+                    about="file",
+                    text=f"{token.text} is not attached. Which file is meant?",
+                    options=tuple(spare[:5]),
+                    tokens=(i,),
+                    rank=0,
+                )
+            )
+        else:
+            not_done.append(
+                NotDone(
+                    text=token.text,
+                    reason="no file of this name is attached; attach it with the goal",
+                    spans=scene.spans([i]),
+                )
+            )
+    del found
+
+
+def _output_names(scene: Scene) -> set[str]:
+    names = set()
+    for kind in scene.lexicon.kinds:
+        words = words_of(kind)
+        if words is not None:
+            names |= set(words.table("outputs"))
+    return names
+
+
+def _unusable(scene: Scene, found: Found, not_done: list[NotDone]) -> None:
+    """Name attached files that the goal mentions and no job reads."""
+    for name, tokens in found.unusable.items():
+        if any(scene.used.get(t, "").startswith("not done") for t in tokens):
+            continue
+        scene.use(tokens, "not done: file")
+        not_done.append(
+            NotDone(
+                text=name,
+                reason="by its content this is no model, list of tables or program",
+                spans=scene.spans(tokens),
+            )
+        )
+
+
+def _missing(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask for required slots without a value."""
+    found = []
+    for job in drafts.jobs:
+        words = words_of(job.kind)
+        assert words is not None
+        options = words.table("options")
+        for path, text in words.table("required").items():
+            if path in job.settings:
+                continue
+            found.append(
+                Doubt(
+                    about=about_of(path),
+                    text=text,
+                    options=tuple(options.get(path, ())),
+                    tokens=tuple(job.mentions[:1]),
+                    rank=1,
+                )
+            )
+    return [d for d in found if d is not None]
+
+
+def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
+    """Ask about numbers that nothing accounts for."""
+    found = []
+    for quantity in scene.quantities:
+        tokens = range(quantity.start, quantity.end)
+        if any(t in scene.used for t in quantity.tokens) or _is_harmless(
+            scene, quantity.start, quantity, reading
+        ):
+            continue
+        words = scene.words(quantity.start, quantity.end)
+        following = scene.words(quantity.start, min(quantity.end + 2, len(scene.tokens)))
+        scene.use(tokens, "asked")
+        found.append(
+            Doubt(
+                about=f"number.{words}",
+                text=f"What does “{following}” mean?",
+                options=_meanings(scene, quantity, reading),
+                tokens=tuple(tokens),
+                rank=2,
+            )
+        )
+    return found
+
+
+def _meanings(scene: Scene, quantity: Quantity, reading: Reading) -> tuple[str, ...]:
+    kinds = dict.fromkeys(w.kind for w in reading.wishes)
+    titles: list[str] = []
+    for kind in kinds:
+        titles += [
+            slot.title
+            for slot in scene.lexicon.slots[kind].values()
+            if slot.dimension is not None and quantity.reading(slot.dimension) is not None
+        ]
+    if not quantity.units:
+        titles = ["seconds", "minutes", *titles]
+    return (*tuple(dict.fromkeys(titles))[:4], _IGNORE)
+
+
+def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> bool:
+    """Return whether a number counts what is there, marks a list, or is no number."""
+    if not quantity.exact:
+        return True
+    following = scene.word(quantity.end)
+    written = not any(c.isdigit() for c in scene.tokens[quantity.tokens[0]].text)
+    if (
+        written
+        and not quantity.units
+        and scene.word(i - 1) in ("the", "these", "those", "other", "all")
+    ):
+        return True  # "compare the two"
+    if not quantity.units:
+        for item in scene.items:
+            if 0 <= item.start - quantity.end <= 1 and item.of(Role.COUNTED):
+                return True
+        if following in _COUNTERS and quantity.numbers[0] <= 60:
+            return True
+        if quantity.numbers[0] == len(reading.wishes) and len(reading.wishes) > 1:
+            return True
+        starts_line = i == 0 or scene.word(i - 1) in ("\n", "(")
+        if (starts_line and following in (".", ")", ":")) or ordinal_of(scene.tokens, i):
+            return True
+    low = max(0, i - 12)
+    sentence = scene.sentence(i)
+    return any(
+        item.mark("ignored")
+        and scene.sentence(item.start) == sentence
+        and low <= item.start <= quantity.end + 8
+        for item in scene.items
+    )
+
+
+def _words_with_values(scene: Scene) -> list[Doubt]:
+    """Ask about engines, hardware and files that nothing accounts for."""
+    found = []
+    for item in scene.with_role(Role.VALUE):
+        tokens = range(item.start, item.end)
+        sense = item.of(Role.VALUE)[0]
+        if any(t in scene.used for t in tokens) or sense.path not in (
+            "spec.engine",
+            "spec.devices.0.hardware",
+        ):
+            continue
+        words = scene.words(item.start, item.end)
+        scene.use(tokens, "asked")
+        found.append(
+            Doubt(
+                about=f"word.{words}",
+                text=f"What is “{words}” for?",
+                options=(_IGNORE,),
+                tokens=tuple(tokens),
+                rank=3,
+            )
+        )
+    return found
+
+
+def _left_over(scene: Scene) -> set[int]:
+    """Return tokens that matter and that nothing accounts for; they are underlined."""
+    known = {i for item in scene.items for i in range(item.start, item.end)}
+    left = set()
+    for i, token in enumerate(scene.tokens):
+        if i in scene.used or token.form in (Form.MARK, Form.QUOTE):
+            continue
+        if token.form is Form.NUMBER:
+            if token.exact:
+                left.add(i)
+        elif token.form is not Form.WORD or (
+            i not in known and not scene.lexicon.knows(token.word)
+        ):
+            left.add(i)
+    for item in scene.marks("not", "except", "instead"):
+        if not any(i in scene.used for i in range(item.start, item.end)):
+            left |= set(range(item.start, item.end))
+    return left

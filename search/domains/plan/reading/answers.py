@@ -1,0 +1,96 @@
+"""Answers of the owner, read with the same grammar as the goal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.domains.plan.reading.bands import Frequencies, bands_of
+from search.domains.plan.reading.bind import Bound, plain
+from search.domains.plan.reading.bounds import fold
+from search.domains.plan.reading.drafts import Draft, Drafts, Setting
+from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.scene import Scene, scene_of
+from search.domains.plan.reading.slots import Slot
+from search.domains.plan.reading.units import Dimension
+
+_MAX_CHARS = 2_000
+
+
+def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> None:
+    """Set the slots that were asked for, in every job that has them."""
+    for about, answer in answers.items():
+        for job in drafts.jobs:
+            slot = slot_about(scene, job, about)
+            if slot is not None:
+                for path, value in _read(scene, slot, answer[:_MAX_CHARS]).items():
+                    job.settings[path] = Setting(
+                        value=value, tokens=(), note="your answer"
+                    )
+
+
+def slot_about(scene: Scene, job: Draft, about: str) -> Slot | None:
+    """Return the slot of a job that a question is about."""
+    for path, slot in scene.lexicon.slots[job.kind].items():
+        if about in (about_of(path), path):
+            return slot
+    return None
+
+
+def about_of(path: str) -> str:
+    """Return the short name of a slot in questions: `devices.count`, `budget.seconds`."""
+    return path.removeprefix("spec.").replace(".0.", ".")
+
+
+def _read(scene: Scene, slot: Slot, answer: str) -> dict[str, Any]:
+    inner = scene_of(fold(answer), (), scene.lexicon)
+    if slot.dimension is None:
+        for item in inner.items:
+            for sense in item.senses:
+                if sense.path == slot.path and not isinstance(
+                    sense.value, tuple | type(None)
+                ):
+                    return {slot.path: sense.value}
+        return {}
+    for quantity in inner.quantities:
+        if slot.dimension is Dimension.FREQUENCY:
+            reading = quantity.reading(Dimension.FREQUENCY)
+            if reading:
+                return _band(inner, slot, quantity, reading)
+            continue
+        values = _numbers(quantity, slot)
+        if values:
+            value = plain(values[-1], is_integer=slot.is_integer)
+            return {slot.path: -abs(value) if slot.negative else value}
+    return {}
+
+
+def _numbers(quantity: Quantity, slot: Slot) -> tuple[float, ...]:
+    assert slot.dimension is not None
+    values = quantity.reading(slot.dimension)
+    if values is None and not quantity.units:
+        values = quantity.numbers  # "80" where GiB were asked for
+    if values is None:
+        return ()
+    if quantity.shape is Shape.PRODUCT:
+        return (values[0] * values[1],)
+    return tuple(v for v in values if _inside(v, slot))
+
+
+def _inside(value: float, slot: Slot) -> bool:
+    low, high = slot.least, slot.most
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _band(
+    scene: Scene, slot: Slot, quantity: Quantity, values: tuple[float, ...]
+) -> dict[str, Any]:
+    bound = Bound(
+        paths={slot.kind: slot.path},
+        values={slot.kind: values},
+        tokens=(quantity.start,),
+        shape=quantity.shape,
+        quantity=quantity,
+    )
+    rows, _ = bands_of(scene, [Frequencies(path=slot.path, bound=bound, values=values)])
+    return {path: value for path, (value, _, _) in rows.items()}

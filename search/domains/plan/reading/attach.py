@@ -1,0 +1,277 @@
+"""Values attached to jobs: the nearest compatible mention, with alternatives until the end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.leaves import Doubt, Leaf
+from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.stems import vocabulary
+
+_FOLLOWING = (
+    0.6  # a value in front of the job's name is a little farther than one behind it
+)
+_LINKED = 1.2  # "20 s for b.mps"
+_OTHER_BETWEEN = 1.5
+_SAME_SLOT_AGAIN = 3.0
+_JOINED = 0.9  # less than a comma: "300 s and seed 1 for each"
+_OF_DEVICES = frozenset(
+    (
+        "spec.devices.0.memory_gib",
+        "spec.devices.0.count",
+        "spec.devices.0.hardware",
+        "_nodes",
+    )
+)
+_JOINERS = vocabulary(", and & + or / plus both the as well also file files ( ) - \n")
+_LINKS = frozenset(("for", "on", "to", "of", "in", "into"))
+
+
+@dataclass
+class Attached:
+    """Values of each job, and what is unclear about them."""
+
+    bounds: list[list[Bound]] = field(default_factory=list)  # by job
+    doubts: list[Doubt] = field(default_factory=list)
+    loose: list[Bound] = field(default_factory=list)  # that fit no job
+
+
+def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Attached:
+    """Attach each value to the job it is about, or to several where the goal says so."""
+    result = Attached(bounds=[[] for _ in leaves])
+    mentions = sorted((m, i) for i, leaf in enumerate(leaves) for m in leaf.mentions)
+    groups = coordinated(scene, leaves)
+    owners: dict[int, int] = {}  # bound → job
+    for path in dict.fromkeys(path for bound in bounds for path in bound.paths.values()):
+        same = [
+            i
+            for i, b in enumerate(bounds)
+            if i not in owners and path in b.paths.values()
+        ]
+        _assign(scene, bounds, same, leaves, mentions, owners)
+    for i, bound in enumerate(bounds):
+        if i not in owners:
+            result.loose.append(bound)
+            continue
+        for job in _shared_by(
+            scene, bound, owners[i], bounds, owners, leaves, groups, result
+        ):
+            result.bounds[job].append(bound)
+    return result
+
+
+def coordinated(scene: Scene, leaves: Sequence[Leaf]) -> list[set[int]]:
+    """Return groups of jobs whose names are listed together: "a.mps, b.mps and c.mps"."""
+    firsts = sorted((m, i) for i, leaf in enumerate(leaves) for m in leaf.mentions)
+    groups: list[set[int]] = []
+    for (left, a), (right, b) in itertools.pairwise(firsts):
+        if a == b:
+            continue
+        between = [scene.word(t) for t in range(left + 1, right)]
+        sentence_ends = any(scene.ends_sentence(t) for t in range(left + 1, right))
+        if left == right or (
+            len(between) <= 4
+            and not sentence_ends
+            and all(word in _JOINERS for word in between)
+        ):
+            for group in groups:
+                if a in group:
+                    group.add(b)
+                    break
+            else:
+                groups.append({a, b})
+    return groups
+
+
+def _cost(
+    scene: Scene, bound: Bound, job: int, leaf: Leaf, mentions: Sequence[tuple[int, int]]
+) -> float:
+    best = 99.0
+    for m in leaf.mentions:
+        cost = scene.crossing(m, bound.at)
+        low, high = min(m, bound.at), max(m, bound.at)
+        others = {i for t, i in mentions if low < t < high and i != job}
+        cost += _OTHER_BETWEEN * len(others)
+        if m > bound.at:
+            cost += _FOLLOWING
+            before = [scene.word(t) for t in range(max(bound.at, m - 3), m)]
+            if _LINKS & set(before) and not others:
+                cost -= _LINKED
+        best = min(best, cost)
+    return best + bound.costs.get(leaf.kind, 0.0)
+
+
+def _assign(
+    scene: Scene,
+    bounds: Sequence[Bound],
+    same: Sequence[int],
+    leaves: Sequence[Leaf],
+    mentions: Sequence[tuple[int, int]],
+    owners: dict[int, int],
+) -> None:
+    """Give each value of one slot to a job, preferring jobs that have none yet."""
+    taken: dict[int, list[int]] = {}
+    options = []
+    for i in same:
+        for job, leaf in enumerate(leaves):
+            if leaf.kind in bounds[i].paths:
+                options.append((_cost(scene, bounds[i], job, leaf, mentions), i, job))
+    for i in same:
+        own = [
+            (
+                cost
+                + _SAME_SLOT_AGAIN
+                * _excludes(bounds, taken.get(job, []), i, leaves[job]),
+                job,
+            )
+            for cost, k, job in options
+            if k == i
+        ]
+        if own:
+            job = min(own)[1]
+            owners[i] = job
+            taken.setdefault(job, []).append(i)
+
+
+def _excludes(bounds: Sequence[Bound], taken: Sequence[int], i: int, leaf: Leaf) -> bool:
+    path = bounds[i].paths[leaf.kind]
+    return any(
+        bounds[k].paths.get(leaf.kind) == path
+        and not bounds[k].removes
+        and not bounds[i].removes
+        for k in taken
+    )
+
+
+def _shared_by(
+    scene: Scene,
+    bound: Bound,
+    owner: int,
+    bounds: Sequence[Bound],
+    owners: dict[int, int],
+    leaves: Sequence[Leaf],
+    groups: Sequence[set[int]],
+    result: Attached,
+) -> list[int]:
+    """Return the jobs that a value holds for."""
+    compatible = [i for i, leaf in enumerate(leaves) if leaf.kind in bound.paths]
+    if len(compatible) == 1:
+        return compatible
+
+    def has_own(job: int) -> bool:
+        path = bound.paths[leaves[job].kind]
+        return any(
+            owners.get(k) == job and b.paths.get(leaves[job].kind) == path
+            for k, b in enumerate(bounds)
+            if b is not bound
+        )
+
+    free = [i for i in compatible if i == owner or not has_own(i)]
+    here = {
+        i
+        for i in compatible
+        if any(scene.sentence(m) == scene.sentence(bound.at) for m in leaves[i].mentions)
+    }
+    if _distributes(scene, bound, bounds):
+        scope = here if len(here) > 1 else set(free)
+        return [i for i in free if i in scope or i == owner]
+    for group in groups:
+        if owner in group and _outside(bound, group, leaves):
+            return [i for i in free if i in group]
+    if not here and not bound.removes:
+        return _trailing(scene, bound, owner, free, leaves, groups, result)
+    return [owner]
+
+
+def _outside(bound: Bound, group: set[int], leaves: Sequence[Leaf]) -> bool:
+    """Return whether a value stands outside the list of a group's names."""
+    spans = [min(leaves[i].mentions, key=lambda m: abs(m - bound.at)) for i in group]
+    return not min(spans) < bound.at < max(spans)
+
+
+def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
+    """Return whether "each", "both", "all" goes with a value, or with one joined to it by "and".
+
+    "with 48 GiB each" speaks of devices, not of jobs.
+    """
+    for item in scene.marks("each"):
+        near = [
+            (_gap(scene, item, b), i)
+            for i, b in enumerate(bounds)
+            if item.start not in b.tokens
+        ]
+        if not near:
+            continue
+        gap, closest = min(near)
+        owner = bounds[closest]
+        if gap > 3.0 or set(owner.paths.values()) & _OF_DEVICES:
+            continue
+        if owner is bound or scene.crossing(max(owner.tokens), bound.at) < _JOINED:
+            return True
+        if scene.crossing(max(bound.tokens), owner.at) < _JOINED:
+            return True
+    return False
+
+
+def _gap(scene: Scene, item: Item, bound: Bound) -> float:
+    low, high = min(bound.tokens), max(bound.tokens)
+    if item.start > high:
+        return scene.crossing(high, item.start) + 0.1 * (item.start - high)
+    return scene.crossing(item.end - 1, low) + 0.1 * (low - item.end)
+
+
+def _trailing(
+    scene: Scene,
+    bound: Bound,
+    owner: int,
+    free: Sequence[int],
+    leaves: Sequence[Leaf],
+    groups: Sequence[set[int]],
+    result: Attached,
+) -> list[int]:
+    """Decide for a value in a sentence that names no job: all jobs, or the nearest one."""
+    sentence = scene.sentence(bound.at)
+    sentences = {scene.sentence(m) for i in free for m in leaves[i].mentions}
+    before = [s for s in sentences if s < sentence]
+    together = any(set(free) <= group for group in groups)
+    if len(free) == 1:
+        return [owner]
+    if together or not before:
+        return list(free)
+    last = {
+        i
+        for i in free
+        if any(scene.sentence(m) == max(before) for m in leaves[i].mentions)
+    }
+    starts = next(t for t in range(len(scene.tokens)) if scene.sentence(t) == sentence)
+    pronoun = scene.word(starts) in ("it", "this", "that", "its", "there") or any(
+        item.mark("pronoun", "then") and scene.sentence(item.start) == sentence
+        for item in scene.items
+    )
+    if pronoun and len(last) == 1:
+        return list(last)
+    if len(last) > 1 or (max(before) == sentence - 1 and len(sentences) > 1):
+        return sorted(last) if len(last) > 1 else [owner]
+    names = [next(iter(leaves[i].files.values()), leaves[i].kind) for i in free]
+    words = scene.words(
+        bound.at, bound.at + 1 if bound.quantity is None else bound.quantity.end
+    )
+    result.doubts.append(
+        Doubt(
+            about=f"scope.{bound.paths[leaves[owner].kind]}",
+            text=f"Does “{words}” hold for every job, or only for one?",
+            options=("every job", *names[:4]),
+            tokens=bound.tokens[:1],
+            rank=3,
+        )
+    )
+    return list(free)
+
+
+def has_role(scene: Scene, token: int, *roles: Role) -> bool:
+    """Return whether a token is part of a phrase with one of these roles."""
+    return any(item.start <= token < item.end and item.of(*roles) for item in scene.items)

@@ -1,0 +1,528 @@
+"""Quantities and phrases bound to slots, before it is known to which job they belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.quantities import Quantity, Shape, scaled
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.slots import Slot
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form
+from search.domains.plan.reading.units import Dimension
+
+COUNT = "spec.devices.0.count"
+HARDWARE = "spec.devices.0.hardware"
+_BARE = 1.6
+_LIMIT_WITHOUT_UNIT = 1.3
+_LIMIT = 2.2
+_DOUBT = 0.2  # two slots nearer to each other than this are two readings
+DIFFERENCES = vocabulary("less more longer shorter fewer extra higher lower larger")
+_LINKS = vocabulary(
+    "of is are = : to at be by than ( with from as a the be set equal equals stays "
+    "about around most least no more not max min maximum minimum below above under "
+    "within up only just exactly approximately roughly should must shall will was "
+    "goes has have x * - for"
+)
+
+
+_BEFORE_ELLIPSIS = vocabulary(
+    "for another gets or and vs versus then with to on that it than , wait no sorry "
+    "make rather not just of only meant mean from : be actually as maybe"
+)
+_ALTERNATIVE = frozenset(
+    [
+        "as",
+        "or",
+        "vs",
+        "versus",
+        "and",
+        ",",
+        "another",
+        "then",
+        "no",
+        "sorry",
+        ".",
+        "make",
+        "that",
+        "actually",
+        "than",
+        "not",
+        "mean",
+        "meant",
+        "but",
+        ";",
+        "whether",
+        "wait",
+        "while",
+        "\n",
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A value with the slot that it has in each kind that has one for it."""
+
+    paths: Mapping[str, str]  # kind → slot
+    values: Mapping[
+        str, tuple[Any, ...]
+    ]  # kind → values in the spec's unit; several: variants
+    tokens: tuple[int, ...]
+    shape: Shape = Shape.SINGLE
+    removes: bool = False  # the goal rules the value out
+    choice: bool = False
+    note: str = ""
+    rivals: tuple[str, ...] = ()  # titles of other slots that fit as well
+    quantity: Quantity | None = None
+    strong: bool = False  # outranks weaker statements of the same slot
+    costs: Mapping[str, float] = field(
+        default_factory=dict
+    )  # kind → distance to the slot's name
+
+    @property
+    def at(self) -> int:
+        """First token."""
+        return self.tokens[0]
+
+
+@dataclass(frozen=True)
+class _Link:
+    cost: float
+    item: Item | None
+    slot: Slot
+    strong: bool = False
+
+
+def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]:
+    """Return what is bound, in the order of the text. Numbers without a slot are left out.
+
+    `elsewhere` are tokens of parts that no job does; nothing there is bound.
+    """
+    heads = _heads(scene, kinds)
+    links = {
+        i: _links(scene, quantity, i, heads, kinds)
+        for i, quantity in enumerate(scene.quantities)
+        if quantity.start not in elsewhere
+        and not _describes(scene, quantity)
+        and not is_difference(scene, quantity)
+    }
+    _prefer_own_heads(scene, links)
+    found: list[Bound] = []
+    for i, quantity in enumerate(scene.quantities):
+        if i not in links:
+            continue
+        bound = _bound(scene, quantity, links[i])
+        if bound is None:
+            bound = _elliptic(scene, quantity, found)
+        if bound is not None:
+            found.append(bound)
+    found += _phrases(scene, kinds)
+    return sorted(found, key=lambda b: b.at)
+
+
+def _describes(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a quantity describes the input: "3 TB of embeddings"."""
+    if not quantity.units or scene.word(quantity.end) != "of":
+        return False
+    if any(
+        item.of(Role.COUNTED) and 0 < item.start - quantity.end <= 2
+        for item in scene.items
+    ):
+        scene.use(range(quantity.start, quantity.end), "describes the input")
+        return True
+    return False
+
+
+def is_difference(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a quantity is a difference: "a minute less", "one higher"."""
+    word, following = scene.word(quantity.end), scene.word(quantity.end + 1)
+    if word not in DIFFERENCES:
+        return False
+    if scene.word(quantity.start - 1) in ("or", "for", "another", "gets"):
+        return following == "than" and bool(quantity.units)
+    return (
+        word in ("higher", "lower", "larger")
+        or bool(quantity.units)
+        or following == "than"
+    )
+
+
+def _heads(scene: Scene, kinds: Sequence[str]) -> list[tuple[Item, Slot, bool]]:
+    """Return the phrases that name a slot, for each kind that has it."""
+    found = []
+    for item in scene.items:
+        for sense in item.senses:
+            if sense.role is Role.HEAD:
+                for kind in kinds if sense.kind == "common" else (sense.kind,):
+                    slot = scene.lexicon.slots.get(kind, {}).get(sense.path)
+                    if kind in kinds and slot is not None:
+                        found.append((item, slot, sense.strong))
+            elif (
+                sense.role is Role.VALUE
+                and sense.path == HARDWARE
+                and sense.kind in kinds
+            ):
+                slot = scene.lexicon.slots[sense.kind][COUNT]
+                found.append((item, slot, False))
+    return found
+
+
+def _links(
+    scene: Scene,
+    quantity: Quantity,
+    index: int,
+    heads: Sequence[tuple[Item, Slot, bool]],
+    kinds: Sequence[str],
+) -> list[_Link]:
+    """Return the slots that fit a quantity, nearest first."""
+    best: dict[tuple[str, str], _Link] = {}
+    for item, slot, strong in heads:
+        if not _fits(scene, quantity, slot):
+            continue
+        cost = _cost(scene, quantity, item)
+        if cost is None:
+            continue
+        cost -= 0.3 * strong + 0.03 * (item.end - item.start)
+        key = (slot.kind, slot.path)
+        if key not in best or cost < best[key].cost:
+            best[key] = _Link(cost, item, slot, strong)
+    if quantity.units:
+        for kind in kinds:
+            for slot in scene.lexicon.slots[kind].values():
+                key = (kind, slot.path)
+                far = key not in best or best[key].cost > _BARE
+                if slot.bare and far and _fits(scene, quantity, slot):
+                    best[key] = _Link(_BARE, None, slot)
+    limit = _LIMIT if quantity.units else _LIMIT_WITHOUT_UNIT
+    return sorted(
+        (link for link in best.values() if link.cost <= limit), key=lambda link: link.cost
+    )
+
+
+def _fits(scene: Scene, quantity: Quantity, slot: Slot) -> bool:
+    if slot.dimension is None:
+        return False
+    reading = quantity.reading(slot.dimension)
+    if reading is None:
+        return (
+            not quantity.units
+            and _unit_nearby(scene, quantity, slot.dimension) is not None
+        )
+    if slot.is_integer and any(v != int(v) for v in reading if v == v and abs(v) < 1e15):
+        return False
+    return not (
+        slot.dimension is Dimension.RATIO and not quantity.units and max(reading) > 1
+    )
+
+
+def _unit_nearby(scene: Scene, quantity: Quantity, dimension: Dimension) -> float | None:
+    """Return the factor of the nearest unit of a dimension, for a number without one."""
+    if dimension in (Dimension.COUNT, Dimension.RATIO, Dimension.TIME):
+        return None
+    near = [
+        (abs(other.start - quantity.start), unit.factor)
+        for other in scene.quantities
+        for unit in other.units
+        if unit.dimension is dimension
+        and scene.sentence(other.start) >= scene.sentence(quantity.start) - 1
+    ]
+    if near:
+        return min(near)[1]
+    # A level or a length beside its slot's name has one usual unit.
+    usual = (
+        Dimension.LEVEL,
+        Dimension.RESISTANCE,
+        Dimension.LENGTH,
+        Dimension.CONDUCTIVITY,
+    )
+    return 1.0 if dimension in usual else None
+
+
+def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
+    """Return how far a slot's name is from a quantity; None if too far or cut off."""
+    if item.start >= quantity.end:
+        between = range(quantity.end, item.start)
+        cost, link, plain = 0.0, 0.25, 0.3
+    elif item.end <= quantity.start:
+        between = range(item.end, quantity.start)
+        cost, link, plain = 0.1, 0.12, 0.35
+    else:
+        return None
+    if len(between) > 9:
+        return None
+    measured = {i for q in scene.quantities if q.units for i in range(q.start, q.end)}
+    numbers = (
+        {i for q in scene.quantities for i in q.tokens} - set(quantity.tokens) - measured
+    )
+    values = {i for x in scene.with_role(Role.VALUE) for i in range(x.start, x.end)}
+    for i in between:
+        token = scene.tokens[i]
+        if scene.ends_sentence(i) and token.word != "\n":
+            return None
+        if token.word == "\n":
+            cost += 2.0
+        elif i in numbers:
+            cost += 1.2
+        elif i in values:
+            cost += 0.05
+        elif i in measured and not quantity.units:
+            cost += 0.15
+        elif i in measured:
+            cost += 0.6
+        elif token.word in _LINKS:
+            cost += link
+        elif token.word in (",", "and", "or", "/", ")"):
+            cost += 0.9 if token.word != ")" else 0.3
+        elif token.form in (Form.FILE, Form.NAME):
+            cost += 1.0
+        else:
+            cost += plain
+    return cost
+
+
+def _prefer_own_heads(scene: Scene, links: dict[int, list[_Link]]) -> None:
+    """Leave a phrase that names a slot to the quantity nearest to it."""
+    nearest: dict[tuple[int, str, str], tuple[float, int]] = {}
+    for i, options in links.items():
+        for link in options:
+            if link.item is not None:
+                key = (link.item.start, link.slot.kind, link.slot.path)
+                nearest[key] = min(nearest.get(key, (9.0, i)), (link.cost, i))
+    for i, options in links.items():
+        kept = []
+        for link in options:
+            if link.item is not None:
+                owner = nearest[(link.item.start, link.slot.kind, link.slot.path)][1]
+                if owner != i and not _shares(scene, link.item, owner, i):
+                    if link.slot.bare and scene.quantities[i].units:
+                        kept.append(_Link(_BARE, None, link.slot))
+                    continue
+            kept.append(link)
+        links[i] = sorted(kept, key=lambda link: link.cost)
+
+
+def _shares(scene: Scene, item: Item, owner: int, other: int) -> bool:
+    """Return whether two quantities on one side of a name are alternatives: "seed 1 or seed 2"."""
+    a, b = scene.quantities[owner], scene.quantities[other]
+    between = [scene.word(i) for i in range(min(a.end, b.end), max(a.start, b.start))]
+    same_side = (a.start >= item.end) == (b.start >= item.end)
+    return same_side and any(w in ("or", "vs", "versus", "and", "then") for w in between)
+
+
+def _bound(scene: Scene, quantity: Quantity, links: Sequence[_Link]) -> Bound | None:
+    if not links:
+        return None
+    paths: dict[str, str] = {}
+    values: dict[str, tuple[Any, ...]] = {}
+    costs: dict[str, float] = {}
+    notes: list[str] = []
+    rivals: list[str] = []
+    items: list[Item] = []
+    best = links[0].cost
+    for link in links:
+        kind = link.slot.kind
+        if kind in paths:
+            if link.cost - _best_of(links, kind) < _DOUBT and link.item is not None:
+                rivals.append(link.slot.title)
+            continue
+        # A name of a slot near the quantity decides for its kind; others only fit by the unit.
+        paths[kind] = link.slot.path
+        costs[kind] = link.cost - best
+        values[kind] = _values(scene, quantity, link.slot)
+        notes.append(_note(quantity, link.slot))
+        if link.item is not None and link.cost - best < 1.0:
+            items.append(link.item)
+    tokens = set(range(quantity.start, quantity.end))
+    for item in items:
+        if item.of(Role.HEAD):
+            tokens |= set(range(item.start, item.end))
+    return Bound(
+        paths=paths,
+        values=values,
+        tokens=(quantity.start, *sorted(tokens - {quantity.start})),
+        shape=quantity.shape,
+        choice=quantity.choice,
+        note="; ".join(dict.fromkeys(note for note in notes if note)),
+        rivals=tuple(rivals),
+        quantity=quantity,
+        costs=costs,
+        strong=links[0].strong,
+    )
+
+
+def _best_of(links: Sequence[_Link], kind: str) -> float:
+    return min(link.cost for link in links if link.slot.kind == kind)
+
+
+def _values(scene: Scene, quantity: Quantity, slot: Slot) -> tuple[Any, ...]:
+    assert slot.dimension is not None
+    reading = quantity.reading(slot.dimension)
+    if reading is None:
+        factor = _unit_nearby(scene, quantity, slot.dimension)
+        assert factor is not None
+        reading = tuple(scaled(n, factor) for n in quantity.numbers)
+    if slot.binary and quantity.suffix == "k":
+        reading = tuple(v / 1000 * 1024 for v in reading)
+    if slot.negative:
+        reading = tuple(-abs(v) for v in reading)
+    return tuple(plain(v, is_integer=slot.is_integer) for v in reading)
+
+
+def plain(value: float, *, is_integer: bool) -> Any:
+    """Return a number as JSON has it: whole ones of an integer slot without a fraction."""
+    if value != value or abs(value) >= 1e15:
+        return value
+    return int(value) if is_integer or value == int(value) else value
+
+
+def _note(quantity: Quantity, slot: Slot) -> str:
+    assert slot.dimension is not None
+    if slot.binary and quantity.suffix == "k":
+        return f"{quantity.numbers[0]:g}k of samples is read as {quantity.numbers[0] * 1024:,.0f}"
+    if slot.dimension is Dimension.MEMORY:
+        return quantity.note(slot.dimension)
+    return ""
+
+
+def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Bound | None:
+    """Bind a bare number like the quantity before it: "8 GPUs or 16", "one minute, b for two"."""
+    if quantity.units or (
+        not quantity.exact and scene.word(quantity.start + 1) not in ("", ",", ".")
+    ):
+        return None
+    following = scene.word(quantity.end)
+    if following and following not in (
+        ",",
+        ".",
+        ")",
+        "and",
+        "or",
+        "for",
+        "?",
+        "!",
+        ";",
+        "\n",
+        "each",
+        "then",
+        "with",
+        "instead",
+        "apiece",
+        "on",
+        "if",
+        "vs",
+        "in",
+        "sorry",
+        "please",
+        "would",
+        "also",
+        "too",
+        "as",
+        "max",
+        "at",
+        ":",
+    ):
+        return None
+    near = scene.word(quantity.start - 1)
+    candidates = [
+        other
+        for other in reversed(before)
+        if other.quantity is not None
+        and other.shape not in (Shape.RANGE, Shape.AROUND)
+        and scene.sentence(quantity.start) - scene.sentence(other.at) <= 1
+    ]
+    if not candidates or near not in _BEFORE_ELLIPSIS:
+        return None
+    wanted = (
+        Dimension.TIME
+        if near in ("for", "another", "gets")
+        else Dimension.COUNT
+        if near in ("as", "than", "on", "to")
+        else None
+    )
+    other = next(
+        (c for c in candidates if wanted in _dimensions(scene, c)), candidates[0]
+    )
+    words = {scene.word(i) for i in range(other.at, quantity.start)}
+    if not words & _ALTERNATIVE or (
+        near in ("for", "gets") and wanted not in _dimensions(scene, other)
+    ):
+        return None
+    unit = other.quantity.units if other.quantity else ()
+    suffix = other.quantity.suffix if other.quantity else ""
+    like = replace(quantity, units=unit, suffix=quantity.suffix or suffix)
+    values = {}
+    for kind, path in other.paths.items():
+        slot = scene.lexicon.slots[kind][path]
+        if not _fits(scene, like, slot):
+            return None
+        values[kind] = _values(scene, like, slot)
+    note = (
+        f"“{scene.words(quantity.start, quantity.end)}” is read with the unit before it"
+    )
+    return Bound(
+        paths=other.paths,
+        values=values,
+        tokens=tuple(range(quantity.start, quantity.end)),
+        shape=quantity.shape,
+        choice=quantity.choice,
+        note=note if unit else "",
+        quantity=like,
+        costs=other.costs,
+    )
+
+
+def _dimensions(scene: Scene, bound: Bound) -> set[Dimension | None]:
+    return {
+        scene.lexicon.slots[kind][path].dimension for kind, path in bound.paths.items()
+    }
+
+
+def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
+    """Bind phrases that state a value by themselves: engines, hardware, switches."""
+    found = []
+    for item in scene.items:
+        senses = [s for s in item.of(Role.VALUE) if s.kind in kinds]
+        if not senses:
+            continue
+        paths: dict[str, str] = {}
+        values: dict[str, tuple[Any, ...]] = {}
+        for sense in sorted(senses, key=lambda s: not _named(scene, item, s)):
+            if sense.kind not in paths:
+                paths[sense.kind] = sense.path
+                values[sense.kind] = (sense.value,)
+        found.append(
+            Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
+        )
+    triple = scene.lexicon.slots.get("compile", {}).get("spec.target.triple")
+    if triple is not None and "compile" in kinds:
+        found += [
+            Bound(
+                paths={"compile": triple.path},
+                values={"compile": (token.word,)},
+                tokens=(i,),
+                strong=True,
+            )
+            for i, token in enumerate(scene.tokens)
+            if token.form is Form.TRIPLE
+        ]
+    return found
+
+
+def _named(scene: Scene, item: Item, sense: Sense) -> bool:
+    """Return whether the slot's own name is near a phrase."""
+    return any(
+        s.path == sense.path
+        for other in scene.items
+        for s in other.of(Role.HEAD)
+        if abs(other.start - item.start) <= 5
+        and scene.crossing(other.start, item.start) < 3
+    )
+
+
+def tokens_of_bounds(bounds: Iterable[Bound]) -> set[int]:
+    """Return all tokens that some bounds take."""
+    return {i for bound in bounds for i in bound.tokens}

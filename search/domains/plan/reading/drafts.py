@@ -1,0 +1,533 @@
+"""Jobs with their values: numbers computed, alternatives spread over several jobs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from search.domains.plan.reading.bands import Frequencies, bands_of
+from search.domains.plan.reading.bind import COUNT, HARDWARE, Bound
+from search.domains.plan.reading.leaves import Doubt, Leaf
+from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.slots import words_of
+
+MEMORY = "spec.devices.0.memory_gib"
+PER_NODE = "spec.fabric.devices_per_node"
+NODES = "_nodes"
+WHAT_IF = "spec.what_if"
+SECONDS = "budget.seconds"
+MAX_VARIANTS = 60
+_NOT_DEFAULT = ("cl-lns",)  # of neighbourhoods: the learned arm is no default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A value of one job."""
+
+    value: Any
+    tokens: tuple[int, ...]
+    note: str = ""
+
+
+@dataclass
+class Draft:
+    """A job to be, with its values."""
+
+    leaf: int
+    kind: str
+    files: dict[str, str]
+    settings: dict[str, Setting] = field(default_factory=dict)
+    removed: dict[str, tuple[int, ...]] = field(
+        default_factory=dict
+    )  # path=value → tokens
+    mentions: list[int] = field(default_factory=list)
+    outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    group: int = 0
+
+
+@dataclass
+class Drafts:
+    """Jobs of a goal, and doubts about their values."""
+
+    jobs: list[Draft] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Option:
+    """One of the values that a slot may have."""
+
+    value: Any
+    tokens: tuple[int, ...]
+    note: str = ""
+    strong: bool = False
+
+
+def drafts_of(
+    scene: Scene, leaves: Sequence[Leaf], attached: Sequence[Sequence[Bound]]
+) -> Drafts:
+    """Return the jobs; a slot with several values gives several jobs."""
+    result = Drafts()
+    for number, (leaf, bounds) in enumerate(zip(leaves, attached, strict=True)):
+        options, removed = _options(scene, leaf, bounds, result)
+        for chosen in _combined(scene, leaf, options, bounds, result):
+            result.jobs.append(
+                Draft(
+                    leaf=number,
+                    kind=leaf.kind,
+                    files=dict(leaf.files),
+                    settings=chosen,
+                    removed=dict(removed),
+                    mentions=list(leaf.mentions),
+                    group=number,
+                )
+            )
+    return result
+
+
+def _options(
+    scene: Scene, leaf: Leaf, bounds: Sequence[Bound], result: Drafts
+) -> tuple[dict[str, list[_Option]], dict[str, tuple[int, ...]]]:
+    """Return slot → values in the order of the text, and the values that are ruled out."""
+    options: dict[str, list[_Option]] = {}
+    removed: dict[str, tuple[int, ...]] = {}
+    result.doubts += _totals(scene, bounds, leaf)
+    frequencies: list[Frequencies] = []
+    slots = scene.lexicon.slots[leaf.kind]
+    for bound in bounds:
+        path = bound.paths[leaf.kind]
+        values = bound.values[leaf.kind]
+        scene.use(bound.tokens, path)
+        if path.endswith("_hz") or path == "_bandwidth":
+            frequencies.append(Frequencies(path=path, bound=bound, values=values))
+            continue
+        if bound.removes:
+            for value in values:
+                removed[f"{path}={value}"] = bound.tokens
+            continue
+        if bound.rivals:
+            result.doubts.append(_which_slot(scene, bound, slots[path].title))
+        values = _numbers(scene, bound, path, values, result)
+        for value in values:
+            result.doubts += _out_of_range(scene, bound, slots[path], value)
+            option = _Option(
+                value=value, tokens=bound.tokens, note=bound.note, strong=bound.strong
+            )
+            if all(o.value != value for o in options.setdefault(path, [])):
+                options[path].append(option)
+    for path, row in options.items():
+        if any(o.strong for o in row) and not all(o.strong for o in row):
+            options[path] = [
+                replace(
+                    o,
+                    note=o.note
+                    or f"{slots[path].title}: the more precise of two figures",
+                )
+                for o in row
+                if o.strong
+            ]
+    _ignored(scene, leaf, options)
+    options = {
+        path: row for path, row in options.items() if path == NODES or path[0] != "_"
+    }
+    if leaf.kind == "sharding":
+        _devices(scene, options, bounds)
+    if frequencies:
+        settings, doubts = bands_of(scene, frequencies)
+        result.doubts += doubts
+        for path, (value, tokens, note) in settings.items():
+            options[path] = [_Option(value=value, tokens=tokens, note=note)]
+        options = _many_bands(options, settings)
+    _only_one_left(scene, slots, options, removed)
+    return options, removed
+
+
+def _ignored(scene: Scene, leaf: Leaf, options: Mapping[str, list[_Option]]) -> None:
+    """Say what a figure that sets nothing means, as the kind's words have it."""
+    words = words_of(leaf.kind)
+    assert words is not None
+    for path in options:
+        note = words.table("slots").get(path, {}).get("ignored")
+        if note:
+            scene.notes.append(note)
+
+
+def _many_bands(
+    options: dict[str, list[_Option]], settings: Mapping[str, Any]
+) -> dict[str, list[_Option]]:
+    """Give every band the level that was stated once."""
+    level = "spec.bands.0.s11_max_db"
+    count = sum(
+        path.endswith("f_lo_hz") and path.startswith("spec.bands") for path in settings
+    )
+    if level in options and len(options[level]) == 1:
+        for i in range(1, count):
+            options[f"spec.bands.{i}.s11_max_db"] = list(options[level])
+    elif level in options and len(options[level]) == count:
+        for i, option in enumerate(list(options[level])):
+            options[f"spec.bands.{i}.s11_max_db"] = [option]
+    return options
+
+
+def _numbers(
+    scene: Scene, bound: Bound, path: str, values: tuple[Any, ...], result: Drafts
+) -> tuple[Any, ...]:
+    """Return the values of a quantity: a product of counts is one number, a range is a doubt."""
+    if bound.shape is Shape.PRODUCT:
+        if path == COUNT:
+            return (values[0] * values[1],)
+        if path.endswith("_mm"):
+            if values[0] != values[1]:
+                result.doubts.append(
+                    Doubt(
+                        about=path.removeprefix("spec."),
+                        text="The board is square here. Which side should it have, in mm?",
+                        options=tuple(f"{v:g}" for v in sorted(values)),
+                        tokens=bound.tokens,
+                        rank=2,
+                    )
+                )
+            return (min(values),)
+    if bound.shape in (Shape.RANGE, Shape.AROUND) and not path.endswith("_hz"):
+        low, high = (
+            (values[0], values[1])
+            if bound.shape is Shape.RANGE
+            else (values[0], values[0])
+        )
+        if low != high:
+            result.doubts.append(
+                Doubt(
+                    about=path.removeprefix("spec."),
+                    text=f"“{_words(scene, bound)}” is a range. Which value is wanted?",
+                    options=(f"{high:g}", f"{low:g}"),
+                    tokens=bound.tokens,
+                    rank=2,
+                )
+            )
+        return (high,)
+    return values
+
+
+def _totals(scene: Scene, bounds: Sequence[Bound], leaf: Leaf) -> list[Doubt]:
+    """Ask about memory that is stated for all devices together."""
+    found = []
+    for bound in bounds:
+        if bound.paths.get(leaf.kind) != MEMORY:
+            continue
+        near = [
+            m
+            for m in scene.marks("total")
+            if -3 <= m.start - max(bound.tokens) <= 3 or 0 <= bound.at - m.end <= 3
+        ]
+        counts = [
+            b.values[leaf.kind][0] for b in bounds if b.paths.get(leaf.kind) == COUNT
+        ]
+        if near and counts and isinstance(counts[0], int) and counts[0] > 1:
+            total = bound.values[leaf.kind][0]
+            found.append(
+                Doubt(
+                    about="devices.memory_gib",
+                    text=f"Is “{_words(scene, bound)}” for all {counts[0]} devices together, "
+                    "or for each?",
+                    options=(f"{total / counts[0]:g} GiB each", f"{total:g} GiB each"),
+                    tokens=bound.tokens,
+                    rank=1,
+                )
+            )
+    return found
+
+
+def _words(scene: Scene, bound: Bound) -> str:
+    if bound.quantity is None:
+        return scene.words(bound.at, bound.at + 1)
+    return scene.words(bound.quantity.start, bound.quantity.end)
+
+
+def _which_slot(scene: Scene, bound: Bound, title: str) -> Doubt:
+    options = tuple(dict.fromkeys((title, *bound.rivals)))[:5]
+    return Doubt(
+        about=f"number.{_words(scene, bound)}",
+        text=f"What does “{_words(scene, bound)}” mean: {' or '.join(options)}?",
+        options=options,
+        tokens=bound.tokens[:1],
+        rank=2,
+    )
+
+
+def _out_of_range(scene: Scene, bound: Bound, slot: Any, value: Any) -> list[Doubt]:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return []
+    low, high = slot.least, slot.most
+    fine = (
+        value == value
+        and (low is None or value >= low)
+        and (high is None or value <= high)
+    )
+    if fine and not (low == 0 and value == 0 and slot.path == SECONDS):
+        return []
+    limits = (
+        f"{low:g} to {high:g}"
+        if low is not None and high is not None
+        else "another value"
+    )
+    return [
+        Doubt(
+            about=slot.path.removeprefix("spec.").replace(".0.", "."),
+            text=f"{slot.title}: expected {limits}, got “{_words(scene, bound)}”. Which value?",
+            tokens=bound.tokens,
+            rank=1,
+        )
+    ]
+
+
+def _devices(
+    scene: Scene, options: dict[str, list[_Option]], bounds: Sequence[Bound]
+) -> None:
+    """Multiply nodes by their devices: "3 machines, each with 8 A100"; divide "16 in 2 nodes"."""
+    nodes, counts = options.pop(NODES, []), options.get(COUNT, [])
+    pair = next(
+        (
+            b
+            for b in bounds
+            if b.shape is Shape.PRODUCT and b.paths.get("sharding") == COUNT
+        ),
+        None,
+    )
+    if (
+        pair is not None
+        and len(counts) == 1
+        and PER_NODE not in options
+        and pair.quantity
+    ):
+        inner = int(pair.quantity.numbers[1])
+        note = f"{pair.quantity.numbers[0]:g} nodes of {inner} devices"
+        options[PER_NODE] = [_Option(value=inner, tokens=pair.tokens, note=note)]
+    if len(nodes) != 1:
+        return
+    node = nodes[0]
+    per_node = options.get(PER_NODE, [])
+    if len(per_node) == 1 and not counts:
+        options[COUNT] = [
+            _Option(
+                value=node.value * per_node[0].value,
+                tokens=(*node.tokens, *per_node[0].tokens),
+                note=f"{node.value} nodes of {per_node[0].value} devices",
+            )
+        ]
+        return
+    if len(counts) != 1 or not isinstance(node.value, int) or node.value < 1:
+        return
+    count = counts[0]
+    low, high = sorted((node.tokens[0], count.tokens[0]))
+    words = {scene.word(i) for i in range(low, high + 8)}
+    spread = {scene.word(i) for i in range(low, high)} & {
+        "on",
+        "over",
+        "across",
+        "in",
+        "into",
+    }
+    totals = count.tokens[0] < node.tokens[0] and not words & {
+        "each",
+        "per",
+        "every",
+        "apiece",
+    }
+    if totals and spread and count.value % node.value == 0:
+        inner = count.value // node.value
+        options[PER_NODE] = [_Option(value=inner, tokens=(*count.tokens, *node.tokens))]
+        return
+    options[COUNT] = [
+        _Option(
+            value=node.value * count.value,
+            tokens=(*node.tokens, *count.tokens),
+            note=f"{node.value} nodes of {count.value} devices",
+        )
+    ]
+    if not per_node and node.value > 1:
+        options[PER_NODE] = [_Option(value=count.value, tokens=count.tokens)]
+
+
+def _only_one_left(
+    scene: Scene,
+    slots: Mapping[str, Any],
+    options: dict[str, list[_Option]],
+    removed: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Take the choice that is left when all others are ruled out; drop stated ones that are."""
+    for path, slot in slots.items():
+        out = {
+            key.partition("=")[2]: tokens
+            for key, tokens in removed.items()
+            if key.startswith(f"{path}=")
+        }
+        if not out:
+            continue
+        options[path] = [o for o in options.get(path, []) if str(o.value) not in out]
+        if not options[path]:
+            del options[path]
+            left = [choice for choice in slot.choices if choice not in out]
+            tokens = tuple(sorted({t for each in out.values() for t in each}))
+            every = any(
+                scene.word(i) in ("every", "all")
+                for i in range(max(0, tokens[0] - 9), tokens[0])
+            )
+            if slot.is_list:
+                value: Any = [c for c in left if every or c not in _NOT_DEFAULT]
+            elif len(left) == 1:
+                value = left[0]
+            else:
+                continue
+            options[path] = [_Option(value=value, tokens=tokens, note="what is left")]
+
+
+def _combined(
+    scene: Scene,
+    leaf: Leaf,
+    options: dict[str, list[_Option]],
+    bounds: Sequence[Bound],
+    result: Drafts,
+) -> list[dict[str, Setting]]:
+    """Return the values of each job: several values of a slot side by side, or each with each."""
+    slots = scene.lexicon.slots[leaf.kind]
+    compares = any(scene.marks("compare")) or any(b.choice for b in bounds)
+    fixed: dict[str, Setting] = {}
+    many: dict[str, list[_Option]] = {}
+    for path, values in options.items():
+        slot = slots.get(path)
+        if slot is not None and slot.is_list and path != WHAT_IF:
+            if len(values) > 1 and (compares or _one_each(scene)):
+                many[path] = [
+                    _Option(value=[o.value], tokens=o.tokens, note=o.note) for o in values
+                ]
+                continue
+            fixed[path] = _listed(values)
+        elif len(values) == 1:
+            only = values[0]
+            fixed[path] = Setting(value=only.value, tokens=only.tokens, note=only.note)
+        else:
+            many[path] = values
+    if COUNT in many and len(many) == 1:
+        first, *others = many.pop(COUNT)
+        fixed[COUNT] = Setting(value=first.value, tokens=first.tokens, note=first.note)
+        fixed[WHAT_IF] = Setting(
+            value=[o.value for o in others],
+            tokens=tuple(t for o in others for t in o.tokens),
+            note="the other numbers of devices are priced beside the first",
+        )
+    if not many:
+        return [fixed]
+    _contradictions(scene, many, compares, slots, result)
+    rows = _rows(many)
+    if len(rows) > MAX_VARIANTS:
+        result.doubts.append(
+            Doubt(
+                about="size",
+                text=f"That would be {len(rows)} jobs for one file. Which of them are wanted?",
+                tokens=tuple(
+                    t for values in many.values() for o in values for t in o.tokens
+                ),
+                rank=1,
+            )
+        )
+        rows = rows[:MAX_VARIANTS]
+    return [
+        fixed
+        | {
+            p: Setting(value=o.value, tokens=o.tokens, note=o.note)
+            for p, o in row.items()
+        }
+        for row in rows
+    ]
+
+
+def _one_each(scene: Scene) -> bool:
+    """Return whether the goal asks for one run for each value of a list."""
+    return any(
+        scene.words(item.start, item.end).lower()
+        in ("per run", "each", "per job", "apiece", "a run", "a cell")
+        for item in scene.marks("each")
+    )
+
+
+def _listed(values: Sequence[_Option]) -> Setting:
+    flat: list[Any] = []
+    for option in values:
+        flat += option.value if isinstance(option.value, list) else [option.value]
+    return Setting(
+        value=flat,
+        tokens=tuple(t for o in values for t in o.tokens),
+        note="; ".join(dict.fromkeys(o.note for o in values if o.note)),
+    )
+
+
+def _rows(many: Mapping[str, list[_Option]]) -> list[dict[str, _Option]]:
+    """Return the combinations: alternating values go together, lists are crossed."""
+    paths = list(many)
+    together: list[list[str]] = []
+    for path in paths:
+        for group in together:
+            if _alternate(many[group[0]], many[path]):
+                group.append(path)
+                break
+        else:
+            together.append([path])
+    axes = [
+        [{path: many[path][i] for path in group} for i in range(len(many[group[0]]))]
+        for group in together
+    ]
+    return [
+        {path: option for part in parts for path, option in part.items()}
+        for parts in itertools.product(*axes)
+    ]
+
+
+def _alternate(left: Sequence[_Option], right: Sequence[_Option]) -> bool:
+    """Return whether two slots' values alternate in the text: "HiGHS 30 s, CP-SAT 60 s"."""
+    if len(left) != len(right):
+        return False
+    order = sorted([(o.tokens[0], 0) for o in left] + [(o.tokens[0], 1) for o in right])
+    sides = [side for _, side in order]
+    return all(sides[i] != sides[i + 1] for i in range(0, len(sides), 2))
+
+
+def _contradictions(
+    scene: Scene,
+    many: Mapping[str, list[_Option]],
+    compares: bool,
+    slots: Mapping[str, Any],
+    result: Drafts,
+) -> None:
+    """Ask when one slot has several values and nothing says that they are to be compared."""
+    for path, values in many.items():
+        alone = not any(
+            _alternate(values, other) for p, other in many.items() if p != path
+        )
+        listed = len({o.tokens for o in values}) == 1
+        if (
+            path in (SECONDS, MEMORY, "budget.target_gap")
+            and alone
+            and not compares
+            and not listed
+        ):
+            shown = [_text(o.value) for o in values]
+            result.doubts.append(
+                Doubt(
+                    about=path.removeprefix("spec.").replace(".0.", "."),
+                    text=f"{slots[path].title}: the goal states {', '.join(shown)}. Which holds?",
+                    options=tuple(shown[:5]),
+                    tokens=tuple(t for o in values for t in o.tokens),
+                    rank=1,
+                )
+            )
+    del scene
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+__all__ = ["HARDWARE", "Draft", "Drafts", "Setting", "drafts_of"]

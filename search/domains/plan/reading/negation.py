@@ -1,0 +1,190 @@
+"""Scopes of negation, exception and replacement: which words a goal rules out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.tokens import Form
+
+_REACH = 9
+_JOIN = frozenset(("or", "nor", "and", ",", "&", "/"))
+_BACK = frozenset(
+    (
+        "off",
+        "disabled",
+        "none",
+        "not required",
+        "not wanted",
+        "not needed",
+        "not to be used",
+        "not wanted at all",
+        "unwanted",
+        "forbidden",
+        "banned",
+        "switched off",
+        "turned off",
+        "ruled out",
+        "needn't",
+        "need not",
+        "not allowed",
+        "prohibited",
+        "omit",
+        "excluded",
+    )
+)
+_WITHIN = frozenset(("with", "the", "a", "learned", "any", "either", "on", "by", "-"))
+_STOPS = frozenset((";", "but", "then", "instead"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Words under one negation."""
+
+    mark: Item
+    tokens: frozenset[int]  # starts of the phrases and names that it rules out
+    is_exception: bool = False  # "all but ..."
+
+
+def scopes_of(scene: Scene) -> list[Scope]:
+    """Return the scope of each negation of a text."""
+    found = []
+    for item in scene.marks("not", "except", "instead"):
+        backwards = scene.words(item.start, item.end).lower() in _BACK
+        targets = _before(scene, item) if backwards else set()
+        targets = targets or _after(scene, item)
+        if not targets and item.mark("not"):
+            targets = _before(scene, item)
+        if targets:
+            found.append(
+                Scope(
+                    mark=item,
+                    tokens=frozenset(targets),
+                    is_exception=item.mark("except"),
+                )
+            )
+    return found
+
+
+def _target(scene: Scene, i: int) -> Item | None:
+    return next(
+        (
+            item
+            for item in scene.items
+            if item.start <= i < item.end and item.of(Role.VALUE, Role.NAMES)
+        ),
+        None,
+    )
+
+
+def _is_file(scene: Scene, i: int) -> bool:
+    return scene.tokens[i].form in (Form.FILE, Form.NAME) or scene.used.get(
+        i, ""
+    ).startswith("file ")
+
+
+def _after(scene: Scene, mark: Item) -> set[int]:
+    """Return the first phrase or file behind a negation, and those joined to it.
+
+    Joined are further values of the same slot, or further files; a comma joins only within a list
+    that ends with "and", "or" or "nor".
+    """
+    found: list[tuple[int, str, str]] = []  # token, slot or "file", joiner in front
+    i, joiner = mark.end, ""
+    while i < min(len(scene.tokens), mark.end + _REACH * (1 + len(found))):
+        word = scene.word(i)
+        if scene.ends_sentence(i) or word in _STOPS:
+            break
+        item = _target(scene, i)
+        if item is not None or _is_file(scene, i):
+            slot = item.of(Role.VALUE, Role.NAMES)[0].path if item else "file"
+            if found and (not joiner or slot != found[0][1]):
+                break
+            if not found and any(
+                q.units and mark.end <= q.start < i for q in scene.quantities
+            ):
+                break
+            found.append((item.start if item else i, slot, joiner))
+            i, joiner = item.end if item else i + 1, ""
+            continue
+        if word in _JOIN:
+            if not found and word == ",":
+                break
+            joiner = word if word != "," or not joiner else joiner
+        elif found and word not in _WITHIN:
+            break
+        i += 1
+    while len(found) > 1 and found[-1][2] == ",":
+        found.pop()
+    return {token for token, _, _ in found}
+
+
+def _before(scene: Scene, mark: Item) -> set[int]:
+    """Return the phrase in front of a negation at its end: "experimental off", "Vias: none"."""
+    for i in range(mark.start - 1, max(-1, mark.start - 5), -1):
+        if scene.ends_sentence(i) or scene.word(i) in (",", "and"):
+            break
+        item = _target(scene, i)
+        if item is not None:
+            return {item.start}
+    return set()
+
+
+def negated(scene: Scene, bound: Sequence[Bound], scopes: Sequence[Scope]) -> list[Bound]:
+    """Apply negations: a choice is removed, a switch turned, a number set to 0."""
+    result = []
+    for each in bound:
+        if each.quantity is not None:
+            result.append(each)
+            continue
+        scope = next((s for s in scopes if each.at in s.tokens), None)
+        if scope is not None:
+            scene.use(range(scope.mark.start, scope.mark.end), "negation")
+        kinds: dict[str, tuple[object, ...]] = {}
+        removes = False
+        for kind, (value,) in each.values.items():
+            if isinstance(value, tuple):
+                # Such a phrase states something only when it is negated: "without proof".
+                if scope is not None:
+                    kinds[kind] = (value[1],)
+            elif scope is None:
+                kinds[kind] = (value,)
+            elif isinstance(value, bool):
+                kinds[kind] = (not value,)
+            else:
+                kinds[kind] = (value,)
+                removes = True
+        if kinds:
+            paths = {k: p for k, p in each.paths.items() if k in kinds}
+            result.append(replace(each, values=kinds, paths=paths, removes=removes))
+    return result
+
+
+def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
+    """Give a switch both values for "LNS {on, off}", "one run with, one without"."""
+    result = list(bound)
+    for mark in scene.marks("with_and_without"):
+        near = [
+            i
+            for i, b in enumerate(result)
+            if b.quantity is None
+            and any(isinstance(v[0], bool) for v in b.values.values())
+            and abs(b.at - mark.start) <= 14
+        ]
+        if not near:
+            continue
+        i = min(near, key=lambda k: (scene.crossing(result[k].at, mark.start), k))
+        scene.use(range(mark.start, mark.end), "both")
+        both = {
+            k: (True, False)
+            for k, v in result[i].values.items()
+            if isinstance(v[0], bool)
+        }
+        paths = {k: p for k, p in result[i].paths.items() if k in both}
+        result[i] = replace(
+            result[i], values=both, paths=paths, removes=False, choice=True
+        )
+    return result

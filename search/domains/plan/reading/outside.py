@@ -1,0 +1,262 @@
+"""Parts of a goal that no job does: named with a reason, and kept away from the jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.slots import COMMON, words_of
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form
+from trimtab.plans import NotDone
+
+# Tags that are about a thing, not an action, and spoil the whole clause around them.
+_REQUESTS = vocabulary(
+    "and , : ( & to please you we i then also or - ; could can would * just kindly "
+    "should must somebody someone first finally next let's don't me us"
+)
+_INTRODUCTIONS = frozenset(
+    [
+        "and",
+        "then",
+        "also",
+        "please",
+        "to",
+        ",",
+        ".",
+        ";",
+        "!",
+        ":",
+        "\n",
+        "but",
+        "first",
+        "finally",
+        "afterwards",
+        "next",
+        "could",
+        "you",
+        "can",
+        "i",
+        "we",
+        "me",
+        "would",
+        "like",
+        "want",
+        "them",
+        "it",
+        "kindly",
+        "don't",
+        "not",
+        "just",
+        "now",
+        "that",
+        "which",
+        "who",
+        "must",
+        "should",
+        "will",
+        "-",
+        "&",
+        "(",
+        "want",
+    ]
+)
+
+
+_CONDITION = (
+    "a job cannot depend on a figure of another; both run, or drop one from the plan"
+)
+_SUBJECTS = vocabulary(
+    "it that this ends takes gap finishes is gets remains stays result needs"
+)
+_RESULTS = vocabulary(
+    "gap better worse smaller larger faster slower more less above below"
+)
+_OBJECT = 9  # tokens behind "train" or "translate" in which its file is named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """A part of the goal that nothing here does."""
+
+    part: NotDone
+    tokens: frozenset[int]
+    tag: str
+    files: frozenset[int] = frozenset()  # names of files that it is about
+
+
+def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
+    """Return the parts of a goal that ask for something else, one for each clause."""
+    found: list[Outside] = []
+    taken: set[int] = set()
+    soft = _soft()
+    takers = _takers()
+    for item in scene.with_role(Role.OUTSIDE):
+        sense = item.of(Role.OUTSIDE)[0]
+        if item.start in taken or item.start in excluded or _negated(scene, item):
+            continue
+        words = " ".join(scene.word(i) for i in range(item.start, item.end))
+        if words in soft or not _is_asked(scene, item, sense):
+            continue
+        tokens = _clause(scene, item, sense.path)
+        if tokens & taken:
+            tokens -= taken
+        taken |= tokens
+        part = _part(scene, tokens, sense.path, sense.value)
+        if sense.path in takers:
+            files = {t for t in tokens if scene.tokens[t].form is Form.FILE}
+            part = replace(
+                part, files=frozenset(t for t in files if t - item.end <= _OBJECT)
+            )
+        found.append(part)
+    for tokens in _conditions(scene):
+        if not tokens & taken:
+            taken |= tokens
+            found.append(_part(scene, tokens, "condition", _CONDITION))
+    for i, token in enumerate(scene.tokens):
+        if token.form is Form.ID and i not in taken:
+            tag, reason = _of_id(token.text)
+            taken.add(i)
+            found.append(_part(scene, {i}, tag, reason))
+    return found
+
+
+def _conditions(scene: Scene) -> list[set[int]]:
+    """Return the clauses "if it ends with more than 1 % gap": a figure that nothing waits for."""
+    found = []
+    for i in range(len(scene.tokens)):
+        if scene.word(i) not in ("if", "unless", "provided", "whenever"):
+            continue
+        end, numbers, wanted = i + 1, False, False
+        while end < len(scene.tokens) and not scene.ends_sentence(end):
+            closed = scene.word(end) in (",", "then", ";")
+            if closed and (numbers or wanted):
+                break
+            numbers = numbers or any(end in q.tokens for q in scene.quantities)
+            wanted = wanted or scene.word(end) in _RESULTS
+            end += 1
+        about = {scene.word(t) for t in range(i, end)} & _SUBJECTS
+        if (
+            about
+            and (numbers or wanted)
+            and end < len(scene.tokens)
+            and not scene.ends_sentence(end)
+        ):
+            found.append(set(range(i, end)))
+    return found
+
+
+def _soft() -> frozenset[str]:
+    common = words_of(COMMON)
+    assert common is not None
+    return frozenset(
+        w for row in common.table("outside").values() for w in row.get("soft", ())
+    )
+
+
+def _takers() -> frozenset[str]:
+    common = words_of(COMMON)
+    assert common is not None
+    return frozenset(
+        t for t, row in common.table("outside").items() if row.get("takes_files")
+    )
+
+
+def _of_id(text: str) -> tuple[str, str]:
+    if text.startswith(("job_", "01")):
+        return "control", "files of other jobs are not read by their id; attach the file"
+    if "@" in text:
+        return "message", "trimtab sends no messages; use the job's webhook"
+    return "web", "files of the server and of the web are not read; attach the file"
+
+
+def _negated(scene: Scene, item: Item) -> bool:
+    """Return whether "do not", "no need to" stands directly in front."""
+    return any(
+        mark.mark("not") and mark.end <= item.start and item.start - mark.end <= 1
+        for mark in scene.items
+    )
+
+
+def _is_asked(scene: Scene, item: Item, sense: Sense) -> bool:
+    """Return whether a phrase asks for the thing, rather than being part of the story.
+
+    A thing that nothing here does counts anywhere; a verb only where a request begins.
+    """
+    if sense.strong:
+        return True
+    if scene.word(item.end) == "with" and any(
+        other.of(Role.VALUE) and 0 < other.start - item.end <= 3 for other in scene.items
+    ):
+        return False  # "we train with Adam" describes, "train on our logs" asks
+    before = scene.word(item.start - 1)
+    if item.start == 0 or scene.ends_sentence(item.start - 1) or before in _REQUESTS:
+        return True
+    return any(other.end == item.start and other.mark("then") for other in scene.items)
+
+
+def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
+    """Return the words that belong to the request: to the end of its clause."""
+    if tag in ("engine",):
+        end = item.end
+        if (
+            end < len(scene.tokens)
+            and scene.tokens[end].form is Form.NUMBER
+            and scene.word(end + 1) in (",", ".", "", ";", "and")
+        ):
+            end += 1
+        return set(range(item.start, end))
+    verbs = {
+        other.start
+        for other in scene.items
+        if other.of(Role.VERB, Role.VALUE) or other.mark("then")
+    }
+    start, end = item.start, item.end
+    while (
+        start > 0
+        and scene.word(start - 1) not in _INTRODUCTIONS
+        and (
+            scene.tokens[start - 1].form is Form.WORD
+            and start - 1 not in verbs
+            and not any(
+                o.start <= start - 1 < o.end and o.of(Role.HEAD) for o in scene.items
+            )
+        )
+    ):
+        start -= 1
+    while end < len(scene.tokens):
+        word = scene.word(end)
+        if scene.ends_sentence(end):
+            break
+        if word in (",", "and", "then", "before", "after", "but") and _starts_request(
+            scene, end + 1
+        ):
+            break
+        end += 1
+    return set(range(start, end))
+
+
+def _starts_request(scene: Scene, i: int) -> bool:
+    """Return whether a clause about a job begins within a few words."""
+    for k in range(i, min(i + 4, len(scene.tokens))):
+        if scene.ends_sentence(k):
+            return False
+        if scene.tokens[k].form in (Form.FILE,):
+            return True
+        for item in scene.items:
+            if item.start == k and (
+                item.of(Role.VERB, Role.VALUE, Role.OUTSIDE) or item.mark("then")
+            ):
+                return True
+    return False
+
+
+def _part(scene: Scene, tokens: set[int], tag: str, reason: str) -> Outside:
+    spans = scene.spans(tokens)
+    text = scene.text.goal[spans[0].start : spans[-1].end]
+    return Outside(
+        part=NotDone(text=text[:200], reason=reason, spans=spans),
+        tokens=frozenset(tokens),
+        tag=tag,
+    )

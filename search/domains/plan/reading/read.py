@@ -1,0 +1,164 @@
+"""Read a goal in words: the one function to read first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from search.domains.plan.reading import account, bounds
+from search.domains.plan.reading.answers import settings_of
+from search.domains.plan.reading.attach import attach
+from search.domains.plan.reading.bind import bind
+from search.domains.plan.reading.corrections import corrected
+from search.domains.plan.reading.drafts import Draft, Drafts, drafts_of
+from search.domains.plan.reading.flow import Edge, edges_of
+from search.domains.plan.reading.language import foreign_language
+from search.domains.plan.reading.leaves import find_leaves
+from search.domains.plan.reading.lexicon import Role, lexicon_of
+from search.domains.plan.reading.names import named
+from search.domains.plan.reading.negation import negated, scopes_of, with_and_without
+from search.domains.plan.reading.outside import Outside, outside_parts
+from search.domains.plan.reading.relations import apply_relations
+from search.domains.plan.reading.scene import Scene, scene_of
+from search.domains.plan.reading.tokens import Form
+from search.domains.plan.types import FileFacts, Order, Reading, Value, Wish
+from trimtab.specs.common import Spec
+
+
+def read_goal(
+    goal: str,
+    files: Sequence[FileFacts],
+    *,
+    answers: Mapping[str, str] | None = None,
+    specs: Mapping[str, type[Spec]],
+) -> Reading:
+    """Return what a goal says, with an account of every word that matters.
+
+    Pure and deterministic: no model, no clock, no file is read. `answers` are by
+    `Question.about`; `specs` are the kinds of this server. A text that is no goal (another
+    language, too long) is refused as a whole in `Reading.refused`; nothing is raised.
+    """
+    why_not = bounds.refusal(goal)
+    if why_not is not None:
+        return Reading(goal=goal, wishes=(), refused=why_not)
+    text = bounds.fold(goal)
+    language = foreign_language(text.folded)
+    if language is not None:
+        return Reading(
+            goal=goal,
+            wishes=(),
+            refused=f"goal: expected English, got {language}; write the goal in English",
+        )
+    scene = scene_of(text, files, lexicon_of(tuple(sorted(specs.items()))))
+    if (why_not := _too_much(scene)) is not None:
+        return Reading(goal=goal, wishes=(), refused=why_not)
+    return _read(scene, dict(answers or {}))
+
+
+def _too_much(scene: Scene) -> str | None:
+    if scene.sentence(len(scene.tokens) - 1) > bounds.MAX_SENTENCES:
+        return f"goal: expected at most {bounds.MAX_SENTENCES} sentences; shorten it"
+    names = sum(
+        token.form is not Form.WORD
+        for token in scene.tokens
+        if token.form is not Form.MARK
+    )
+    if (count := len(scene.items) + names) > bounds.MAX_PHRASES:
+        return (
+            f"goal: expected at most {bounds.MAX_PHRASES} numbers, names and terms, got {count:,}; "
+            "split it into several goals"
+        )
+    return None
+
+
+def _read(scene: Scene, answers: dict[str, str]) -> Reading:
+    scopes = scopes_of(scene)
+    excluded = {token for scope in scopes for token in scope.tokens}
+    outside = outside_parts(scene, excluded)
+    elsewhere = {token for part in outside for token in part.tokens}
+    for part in outside:
+        scene.use(part.tokens, f"not done: {part.tag}")
+    found = find_leaves(
+        scene,
+        excluded=excluded,
+        chosen=answers,
+        elsewhere={token for part in outside for token in part.files},
+        parts=[part.tokens for part in outside if part.tag != "condition"],
+    )
+    kinds = list(dict.fromkeys(leaf.kind for leaf in found.leaves))
+    bound = bind(scene, kinds, elsewhere)
+    bound = [b for b in bound if b.at not in elsewhere]
+    bound = with_and_without(scene, negated(scene, bound, scopes))
+    bound = corrected(scene, sorted([*bound, *named(scene, kinds)], key=lambda b: b.at))
+    attached = attach(scene, bound, found.leaves)
+    apply_relations(scene, found.leaves, attached)
+    drafts = drafts_of(scene, found.leaves, attached.bounds)
+    conditions = [min(p.tokens) for p in outside if p.tag == "condition"]
+    edges = edges_of(scene, drafts.jobs, conditions)
+    settings_of(scene, drafts, answers)
+    doubts = [*found.doubts, *attached.doubts, *drafts.doubts]
+    reading = _reading(scene, drafts, edges, outside)
+    return account.complete(scene, reading, found, drafts, doubts, answers)
+
+
+def _reading(
+    scene: Scene, drafts: Drafts, edges: Sequence[Edge], outside: Sequence[Outside]
+) -> Reading:
+    return Reading(
+        goal=scene.text.goal,
+        wishes=tuple(_wish(scene, job) for job in drafts.jobs),
+        order=tuple(
+            Order(
+                parent=edge.parent,
+                child=edge.child,
+                needs_success=edge.needs_success,
+                why=edge.why,
+                spans=scene.spans(edge.tokens),
+            )
+            for edge in edges
+        ),
+        not_done=tuple(part.part for part in outside),
+        notes=(*scene.text.notes, *dict.fromkeys(scene.notes)),
+    )
+
+
+def _wish(scene: Scene, job: Draft) -> Wish:
+    values = tuple(
+        Value(path=path, value=s.value, spans=scene.spans(s.tokens), note=s.note)
+        for path, s in job.settings.items()
+        if not path.startswith("_")
+    )
+    mentions = {
+        t
+        for item in scene.items
+        for t in range(item.start, item.end)
+        if any(
+            s.kind == job.kind and s.role in (Role.VERB, Role.NOUN) for s in item.senses
+        )
+        and any(abs(item.start - m) <= 8 for m in job.mentions)
+    }
+    return Wish(
+        kind=job.kind,
+        intent=_intent(job),
+        files=dict(job.files),
+        outputs=dict(job.outputs),
+        values=values,
+        removed=tuple(job.removed),
+        spans=scene.spans({*job.mentions, *mentions} - {len(scene.tokens)}),
+        group=job.group,
+    )
+
+
+def _intent(job: Draft) -> str:
+    settings = {path: setting.value for path, setting in job.settings.items()}
+    if settings.get("spec.objective") == "run_time":
+        return "speed_up"
+    if "spec.what_if" in settings:
+        return "what_if"
+    if "warm_start" in job.files or "warm_start" in job.outputs:
+        return "warm_start"
+    return {
+        "ilp": "solve",
+        "sharding": "place",
+        "compile": "shrink",
+        "antenna": "design",
+    }.get(job.kind, "run")

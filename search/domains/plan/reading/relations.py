@@ -1,0 +1,304 @@
+"""Values by relation to another job's: "twice as long as", "the same", "like uart.c"."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from search.domains.plan.reading.attach import Attached
+from search.domains.plan.reading.bind import COUNT, HARDWARE, Bound, is_difference, plain
+from search.domains.plan.reading.drafts import SECONDS
+from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.units import Dimension
+
+_COPIED = (SECONDS, "budget.evaluations", "budget.target_gap", "spec.engine")
+_AS = frozenset(("as", "of", "than", "like", "for", "that"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A value that is a multiple of another job's."""
+
+    factor: float
+    item: Item
+    path: str
+
+
+def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Give jobs the values that the goal states by relation to other jobs."""
+    pending = list(scene.with_role(Role.RELATION))
+    pending = [item for item in pending if _with_noun(scene, item)]
+    # A relation may refer to one that is resolved first.
+    for _ in range(2):
+        pending = [
+            item for item in pending if not _multiply(scene, leaves, attached, item)
+        ]
+    _differences(scene, leaves, attached)
+    _same(scene, leaves, attached)
+    _of_them(scene, leaves, attached)
+
+
+def _with_noun(scene: Scene, item: Item) -> bool:
+    word = scene.words(item.start, item.end).lower()
+    return word not in ("double", "twice", "half the", "triple", "twice the") or any(
+        scene.word(i)
+        in vocabulary(
+            "time that long limit budget as much many of seconds minutes evaluations"
+        )
+        for i in range(item.end, item.end + 3)
+    )
+
+
+def _nearest(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
+    """Return the job mentioned last in tokens [low, high)."""
+    best = max(
+        (
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high
+        ),
+        default=None,
+    )
+    return None if best is None else best[1]
+
+
+def _first(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
+    best = min(
+        (
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high
+        ),
+        default=None,
+    )
+    return None if best is None else best[1]
+
+
+def _sides(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int] | None:
+    """Return (job that gets the value, job that has it)."""
+    sentence_end = item.end
+    while sentence_end < len(scene.tokens) and not scene.ends_sentence(sentence_end):
+        sentence_end += 1
+    limit = min(sentence_end, item.end + 6)
+    other = None
+    if scene.word(item.end) in _AS or scene.word(item.end - 1) in ("as", "like", "than"):
+        other = _first(scene, leaves, item.end, limit)
+    start = item.start
+    while start > 0 and not scene.ends_sentence(start - 1):
+        start -= 1
+    subject = _nearest(scene, leaves, start, item.start)
+    if subject is None:
+        subject = _first(scene, leaves, item.end, sentence_end) if other is None else None
+    if subject is not None and other is None:
+        previous = [
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            if i != subject
+            for m in leaf.mentions
+            if m < item.start
+        ]
+        other = max(previous)[1] if previous else None
+    if subject is None or other is None or subject == other:
+        return None
+    return subject, other
+
+
+def _multiply(
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item
+) -> bool:
+    named = _path_before(scene, item.start)
+    sides = (0, 0) if len(leaves) == 1 and named else _sides(scene, leaves, item)
+    if sides is None:
+        return False
+    around = {scene.word(i) for i in range(item.start, item.end + 4)}
+    path = (
+        "budget.evaluations"
+        if around & {"evaluations", "evals", "tries"}
+        else named or SECONDS
+    )
+    source = _value(leaves, attached, sides[1], path)
+    if source is None:
+        return False
+    factor = item.of(Role.RELATION)[0].value
+    _replace(
+        scene,
+        leaves,
+        attached,
+        sides,
+        path,
+        source,
+        functools.partial(operator.mul, factor),
+        item,
+    )
+    return True
+
+
+def _value(
+    leaves: Sequence[Leaf], attached: Attached, job: int, path: str
+) -> Bound | None:
+    kind = leaves[job].kind
+    return next(
+        (b for b in attached.bounds[job] if b.paths.get(kind) == path and not b.removes),
+        None,
+    )
+
+
+def _replace(
+    scene: Scene,
+    leaves: Sequence[Leaf],
+    attached: Attached,
+    sides: tuple[int, int],
+    path: str,
+    source: Bound,
+    compute: Callable[[float], float],
+    item: Item,
+) -> None:
+    """Give a job the computed value; a job related to itself gets it as an alternative."""
+    job = sides[0]
+    kind = leaves[job].kind
+    origin = next(iter(source.values.values()))
+    values = tuple(plain(float(compute(v)), is_integer=False) for v in origin)
+    tokens = tuple(range(item.start, item.end))
+    scene.use(tokens, path)
+    bound = Bound(
+        paths={kind: path},
+        values={kind: values},
+        tokens=tokens if sides[0] == sides[1] else (*tokens, *source.tokens),
+        note=f"“{scene.words(item.start, item.end)}”: {values[0]:g}",
+    )
+    if sides[0] == sides[1]:
+        attached.bounds[job].append(bound)
+    else:
+        others = [b for b in attached.bounds[job] if b.paths.get(kind) != path]
+        attached.bounds[job] = [*others, bound]
+
+
+def _differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Apply "a minute less", "10 s more than a.mps", "the seed is one higher"."""
+    for quantity in scene.quantities:
+        if not is_difference(scene, quantity):
+            continue
+        item = Item(start=quantity.start, end=quantity.end + 1, senses=())
+        sign = (
+            -1.0
+            if scene.word(quantity.end) in ("less", "shorter", "fewer", "lower")
+            else 1.0
+        )
+        if quantity.units:
+            delta = quantity.reading(Dimension.TIME)
+            path: str | None = SECONDS
+            sides = _sides(scene, leaves, item)
+        else:
+            delta, path = quantity.numbers, _path_before(scene, quantity.start)
+            sides = _sides(scene, leaves, item) if len(leaves) > 1 else (0, 0)
+        if sides is None or delta is None or path is None:
+            continue
+        source = _value(leaves, attached, sides[1], path)
+        if source is None:
+            continue
+        change = sign * delta[0]
+        if next(iter(source.values.values()))[0] + change > 0:
+            add = functools.partial(operator.add, change)
+            _replace(scene, leaves, attached, sides, path, source, add, item)
+
+
+def _path_before(scene: Scene, at: int) -> str | None:
+    """Return the slot that is named in front of "is doubled", "is one higher"."""
+    near = [
+        (at - item.end, sense.path)
+        for item in scene.with_role(Role.HEAD)
+        for sense in item.of(Role.HEAD)
+        if 0 <= at - item.end <= 3
+    ]
+    return min(near)[1] if near else None
+
+
+def _same(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Copy what a job lacks from the job that it is to be like."""
+    for item in scene.marks("same"):
+        words = scene.words(item.start, item.end).lower()
+        if words == "like" and not any(
+            m in (item.end, item.end + 1) for leaf in leaves for m in leaf.mentions
+        ):
+            continue
+        if words == "as well" and not _value_free(scene, leaves, attached, item):
+            continue
+        marker = (
+            item
+            if words != "like"
+            else Item(start=item.start, end=item.end, senses=item.senses)
+        )
+        sides = _sides(scene, leaves, marker)
+        if sides is None:
+            continue
+        subject, other = sides
+        if leaves[subject].kind != leaves[other].kind:
+            paths: tuple[str, ...] = (SECONDS,)
+        else:
+            kind = leaves[other].kind
+            paths = tuple(b.paths[kind] for b in attached.bounds[other])
+        scene.use(range(item.start, item.end), "the same")
+        own = {b.paths.get(leaves[subject].kind) for b in attached.bounds[subject]}
+        for bound in list(attached.bounds[other]):
+            path = bound.paths.get(leaves[subject].kind)
+            if path is None or path in own or path not in paths:
+                continue
+            attached.bounds[subject].append(bound)
+
+
+def _value_free(
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item
+) -> bool:
+    sides = _sides(scene, leaves, item)
+    return sides is not None and not attached.bounds[sides[0]]
+
+
+def _of_them(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Copy the devices' memory and hardware for "on 6 of them"."""
+    for job, leaf in enumerate(leaves):
+        if leaf.kind != "sharding" or job == 0:
+            continue
+        count = next(
+            (
+                q
+                for q in scene.quantities
+                if scene.word(q.end) == "of"
+                and scene.word(q.end + 1) in ("them", "those", "these", "the")
+                and not q.units
+            ),
+            None,
+        )
+        if count is None:
+            continue
+        nearest = min(
+            range(len(leaves)),
+            key=lambda i: min(
+                (scene.crossing(m, count.start) for m in leaves[i].mentions), default=99.0
+            ),
+        )
+        if nearest != job:
+            continue
+        kind = leaf.kind
+        own = {b.paths.get(kind) for b in attached.bounds[job]}
+        earlier = [
+            b
+            for b in attached.bounds[job - 1]
+            if b.paths.get(kind) in ("spec.devices.0.memory_gib", HARDWARE)
+        ]
+        attached.bounds[job] += [b for b in earlier if b.paths.get(kind) not in own]
+        if COUNT not in own:
+            tokens = tuple(range(count.start, count.end + 2))
+            attached.bounds[job].append(
+                Bound(
+                    paths={kind: COUNT},
+                    values={kind: (int(count.numbers[0]),)},
+                    tokens=tokens,
+                )
+            )

@@ -1,0 +1,206 @@
+"""The goal under reading: tokens with their phrases and quantities, and who accounts for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from search.domains.plan.reading.bounds import Text
+from search.domains.plan.reading.lexicon import Item, Lexicon, Role
+from search.domains.plan.reading.numerals import with_numerals
+from search.domains.plan.reading.quantities import Quantity, quantities_of
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form, Token, tokens_of
+from search.domains.plan.reading.units import Dimension
+from search.domains.plan.types import FileFacts
+from trimtab.plans import Span
+
+_ENDS = (".", "!", "?", "\n", ";")
+_ABBREVIATIONS = vocabulary("e i g eg ie vs etc resp incl")
+_BEFORE_NUMBERS = vocabulary("max min approx ca no nr")
+_WEIGHTS = {
+    ";": 5.0,
+    ",": 1.0,
+    ":": 0.3,
+    "(": 0.2,
+    ")": 0.2,
+    "and": 0.5,
+    "but": 2.0,
+    "&": 0.5,
+}
+_IS = ("=", ":", "of", "is")
+_SENTENCE = 6.0
+_THEN = 5.0
+_TOKEN = 0.05
+
+
+@dataclass
+class Scene:
+    """Working state of one reading."""
+
+    text: Text
+    tokens: Sequence[Token]
+    items: Sequence[Item]
+    quantities: Sequence[Quantity]
+    files: Mapping[str, FileFacts]
+    lexicon: Lexicon
+    used: dict[int, str] = field(default_factory=dict)  # token → what accounts for it
+    notes: list[str] = field(default_factory=list)
+    _crossed: list[float] = field(default_factory=list)
+    _sentence: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        starts = {
+            item.start
+            for item in self.items
+            if item.mark("then", "fails") or item.mark("instead")
+        }
+        total, sentence = 0.0, 0
+        self._crossed, self._sentence = [0.0], []
+        for i, token in enumerate(self.tokens):
+            weight = _TOKEN
+            if i in starts:
+                weight += _THEN
+            if self.ends_sentence(i):
+                weight += _SENTENCE
+            elif token.form in (Form.MARK, Form.WORD):
+                weight += _WEIGHTS.get(token.word, 0.0)
+            self._sentence.append(sentence)
+            sentence += self.ends_sentence(i)
+            total += weight
+            self._crossed.append(total)
+
+    def ends_sentence(self, i: int) -> bool:
+        """Return whether a token ends a sentence."""
+        token = self.tokens[i]
+        if token.form is not Form.MARK or token.word not in _ENDS:
+            return False
+        if token.word != ".":
+            return True
+        if i == 0 or i + 1 == len(self.tokens) or not token.glued:
+            return True
+        before, following = self.tokens[i - 1].word, self.tokens[i + 1]
+        if before in _ABBREVIATIONS:
+            return not (following.text[0].islower() or following.glued)
+        return not (before in _BEFORE_NUMBERS and following.form is Form.NUMBER)
+
+    def sentence(self, i: int) -> int:
+        """Return the number of a token's sentence."""
+        return self._sentence[min(i, len(self._sentence) - 1)] if self._sentence else 0
+
+    def crossing(self, left: int, right: int) -> float:
+        """Return the weight of the boundaries between two tokens, in any order."""
+        if left > right:
+            left, right = right, left
+        return self._crossed[right] - self._crossed[min(left + 1, right)]
+
+    def word(self, i: int) -> str:
+        """Return the word of a token; empty outside the text."""
+        return self.tokens[i].word if 0 <= i < len(self.tokens) else ""
+
+    def use(self, tokens: Iterable[int], by: str) -> None:
+        """Account for tokens."""
+        for i in tokens:
+            self.used.setdefault(i, by)
+
+    def span(self, start: int, end: int) -> Span:
+        """Return the characters of tokens [start, end)."""
+        return self.text.span(self.tokens[start].start, self.tokens[end - 1].end)
+
+    def spans(self, tokens: Iterable[int]) -> tuple[Span, ...]:
+        """Return the characters of some tokens; runs of neighbours are one span."""
+        found: list[Span] = []
+        last = None
+        start = 0
+        for i in sorted(set(tokens)):
+            if last is not None and i == last + 1:
+                found[-1] = self.span(start, i + 1)
+            else:
+                start = i
+                found.append(self.span(i, i + 1))
+            last = i
+        return tuple(found)
+
+    def words(self, start: int, end: int) -> str:
+        """Return the goal's own words of tokens [start, end)."""
+        span = self.span(start, end)
+        return self.text.goal[span.start : span.end]
+
+    def marks(self, *names: str) -> list[Item]:
+        """Return the phrases that can be one of these marks."""
+        return [item for item in self.items if item.mark(*names)]
+
+    def with_role(self, *roles: Role) -> list[Item]:
+        """Return the phrases with a sense of these roles."""
+        return [item for item in self.items if item.of(*roles)]
+
+
+def scene_of(text: Text, files: Sequence[FileFacts], lexicon: Lexicon) -> Scene:
+    """Return the scene of a goal: tokens, typing errors undone, phrases and quantities found."""
+    raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
+    tokens = with_numerals([lexicon.correct(token) for token in raw])
+    items = _with_outputs(tokens, lexicon.find(tokens), lexicon)
+    unitless = {
+        path
+        for slots in lexicon.slots.values()
+        for path, slot in slots.items()
+        if slot.dimension in (Dimension.COUNT, Dimension.RATIO)
+    }
+    heads = frozenset(
+        item.end + (item.end < len(tokens) and tokens[item.end].word in _IS)
+        for item in items
+        if any(sense.path in unitless for sense in item.of(Role.HEAD))
+    )
+    named = {i for item in items for i in range(item.start, item.end)}
+    quantities = quantities_of(
+        [
+            replace(token, form=Form.WORD, value=None)
+            if i in named and token.form is Form.NUMBER
+            else token
+            for i, token in enumerate(tokens)
+        ],
+        headed=heads,
+        before_heads=frozenset(item.start for item in items if item.of(Role.HEAD)),
+    )
+    inside = {i for quantity in quantities for i in range(quantity.start, quantity.end)}
+    return Scene(
+        text=text,
+        tokens=tokens,
+        items=[item for item in items if not inside & set(range(item.start, item.end))],
+        quantities=quantities,
+        files={file.name: file for file in files},
+        lexicon=lexicon,
+    )
+
+
+def _with_quoted_choices(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:
+    """Return the tokens with quoted names of choices as words: the `paper` mode."""
+    result: list[Token] = []
+    for token in tokens:
+        inner = token.text[1:-1]
+        if token.form is Form.QUOTE and len(inner) <= 30 and lexicon.is_value(inner):
+            at = token.start + 1
+            for word in inner.replace("-", " ").replace("_", " ").split(" "):
+                start = token.start + token.text.find(word, at - token.start)
+                at = start + len(word)
+                result.append(
+                    Token(
+                        form=Form.WORD, text=word, word=word.lower(), start=start, end=at
+                    )
+                )
+        else:
+            result.append(token)
+    return result
+
+
+def _with_outputs(
+    tokens: Sequence[Token], items: list[Item], lexicon: Lexicon
+) -> list[Item]:
+    """Add the names of files that jobs leave, such as solution.sol, as phrases."""
+    outputs = lexicon.outputs()
+    named = [
+        Item(start=i, end=i + 1, senses=outputs[token.word])
+        for i, token in enumerate(tokens)
+        if token.form is Form.NAME and token.word in outputs
+    ]
+    return sorted([*items, *named], key=lambda item: item.start)
