@@ -20,6 +20,7 @@ from search.domains import KINDS
 from search.domains.plan.keywords import facts_of, read_goal
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import nothing_open, refusal, state_of
+from search.domains.plan.outline.model import ModelProposer
 from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
 from search.domains.plan.outline.tree import Material, outline_of
@@ -131,15 +132,19 @@ class PlanDomain:
         def on_leaf(done: int, count: int) -> None:
             on_incumbent(_progress(f"outline: {done} of {count} jobs"))
 
+        proposer = self._proposer(problem, reading, stop, rng)
         outline = outline_of(
             Material(
                 reading=reading,
                 files=problem.files,
                 specs=OFFERED,
                 answers=problem.answers,
+                propose=proposer,
                 on_leaf=on_leaf,
             )
         )
+        if proposer is not None:
+            outline = proposer.noted(outline)
         state = state_of(outline)
         if state is None:
             raise InvalidInput(f"goal: {refusal(outline)}")
@@ -154,6 +159,22 @@ class PlanDomain:
                 detail=f"{len(outline.leaves)} jobs, {len(outline.questions)} questions",
                 approved=approved and state is JobState.AWAITING_APPROVAL,
             )
+        )
+
+    def _proposer(
+        self,
+        problem: PlanProblem,
+        reading: Reading,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+    ) -> ModelProposer | None:
+        if self._text_model is None or problem.spec.text_model is PlanTextModel.NONE:
+            return None
+        return ModelProposer(
+            self._text_model,
+            wishes=len(reading.wishes),
+            stop=stop,
+            seed=int(rng.integers(2**31)),
         )
 
     def _reported(

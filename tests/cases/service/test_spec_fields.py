@@ -482,7 +482,10 @@ def test_the_rest_of_the_envelope(client: TestClient) -> None:
 
 def test_the_fields_of_a_plan_reach_its_outline(tmp_path: Path) -> None:
     """A plan goes to rest instead of ending: compare the outlines, and whether they may start."""
-    from tests.search.domains.plan.test_domain import rest_of
+    from search.domains.plan import build as build_plan
+    from tests.search.domains.plan.outline.models import FormModel
+    from tests.search.domains.plan.test_domain import attached, outline_in, rest_of, run
+    from trimtab.specs.plan import PlanSpec
 
     goal = "Solve m.lp for 5 s"
     rest = rest_of(goal, tmp_path, "m.lp")
@@ -490,3 +493,10 @@ def test_the_fields_of_a_plan_reach_its_outline(tmp_path: Path) -> None:
     assert rest_of(goal, tmp_path, "m.lp", approve="auto").approved
     assert rest_of("Solve m.lp for 6 s", tmp_path, "m.lp").memo != rest.memo
     assert rest_of(goal, tmp_path, "m.lp", "t.csv").memo != rest.memo
+    references, inputs = attached(tmp_path, "m.lp")
+    names = []
+    for text_model in ("auto", "none"):
+        spec = PlanSpec(goal=goal, files=references, text_model=text_model)
+        outcome, _ = run(build_plan(FormModel()), spec, inputs, tmp_path)
+        names.append(outline_in(outcome.rest).text_model)
+    assert names == ["form", ""]

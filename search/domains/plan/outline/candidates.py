@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from search.domains.plan.outline.paths import MISSING, get, put
+from search.domains.plan.outline.paths import MISSING, get, in_order, put
 from search.domains.plan.outline.templates import Ask, Template
 from search.domains.plan.types import FileFacts, Wish
 from trimtab.plans import LEAF_FILE, Repair, Span
@@ -54,7 +54,7 @@ def bound_request(
         put(request, f"spec.{place}", {"digest": files[name].digest, "name": name})
     for place, (producer, output) in wish.outputs.items():
         put(request, f"spec.{place}", {LEAF_FILE: str(producer), "output": output})
-    for value in wish.values:
+    for value in sorted(wish.values, key=lambda value: in_order(value.path)):
         if value.path.partition(".")[0] not in ENVELOPE:
             raise ValueError(
                 f"{value.path}: expected a path below {', '.join(ENVELOPE)}; it is no part of a job"

@@ -11,6 +11,8 @@ from trimtab.plans import Outline, Question
 from trimtab.results import JobState
 
 MAX_QUESTIONS = 3
+MODEL_NOTE = "language model: "
+"""Beginning of a note about the model; such a note does not keep a plan from its start."""
 _NUMBER = re.compile(
     r"^\s*([-+]?\d[\d,_]*(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([A-Za-z%]*)\s*$"
 )
@@ -49,7 +51,7 @@ def nothing_open(outline: Outline) -> bool:
         outline.questions
         or outline.not_done
         or outline.not_understood
-        or outline.notes
+        or any(not note.startswith(MODEL_NOTE) for note in outline.notes)
         or any(leaf.defaults for leaf in outline.leaves.values())
         or any(leaf.origin.source == "model" for leaf in outline.leaves.values())
     )

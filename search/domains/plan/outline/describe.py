@@ -136,7 +136,9 @@ def _stated(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
         way, _, last = path.rpartition(".")
         if value in ({}, []) or (path == "seed" and value == 0):
             continue
-        whole = way if last in _UNSAID or re.search(r"\.\d+$", way) else path
+        whole = way if last in _UNSAID or last.isdecimal() else path
+        if not last.isdecimal() and way.rpartition(".")[2].isdecimal():
+            whole = way.rpartition(".")[0]
         found.setdefault(whole, get(request, whole))
     return list(found.items())
 

@@ -33,8 +33,9 @@ class Place:
     index: int  # of the wish
     files: Mapping[str, FileFacts]
     specs: Mapping[str, type[Spec]]
-    chosen: Sequence[Candidate]  # of earlier wishes and of this one, for duplicates
+    chosen: Sequence[Candidate]  # of earlier wishes
     made: Mapping[int, str]  # kinds of the wishes that are leaves already
+    siblings: Sequence[Candidate] = ()  # what the templates make of this wish
 
 
 Filter = Callable[[Candidate, Place], str | None]
@@ -97,6 +98,10 @@ def distinct(candidate: Candidate, place: Place) -> str | None:
     for other in place.chosen:
         if _slots(other) == own:
             return f"the same job as {other.id}"
+    if candidate.source == "model":
+        for other in place.siblings:
+            if other.template.id == candidate.template.id and _slots(other) == own:
+                return f"the same job as {other.id}"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,9 +30,9 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
 
     Raises ValueError where the path leads through a value that is neither object nor list.
     """
-    *way, last = path.split(".")
+    last = path.rpartition(".")[2]
     place: Any = document
-    for word, following in zip(way, [*way[1:], last], strict=True):
+    for word, following in itertools.pairwise(path.split(".")):
         blank: Any = [] if following.isdecimal() else {}
         if isinstance(place, list):
             place = place[_index(place, word, path, blank)]
@@ -68,3 +69,11 @@ def leaves(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         return
     for name, value in parts:
         yield from leaves(value, f"{path}.{name}" if path else name)
+
+
+def in_order(path: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a key that sorts paths so that entries of a list come by their numbers."""
+    return tuple(
+        (word.isdecimal(), int(word) if word.isdecimal() else 0, word)
+        for word in path.split(".")
+    )

@@ -148,6 +148,7 @@ def _repaired(
                 "title": f"{leaf.title}: again with {rule.words}",
                 "spec": made["spec"],
                 "budget": made["budget"],
+                "seed": made["seed"],
                 "repair": tuple(other for other in leaf.repair if other != rule),
                 "seconds": seconds_of(leaf.kind, made["budget"]),
                 "origin": Origin(source="repair", id=name),

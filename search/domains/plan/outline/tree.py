@@ -8,7 +8,7 @@ model; the choice among them is lexicographic, so that it can be explained.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.domains.plan.outline import candidates as making
@@ -118,9 +118,10 @@ def _leaves(material: Material, links: Links, draft: _Draft) -> None:
             for template in library().of(wish.kind)
             if template.fits(request)
         ]
+        place = replace(place, siblings=found)
         if material.propose is not None:
-            found += material.propose(place, found)
-        best = choose(found, place)
+            found = [*found, *material.propose(place, found)]
+        best = choose(found, place, material.reading.goal)
         if isinstance(best, str):
             draft.lost[index] = best
         elif best.candidate.missing:

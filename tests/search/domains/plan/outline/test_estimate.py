@@ -1,0 +1,67 @@
+"""Expected seconds: of a leaf by its budget, of an outline by chain and sum."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.domains.plan.outline.estimate import PastRun, seconds_of, shares, total
+from tests.search.domains.plan.outline.goals import SPECS, ilp, outlined, read, then
+from trimtab.plans import Outline, Seconds
+
+
+def with_seconds(outline: Outline, *seconds: float) -> Outline:
+    leaves = {
+        name: leaf.model_copy(update={"seconds": Seconds(p50=value, p90=2 * value)})
+        for (name, leaf), value in zip(outline.leaves.items(), seconds, strict=True)
+    }
+    return outline.model_copy(update={"leaves": leaves})
+
+
+def test_chains_add_and_workers_share() -> None:
+    rows = [ilp(f"{name}.lp", word=i) for i, name in enumerate("abcd")]
+    outline = outlined(read(*rows, order=(then(0, 1), then(1, 2))))
+    outline = with_seconds(outline, 10, 20, 30, 5)
+    for workers, p50 in ((1, 65), (2, 60), (9, 60)):
+        whole = total(outline, workers=workers)
+        assert (whole.p50, whole.p90) == (p50, 2 * p50)
+    dropped = outline.leaves["l2"].model_copy(update={"enabled": False})
+    outline = outline.model_copy(update={"leaves": {**outline.leaves, "l2": dropped}})
+    assert total(outline, workers=1).p50 == 45
+
+
+def test_every_kind_has_a_row_with_its_source() -> None:
+    assert set(shares()) == set(SPECS)
+    for kind, row in shares().items():
+        assert 0 < row["p50"] <= row["p90"] <= 1.0
+        made = seconds_of(kind, {"seconds": 100})
+        assert made.p50 <= made.p90 <= 102
+        assert "100 s" in made.basis
+
+
+def test_own_runs_replace_the_table_when_there_are_enough() -> None:
+    runs = [PastRun(kind="ilp", budget_s=100, seconds=float(s)) for s in range(1, 11)]
+    made = seconds_of("ilp", {"seconds": 1000}, runs)
+    assert made.basis.endswith("10 earlier runs of this kind")
+    assert made.p50 == pytest.approx(62)
+    assert made.p90 == pytest.approx(102)
+    few = seconds_of("ilp", {"seconds": 1000}, runs[:4])
+    assert "earlier" not in few.basis
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seconds=st.lists(st.integers(1, 99), min_size=3, max_size=3),
+    order=st.sets(st.sampled_from([(0, 1), (0, 2), (1, 2)])),
+    workers=st.integers(1, 4),
+)
+def test_the_total_is_between_the_longest_leaf_and_the_sum(
+    seconds: list[int], order: set[tuple[int, int]], workers: int
+) -> None:
+    rows = [ilp(f"{name}.lp", word=i) for i, name in enumerate("abc")]
+    outline = outlined(read(*rows, order=tuple(then(a, b) for a, b in sorted(order))))
+    outline = with_seconds(outline, *seconds)
+    p50 = total(outline, workers=workers).p50
+    assert max(seconds) <= p50 <= sum(seconds)
+    assert p50 >= sum(seconds) / workers - 0.1
