@@ -12,7 +12,7 @@ from typing import Any
 from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
-PUBLISHED: tuple[tuple[str, ...], ...] = (("goals",),)
+PUBLISHED: tuple[tuple[str, ...], ...] = (("goals",), ("hostile",))
 Line = dict[str, Any]
 
 
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         "--held-out", type=Path, help="sealed JSON lines of `goals`: only sums are shown"
     )
     parser.add_argument(
-        "--arms", nargs="*", default=["templates"], help="arms of `goals`, see its module"
+        "--arms", nargs="*", default=["templates"], help="see workers.bench.plan.arms"
     )
     parser.add_argument("--limit", type=int, help="goals, from the first on")
     parser.add_argument("--seed", type=int, default=0)
@@ -57,6 +57,12 @@ def _goals(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _hostile(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.plan import arms, hostile
+
+    return hostile.lines({name: arms.planner(name) for name in options.arms})
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
-    {"goals": _goals}
+    {"goals": _goals, "hostile": _hostile}
 )

@@ -28,16 +28,15 @@ MARKED, SILENT = "wrong, and marked", "silently wrong"
 OUTCOMES = (AT_ONCE, AFTER_ONE, MARKED, SILENT)
 
 
-def contents(folder: Path = FOLDER) -> Contents:
-    """Return the maker of attached files that lies beside the goals: name → bytes."""
+def contents(folder: Path = FOLDER, name: str = "content") -> Any:
+    """Return a maker of attached files that lies beside the goals: name → bytes."""
     path = folder / "files.py"
     found = importlib.util.spec_from_file_location("goal_files", path)
     if found is None or found.loader is None:
         raise FileNotFoundError(path)
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    made: Contents = module.content
-    return made
+    return getattr(module, name)
 
 
 @dataclass(frozen=True, kw_only=True)

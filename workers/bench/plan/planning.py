@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from search.domains.plan import PlanDomain
 from search.rest import Woken
@@ -59,7 +60,7 @@ class Planner:
             outline = Outline.model_validate_json(json.dumps(rest["outline"]))
             asked = tuple(tag_of(q.about) for q in outline.questions.values())
             plan = Plan(outline=outline, questions=asked)
-        except (InvalidInput, SpecError) as error:
+        except (InvalidInput, SpecError, ValidationError) as error:
             rest, plan = None, Plan(outline=None, refusal=str(error))
         return Planned(
             plan=plan,
