@@ -24,8 +24,9 @@ from workers.bench.stats import quantile
 FOLDER = Path("tests/search/domains/plan/goals")
 Contents = Callable[[str], bytes]
 AT_ONCE, AFTER_ONE = "right at once", "right after one question"
+AFTER_MORE = "right after more questions"
 MARKED, SILENT = "wrong, and marked", "silently wrong"
-OUTCOMES = (AT_ONCE, AFTER_ONE, MARKED, SILENT)
+OUTCOMES = (AT_ONCE, AFTER_ONE, AFTER_MORE, MARKED, SILENT)
 
 
 def contents(folder: Path = FOLDER, name: str = "content") -> Any:
@@ -57,6 +58,7 @@ class Judged:
         return {
             "arm": arm,
             "goal": self.goal.id,
+            "text": self.goal.text[:200],
             "stratum": self.goal.stratum,
             "outcome": self.outcome,
             "faults": list(self.last.faults),
@@ -77,24 +79,23 @@ class Judged:
 def judged(planner: Planner, goal: Goal, content: Contents, *, seed: int = 0) -> Judged:
     """Plan a goal, answer one round of questions from its reference, and judge the end."""
     files = {name: content(name) for name in goal.files}
-    first = planner.plan(goal.text, files, seed=seed)
+    first = planned = planner.plan(goal.text, files, seed=seed)
     verdict = last = judge(goal, first.plan)
-    planned = first
-    if first.plan.questions and not verdict.faults and first.memo is not None:
-        outline = first.plan.outline
-        if outline is not None and goal.graphs[0].jobs:
-            answers = _answers(goal, outline, first.plan.questions)
-            planned = planner.plan(
-                goal.text, files, memo=with_answers(first.memo, answers), seed=seed
-            )
-            last = judge(goal, planned.plan, frozenset(first.plan.questions))
+    outline = first.plan.outline
+    if verdict.questions and first.memo is not None and outline is not None:
+        answers = _answers(goal, outline, verdict.questions)
+        planned = planner.plan(
+            goal.text, files, memo=with_answers(first.memo, answers), seed=seed
+        )
+        if not verdict.faults and goal.graphs[0].jobs:
+            last = judge(goal, planned.plan, frozenset(verdict.questions))
     return Judged(
         goal=goal,
         outcome=_outcome(goal, first, verdict, last),
         first=verdict,
         last=last,
-        planned=first if first.plan.questions and planned is first else planned,
-        asked=len(first.plan.questions),
+        planned=planned,
+        asked=len(verdict.questions),
     )
 
 
@@ -109,13 +110,13 @@ def _answers(goal: Goal, outline: Outline, tags: Sequence[str]) -> dict[str, str
 
 
 def _outcome(goal: Goal, first: Planned, verdict: Judgement, last: Judgement) -> str:
-    asked = len(first.plan.questions)
+    asked = len(verdict.questions)
     if last.right and not asked:
         return AT_ONCE
-    if last.right and asked == 1:
-        return AFTER_ONE
-    if last.right and not goal.graphs[0].jobs:
-        return AFTER_ONE  # asking what to do is the end that was wanted
+    if last.right and (asked == 1 or not goal.graphs[0].jobs):
+        return AFTER_ONE  # without jobs, asking what to do is the end that was wanted
+    if last.right:
+        return AFTER_MORE
     return MARKED if asked or _shown(goal, first) else SILENT
 
 
@@ -159,10 +160,11 @@ def summary(
     count = len(rows)
     found = Counter(row["outcome"] for row in rows)
     shares = {
-        "right at once": found[AT_ONCE],
+        AT_ONCE: found[AT_ONCE],
         "right after at most one question": found[AT_ONCE] + found[AFTER_ONE],
-        "wrong, and marked": found[MARKED],
-        "silently wrong": found[SILENT],
+        AFTER_MORE: found[AFTER_MORE],
+        MARKED: found[MARKED],
+        SILENT: found[SILENT],
     }
     strata: dict[str, list[str]] = {}
     for row in rows:

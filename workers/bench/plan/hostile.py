@@ -116,7 +116,7 @@ def _graph(plan: Plan) -> Any:
 
 def _said(plan: Plan) -> Any:
     """Return questions, and how many parts are not done."""
-    return sorted(plan.questions), len(plan.not_done), bool(plan.refusal)
+    return sorted(plan.abouts), len(plan.not_done), bool(plan.refusal)
 
 
 def _same_plan(seen: _Seen) -> bool:
@@ -129,7 +129,7 @@ def _same_leaves(seen: _Seen) -> bool:
 
 
 def _same_or_asked(seen: _Seen) -> bool:
-    return bool(seen.got.plan.questions) or _same_leaves(seen)
+    return bool(seen.got.plan.abouts) or _same_leaves(seen)
 
 
 def _no_effect(seen: _Seen) -> bool:
@@ -168,7 +168,7 @@ def _refused(seen: _Seen) -> bool:
 def _not_guessed(seen: _Seen) -> bool:
     outline = seen.outline
     return bool(
-        seen.got.plan.questions
+        seen.got.plan.abouts
         or seen.got.plan.refusal
         or outline.not_understood
         or outline.not_done

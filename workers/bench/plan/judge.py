@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,18 @@ from workers.bench.plan.references import (
 
 _SETS = ("neighbourhoods", "no_split")
 _WORD = re.compile(r"[^\W_]{2,}")
-# What `Question.about` of the planner asks for, by the references' tags.
-TAGS: Mapping[str, str] = {
-    "file": "which_file",
-    "kind": "goal",
-    "spec.engine": "engine",
-    "spec.objective": "objective",
-    "budget.seconds": "time_limit",
-    "seconds": "time_limit",
-}
+# What `Question.about` of the planner asks for, by the references' tags; the beginning before a
+# point decides where the whole is not listed.
+TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "file": ("which_file",),
+        "kind": ("goal",),
+        "size": ("goal",),
+        "budget.seconds": ("time_limit",),
+        "number": ("background_number", "time_limit", "unit", "condition", "settings"),
+        "word": ("engine", "devices.hardware", "quoted", "target", "objective"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,13 @@ class Plan:
 
     outline: Outline | None
     refusal: str = ""
-    questions: tuple[str, ...] = field(default=())  # tags, in their order
+
+    @property
+    def abouts(self) -> tuple[str, ...]:
+        """What the plan asks for, in its own words."""
+        if self.outline is None:
+            return ()
+        return tuple(question.about for question in self.outline.questions.values())
 
     @property
     def not_done(self) -> Sequence[NotDone]:
@@ -77,12 +87,14 @@ class Plan:
         return () if self.outline is None else self.outline.not_done
 
 
-def tag_of(about: str) -> str:
-    """Return the references' tag of a question."""
-    if about in TAGS:
-        return TAGS[about]
-    short = about.removeprefix("spec.").replace(".0.", ".")
-    return "bands" if short.startswith("bands") else short
+def tag_of(goal: Goal, about: str) -> str:
+    """Return the references' tag of a question; one that the goal allows where several fit."""
+    about = about.removeprefix("scope.").removeprefix("spec.").replace(".0.", ".")
+    known = TAGS.get(about) or TAGS.get(about.partition(".")[0])
+    if known is None:
+        known = ("bands",) if about.startswith("bands") else (about,)
+    allowed = goal.must_ask | goal.may_ask
+    return next((tag for tag in known if tag in allowed), known[0])
 
 
 def judge(goal: Goal, plan: Plan, answers: frozenset[str] = frozenset()) -> Judgement:
@@ -99,19 +111,20 @@ def judge(goal: Goal, plan: Plan, answers: frozenset[str] = frozenset()) -> Judg
         raise ValueError(f"{goal.id}: expected at least one graph, got none")
     texts = list(found.texts)
     allowed = goal.must_ask | goal.may_ask
-    if plan.questions:
+    asked = tuple(tag_of(goal, about) for about in plan.abouts)
+    if asked:
         texts = [] if goal.graphs[0].jobs else texts
-        texts += [f"asks {tag}" for tag in plan.questions if tag not in allowed]
+        texts += [f"asks {tag}" for tag in asked if tag not in allowed]
     texts += [
         f"does not name {tag} ({words!r})"
         for tag, words in goal.not_done.items()
         if not names(goal.text, words, plan)
     ]
-    texts += [f"did not ask {tag}" for tag in goal.must_ask - answers - {*plan.questions}]
+    texts += [f"did not ask {tag}" for tag in goal.must_ask - answers - {*asked}]
     return Judgement(
-        right=not texts and (not plan.questions or not goal.graphs[0].jobs),
+        right=not texts and (not asked or not goal.graphs[0].jobs),
         faults=tuple(texts),
-        questions=plan.questions,
+        questions=asked,
         met=found.met,
         meant=found.meant,
         planned=found.planned,

@@ -22,10 +22,9 @@ from search.types import InvalidInput
 from trimtab.errors import SpecError
 from trimtab.plans import Outline
 from trimtab.specs.plan import PlanSpec
-from workers.bench.plan.judge import Plan, tag_of
+from workers.bench.plan.judge import Plan
 
 BUDGET_S = 20.0
-Respond = Callable[[str, Outline], str | None]  # (tag of a question, outline) → answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +57,7 @@ class Planner:
             with tempfile.TemporaryDirectory() as folder:
                 rest = self._rest(goal, files, Path(folder), memo, seed)
             outline = Outline.model_validate_json(json.dumps(rest["outline"]))
-            asked = tuple(tag_of(q.about) for q in outline.questions.values())
-            plan = Plan(outline=outline, questions=asked)
+            plan = Plan(outline=outline)
         except (InvalidInput, SpecError, ValidationError) as error:
             rest, plan = None, Plan(outline=None, refusal=str(error))
         return Planned(

@@ -13,7 +13,7 @@ from search.domains.plan.types import FileFacts, Wish
 from trimtab.plans import LEAF_FILE, Repair, Span
 
 ENVELOPE = ("spec", "budget", "seed", "priority")
-ANSWERED = "the owner's answer"
+_FILES = ("model", "tables_file", "source")  # fields that take a job's main file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,5 +138,7 @@ def _beside(request: Mapping[str, Any], path: str) -> bool:
 
 
 def _plain_ask(path: str) -> Ask:
-    about = path.removeprefix("spec.")
-    return Ask(path=path, about=about, text=f"What is {about}?", options=())
+    field = path.removeprefix("spec.")
+    if field in _FILES:
+        return Ask(path=path, about="file", text="Which file is it about?", options=())
+    return Ask(path=path, about=field, text=f"What is {field}?", options=())

@@ -169,16 +169,22 @@ def test_a_plan_of_a_goal_without_jobs_has_no_leaf() -> None:
 
 def test_questions_count_by_their_tag() -> None:
     goal = next(g for g in GOALS if "devices.memory_gib" in g.must_ask)
-    document = made(goal, goal.graphs[0])
-    outline = plan_of(document).outline
-    asked = Plan(outline=outline, questions=("devices.memory_gib",))
-    assert not judge(goal, asked).faults
-    wrong = Plan(outline=outline, questions=("engine",))
-    assert "asks engine" in judge(goal, wrong).faults
-    assert tag_of("spec.devices.0.count") == "devices.count"
-    assert tag_of("devices.0.memory_gib") == "devices.memory_gib"
-    assert tag_of("bands.0.f_lo_hz") == "bands"
-    assert tag_of("file") == "which_file"
+
+    def asking(about: str) -> Plan:
+        question = {"text": "?", "about": about, "options": ["a"]}
+        return plan_of({**made(goal, goal.graphs[0]), "questions": {"q1": question}})
+
+    verdict = judge(goal, asking("devices.memory_gib"))
+    assert not verdict.faults
+    assert not verdict.right, "its graph is not complete yet"
+    assert "asks engine" in judge(goal, asking("engine")).faults
+    assert tag_of(goal, "spec.devices.0.memory_gib") == "devices.memory_gib"
+    assert tag_of(goal, "bands.0.f_lo_hz") == "bands"
+    assert tag_of(goal, "file") == "which_file"
+    assert tag_of(goal, "number.20") == "background_number"
+    timed = next(g for g in GOALS if "time_limit" in g.must_ask)
+    assert tag_of(timed, "number.20") == "time_limit"
+    assert tag_of(timed, "scope.spec.engine") == "engine"
 
 
 @pytest.mark.parametrize(
