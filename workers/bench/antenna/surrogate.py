@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,10 @@ def run(
         )
     plain = read_samples(paths, None)
     tests = plain.test_rows[:_TESTS]
-    yield from _yardsticks(plain, tests, samples)
+    study = work / "study"
+    for count in (0, *samples):  # 0: those that learn nothing
+        path = study / f"yardsticks-{count}-{plain.digest[:8]}.json"
+        yield from _kept_lines(path, partial(_yardsticks, plain, tests, count))
     sets: dict[object, Samples] = {}
 
     def described(setting: Setting) -> Samples:
@@ -122,7 +126,7 @@ def run(
             ]
         for setting in settings:
             if setting.samples <= len(plain.train_rows):
-                yield _kept(described, plain.digest, setting, work / "study")
+                yield _kept(described, plain.digest, setting, study)
 
 
 def matched(shape: NetShape, weights: int) -> NetShape:
@@ -145,17 +149,25 @@ def _kept(
     """Return a run's line from its file, or run it and keep the line."""
     name = "-".join(str(value) for value in asdict(setting).values())
     path = folder / f"{name}-{digest[:8]}.json"
-    if path.is_file():
-        line: dict[str, Any] = json.loads(path.read_text())
-        return line
-    folder.mkdir(parents=True, exist_ok=True)
     state = path.with_suffix(".safetensors")
-    line = _trained(described(setting), setting, state)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(line))
-    os.replace(part, path)
+    (line,) = _kept_lines(path, lambda: [_trained(described(setting), setting, state)])
     state.unlink(missing_ok=True)
     return line
+
+
+def _kept_lines(
+    path: Path, make: Callable[[], Iterable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Return the lines in a file, or make them and keep them there."""
+    if path.is_file():
+        lines: list[dict[str, Any]] = json.loads(path.read_text())
+        return lines
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = list(make())
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(lines))
+    os.replace(part, path)
+    return lines
 
 
 def _trained(known: Samples, setting: Setting, state: Path) -> dict[str, Any]:
@@ -209,25 +221,25 @@ def _mean_rank(predicted: Complex, truth: Complex) -> float:
 
 
 def _yardsticks(
-    known: Samples, tests: NDArray[np.intp], samples: Sequence[int]
+    known: Samples, tests: NDArray[np.intp], count: int
 ) -> Iterator[dict[str, Any]]:
-    """Yield errors of the mean curve, the nearest design, and rational fits of the truth itself."""
+    """Yield errors of the nearest of `count` designs; for 0 of what learns nothing."""
     truth = known.curves[tests]
-    mean = known.curves[known.train_rows].mean(axis=0)
-    yield {
-        "yardstick": "mean curve",
-        **errors(np.broadcast_to(mean, truth.shape), truth),
-    }
-    for count in samples:
+    if count:
         rows = known.train_rows[:count]
-        nearest = rows[_nearest(known, tests, rows)]
-        predicted = known.curves[nearest]
+        predicted = known.curves[rows[_nearest(known, tests, rows)]]
         yield {
             "yardstick": "nearest design",
             "samples": len(rows),
             **errors(predicted, truth),
             "rank_correlation": _mean_rank(predicted, truth),
         }
+        return
+    mean = known.curves[known.train_rows].mean(axis=0)
+    yield {
+        "yardstick": "mean curve",
+        **errors(np.broadcast_to(mean, truth.shape), truth),
+    }
     x = np.linspace(-1, 1, truth.shape[1])
     for modes in _REDUCED:
         predicted = _reduced(known, tests[:_REDUCED_DESIGNS], modes, x)
