@@ -96,10 +96,19 @@ def _parser() -> argparse.ArgumentParser:
         "--methods",
         nargs="*",
         default=["tabu", "gradient", "placement", "genetic", "annealing"],
-        help="of `surrogate-use`",
+        help="of `surrogate-use`; the first one is that of `surrogate-search`",
     )
     parser.add_argument(
-        "--models", nargs="*", default=["none", "antenna-duroid"], help="the same"
+        "--models",
+        nargs="*",
+        default=["none", "antenna-duroid"],
+        help="the same; names or, of `surrogate-search`, files too",
+    )
+    parser.add_argument(
+        "--predictions", type=int, default=600, help="of `surrogate-search`, at first"
+    )
+    parser.add_argument(
+        "--active", action="store_true", help="`surrogate-search` with learning as well"
     )
     parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
@@ -217,6 +226,21 @@ def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _surrogate_search(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import surrogate_search
+
+    return surrogate_search.run(
+        models=options.models,
+        method=options.methods[0],
+        tasks=[int(number) for number in options.tasks] if options.tasks else None,
+        seeds=range(options.seed, options.seed + options.seeds),
+        solves=options.fine,
+        predictions=options.predictions,
+        active=[False, True] if options.active else [False],
+        out=options.out,
+    )
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "agreement": _agreement,
@@ -224,6 +248,7 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "published": _published,
         "search": _search,
         "surrogate": _surrogate,
+        "surrogate-search": _surrogate_search,
         "surrogate-use": _surrogate_use,
         "tune": _tune,
         "surrogate-ranks": _surrogate_ranks,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.domains.antenna.design import Design
 from search.domains.antenna.parse import FINE, AntennaProblem, parse
@@ -70,12 +71,16 @@ class FineSamples:
 
     def margin_and_guide(self, design: Design) -> tuple[float, float]:
         """Return the margin and the guide of a design, dB."""
+        score = self.samples.score(self.response(design))
+        return score.margin_db, score.guide_db
+
+    def response(self, design: Design) -> NDArray[np.complex128]:
+        """Return S11 of a design at the samples' frequencies."""
         built = refined_antenna(design.mask, design.feed, design.vias, factor=FINE)
         method = MomentMethod(self._tables, built)
         count = len(self.samples.frequencies_hz)
         y = np.array([1 / method.input_impedance(index) for index in range(count)])
-        score = self.samples.score(self.samples.reflections(y))
-        return score.margin_db, score.guide_db
+        return self.samples.reflections(y)
 
 
 def run(spec: AntennaSpec, rival: str, seed: int, folder: Path) -> DirectRun:

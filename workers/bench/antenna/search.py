@@ -26,6 +26,7 @@ from workers.bench.antenna.specifications import ALL, TASKS, Effort, specificati
 
 Line = dict[str, Any]
 _RESAMPLES = 2000
+_SUITE = "antenna-search"
 _EXACT, _SHIFTED = "pass", "shifted pass"
 
 
@@ -115,20 +116,20 @@ def run(
     out: Path,
 ) -> Iterator[Line]:
     """Yield a line for each task, arm and seed that `out` lacks, then one for each arm."""
-    lines = _measured(out)
+    lines = measured(out, _SUITE)
     for task in range(len(ALL)) if tasks is None else tasks:
         for arm in arms:
             for seed in seeds:
                 if any(_key(line) == (task, arm, seed) for line in lines):
                     continue
-                measured = ARMS[arm](task, seed, effort)
+                figures = ARMS[arm](task, seed, effort)
                 line = {
                     "task": task,
                     "held_out": task >= len(TASKS),
                     "bands_ghz": ALL[task],
                     "arm": arm,
                     "run_seed": seed,
-                    **measured,
+                    **figures,
                 }
                 lines.append(line)
                 yield line
@@ -138,14 +139,12 @@ def run(
             yield from _summaries(arm, own, effort)
 
 
-def _measured(out: Path) -> list[Line]:
-    """Return the runs in the output file, to resume from."""
+def measured(out: Path, suite: str) -> list[Line]:
+    """Return the runs of a suite in the output file, to resume from."""
     if not out.exists():
         return []
     lines = [json.loads(text) for text in out.read_text().splitlines()]
-    return [
-        line for line in lines if line.get("suite") == "antenna-search" and "task" in line
-    ]
+    return [line for line in lines if line.get("suite") == suite and "task" in line]
 
 
 def _key(line: Line) -> tuple[int, str, int]:
@@ -168,17 +167,17 @@ def _summaries(arm: str, lines: Sequence[Line], effort: Effort) -> Iterator[Line
             "runs": len(own),
             "met_by_fine_solver": sum((line["margin_db"] or -1) >= 0 for line in own),
             "exact": int(exact.sum()),
-            "exact_interval": _interval(exact, np.sum),
+            "exact_interval": interval(exact, np.sum),
             "within_2_percent": int(shifted.sum()),
-            "within_2_percent_interval": _interval(shifted, np.sum),
+            "within_2_percent_interval": interval(shifted, np.sum),
             "median_fine_solves": float(np.median(solves)),
-            "median_fine_solves_interval": _interval(solves, np.median),
+            "median_fine_solves_interval": interval(solves, np.median),
             "median_cpu_s": float(np.median(cpu)),
             "most_cpu_s": float(cpu.max()),
         }
 
 
-def _interval(values: Any, statistic: Callable[..., Any]) -> list[float]:
+def interval(values: Any, statistic: Callable[..., Any]) -> list[float]:
     """Return the 95 % bootstrap interval over specifications."""
     rng = np.random.default_rng(0)
     drawn = rng.choice(np.asarray(values, float), (_RESAMPLES, len(values)))
