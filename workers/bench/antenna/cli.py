@@ -226,6 +226,12 @@ def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
     )
 
 
+def _meshes(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.antenna import meshes
+
+    return meshes.run(work=options.work)
+
+
 def _surrogate_search(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import surrogate_search
 
@@ -244,6 +250,7 @@ def _surrogate_search(options: argparse.Namespace) -> Iterator[Line]:
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "agreement": _agreement,
+        "meshes": _meshes,
         "patches": _patches,
         "published": _published,
         "search": _search,
