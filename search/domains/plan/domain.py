@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import ValidationError
 
 from search.domains import KINDS
-from search.domains.plan.keywords import facts_of, read_goal
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import nothing_open, refusal, state_of
 from search.domains.plan.outline.model import ModelProposer
@@ -25,9 +24,10 @@ from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
 from search.domains.plan.outline.tree import Material, outline_of
 from search.domains.plan.problem import PlanProblem
+from search.domains.plan.reading import facts_of, read_goal
 from search.domains.plan.report import report_files, write_report
 from search.domains.plan.reports import Report
-from search.domains.plan.types import Reading
+from search.domains.plan.types import FileFacts, Reading
 from search.domains.plan.verify import check_report
 from search.rest import Rest, Woken
 from search.stop import StoppingCriterion
@@ -48,13 +48,31 @@ OFFERED: Mapping[str, type[Spec]] = MappingProxyType(
 """Kinds that a plan may use."""
 
 
+class Read(Protocol):
+    """A reader of goals: see `search.domains.plan.reading.read_goal`."""
+
+    def __call__(
+        self,
+        goal: str,
+        files: Sequence[FileFacts],
+        *,
+        answers: Mapping[str, str] | None = None,
+        specs: Mapping[str, type[Spec]],
+    ) -> Reading:
+        """Return what a goal says."""
+        ...
+
+
 class PlanDomain:
     """The pipeline's stages. `text_model` is None where no language model can be reached."""
 
     packages = ()
 
-    def __init__(self, text_model: TextModel | None = None) -> None:
+    def __init__(
+        self, text_model: TextModel | None = None, *, read: Read = read_goal
+    ) -> None:
         self._text_model = text_model
+        self._read = read
 
     def parse(
         self, spec: PlanSpec, inputs: Mapping[str, Path], workdir: Path
@@ -86,11 +104,11 @@ class PlanDomain:
         """Read the goal; None when it was read before. Raises InvalidInput."""
         if problem.approved is not None:
             return None
-        reading = read_goal(
+        reading = self._read(
             problem.spec.goal, problem.files, answers=problem.answers, specs=OFFERED
         )
         if reading.refused is not None:
-            raise InvalidInput(f"goal: {reading.refused}")
+            raise InvalidInput(reading.refused)
         return reading
 
     def search(

@@ -1,20 +1,54 @@
-"""Arms of suite `goals`: the planner, and what a user would have without it."""
+"""Arms of suites `goals` and `hostile`: the planner, and what a user would have without it."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from search.domains.plan import PlanDomain, build
-from workers.bench.plan.planning import Planner
+from search.domains.plan import PlanDomain
+from search.text_model import TextModel
+from workers.bench.plan.planning import Planner, Plans
 
 
-def planner(name: str) -> Planner:
+def planner(name: str) -> Plans:
     """Return an arm by its name. Raises ValueError."""
     if name not in ARMS:
         raise ValueError(f"arms: expected some of {', '.join(ARMS)}, got {name!r}")
-    return Planner(ARMS[name])
+    return ARMS[name]()
 
 
-ARMS: Mapping[str, Callable[[], PlanDomain]] = MappingProxyType({"templates": build})
-"""Arm → maker of its domain."""
+@functools.cache
+def _embedded() -> TextModel:
+    from workers.llm.open import open_model
+
+    model = open_model("embedded")
+    model.tokenize("a")  # loads it, so that no goal's time has that in it
+    return model
+
+
+def _keywords() -> Plans:
+    from workers.bench.plan.keywords import read_goal
+
+    return Planner(lambda: PlanDomain(read=read_goal))
+
+
+def _free() -> Plans:
+    from workers.bench.plan.free import FreePlanner
+
+    return FreePlanner(_embedded())
+
+
+ARMS: Mapping[str, Callable[[], Plans]] = MappingProxyType(
+    {
+        # Templates alone, as without a language model.
+        "templates": lambda: Planner(PlanDomain),
+        # With candidates of the embedded model.
+        "embedded": lambda: Planner(lambda: PlanDomain(_embedded())),
+        # Keywords and suffixes in place of the reader.
+        "keywords": _keywords,
+        # The embedded model writes the plan itself.
+        "free": _free,
+    }
+)
+"""Arm → maker of its planner."""

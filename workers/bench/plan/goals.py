@@ -17,7 +17,7 @@ from typing import Any
 
 from trimtab.plans import Outline
 from workers.bench.plan.judge import Judgement, judge
-from workers.bench.plan.planning import Planned, Planner, with_answers
+from workers.bench.plan.planning import Planned, Plans, with_answers
 from workers.bench.plan.references import Goal
 from workers.bench.stats import quantile
 
@@ -76,7 +76,7 @@ class Judged:
         }
 
 
-def judged(planner: Planner, goal: Goal, content: Contents, *, seed: int = 0) -> Judged:
+def judged(planner: Plans, goal: Goal, content: Contents, *, seed: int = 0) -> Judged:
     """Plan a goal, answer one round of questions from its reference, and judge the end."""
     files = {name: content(name) for name in goal.files}
     first = planned = planner.plan(goal.text, files, seed=seed)
@@ -132,7 +132,7 @@ def _shown(goal: Goal, planned: Planned) -> bool:
 
 
 def lines(
-    arms: Mapping[str, Planner],
+    arms: Mapping[str, Plans],
     goals: Sequence[Goal],
     content: Contents,
     *,

@@ -18,7 +18,7 @@ from typing import Any
 from trimtab.plans import Outline
 from workers.bench.plan.goals import FOLDER, Contents, contents
 from workers.bench.plan.judge import Plan, names
-from workers.bench.plan.planning import BUDGET_S, Planned, Planner
+from workers.bench.plan.planning import BUDGET_S, Planned, Plans
 
 _MOST_BYTES = 512 * 2**20
 _NAMES = ("digest", "name", "tables", "no_split", "together", "title")
@@ -198,7 +198,7 @@ PROPERTIES: Mapping[str, Callable[[_Seen], bool]] = MappingProxyType(
 
 
 def lines(
-    arms: Mapping[str, Planner], *, folder: Path = FOLDER
+    arms: Mapping[str, Plans], *, folder: Path = FOLDER
 ) -> Iterator[dict[str, Any]]:
     """Yield one line for each case and arm, then the sums."""
     for arm, planner in arms.items():
@@ -212,7 +212,7 @@ def cases(folder: Path = FOLDER) -> list[Case]:
     return load(folder / "hostile.jsonl", contents(folder), contents(folder, "zip_of"))
 
 
-def _line(arm: str, planner: Planner, case: Case) -> dict[str, Any]:
+def _line(arm: str, planner: Plans, case: Case) -> dict[str, Any]:
     got = planner.plan(case.goal, case.files)
     twin = (case.neutral_goal, case.neutral_files) != (case.goal, case.files)
     neutral = planner.plan(case.neutral_goal, case.neutral_files) if twin else got

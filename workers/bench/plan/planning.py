@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import ValidationError
@@ -35,6 +35,21 @@ class Planned:
     memo: Mapping[str, Any] | None
     cpu_s: float
     wall_s: float
+
+
+class Plans(Protocol):
+    """Something that plans goals."""
+
+    def plan(
+        self,
+        goal: str,
+        files: Mapping[str, bytes],
+        *,
+        memo: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Planned:
+        """Return the first run's plan, or with a memo that of the next run."""
+        ...
 
 
 class Planner:

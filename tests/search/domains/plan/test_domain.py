@@ -193,8 +193,10 @@ def test_an_answer_completes_the_outline(tmp_path: Path) -> None:
     ]
 
 
-def test_a_goal_that_asks_for_nothing_is_asked_about(tmp_path: Path) -> None:
-    rest = rest_of("hello", tmp_path)
+def test_a_goal_that_asks_for_nothing_ends_clearly(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="the kinds are antenna, compile"):
+        rest_of("hello", tmp_path)
+    rest = rest_of("optimise it", tmp_path)
     assert rest.state is JobState.NEEDS_INPUT
     assert not outline_in(rest).leaves
 

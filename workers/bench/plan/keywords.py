@@ -1,10 +1,9 @@
-"""A reader of goals by keywords and suffixes: no account of what it leaves out."""
+"""Baseline: a reader of goals by keywords, without an account of what it leaves out."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,21 +11,6 @@ from search.domains.plan.types import FileFacts, FileRole, Order, Reading, Value
 from trimtab.plans import Question, Span
 from trimtab.specs.common import Spec
 
-_ROLES: Mapping[str, FileRole] = MappingProxyType(
-    {
-        ".mps": FileRole.MODEL,
-        ".lp": FileRole.MODEL,
-        ".sol": FileRole.START,
-        ".csv": FileRole.TABLES,
-        ".c": FileRole.SOURCE,
-        ".cpp": FileRole.SOURCE,
-        ".cc": FileRole.SOURCE,
-        ".ll": FileRole.SOURCE,
-        ".zip": FileRole.SOURCE,
-        ".tar": FileRole.SOURCE,
-        ".tgz": FileRole.SOURCE,
-    }
-)
 _FIELDS: Mapping[FileRole, tuple[str, str]] = MappingProxyType(
     {
         FileRole.MODEL: ("ilp", "model"),
@@ -37,15 +21,6 @@ _FIELDS: Mapping[FileRole, tuple[str, str]] = MappingProxyType(
 _UNITS = (("h(?:ours?|rs?)?", 3600), ("min(?:ute)?s?", 60), ("s(?:ec(?:ond)?s?)?", 1))
 _ENGINES = (("highs", "highs"), ("scip", "scip"), ("cp-?sat", "cp-sat"))
 _NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
-
-
-def facts_of(name: str, digest: str, path: Path) -> FileFacts:
-    """Return what a file's name says about it."""
-    stem = name.lower().removesuffix(".gz")
-    suffix = "." + stem.rpartition(".")[2]
-    return FileFacts(
-        name=name, digest=digest, roles=(_ROLES.get(suffix, FileRole.UNKNOWN),)
-    )
 
 
 def read_goal(
