@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from trimtab.specs.common import Needs, WireModel
+from trimtab.specs.common import Digest, Needs, Text, WireModel
 
 # Outlines are read back by older clients: they ignore fields they do not know.
 _READ = ConfigDict(extra="ignore")
 NodeId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,31}$")]
+AnswerText = Annotated[Text, Field(min_length=1, max_length=2000)]
 MAX_LEAVES = 100
 MAX_REPAIRS = 2
 LEAF_FILE = (
@@ -226,3 +227,32 @@ class OutlineView(WireModel):
     """The outline."""
     jobs: dict[str, str] = Field(default_factory=dict)
     """Jobs of leaves that have been submitted, by leaf."""
+
+
+class PatchOperation(WireModel):
+    """One operation of a JSON Patch (RFC 6902) of an outline."""
+
+    op: Literal["add", "remove", "replace", "test"]
+    """What to do."""
+    path: Annotated[str, Field(max_length=1000)]
+    """JSON pointer of the place, e.g. `/leaves/l1/budget/seconds`."""
+    value: JsonValue = None
+    """Value, with `add`, `replace` and `test`."""
+
+
+class OutlineAnswers(WireModel):
+    """Answers to the questions of a plan that NEEDS_INPUT."""
+
+    revision: Annotated[int, Field(ge=1)]
+    """Revision of the outline that was read."""
+    answers: Annotated[dict[NodeId, AnswerText], Field(min_length=1, max_length=100)]
+    """Answers by question: one of its options, or other text."""
+
+
+class OutlineApproval(WireModel):
+    """Approval of an outline, exactly as it was seen."""
+
+    revision: Annotated[int, Field(ge=1)]
+    """Revision of the outline that was read."""
+    digest: Digest
+    """Its digest."""

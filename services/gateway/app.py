@@ -29,6 +29,7 @@ from services.gateway.routes import (
     jobs,
     keys,
     kinds,
+    outlines,
 )
 from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
@@ -49,6 +50,7 @@ ROUTERS = (
     jobs.batch_router,
     jobs.router,
     job_outputs.router,
+    outlines.router,
     artifacts.router,
     kinds.router,
     completions.router,

@@ -16,6 +16,7 @@ from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.routes.keys import NewKey
 from services.gateway.text.requests import ChatRequest, CompletionRequest
 from trimtab import __version__
+from trimtab.plans import OutlineAnswers, OutlineApproval, PatchOperation
 from trimtab.results import Event, Problem
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -32,6 +33,9 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     NewKey,
     ChatRequest,
     CompletionRequest,
+    OutlineAnswers,
+    OutlineApproval,
+    PatchOperation,
     Problem,
     Event,
 )

@@ -14,6 +14,7 @@ from services.errors import Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.views import when
+from services.plans.jobs import leaf_jobs
 from services.store.blobs import UploadLimits
 from services.store.types import (
     ApiKeyRecord,
@@ -48,7 +49,7 @@ async def submit(
         webhook_hosts=context.settings.webhook_allowed_hosts,
     )
     jobs = [await submission.new_job(requests, n) for n in range(len(requests))]
-    await _check_queue_quota(context, principal, len(jobs))
+    await check_queue_quota(context, principal, len(jobs))
     idempotency = None
     if idempotency_key is not None:
         body = orjson.dumps(
@@ -76,7 +77,8 @@ def _submits_per_minute(context: Context, principal: Principal) -> int:
     return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
 
 
-async def _check_queue_quota(context: Context, principal: Principal, count: int) -> None:
+async def check_queue_quota(context: Context, principal: Principal, count: int) -> None:
+    """Raise TooManyRequests if `count` more jobs are beyond the tenant's quota."""
     quota = principal.limits.get("queued_jobs", context.settings.max_queued_jobs)
     # Counting costs a query, so it is skipped for small submits under a large quota.
     if quota >= 100_000 and count < 100:
@@ -106,6 +108,9 @@ async def act(
             raise ValueError(f"unknown verb {verb!r}: expected cancel, stop or retry")
     context.bus.notify(QUEUE)  # jobs that waited for this one may be due as well
     context.bus.notify(job_id)
+    if job.graph == job.id:
+        for leaf in (await leaf_jobs(context.store, job_id)).values():
+            context.bus.notify(leaf.id)  # those that run were asked to end too
     return job
 
 

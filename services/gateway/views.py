@@ -48,6 +48,8 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
     }
     if job.state in (JobState.SUCCEEDED, JobState.FAILED):
         links["result"] = f"{base}/result"
+    if job.has_memo:
+        links["outline"] = f"{base}/outline"
     age = None
     if job.state is JobState.RUNNING and job.heartbeat_us is not None:
         age = max(0.0, (now_us - job.heartbeat_us) / 1e6)

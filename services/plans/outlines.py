@@ -41,8 +41,9 @@ def refused(path: Path, expected: str, got: object, *, fix: str = _FIX) -> Inval
 
 
 def pointer(path: Path) -> str:
-    """Return a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    """Return a JSON pointer (RFC 6901); `(outline)` for the whole."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return "".join(f"/{step}" for step in escaped) or "(outline)"
 
 
 def read_outline(body: Mapping[str, Any]) -> Outline:
@@ -67,6 +68,43 @@ def digest_of(outline: Outline) -> str:
     """Return what an approval names: the digest of the outline's canonical JSON."""
     canonical = orjson.dumps(outline.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     return "sha256:" + hashlib.sha256(canonical).hexdigest()
+
+
+def edited(before: Outline, document: Any) -> Outline:
+    """Return an outline after its owner's edit. Raises InvalidBody.
+
+    A value that was changed no longer comes from words of the goal, nor from a default.
+    """
+    after = read_outline({OUTLINE: document})
+    leaves = {}
+    for name, leaf in after.leaves.items():
+        old = before.leaves.get(name, leaf)
+        leaves[name] = leaf.model_copy(
+            update={
+                field: {
+                    path: mark
+                    for path, mark in getattr(leaf, field).items()
+                    if _value(old, path) == _value(leaf, path)
+                }
+                for field in ("spans", "defaults")
+            }
+        )
+    return after.model_copy(update={"leaves": leaves})
+
+
+def _value(leaf: Leaf, dotted: str) -> Any:
+    """Return a value of a leaf's request by its dotted path; None where there is none."""
+    value: Any = {"spec": leaf.spec, "budget": leaf.budget, "seed": leaf.seed}
+    for step in dotted.split("."):
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif (
+            isinstance(value, list | tuple) and step.isdigit() and int(step) < len(value)
+        ):
+            value = value[int(step)]
+        else:
+            return None
+    return value
 
 
 def open_questions(outline: Outline) -> list[str]:

@@ -41,6 +41,8 @@ class ErrandSpec(Spec):
     """Ask for one more number first."""
     chain: bool = False
     """Also take the root of the first root, from its file."""
+    probes: int = 0
+    """Jobs that run until they are stopped, beside those."""
     approve: Literal["manual", "auto"] = "manual"
     """When the jobs start."""
     fault: Fault = ""
@@ -140,6 +142,8 @@ def _first_rest(spec: ErrandSpec, woken: Woken | None) -> Rest:
         return Rest(state=JobState.NEEDS_INPUT, memo=memo, detail="a question")
     squares = [*spec.squares, *map(int, answers.values())]
     leaves = {f"l{n}": _leaf({"square": x}) for n, x in enumerate(squares, 1)}
+    endless = {"steps": 100_000, "step_seconds": 0.02}
+    leaves |= {f"p{n}": _leaf(endless, kind="probe") for n in range(spec.probes)}
     edges: dict[str, LeafEdge] = {}
     if spec.chain:
         leaves["chain"] = _leaf({"file": {"leaf": "l1", "output": "root.txt"}})
@@ -152,7 +156,7 @@ def _first_rest(spec: ErrandSpec, woken: Woken | None) -> Rest:
         case "foreign":
             leaves["l1"] = _leaf({"file": {"digest": FOREIGN}})
         case "kind":
-            leaves["l1"] = {**_leaf({}), "kind": "errand"}
+            leaves["l1"] = _leaf({}, kind="errand")
     outline = Outline.model_validate_json(
         json.dumps(
             base
@@ -173,12 +177,14 @@ def _first_rest(spec: ErrandSpec, woken: Woken | None) -> Rest:
     )
 
 
-def _leaf(spec: dict[str, Any], *, repairs: str = "") -> dict[str, Any]:
+def _leaf(
+    spec: dict[str, Any], *, kind: str = "root", repairs: str = ""
+) -> dict[str, Any]:
     origin = {"source": "repair", "id": repairs} if repairs else {"source": "template"}
     return {
         "title": "a root",
         "stage": "s1",
-        "kind": "root",
+        "kind": kind,
         "spec": spec,
         "budget": {"seconds": 20.0},
         "seconds": {"p50": 0.1, "p90": 1.0},

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from search.domains import KINDS as ALL
 from services.gateway.app import create_app
 from services.settings import Settings
 from services.store.types import JobStore
@@ -17,7 +18,7 @@ from tests.changing.test_kind import KIND as ROOT_KIND
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.resting_domain import KIND as ERRAND_KIND
 
-KINDS = {"root": ROOT_KIND, "errand": ERRAND_KIND}
+KINDS = {"root": ROOT_KIND, "errand": ERRAND_KIND, "probe": ALL["probe"]}
 
 
 class Api:
@@ -70,6 +71,7 @@ async def served(
         "sandbox": "rlimit",
         "auth": "off",
         "log_level": "error",
+        "diagnostic_kinds": True,
         "job_memory_bytes": 2**30,
     } | settings
     store = store or MemoryStore()
