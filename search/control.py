@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search.condition import Condition
 
 TOP_K = 100
 """Tokens that are judged at each step (DOC, appendix on the controller)."""
@@ -26,14 +27,6 @@ SETTING_SHARE, ENTRANCE_SHARE = 0.5, 0.2
 """Of the event's strength: for a new setting, and for each character that enters."""
 MAX_CONDITIONS = 8
 MAX_STRENGTH = 100.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """What a text has to fulfil, and how much that counts; strength 0 does nothing."""
-
-    text: str
-    strength: float
 
 
 def ramp(substep: int) -> float:

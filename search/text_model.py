@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from search.control import Condition
+from search.condition import Condition
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.control import Condition
+from search.condition import Condition
 from search.stop import OwnerStop, TimeLimit
 from search.text_model import (
     CacheBudget,

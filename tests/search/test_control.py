@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from search.condition import Condition
 from search.control import (
     MAX_CONDITIONS,
-    Condition,
     controlled,
     exact_log_chances,
     faults,

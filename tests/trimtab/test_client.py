@@ -27,7 +27,7 @@ from trimtab.errors import (
     JobFailed,
 )
 from trimtab.files import LocalFile
-from trimtab.results import JobView
+from trimtab.results import JobState, JobView
 from trimtab.solution import Variables
 
 URL = "http://server.test"
@@ -174,6 +174,23 @@ def test_result_of_a_failed_job_raises_with_its_termination() -> None:
         pytest.raises(JobFailed, match="no rows"),
     ):
         client.job("j1").result()
+
+
+def test_a_state_of_a_newer_server_is_one_that_has_not_ended() -> None:
+    related = [{"job": "j0", "needs": "done", "state": "ASLEEP"}]
+    script = Script(
+        ok(view("PAUSED", after=related)),
+        ok(view("PAUSED")),
+        ok(view("AWAITING_APPROVAL")),
+        ok(view("SUCCEEDED")),
+    )
+    with script.client() as client:
+        job = client.job("j1")
+        assert (str(job.state), job.state.is_terminal) == ("PAUSED", False)
+        assert job.view.after[0].state not in set(JobState)
+        assert json.loads(job.view.model_dump_json())["state"] == "PAUSED"
+        assert job.wait(timeout_s=5).state is JobState.SUCCEEDED
+    assert script.answers == []
 
 
 def test_local_files_are_uploaded_on_submit_and_stay_off_the_wire(tmp_path: Path) -> None:

@@ -14,10 +14,15 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trimtab import __version__, config
 from trimtab.cli import server_code
 from trimtab.errors import TrimtabError
+from trimtab.results import ENDED
+
+if TYPE_CHECKING:
+    from trimtab.client import Client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +173,21 @@ def _server(url: str | None) -> Check:
     try:
         with Client(url, retry=RetryPolicy(deadline_s=0)) as client:
             up = client.healthy()
-            return Check(
-                name="server", ok=up, found=client.endpoint.url, fix="trimtab serve"
-            )
+            found = client.endpoint.url + (jobs_found(client) if up else "")
+            return Check(name="server", ok=up, found=found, fix="trimtab serve")
     except TrimtabError as error:
         return Check(name="server", ok=False, found=str(error), fix="trimtab serve")
+
+
+def jobs_found(client: Client) -> str:
+    """Return the caller's jobs that have not ended by state; empty without a key, or for none."""
+    try:
+        counts: dict[str, int] = client.workers().get("jobs", {})
+    except TrimtabError:
+        return ""
+    ended = {state.value for state in ENDED}
+    shown = [f"{count} {state}" for state, count in counts.items() if state not in ended]
+    return f": {', '.join(shown)}" if shown else ""
 
 
 def examine(url: str | None = None) -> list[Check]:

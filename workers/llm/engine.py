@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from search.control import Condition
+from search.condition import Condition
 from search.stop import StoppingCriterion
 from search.text_model import (
     CacheBudget,

@@ -9,7 +9,7 @@ import torch
 
 from cost_models.text.head import ControlHead, head_name
 from cost_models.weights import load_weights, manifest
-from search.control import Condition
+from search.condition import Condition
 from search.stop import StoppingCriterion
 from search.text_model import (
     Capabilities,

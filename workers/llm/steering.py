@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from cost_models.text.head import ControlHead, Trace, condition_tokens, condition_vector
-from search.control import Condition, controlled, faults, likeliest
+from search.condition import Condition
+from search.control import controlled, faults, likeliest
 from search.text_model import TextModelError
 
 _MAX_TOKENS = 256

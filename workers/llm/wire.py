@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from search.control import Condition
+from search.condition import Condition
 from search.text_model import (
     CacheBudget,
     CachePolicy,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.errors import ServiceError
 from services.gateway import operations
-from services.gateway.deps import Context, Ctx, Viewer
+from services.gateway.deps import Context, Ctx, Viewer, visible_tenant
 from services.gateway.problems import documented
 from services.gateway.views import FastJson
 
@@ -114,5 +114,7 @@ async def _read_metrics(ctx: Context) -> None:
     summary="Describe the workers",
 )
 async def workers(ctx: Ctx, principal: Viewer) -> Response:
-    """Capacity, running jobs, and how runs are isolated."""
-    return FastJson(operations.describe_pool(ctx))
+    """Capacity, running jobs, how runs are isolated, and `jobs`: the caller's jobs by state."""
+    counts = await ctx.store.counts(visible_tenant(principal))
+    jobs = {state.value: count for state, count in counts.items() if count}
+    return FastJson({**operations.describe_pool(ctx), "jobs": jobs})

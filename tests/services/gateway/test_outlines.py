@@ -146,6 +146,8 @@ def test_an_outline_is_read_edited_and_approved(
     assert approved.json()["graph"] == plan
     jobs = api.get(f"/v1/jobs/{plan}/outline").json()["jobs"]
     assert list(jobs) == ["l1", "l2"]
+    running = api.get("/v1/workers").json()["jobs"]
+    assert running == {"QUEUED": 1, "WAITING": 2}
     states = {
         job["id"]: (job["state"], job["labels"])
         for job in api.get("/v1/jobs", params={"graph": plan}).json()["items"]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
-from services.errors import StoreUnavailable
+from services.errors import Conflict, StoreUnavailable
 from services.store.sql_store import SqlStore
-from services.store.types import JobStore
+from services.store.types import After, JobFilter, JobStore
 from tests.contracts.store import DONE, StoreContract, claim_one, key, new_job
+from tests.contracts.store.graphs import FAILED
+from tests.contracts.store.plans import rested, suspend
 from tests.postgres import PostgresServer
 from trimtab.results import JobState
 
@@ -79,6 +84,65 @@ def test_a_crash_of_the_server_is_reported_and_healed(
         await asyncio.to_thread(postgres_server.start)
         assert not (await store.submit(new_job(), key("after"))).replayed
         assert sum((await store.counts()).values()) == 6
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_plans_end_under_concurrent_completions_and_cancels(postgres_url: str) -> None:
+    """Six workers end jobs of plans while owners cancel and stop: nothing waits for ever."""
+    plans, leaves = 12, 8
+    rng = random.Random(5)
+
+    async def work(store: SqlStore) -> None:
+        while True:
+            claims = await store.claim("w", kinds=["probe"], lease_s=60, limit=2)
+            for claim in claims:
+                end = FAILED if rng.random() < 0.2 else DONE
+                await store.complete(claim.job.id, claim.fence, end)
+            states = (JobState.QUEUED, JobState.RUNNING)
+            left = JobFilter(kinds=["probe"], states=states)
+            if not await store.list_jobs(left, limit=1):
+                return
+
+    async def interfere(store: SqlStore, ids: list[str]) -> None:
+        for plan in ids[::2]:
+            await asyncio.sleep(0.02)
+            verb = store.request_cancel if rng.random() < 0.5 else store.request_stop
+            with contextlib.suppress(Conflict):
+                await verb(plan)
+
+    async def main() -> None:
+        store = SqlStore.on_postgres(postgres_url)
+        await store.open()
+        ids = []
+        for _ in range(plans):
+            children = [
+                new_job(
+                    after=[
+                        After(job=parent, needs_success=rng.random() < 0.5)
+                        for parent in rng.sample(range(n), min(n, 2))
+                    ]
+                )
+                for n in range(leaves)
+            ]
+            ids.append(await rested(store, suspend(*children)))
+        workers = [work(store) for _ in range(6)]
+        await asyncio.gather(interfere(store, ids), *workers)
+        for plan in ids:
+            job = await store.get(plan)
+            assert job.waits == 0 or job.state is JobState.CANCELLED
+            # Ended by its owner, or due to write its report.
+            assert job.state in (JobState.QUEUED, JobState.CANCELLED)
+        counts = await store.counts()
+        assert counts[JobState.WAITING] == 0
+        assert sum(counts.values()) == plans * (leaves + 1)
+        await asyncio.sleep(1.1)  # until the server has counted
+        deadlocks = text(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        )
+        found = await store._runner.read(lambda tx: tx.conn.execute(deadlocks).scalar())
+        assert found == 0
         await store.close()
 
     asyncio.run(main())

@@ -1,12 +1,14 @@
-"""The doctor's report on programs that are not Python packages."""
+"""The doctor's report on the server's jobs, and on programs that are not Python packages."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from trimtab import Client
 from trimtab.cli import doctor
 from trimtab.cli.doctor import model_checks, openems_check
 from workers.llm import available
@@ -60,3 +62,17 @@ def test_the_report_includes_the_language_models(
     monkeypatch.setenv("TRIMTAB_DATA_DIR", str(tmp_path))
     (found,) = [check for check in doctor.examine() if check.name == "model embedded"]
     assert (found.ok, found.found) == (True, "SmolLM2")
+
+
+def test_jobs_that_have_not_ended_are_counted_by_state() -> None:
+    counts = {"SUCCEEDED": 7, "WAITING": 2, "AWAITING_APPROVAL": 1, "PAUSED": 3}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"alive": True, "jobs": counts})
+
+    transport = httpx2.MockTransport(answer)
+    with Client("http://server.test", api_key="k", transport=transport) as client:
+        found = doctor.jobs_found(client)
+        assert found == ": 2 WAITING, 1 AWAITING_APPROVAL, 3 PAUSED"
+        counts.clear()
+        assert doctor.jobs_found(client) == ""

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from search.control import Condition
+from search.condition import Condition
 from search.text_model import (
     Ended,
     Finish,

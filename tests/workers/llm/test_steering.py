@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from search.control import Condition
+from search.condition import Condition
 from search.text_model import (
     CacheBudget,
     CachePolicy,
