@@ -8,7 +8,7 @@ from dataclasses import replace
 from search.domains.plan.reading.answers import about_of
 from search.domains.plan.reading.drafts import Drafts
 from search.domains.plan.reading.leaves import Doubt, Found
-from search.domains.plan.reading.lexicon import Role
+from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.numerals import ordinal_of
 from search.domains.plan.reading.quantities import Quantity
 from search.domains.plan.reading.scene import Scene
@@ -19,6 +19,20 @@ from search.domains.plan.types import Reading
 from trimtab.plans import NotDone, Question
 
 MAX_QUESTIONS = 3
+_LABELS = (
+    "step",
+    "phase",
+    "stage",
+    "task",
+    "job",
+    "run",
+    "part",
+    "case",
+    "goal",
+    "problem",
+    "nr",
+    "no",
+)
 _IGNORE = "it is only background"
 _COUNTERS = vocabulary(
     "times runs jobs files models programs antennas engines solvers seeds x steps "
@@ -40,6 +54,7 @@ def complete(
     not_done = list(reading.not_done)
     _unattached(scene, found, reading, doubts, not_done)
     _unusable(scene, found, not_done)
+    doubts += _earlier(scene)
     if not reading.wishes:
         return _nothing(scene, reading, doubts, not_done, answers)
     doubts += _missing(scene, drafts)
@@ -54,6 +69,21 @@ def complete(
         questions=tuple(_question(scene, d) for d in unique[:MAX_QUESTIONS]),
         not_understood=scene.spans(_left_over(scene)),
     )
+
+
+def _earlier(scene: Scene) -> list[Doubt]:
+    """Ask what "same as last time" stands for: earlier goals are not remembered."""
+    return [
+        Doubt(
+            about="settings",
+            text=f"“{scene.words(m.start, m.end)}”: earlier jobs are not remembered. "
+            "Which limits hold?",
+            options=("the defaults",),
+            tokens=tuple(range(m.start, m.end)),
+            rank=1,
+        )
+        for m in scene.marks("earlier")[:1]
+    ]
 
 
 def _is_answered(doubt: Doubt, answers: Mapping[str, str]) -> bool:
@@ -82,22 +112,11 @@ def _nothing(
     """Finish a reading without jobs: everything is impossible, or the goal is unclear."""
     if not not_done and not doubts:
         cues = [i for i in scene.items if i.of(Role.VERB, Role.NOUN, Role.FILE_NOUN)]
-        if cues or scene.files:
-            names = tuple(scene.files)[:5]
-            doubts = [
-                Doubt(
-                    about="file",
-                    text="Which file is this about? Attach it if it is not listed."
-                    if names
-                    else "Which file is this about? None is attached.",
-                    options=names,
-                    tokens=tuple(
-                        i for item in cues[:1] for i in range(item.start, item.end)
-                    ),
-                    rank=0,
-                )
-            ]
-        else:
+        unknown = any(
+            token.form is Form.WORD and not scene.lexicon.knows(token.word)
+            for token in scene.tokens
+        )
+        if unknown and not cues and not scene.files:
             not_done.append(
                 NotDone(
                     text=scene.text.goal[:200],
@@ -106,12 +125,30 @@ def _nothing(
                     spans=(scene.text.span(0, len(scene.text.folded)),),
                 )
             )
+        else:
+            doubts = [_what(scene, cues)]
     asked = [d for d in doubts if d.about not in answers]
     return replace(
         reading,
         not_done=tuple(not_done),
         questions=tuple(_question(scene, d) for d in asked[:MAX_QUESTIONS]),
         not_understood=scene.spans(_left_over(scene)),
+    )
+
+
+def _what(scene: Scene, cues: Sequence[Item]) -> Doubt:
+    """Ask what is wanted, or which file is meant."""
+    names = tuple(scene.files)[:5]
+    asks = bool(cues) or len(names) > 1
+    return Doubt(
+        about="file" if asks else "goal",
+        text=("Which file is this about?" if asks else "What is to be done?")
+        + ("" if names else " No file is attached."),
+        options=names
+        if asks
+        else tuple(f"{verb} {name}" for name in names for verb in ("work on",))[:5],
+        tokens=tuple(i for item in cues[:1] for i in range(item.start, item.end)),
+        rank=0,
     )
 
 
@@ -251,6 +288,18 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
         and scene.word(i - 1) in ("the", "these", "those", "other", "all")
     ):
         return True  # "compare the two"
+    if (
+        written
+        and not quantity.units
+        and any(
+            scene.tokens[t].form is Form.WORD
+            and scene.word(t).endswith("s")
+            and len(scene.word(t)) > 3
+            for t in range(quantity.end, min(quantity.end + 3, len(scene.tokens)))
+            if not scene.ends_sentence(t)
+        )
+    ):
+        return True  # "two things", "three independent runs"
     if not quantity.units:
         for item in scene.items:
             if 0 <= item.start - quantity.end <= 1 and item.of(Role.COUNTED):
@@ -258,6 +307,8 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
         if following in _COUNTERS and quantity.numbers[0] <= 60:
             return True
         if quantity.numbers[0] == len(reading.wishes) and len(reading.wishes) > 1:
+            return True
+        if scene.word(i - 1) in _LABELS and following in (":", ".", ")", ",", "-"):
             return True
         starts_line = i == 0 or scene.word(i - 1) in ("\n", "(")
         if (starts_line and following in (".", ")", ":")) or ordinal_of(scene.tokens, i):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search.domains.plan.reading.bind import Bound
@@ -19,6 +19,7 @@ _LINKED = 1.2  # "20 s for b.mps"
 _OTHER_BETWEEN = 1.5
 _SAME_SLOT_AGAIN = 3.0
 _JOINED = 0.9  # less than a comma: "300 s and seed 1 for each"
+_OF_ONE = ("each", "apiece", "every", "a piece", "ea", "each one")
 _OF_DEVICES = frozenset(
     (
         "spec.devices.0.memory_gib",
@@ -28,6 +29,7 @@ _OF_DEVICES = frozenset(
     )
 )
 _JOINERS = vocabulary(", and & + or / plus both the as well also file files ( ) - \n")
+_LIST = vocabulary("and or , & / vs versus then with against")
 _LINKS = frozenset(("for", "on", "to", "of", "in", "into"))
 
 
@@ -64,26 +66,22 @@ def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Att
     return result
 
 
-def coordinated(scene: Scene, leaves: Sequence[Leaf]) -> list[set[int]]:
-    """Return groups of jobs whose names are listed together: "a.mps, b.mps and c.mps"."""
+def coordinated(scene: Scene, leaves: Sequence[Leaf]) -> list[dict[int, int]]:
+    """Return groups of jobs whose names are listed together: job → token of its name there."""
     firsts = sorted((m, i) for i, leaf in enumerate(leaves) for m in leaf.mentions)
-    groups: list[set[int]] = []
+    groups: list[dict[int, int]] = []
     for (left, a), (right, b) in itertools.pairwise(firsts):
         if a == b:
             continue
-        between = [scene.word(t) for t in range(left + 1, right)]
-        sentence_ends = any(scene.ends_sentence(t) for t in range(left + 1, right))
-        if left == right or (
-            len(between) <= 4
-            and not sentence_ends
-            and all(word in _JOINERS for word in between)
-        ):
-            for group in groups:
-                if a in group:
-                    group.add(b)
-                    break
-            else:
-                groups.append({a, b})
+        between = range(left + 1, right)
+        ends = any(scene.ends_sentence(t) for t in between)
+        listed = len(between) <= 4 and all(scene.word(t) in _JOINERS for t in between)
+        if left != right and (ends or not listed):
+            continue
+        if groups and groups[-1].get(a) == left:
+            groups[-1][b] = right
+        else:
+            groups.append({a: left, b: right})
     return groups
 
 
@@ -125,7 +123,7 @@ def _assign(
             (
                 cost
                 + _SAME_SLOT_AGAIN
-                * _excludes(bounds, taken.get(job, []), i, leaves[job]),
+                * _excludes(scene, bounds, taken.get(job, []), i, leaves[job]),
                 job,
             )
             for cost, k, job in options
@@ -137,14 +135,24 @@ def _assign(
             taken.setdefault(job, []).append(i)
 
 
-def _excludes(bounds: Sequence[Bound], taken: Sequence[int], i: int, leaf: Leaf) -> bool:
+def _excludes(
+    scene: Scene, bounds: Sequence[Bound], taken: Sequence[int], i: int, leaf: Leaf
+) -> bool:
+    """Return whether a job has a value of the slot already, not listed together with this one."""
     path = bounds[i].paths[leaf.kind]
     return any(
         bounds[k].paths.get(leaf.kind) == path
         and not bounds[k].removes
         and not bounds[i].removes
+        and not _listed_together(scene, bounds[k], bounds[i])
         for k in taken
     )
+
+
+def _listed_together(scene: Scene, first: Bound, second: Bound) -> bool:
+    """Return whether two values are one list: "with HiGHS and SCIP"."""
+    between = {scene.word(t) for t in range(max(first.tokens) + 1, second.at)}
+    return first.at < second.at and between <= _LIST
 
 
 def _shared_by(
@@ -154,7 +162,7 @@ def _shared_by(
     bounds: Sequence[Bound],
     owners: dict[int, int],
     leaves: Sequence[Leaf],
-    groups: Sequence[set[int]],
+    groups: Sequence[Mapping[int, int]],
     result: Attached,
 ) -> list[int]:
     """Return the jobs that a value holds for."""
@@ -177,20 +185,36 @@ def _shared_by(
         if any(scene.sentence(m) == scene.sentence(bound.at) for m in leaves[i].mentions)
     }
     if _distributes(scene, bound, bounds):
-        scope = here if len(here) > 1 else set(free)
+        scope = (here if len(here) > 1 else set(free)) - _excepted(scene, bound, leaves)
+        if owner not in scope and scope:
+            return [i for i in free if i in scope]
         return [i for i in free if i in scope or i == owner]
     for group in groups:
-        if owner in group and _outside(bound, group, leaves):
+        if owner in group and _outside(bound, owner, group, leaves):
             return [i for i in free if i in group]
     if not here and not bound.removes:
         return _trailing(scene, bound, owner, free, leaves, groups, result)
     return [owner]
 
 
-def _outside(bound: Bound, group: set[int], leaves: Sequence[Leaf]) -> bool:
-    """Return whether a value stands outside the list of a group's names."""
-    spans = [min(leaves[i].mentions, key=lambda m: abs(m - bound.at)) for i in group]
-    return not min(spans) < bound.at < max(spans)
+def _excepted(scene: Scene, bound: Bound, leaves: Sequence[Leaf]) -> set[int]:
+    """Return the jobs that the sentence leaves out: "all with SCIP except c.mps"."""
+    names = {
+        by.removeprefix("left out: ")
+        for token, by in scene.used.items()
+        if by.startswith("left out: ")
+        and scene.sentence(token) == scene.sentence(bound.at)
+    }
+    return {i for i, leaf in enumerate(leaves) if names & set(leaf.files.values())}
+
+
+def _outside(
+    bound: Bound, owner: int, group: Mapping[int, int], leaves: Sequence[Leaf]
+) -> bool:
+    """Return whether a value stands outside a list of names, and belongs to that list."""
+    nearest = min(leaves[owner].mentions, key=lambda m: abs(m - bound.at))
+    inside = min(group.values()) < bound.at < max(group.values())
+    return nearest == group[owner] and not inside
 
 
 def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
@@ -198,7 +222,7 @@ def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
 
     "with 48 GiB each" speaks of devices, not of jobs.
     """
-    for item in scene.marks("each"):
+    for item in scene.marks("each", "everything"):
         near = [
             (_gap(scene, item, b), i)
             for i, b in enumerate(bounds)
@@ -208,7 +232,10 @@ def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
             continue
         gap, closest = min(near)
         owner = bounds[closest]
-        if gap > 3.0 or set(owner.paths.values()) & _OF_DEVICES:
+        of_devices = scene.words(item.start, item.end).lower() in _OF_ONE and bool(
+            set(owner.paths.values()) & _OF_DEVICES
+        )
+        if gap > 3.0 or of_devices:
             continue
         if owner is bound or scene.crossing(max(owner.tokens), bound.at) < _JOINED:
             return True
@@ -230,14 +257,14 @@ def _trailing(
     owner: int,
     free: Sequence[int],
     leaves: Sequence[Leaf],
-    groups: Sequence[set[int]],
+    groups: Sequence[Mapping[int, int]],
     result: Attached,
 ) -> list[int]:
     """Decide for a value in a sentence that names no job: all jobs, or the nearest one."""
     sentence = scene.sentence(bound.at)
     sentences = {scene.sentence(m) for i in free for m in leaves[i].mentions}
     before = [s for s in sentences if s < sentence]
-    together = any(set(free) <= group for group in groups)
+    together = any(set(free) <= set(group) for group in groups)
     if len(free) == 1:
         return [owner]
     if together or not before:

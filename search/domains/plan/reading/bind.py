@@ -10,7 +10,7 @@ from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.quantities import Quantity, Shape, scaled
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
-from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.stems import listed, vocabulary
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.reading.units import Dimension
 
@@ -33,33 +33,21 @@ _BEFORE_ELLIPSIS = vocabulary(
     "for another gets or and vs versus then with to on that it than , wait no sorry "
     "make rather not just of only meant mean from : be actually as maybe"
 )
-_ALTERNATIVE = frozenset(
-    [
-        "as",
-        "or",
-        "vs",
-        "versus",
-        "and",
-        ",",
-        "another",
-        "then",
-        "no",
-        "sorry",
-        ".",
-        "make",
-        "that",
-        "actually",
-        "than",
-        "not",
-        "mean",
-        "meant",
-        "but",
-        ";",
-        "whether",
-        "wait",
-        "while",
-        "\n",
-    ]
+_LIMITS = vocabulary(
+    "at most least about only just no more than up roughly maximum max exactly under"
+)
+_BEHIND_ELLIPSIS = frozenset(
+    listed(
+        ", . ) and or for ? ! ; \n each then with instead apiece on if vs in sorry please would "
+        "also too as max at : gpus"
+    )
+) | {""}
+_CONNECTIVES = vocabulary(
+    "instead of or vs versus rather than and not to , / & then as opposed both"
+)
+_ALTERNATIVE = vocabulary(
+    "as or vs versus and , another then no sorry . make that actually than not mean meant but ; "
+    "whether wait while instead from \n"
 )
 
 
@@ -120,6 +108,12 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
             bound = _elliptic(scene, quantity, found)
         if bound is not None:
             found.append(bound)
+    starts = {b.quantity.start for b in found if b.quantity is not None}
+    left = [scene.quantities[i] for i in links if scene.quantities[i].start not in starts]
+    for quantity in reversed(left):
+        bound = _before_its_like(scene, quantity, found)
+        if bound is not None:
+            found.append(bound)
     found += _phrases(scene, kinds)
     return sorted(found, key=lambda b: b.at)
 
@@ -140,6 +134,9 @@ def _describes(scene: Scene, quantity: Quantity) -> bool:
 def is_difference(scene: Scene, quantity: Quantity) -> bool:
     """Return whether a quantity is a difference: "a minute less", "one higher"."""
     word, following = scene.word(quantity.end), scene.word(quantity.end + 1)
+    than = scene.word(quantity.end + 2) == "than"
+    if not quantity.units and following in ("fewer", "less", "more") and not than:
+        return word not in DIFFERENCES
     if word not in DIFFERENCES:
         return False
     if scene.word(quantity.start - 1) in ("or", "for", "another", "gets"):
@@ -183,9 +180,15 @@ def _links(
     for item, slot, strong in heads:
         if not _fits(scene, quantity, slot):
             continue
+        # A lone "one" is a number only right in front of what it counts.
+        behind = 0 <= item.start - quantity.end <= 1 and slot.dimension is Dimension.COUNT
+        if not quantity.exact and not behind:
+            continue
         cost = _cost(scene, quantity, item)
         if cost is None:
             continue
+        if quantity.reading(slot.dimension or Dimension.COUNT) is None:
+            cost += 0.4  # its unit would have to come from elsewhere
         cost -= 0.3 * strong + 0.03 * (item.end - item.start)
         key = (slot.kind, slot.path)
         if key not in best or cost < best[key].cost:
@@ -195,12 +198,25 @@ def _links(
             for slot in scene.lexicon.slots[kind].values():
                 key = (kind, slot.path)
                 far = key not in best or best[key].cost > _BARE
-                if slot.bare and far and _fits(scene, quantity, slot):
+                if (
+                    slot.bare
+                    and far
+                    and _fits(scene, quantity, slot)
+                    and _is_usual(quantity, slot)
+                ):
                     best[key] = _Link(_BARE, None, slot)
     limit = _LIMIT if quantity.units else _LIMIT_WITHOUT_UNIT
     return sorted(
         (link for link in best.values() if link.cost <= limit), key=lambda link: link.cost
     )
+
+
+def _is_usual(quantity: Quantity, slot: Slot) -> bool:
+    """Return whether the value alone speaks for a slot: 1.6 mm is a thickness, 30 mm a board."""
+    if slot.usual is None or slot.dimension is None:
+        return True
+    low, high = slot.usual
+    return all(low <= v <= high for v in quantity.reading(slot.dimension) or ())
 
 
 def _fits(scene: Scene, quantity: Quantity, slot: Slot) -> bool:
@@ -390,67 +406,64 @@ def _note(quantity: Quantity, slot: Slot) -> str:
 
 def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Bound | None:
     """Bind a bare number like the quantity before it: "8 GPUs or 16", "one minute, b for two"."""
-    if quantity.units or (
-        not quantity.exact and scene.word(quantity.start + 1) not in ("", ",", ".")
-    ):
+    if quantity.units or not quantity.exact:
         return None
-    following = scene.word(quantity.end)
-    if following and following not in (
-        ",",
-        ".",
-        ")",
-        "and",
-        "or",
-        "for",
-        "?",
-        "!",
-        ";",
-        "\n",
-        "each",
-        "then",
-        "with",
-        "instead",
-        "apiece",
-        "on",
-        "if",
-        "vs",
-        "in",
-        "sorry",
-        "please",
-        "would",
-        "also",
-        "too",
-        "as",
-        "max",
-        "at",
-        ":",
-    ):
+    at = quantity.start - 1
+    while scene.word(at) in _LIMITS:
+        at -= 1
+    near = scene.word(at)
+    sentence = scene.sentence(quantity.start)
+    what_if = any(scene.sentence(m.start) == sentence for m in scene.marks("what_if"))
+    if scene.word(quantity.end) not in _BEHIND_ELLIPSIS and not what_if:
         return None
-    near = scene.word(quantity.start - 1)
     candidates = [
         other
         for other in reversed(before)
         if other.quantity is not None
         and other.shape not in (Shape.RANGE, Shape.AROUND)
-        and scene.sentence(quantity.start) - scene.sentence(other.at) <= 1
+        and (scene.sentence(quantity.start) - scene.sentence(other.at) <= 1 or what_if)
     ]
-    if not candidates or near not in _BEFORE_ELLIPSIS:
+    if not candidates or (near not in _BEFORE_ELLIPSIS and not what_if):
         return None
-    wanted = (
-        Dimension.TIME
-        if near in ("for", "another", "gets")
-        else Dimension.COUNT
-        if near in ("as", "than", "on", "to")
-        else None
-    )
+    wanted = Dimension.TIME if near in ("for", "another", "gets") else None
+    devices = [c for c in candidates if COUNT in c.paths.values()]
+    if what_if and not devices and near not in _BEFORE_ELLIPSIS:
+        return None
+    timed = any(Dimension.TIME in _dimensions(scene, c) for c in candidates)
+    if devices and (what_if or near in ("as", "than", "on", "to") or not timed):
+        wanted = None
+        candidates = devices
     other = next(
         (c for c in candidates if wanted in _dimensions(scene, c)), candidates[0]
     )
     words = {scene.word(i) for i in range(other.at, quantity.start)}
-    if not words & _ALTERNATIVE or (
-        near in ("for", "gets") and wanted not in _dimensions(scene, other)
-    ):
+    of_time = near in ("for", "gets") and wanted not in _dimensions(scene, other)
+    if of_time or not (words & _ALTERNATIVE or what_if):
         return None
+    return _like(scene, quantity, other)
+
+
+def _before_its_like(
+    scene: Scene, quantity: Quantity, found: Sequence[Bound]
+) -> Bound | None:
+    """Bind a number whose noun or unit comes with the next: "4 instead of 8 A100"."""
+    if quantity.units or not quantity.exact:
+        return None
+    following = [
+        b for b in found if b.quantity is not None and b.quantity.start >= quantity.end
+    ]
+    if not following:
+        return None
+    other = min(following, key=lambda b: b.at if b.quantity is None else b.quantity.start)
+    assert other.quantity is not None
+    between = {scene.word(i) for i in range(quantity.end, other.quantity.start)}
+    if not between - {","} or not between <= _CONNECTIVES:
+        return None
+    return _like(scene, quantity, other)
+
+
+def _like(scene: Scene, quantity: Quantity, other: Bound) -> Bound | None:
+    """Bind a bare number to the slots of another one, with its unit."""
     unit = other.quantity.units if other.quantity else ()
     suffix = other.quantity.suffix if other.quantity else ""
     like = replace(quantity, units=unit, suffix=quantity.suffix or suffix)
@@ -461,7 +474,7 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
             return None
         values[kind] = _values(scene, like, slot)
     note = (
-        f"“{scene.words(quantity.start, quantity.end)}” is read with the unit before it"
+        f"“{scene.words(quantity.start, quantity.end)}” is read with the unit beside it"
     )
     return Bound(
         paths=other.paths,

@@ -118,6 +118,7 @@ def _options(
             )
             if all(o.value != value for o in options.setdefault(path, [])):
                 options[path].append(option)
+    _replaced(scene, options)
     for path, row in options.items():
         if any(o.strong for o in row) and not all(o.strong for o in row):
             options[path] = [
@@ -143,6 +144,26 @@ def _options(
         options = _many_bands(options, settings)
     _only_one_left(scene, slots, options, removed)
     return options, removed
+
+
+def _replaced(scene: Scene, options: dict[str, list[_Option]]) -> None:
+    """Handle "4 devices instead of 8": a comparison with 8 in a question, else 8 is dropped."""
+    for path, row in options.items():
+        for mark in scene.marks("instead"):
+            later = [o for o in row if 0 <= o.tokens[0] - mark.end <= 2]
+            earlier = [o for o in row if o.tokens[0] < mark.start]
+            if not later or not earlier:
+                continue
+            scene.use(range(mark.start, mark.end), "replacement")
+            asks = any(
+                scene.sentence(m.start) == scene.sentence(mark.start)
+                for m in scene.marks("what_if")
+                if not m.mark("instead")
+            )
+            if not asks:
+                options[path] = earlier
+            elif path == COUNT:
+                options[path] = [*later, *earlier]
 
 
 def _ignored(scene: Scene, leaf: Leaf, options: Mapping[str, list[_Option]]) -> None:
@@ -179,6 +200,8 @@ def _numbers(
     if bound.shape is Shape.PRODUCT:
         if path == COUNT:
             return (values[0] * values[1],)
+        if values[0] == values[1] and not path.endswith("_mm"):
+            return (values[0],)
         if path.endswith("_mm"):
             if values[0] != values[1]:
                 result.doubts.append(
@@ -191,6 +214,12 @@ def _numbers(
                     )
                 )
             return (min(values),)
+    if (
+        bound.shape is Shape.RANGE
+        and path == "seed"
+        and values[1] - values[0] < MAX_VARIANTS
+    ):
+        return tuple(range(int(values[0]), int(values[1]) + 1))
     if bound.shape in (Shape.RANGE, Shape.AROUND) and not path.endswith("_hz"):
         low, high = (
             (values[0], values[1])
@@ -393,7 +422,7 @@ def _combined(
 ) -> list[dict[str, Setting]]:
     """Return the values of each job: several values of a slot side by side, or each with each."""
     slots = scene.lexicon.slots[leaf.kind]
-    compares = any(scene.marks("compare")) or any(b.choice for b in bounds)
+    compares = any(scene.marks("compare", "what_if")) or any(b.choice for b in bounds)
     fixed: dict[str, Setting] = {}
     many: dict[str, list[_Option]] = {}
     for path, values in options.items():
@@ -418,6 +447,7 @@ def _combined(
             tokens=tuple(t for o in others for t in o.tokens),
             note="the other numbers of devices are priced beside the first",
         )
+    _fallback(scene, leaf, many, fixed)
     if not many:
         return [fixed]
     _contradictions(scene, many, compares, slots, result)
@@ -439,9 +469,33 @@ def _combined(
         | {
             p: Setting(value=o.value, tokens=o.tokens, note=o.note)
             for p, o in row.items()
+            if o.value is not None
         }
         for row in rows
     ]
+
+
+def _fallback(
+    scene: Scene,
+    leaf: Leaf,
+    many: dict[str, list[_Option]],
+    fixed: dict[str, Setting],
+) -> None:
+    """Make "if that fails, try SCIP" a second job beside one with the default engine."""
+    engine = fixed.get("spec.engine")
+    if engine is None or not engine.tokens:
+        return
+    for mark in scene.marks("fails"):
+        if (
+            0 < engine.tokens[0] - mark.start <= 14
+            and min(leaf.mentions, default=0) < mark.start
+        ):
+            del fixed["spec.engine"]
+            many["spec.engine"] = [
+                _Option(value=None, tokens=(min(leaf.mentions, default=0),)),
+                _Option(value=engine.value, tokens=engine.tokens, note=engine.note),
+            ]
+            return
 
 
 def _one_each(scene: Scene) -> bool:

@@ -10,6 +10,14 @@ from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
+_STARTS = frozenset(("start", "starting", "hint", "warmstart", "initial", "warm"))
+_PRONOUNS_OF_RESULTS = frozenset(
+    ("it", "that", "whatever", "this", "its", "which", "them")
+)
+_PRONOUNS = frozenset(
+    ("that", "it", "this", "they", "these", "those", "first", "former", "both", "one")
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
@@ -68,13 +76,25 @@ def _sequence(
     """Order jobs by "then": those in front of it before those behind it."""
     places = sorted((_own_place(scene, job, jobs), i) for i, job in enumerate(jobs))
     cuts = sorted(
-        [(item.start, item) for item in scene.marks("then", "fails")]
+        [
+            (item.start, item)
+            for item in scene.marks("then", "fails")
+            if scene.word(item.end) not in ("there's", "there")
+        ]
         + [
             (i, _shell_item(i))
             for i in range(len(scene.tokens))
             if _is_shell_and(scene, i)
         ]
-        + [(i, Item(start=i, end=i + 1, senses=())) for i in conditions],
+        + [(i, Item(start=i, end=i + 1, senses=())) for i in conditions]
+        + [(item.start, item) for item in _ends_of_last(scene, jobs)]
+        + [
+            (i, Item(start=i, end=i + 2, senses=()))
+            for i in range(len(scene.tokens))
+            if scene.word(i) in ("step", "phase", "stage")
+            and i + 1 < len(scene.tokens)
+            and (scene.tokens[i + 1].value or 0) > 1
+        ],
         key=lambda cut: cut[0],
     )
     found = []
@@ -108,6 +128,26 @@ def _sequence(
             for p in previous
             for c in following
         ]
+    return found
+
+
+def _ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
+    """Return "once that is through", "when it has finished": a job named by a pronoun has ended."""
+    mentions = {m for job in jobs for m in job.mentions}
+    found = []
+    for item in scene.marks("after"):
+        end = item.end
+        while end < len(scene.tokens) and not scene.ends_sentence(end):
+            if scene.word(end) in (",", ":", ";"):
+                break
+            end += 1
+        head = [
+            scene.word(i).removesuffix("'s")
+            for i in range(item.end, min(item.end + 3, end))
+        ]
+        named = any(item.end <= m < min(end, item.end + 3) for m in mentions)
+        if _PRONOUNS & set(head) and not named and _is_clause(scene, item):
+            found.append(item)
     return found
 
 
@@ -151,6 +191,9 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if i not in inside
             and any(scene.sentence(m) == sentence for m in job.mentions)
         ]
+        if not inside and item in _ends_of_last(scene, jobs):
+            found += _waits_for_last(scene, jobs, item)
+            continue
         if not inside or not outside:
             continue
         if not (_is_clause(scene, item)):
@@ -189,14 +232,50 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     return found
 
 
+def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
+    """Order "B is started when the first has finished": B's name stands in front."""
+    places = sorted((_place(job), i) for i, job in enumerate(jobs))
+    sentence = scene.sentence(item.start)
+    here = [
+        i
+        for place, i in places
+        if place < item.start
+        and any(
+            scene.sentence(m) == sentence and m < item.start for m in jobs[i].mentions
+        )
+    ]
+    later = [
+        i
+        for place, i in places
+        if item.start < place and scene.sentence(place) == sentence
+    ]
+    if len(here) != 1 or later:
+        return []
+    before = [i for place, i in places if place < _place(jobs[here[0]]) and i != here[0]]
+    if not before:
+        return []
+    scene.use(range(item.start, item.end), "order")
+    return [
+        Edge(
+            parent=before[-1],
+            child=here[0],
+            needs_success=False,
+            why=scene.words(item.start, item.end),
+            tokens=tuple(range(item.start, item.end)),
+        )
+    ]
+
+
 def _is_clause(scene: Scene, item: Item) -> bool:
     """Return whether "when", "once" starts a clause about a job's end, not another condition."""
     word = scene.word(item.start)
     if word not in ("when", "once", "following"):
         return True
+    if any(scene.word(i).endswith("'s") for i in range(item.end, item.end + 3)):
+        return True
     ends = vocabulary(
         "done finished solved ready complete completed ends finishes over through "
-        "placed shrunk sharded is has"
+        "placed shrunk sharded is has went got gone ran optimised optimized"
     )
     return any(
         scene.word(i) in ends
@@ -233,7 +312,42 @@ def _outputs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
                 )
             )
             break
-    return found
+    return found or _starts_of(scene, jobs)
+
+
+def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
+    """Find "pass it on to SCIP as a starting point": the output is named by a pronoun only."""
+    for item in scene.with_role(Role.CONSUMER):
+        sense = item.of(Role.CONSUMER)[0]
+        words = {scene.word(i) for i in range(item.start, item.end)}
+        sentence = [
+            i
+            for i in range(len(scene.tokens))
+            if scene.sentence(i) == scene.sentence(item.start)
+        ]
+        said = {scene.word(i) for i in sentence}
+        if (
+            not words & _STARTS
+            or not said & _PRONOUNS_OF_RESULTS
+            or item.start in scene.used
+        ):
+            continue
+        pair = _pair(scene, item, sense.kind, jobs)
+        if pair is None or sense.path in jobs[pair[1]].files:
+            continue
+        jobs[pair[1]].outputs[sense.path] = (pair[0], "solution.sol")
+        tokens = tuple(range(item.start, item.end))
+        scene.use(tokens, "output")
+        return [
+            Edge(
+                parent=pair[0],
+                child=pair[1],
+                needs_success=True,
+                why="reads solution.sol",
+                tokens=tokens,
+            )
+        ]
+    return []
 
 
 def _consumer(scene: Scene, output: Item, kind: str) -> Item | None:

@@ -39,9 +39,16 @@ def _job(wish: Wish) -> str:
         "an antenna" if wish.kind == "antenna" else f"a job of kind {wish.kind}"
     )
     parts = [f"{verb.capitalize()} {noun}"]
-    parts += [
-        f"{_title(wish.kind, v.path)} {_shown(v.path, v.value)}" for v in wish.values
-    ]
+    edges = {v.path: v.value for v in wish.values if v.path.endswith("_hz")}
+    for value in wish.values:
+        if value.path.endswith("f_lo_hz"):
+            high = edges.get(value.path.replace("f_lo_hz", "f_hi_hz"), value.value)
+            name = "reject" if ".avoid." in value.path else "band"
+            parts.append(f"{name} {value.value / 1e9:.6g} to {high / 1e9:.6g} GHz")
+        elif not value.path.endswith("_hz"):
+            parts.append(
+                f"{_title(wish.kind, value.path)} {_shown(value.path, value.value)}"
+            )
     parts += [f"not {entry.partition('=')[2]}" for entry in wish.removed]
     return "; ".join(parts) + "."
 
@@ -68,8 +75,6 @@ def _shown(path: str, value: Any) -> str:
 
 
 def _number(path: str, value: float) -> str:
-    if path.endswith("_hz"):
-        return f"{value / 1e9:.6g} GHz"
     if path.endswith(("gap", "efficiency")):
         return f"{value * 100:.6g} %"
     for ending, unit in (

@@ -109,7 +109,14 @@ def find_leaves(
             )
     _unnamed(scene, found, by_role, named, excluded, parts)
     _without_files(scene, found)
+    no_start = any(
+        item.start in excluded for item in scene.with_role(Role.CONSUMER)
+    ) or any(scene.marks("cold"))
     for name, tokens, (kind, place_of) in auxiliary:
+        if no_start:
+            found.left_out.append(name)
+            scene.use(tokens, f"left out: {name}")
+            continue
         _give_start(scene, found, name, tokens, kind, place_of)
     return found
 
@@ -293,11 +300,13 @@ def _unnamed(
         nouns = [item for item in cues if item.of(Role.FILE_NOUN, Role.NOUN)]
         have = any(leaf.kind == kind for leaf in found.leaves)
         field_name = next(
-            place
-            for _, (k, place) in _items(by_role)
-            if k == kind and place != "warm_start"
+            place for k, place in by_role.values() if k == kind and place != "warm_start"
         )
-        anything = not (found.leaves or found.unusable or parts) and len(usable) == 1
+        anything = (
+            _asks_for_something(scene)
+            and not (found.leaves or found.unusable or parts)
+            and len(usable) == 1
+        )
         if have and not everything:
             continue
         if not (cues or everything or anything):
@@ -338,10 +347,10 @@ def _unnamed(
             )
 
 
-def _items(
-    by_role: Mapping[FileRole, tuple[str, str]],
-) -> list[tuple[FileRole, tuple[str, str]]]:
-    return list(by_role.items())
+def _asks_for_something(scene: Scene) -> bool:
+    """Return whether a goal that names neither kind nor file still asks for a run."""
+    verbs = scene.marks("generic") or scene.with_role(Role.VERB, Role.VALUE)
+    return bool(verbs or any(q.units for q in scene.quantities))
 
 
 def _cues(
@@ -420,16 +429,81 @@ def _separate(scene: Scene, kind: str, nouns: list[Item]) -> list[Leaf]:
         if count > 1 and len(bands) == count and item.start < bands[0].start:
             scene.use([item.start - 1], "number of jobs")
             return [Leaf(kind=kind, mentions=[max(0, band.start - 1)]) for band in bands]
-    another = [i for i in range(len(scene.tokens)) if scene.word(i) == "another"]
     mentions = [item.start for item in nouns]
-    for i in another:
-        if scene.word(i + 1) in ("one", "antenna") or any(n == i + 1 for n in mentions):
-            before = [m for m in mentions if m < i]
-            return [
-                Leaf(kind=kind, mentions=before or [0]),
-                Leaf(kind=kind, mentions=[i]),
-            ]
-    return [Leaf(kind=kind, mentions=mentions or [0])]
+    labels = _labels(scene)
+    if len(labels) > 1:
+        return [Leaf(kind=kind, mentions=[i, *_uses(scene, i)]) for i in labels]
+    others = _other_ones(scene, kind, mentions)
+    starts = [0, *others]
+    if not others:
+        return [Leaf(kind=kind, mentions=mentions or [0])]
+    ends = [*others, len(scene.tokens)]
+    return [
+        Leaf(kind=kind, mentions=[m for m in (start, *mentions) if start <= m < end])
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _labels(scene: Scene) -> list[int]:
+    """Return the places of labels at the start of a line or sentence: "Sample A:", "Run 2:"."""
+    found = []
+    for i in range(len(scene.tokens) - 2):
+        starts = i == 0 or scene.ends_sentence(i - 1)
+        name = scene.tokens[i + 1]
+        short = (len(name.text) == 1 and name.text.isupper()) or name.form is Form.NUMBER
+        if (
+            starts
+            and scene.tokens[i].form is Form.WORD
+            and short
+            and scene.word(i + 2) in (":", ")")
+        ):
+            scene.use([i, i + 1], "label")
+            found.append(i + 1)
+    return found
+
+
+def _uses(scene: Scene, label: int) -> list[int]:
+    """Return the later places of a label: "as A", "like sample A"."""
+    text = scene.tokens[label].text
+    found = [
+        i
+        for i, token in enumerate(scene.tokens)
+        if token.text == text
+        and scene.word(i - 1) in ("as", "like", "sample", "run", "than", "of")
+        and i != label
+    ]
+    scene.use(found, "label")
+    return found
+
+
+def _other_ones(scene: Scene, kind: str, mentions: Sequence[int]) -> list[int]:
+    """Return where a further job begins: "another antenna", "the high-band one"."""
+    found: list[int] = []
+    bands = [
+        q.start for q in scene.quantities if "Hz" in {u.dimension.value for u in q.units}
+    ]
+    for i in range(1, len(scene.tokens)):
+        word = scene.word(i)
+        opens = word in ("another", "second", "the", "other") and not (
+            word == "the" and scene.word(i + 1) == "other"
+        )
+        if not opens:
+            continue
+        noun = next(
+            (
+                k
+                for k in range(i + 1, min(i + 5, len(scene.tokens)))
+                if (scene.tokens[k].word == "1" and not scene.tokens[k].exact)
+                or k in mentions
+            ),
+            None,
+        )
+        if noun is None or (word == "the" and noun in mentions):
+            continue
+        new_band = any(noun < b <= noun + 9 for b in bands) and any(b < i for b in bands)
+        if new_band and not (found and i - found[-1] < 3):
+            found.append(i)
+    return found
 
 
 def _give_start(

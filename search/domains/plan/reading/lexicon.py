@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from search.domains.plan.reading.numerals import NUMBER_WORDS, ORDINALS
+from search.domains.plan.reading.numerals import NUMBER_WORDS, NUMERALS, ORDINALS
 from search.domains.plan.reading.slots import COMMON, Slot, slots_of, words_of
 from search.domains.plan.reading.stems import Speller, stem, vocabulary
 from search.domains.plan.reading.tokens import Form, Token
@@ -81,6 +81,7 @@ class Lexicon:
         }
         self._root = _Node()
         self._vocabulary: set[str] = set()
+        self._corrected: set[str] = set()  # words that a typing error may stand for
         self.plain: set[str] = set()
         self._marks()
         for kind in (COMMON, *self.kinds):
@@ -88,22 +89,35 @@ class Lexicon:
         for kind in self.kinds:
             self._job(kind)
         self._speller = Speller(
-            {w for w in (*self._vocabulary, *UNITS) if len(w) >= 4 and w.isalpha()},
-            right={*self.plain, *UNITS, *ORDINALS},
+            {
+                w
+                for w in _inflected(self._corrected, UNITS)
+                if len(w) >= 4 and w.isalpha()
+            },
+            right={
+                *self.plain,
+                *self._spelt,
+                *self._vocabulary,
+                *UNITS,
+                *ORDINALS,
+                *NUMERALS,
+            },
         )
 
     def correct(self, token: Token) -> Token:
         """Return a word with its typing error undone; the token as it is, if it has none."""
         if token.form is not Form.WORD or any(c.isdigit() for c in token.word):
             return token
-        if stem(token.word) in self._stems:
+        if token.word not in UNITS and stem(token.word) in _UNIT_STEMS:
+            return replace(token, word=_UNIT_STEMS[stem(token.word)])
+        if stem(token.word) in self._stems and token.word not in self._aliases:
             return token
-        word = self._speller.correct(token.word)
+        word = self._aliases.get(token.word) or self._speller.correct(token.word)
         return token if word is None else replace(token, word=word)
 
     @functools.cached_property
     def _stems(self) -> frozenset[str]:
-        words = self._vocabulary | self.plain | set(UNITS) | set(ORDINALS)
+        words = self._vocabulary | self.plain | set(UNITS) | set(ORDINALS) | NUMERALS
         return frozenset(stem(word) for word in words)
 
     def is_value(self, text: str) -> bool:
@@ -170,6 +184,13 @@ class Lexicon:
             node = self._root
             for word in _split(phrase):
                 self._vocabulary.add(word)
+                if sense.role not in (
+                    Role.OUTSIDE,
+                    Role.MARK,
+                    Role.OUTPUT,
+                    Role.CONSUMER,
+                ):
+                    self._corrected.add(word)
                 node = node.following.setdefault(stem(word), _Node())
             if sense not in node.senses:
                 node.senses.append(sense)
@@ -188,6 +209,8 @@ class Lexicon:
                 )
                 self._add(row.get(name, ()), sense)
         self.plain = set(common.table("plain")["words"].split())
+        self._spelt = set(common.table("spelt")["words"].split())
+        self._aliases: dict[str, str] = common.table("aliases")
 
     def _slots(self, kind: str) -> None:
         words = words_of(kind)
@@ -204,8 +227,11 @@ class Lexicon:
             self._add(row.get("names", ()), sense(Role.NAMES))
             for choice in self._choices(kind, path):
                 self._add([choice], sense(Role.VALUE, choice))
+            numeric = (
+                slot := self.slots.get(kind, {}).get(path)
+            ) and slot.dimension is not None
             for choice, phrases in row.get("values", {}).items():
-                self._add(phrases, sense(Role.VALUE, choice))
+                self._add(phrases, sense(Role.VALUE, int(choice) if numeric else choice))
             for truth in (True, False):
                 self._add(row.get(str(truth).lower(), ()), sense(Role.VALUE, truth))
             # Said with a negation, these set a value: "without proof", "no surrogate".
@@ -242,10 +268,24 @@ class Lexicon:
             self._add([name], Sense(role=Role.BAND, kind=kind, value=tuple(edges)))
 
 
+_UNIT_STEMS = {stem(word): word for word in UNITS if len(word) >= 5 and word.isalpha()}
 _TOO_COMMON = vocabulary(
     "default product auto tree random training weights gradient placement "
     "rectangles pixels"
 )
+
+
+def _inflected(*sources: Iterable[str]) -> Iterator[str]:
+    """Yield words with their regular endings, so that "sloving" is near "solving"."""
+    for words in sources:
+        for word in words:
+            yield word
+            if len(word) >= 4 and word.isalpha():
+                base = word.removesuffix("e")
+                yield from (f"{base}ing", f"{base}ed", f"{word}s")[
+                    : 3 if word[-1] != "s" else 0
+                ]
+    yield from NUMBER_WORDS
 
 
 def _split(phrase: str) -> list[str]:

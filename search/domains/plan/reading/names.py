@@ -98,6 +98,10 @@ def _arguments(scene: Scene, item: Item) -> tuple[list[int], list[Any]] | None:
     i = item.end
     while i < len(scene.tokens) and len(values) < _MAX_ARGUMENTS:
         token = scene.tokens[i]
+        if token.form is Form.NUMBER and any(
+            x.start == i + 1 and x.of(Role.HEAD) for x in scene.items
+        ):
+            break
         if token.form is Form.NUMBER:
             values.append(token.text)
         elif token.form is Form.QUOTE:

@@ -37,6 +37,7 @@ _BACK = frozenset(
     )
 )
 _WITHIN = frozenset(("with", "the", "a", "learned", "any", "either", "on", "by", "-"))
+_ALONE = frozenset(("alone", "out", "untouched", "aside"))
 _STOPS = frozenset((";", "but", "then", "instead"))
 
 
@@ -66,7 +67,30 @@ def scopes_of(scene: Scene) -> list[Scope]:
                     is_exception=item.mark("except"),
                 )
             )
+    return found + _left_alone(scene)
+
+
+def _left_alone(scene: Scene) -> list[Scope]:
+    """Return scopes of "leave old.mps alone"."""
+    found = []
+    for i, token in enumerate(scene.tokens):
+        if token.word != "leave":
+            continue
+        near = range(i + 2, min(i + 8, len(scene.tokens)))
+        end = next((t for t in near if scene.word(t) in _ALONE), None)
+        files = [
+            t for t in range(i + 1, end or i) if _is_file(scene, t) or _starts(scene, t)
+        ]
+        if end is not None and files:
+            mark = Item(start=i, end=i + 1, senses=())
+            scene.use([i, end], "negation")
+            found.append(Scope(mark=mark, tokens=frozenset(files)))
     return found
+
+
+def _starts(scene: Scene, i: int) -> bool:
+    """Return whether a phrase that can be ruled out starts here."""
+    return any(item.start == i and item.of(Role.VALUE) for item in scene.items)
 
 
 def _target(scene: Scene, i: int) -> Item | None:
@@ -74,9 +98,18 @@ def _target(scene: Scene, i: int) -> Item | None:
         (
             item
             for item in scene.items
-            if item.start <= i < item.end and item.of(Role.VALUE, Role.NAMES)
+            if item.start <= i < item.end
+            and (item.of(Role.VALUE, Role.NAMES) or _names_a_start(scene, item))
         ),
         None,
+    )
+
+
+def _names_a_start(scene: Scene, item: Item) -> bool:
+    """Return whether a phrase names a start solution: "no MIP start"."""
+    words = {scene.word(i) for i in range(item.start, item.end)}
+    return bool(item.of(Role.CONSUMER)) and bool(
+        words & {"start", "hint", "starting", "warmstart"}
     )
 
 
@@ -99,13 +132,15 @@ def _after(scene: Scene, mark: Item) -> set[int]:
         if scene.ends_sentence(i) or word in _STOPS:
             break
         item = _target(scene, i)
-        if item is not None or _is_file(scene, i):
-            slot = item.of(Role.VALUE, Role.NAMES)[0].path if item else "file"
+        is_file = _is_file(scene, i) and (bool(found) or _reaches_file(scene, mark, i))
+        if item is not None or is_file:
+            slot = (
+                item.of(Role.VALUE, Role.NAMES, Role.CONSUMER)[0].path if item else "file"
+            )
             if found and (not joiner or slot != found[0][1]):
                 break
-            if not found and any(
-                q.units and mark.end <= q.start < i for q in scene.quantities
-            ):
+            numbers = [q for q in scene.quantities if mark.end <= q.start < i]
+            if not found and any(q.units or mark.mark("instead") for q in numbers):
                 break
             found.append((item.start if item else i, slot, joiner))
             i, joiner = item.end if item else i + 1, ""
@@ -120,6 +155,15 @@ def _after(scene: Scene, mark: Item) -> set[int]:
     while len(found) > 1 and found[-1][2] == ",":
         found.pop()
     return {token for token, _, _ in found}
+
+
+def _reaches_file(scene: Scene, mark: Item, i: int) -> bool:
+    """Return whether a negation speaks of a file: at most two words without a colon between."""
+    between = range(mark.end, i)
+    return len(between) <= 2 and all(
+        scene.tokens[t].form is Form.WORD and scene.word(t) not in ("with", "for", "than")
+        for t in between
+    )
 
 
 def _before(scene: Scene, mark: Item) -> set[int]:

@@ -38,6 +38,9 @@ ORDINALS = {
         listed("first second third fourth fifth sixth seventh eighth ninth tenth")
     )
 }
+NUMERALS = frozenset(
+    (*NUMBER_WORDS, *_TENS, *_SCALES, *_FRACTIONS, "hundred", "dozen", "couple")
+)
 _ENDINGS = ("st", "nd", "rd", "th")
 
 

@@ -244,6 +244,8 @@ def _starts_request(scene: Scene, i: int) -> bool:
             return False
         if scene.tokens[k].form in (Form.FILE,):
             return True
+        if any(q.start == k and q.units for q in scene.quantities):
+            return True
         for item in scene.items:
             if item.start == k and (
                 item.of(Role.VERB, Role.VALUE, Role.OUTSIDE) or item.mark("then")

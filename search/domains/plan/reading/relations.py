@@ -8,7 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from search.domains.plan.reading.attach import Attached
-from search.domains.plan.reading.bind import COUNT, HARDWARE, Bound, is_difference, plain
+from search.domains.plan.reading.bind import (
+    COUNT,
+    DIFFERENCES,
+    HARDWARE,
+    Bound,
+    is_difference,
+    plain,
+)
 from search.domains.plan.reading.drafts import SECONDS
 from search.domains.plan.reading.leaves import Leaf
 from search.domains.plan.reading.lexicon import Item, Role
@@ -17,6 +24,7 @@ from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.units import Dimension
 
 _COPIED = (SECONDS, "budget.evaluations", "budget.target_gap", "spec.engine")
+_LONG = frozenset(("long", "much", "many", "well", "same"))
 _AS = frozenset(("as", "of", "than", "like", "for", "that"))
 
 
@@ -31,8 +39,9 @@ class Relation:
 
 def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Give jobs the values that the goal states by relation to other jobs."""
+    _copies(scene, leaves, attached)
     pending = list(scene.with_role(Role.RELATION))
-    pending = [item for item in pending if _with_noun(scene, item)]
+    pending = _corrected(scene, [item for item in pending if _with_noun(scene, item)])
     # A relation may refer to one that is resolved first.
     for _ in range(2):
         pending = [
@@ -45,6 +54,19 @@ def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
 
 def _with_noun(scene: Scene, item: Item) -> bool:
     word = scene.words(item.start, item.end).lower()
+    if word in (
+        "three times",
+        "two times",
+        "four times",
+        "five times",
+        "3 times",
+        "ten times",
+    ):
+        return _after_correction(scene, item) or scene.word(item.end) in (
+            "that",
+            "the",
+            "as",
+        )
     return word not in ("double", "twice", "half the", "triple", "twice the") or any(
         scene.word(i)
         in vocabulary(
@@ -54,18 +76,68 @@ def _with_noun(scene: Scene, item: Item) -> bool:
     )
 
 
+def _after_correction(scene: Scene, item: Item) -> bool:
+    return any(0 <= item.start - m.end <= 1 for m in scene.marks("correct"))
+
+
+def _corrected(scene: Scene, items: list[Item]) -> list[Item]:
+    """Let a corrected factor replace the one before: "twice that, no, three times"."""
+    result: list[Item] = []
+    for item in items:
+        if result and _after_correction(scene, item):
+            scene.use(range(item.start, item.end), "correction")
+            old = result.pop()
+            result.append(Item(start=old.start, end=old.end, senses=item.senses))
+        else:
+            result.append(item)
+    return result
+
+
 def _nearest(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
-    """Return the job mentioned last in tokens [low, high)."""
+    """Return the job mentioned last in tokens [low, high), not counting "as A", "like a.mps"."""
     best = max(
         (
             (m, i)
             for i, leaf in enumerate(leaves)
             for m in leaf.mentions
-            if low <= m < high
+            if low <= m < high and scene.word(m - 1) not in _AS
         ),
         default=None,
     )
     return None if best is None else best[1]
+
+
+def _referred(
+    scene: Scene, leaves: Sequence[Leaf], low: int, high: int, subject: int
+) -> int | None:
+    """Return the job that the sentence names as a model: "as A, but thicker"."""
+    return next(
+        (
+            i
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high and scene.word(m - 1) in ("as", "like") and i != subject
+        ),
+        None,
+    )
+
+
+def _copies(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Give a job what it lacks from the one that it is to be like: "B: as A, but ..."."""
+    for i, leaf in enumerate(leaves):
+        for m in leaf.mentions:
+            if scene.word(m - 1) not in ("as", "like") or scene.word(m - 2) in _LONG:
+                continue
+            start = m
+            while start > 0 and not scene.ends_sentence(start - 1):
+                start -= 1
+            subject = _nearest(scene, leaves, start, m - 1)
+            if subject is None or subject == i or leaves[subject].kind != leaf.kind:
+                continue
+            own = {b.paths.get(leaf.kind) for b in attached.bounds[subject]}
+            attached.bounds[subject] += [
+                b for b in attached.bounds[i] if b.paths.get(leaf.kind) not in own
+            ]
 
 
 def _first(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
@@ -96,6 +168,8 @@ def _sides(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int] 
     subject = _nearest(scene, leaves, start, item.start)
     if subject is None:
         subject = _first(scene, leaves, item.end, sentence_end) if other is None else None
+    if subject is not None and other is None:
+        other = _referred(scene, leaves, start, item.start, subject)
     if subject is not None and other is None:
         previous = [
             (m, i)
@@ -185,18 +259,18 @@ def _differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> No
     for quantity in scene.quantities:
         if not is_difference(scene, quantity):
             continue
-        item = Item(start=quantity.start, end=quantity.end + 1, senses=())
-        sign = (
-            -1.0
-            if scene.word(quantity.end) in ("less", "shorter", "fewer", "lower")
-            else 1.0
-        )
+        noun = scene.word(quantity.end) not in DIFFERENCES
+        end = quantity.end + 1 + noun
+        item = Item(start=quantity.start, end=end, senses=())
+        less = scene.word(end - 1) in ("less", "shorter", "fewer", "lower")
+        sign = -1.0 if less else 1.0
         if quantity.units:
             delta = quantity.reading(Dimension.TIME)
             path: str | None = SECONDS
             sides = _sides(scene, leaves, item)
         else:
-            delta, path = quantity.numbers, _path_before(scene, quantity.start)
+            delta = quantity.numbers
+            path = _path_before(scene, quantity.end + 1 if noun else quantity.start)
             sides = _sides(scene, leaves, item) if len(leaves) > 1 else (0, 0)
         if sides is None or delta is None or path is None:
             continue

@@ -37,7 +37,7 @@ _TABLE: dict[Dimension, dict[float, str]] = {
     Dimension.TIME: {
         1e-3: "ms millisecond milliseconds",
         1.0: "s sec secs second seconds",
-        60.0: "m min mins minute minutes minuets",
+        60.0: "m min mins minute minutes",
         3600.0: "h hr hrs hour hours",
         86400.0: "d day days",
     },
