@@ -9,6 +9,7 @@ import graphlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from search.domains.plan.outline import display
 from search.domains.plan.types import Order, Wish
 
 
@@ -52,16 +53,37 @@ def links_of(wishes: Sequence[Wish], orders: Sequence[Order]) -> Links:
 
 
 def displayed(shown: Iterable[int], links: Links, wishes: Sequence[Wish]) -> list[int]:
-    """Return the wishes in the order of their display: parents first, then as the goal has them."""
+    """Return the wishes in the order of their display: parents first, then as the goal has them.
+
+    Among those that the same words ask for, the order model chooses.
+    """
     left = sorted(shown, key=lambda index: (_begin(wishes[index]), index))
+    model = display.order_model()
     done: list[int] = []
     while left:
-        following = next(
-            (i for i in left if not links.parents(i) & set(left) - {i}), left[0]
+        ready = [i for i in left if not links.parents(i) & set(left) - {i}] or left[:1]
+        rivals = [i for i in ready if wishes[i].spans == wishes[ready[0]].spans]
+        following = min(
+            rivals, key=lambda i: (-_follows(model, i, done, rivals, wishes), i)
         )
         done.append(following)
         left.remove(following)
     return done
+
+
+def _follows(
+    model: display.OrderModel,
+    index: int,
+    done: Sequence[int],
+    rivals: Sequence[int],
+    wishes: Sequence[Wish],
+) -> float:
+    """Return how natural a wish is as the next one: after the last, and before its rivals."""
+    own = display.shown(wishes[index])
+    others = [display.shown(wishes[i]) for i in rivals if i != index]
+    before = [model.score(display.shown(wishes[done[-1]]), own)] if done else [0.0]
+    after = [model.score(own, other) - model.score(other, own) for other in others]
+    return sum(before) + sum(after)
 
 
 def _sequence(count: int, edges: Iterable[tuple[int, int]]) -> tuple[int, ...] | None:

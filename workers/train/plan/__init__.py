@@ -1,0 +1,1 @@
+"""Training of what kind `plan` learns."""
