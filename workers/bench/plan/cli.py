@@ -63,6 +63,13 @@ def _hostile(options: argparse.Namespace) -> Iterator[Line]:
     return hostile.lines({name: arms.planner(name) for name in options.arms})
 
 
+def _durations(options: argparse.Namespace) -> Iterator[Line]:
+    from search.domains.plan.outline.estimate import TABLE
+    from workers.bench.plan import durations
+
+    return durations.lines(TABLE)
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
-    {"goals": _goals, "hostile": _hostile}
+    {"goals": _goals, "hostile": _hostile, "durations": _durations}
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-
 from typing import TypeVar
 
 import numpy as np
@@ -46,7 +45,8 @@ def moved(leaves: Sequence[Item], rng: np.random.Generator) -> list[Item]:
 def examples(count: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean features [count, features] and labels [count]: 1 in order, 0 moved."""
     rng = np.random.default_rng(seed)
-    rows, labels = [], []
+    rows: list[NDArray[np.float64]] = []
+    labels: list[float] = []
     while len(rows) < count:
         leaves = outline(rng)
         if len(leaves) < 2:

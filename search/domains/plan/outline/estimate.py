@@ -1,7 +1,7 @@
 """Expected seconds of leaves and of the whole outline.
 
-A run ends by its budget unless it is done before, so a leaf's estimate is the budget times a share
-from the shipped table of measured runs (`durations.toml`), or from earlier runs of that kind.
+A run ends by its budget unless it is done before. A leaf's estimate comes from the shipped table of
+measured runs (`durations.toml`) or from earlier runs of that kind, and is never above its budget.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from trimtab.plans import Leaf, Outline, Seconds
 
-_TABLE = Path(__file__).with_name("durations.toml")
+TABLE = Path(__file__).with_name("durations.toml")
 _FEWEST_RUNS = 5  # of one kind, before they replace the shipped table
 _OVERHEAD_S = 2.0  # start of a child, parsing, files
 DEFAULT_BUDGET_S = 60.0
@@ -32,8 +32,8 @@ class PastRun:
 
 @functools.cache
 def shares() -> Mapping[str, Any]:
-    """Return the table of measured shares of the budget, by kind."""
-    table: Mapping[str, Any] = tomllib.loads(_TABLE.read_text())["kind"]
+    """Return the table of measured runs, by kind."""
+    table: Mapping[str, Any] = tomllib.loads(TABLE.read_text())["kind"]
     return table
 
 
@@ -48,7 +48,7 @@ def seconds_of(
         basis = f"{len(runs)} earlier runs of this kind"
     else:
         row = shares()[kind]
-        low, high = float(row["p50"]), float(row["p90"])
+        low, high = (_share(row, row[name], limit, budget) for name in ("p50", "p90"))
         basis = f"{row['runs']} measured runs of this kind"
     most = limit + _OVERHEAD_S
     return Seconds(
@@ -56,6 +56,20 @@ def seconds_of(
         p90=round(min(most, limit * high + _OVERHEAD_S), 1),
         basis=f"{limit:g} s allowed; {basis}",
     )
+
+
+def _share(
+    row: Mapping[str, Any], value: float, limit_s: float, budget: Mapping[str, Any]
+) -> float:
+    """Return the share of the limit that a run takes, from the table's own unit."""
+    match row["unit"]:
+        case "share":
+            return value
+        case "seconds":
+            return value / limit_s
+        case _:  # seconds an evaluation: without a limit of those, a run uses its time
+            count = budget.get("evaluations")
+            return 1.0 if count is None else float(count) * value / limit_s
 
 
 def total(outline: Outline, *, workers: int) -> Seconds:

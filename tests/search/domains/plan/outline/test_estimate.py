@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.domains.plan.outline.estimate import PastRun, seconds_of, shares, total
+from search.domains.plan.outline.estimate import TABLE, PastRun, seconds_of, shares, total
 from tests.search.domains.plan.outline.goals import SPECS, ilp, outlined, read, then
 from trimtab.plans import Outline, Seconds
+from workers.bench.plan import durations
 
 
 def with_seconds(outline: Outline, *seconds: float) -> Outline:
@@ -34,10 +37,23 @@ def test_chains_add_and_workers_share() -> None:
 def test_every_kind_has_a_row_with_its_source() -> None:
     assert set(shares()) == set(SPECS)
     for kind, row in shares().items():
-        assert 0 < row["p50"] <= row["p90"] <= 1.0
+        assert 0 < row["p50"] <= row["p90"]
+        assert row["runs"] >= 20
         made = seconds_of(kind, {"seconds": 100})
-        assert made.p50 <= made.p90 <= 102
+        assert 2.0 < made.p50 <= made.p90 <= 102
         assert "100 s" in made.basis
+    assert seconds_of("sharding", {"seconds": 1000}).p90 < 20
+    assert seconds_of("compile", {"seconds": 1000}).p50 == 1002
+    few = seconds_of("compile", {"seconds": 1000, "evaluations": 10})
+    assert few.p90 < 10
+    assert seconds_of("antenna", {"seconds": 20}).p50 == 22
+
+
+def test_the_table_follows_from_the_stored_results(tmp_path: Path) -> None:
+    out = tmp_path / "durations.toml"
+    rows = list(durations.lines(out))
+    assert [row["kind"] for row in rows] == list(shares())
+    assert out.read_text() == TABLE.read_text()
 
 
 def test_own_runs_replace_the_table_when_there_are_enough() -> None:
