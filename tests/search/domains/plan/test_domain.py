@@ -193,12 +193,17 @@ def test_an_answer_completes_the_outline(tmp_path: Path) -> None:
     ]
 
 
-def test_a_goal_that_asks_for_nothing_ends_clearly(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="the kinds are antenna, compile"):
-        rest_of("hello", tmp_path)
-    rest = rest_of("optimise it", tmp_path)
+@pytest.mark.parametrize("goal", ["hello", "optimise it"])
+def test_a_goal_that_says_too_little_is_asked_about(tmp_path: Path, goal: str) -> None:
+    rest = rest_of(goal, tmp_path, approve="auto")
     assert rest.state is JobState.NEEDS_INPUT
+    assert not rest.approved
     assert not outline_in(rest).leaves
+
+
+def test_a_goal_of_which_nothing_can_be_done_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"write me a poem: .+ are not made"):
+        rest_of("write me a poem", tmp_path)
 
 
 def test_a_failed_leaf_is_repaired_then_reported(tmp_path: Path) -> None:
