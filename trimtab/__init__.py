@@ -22,8 +22,10 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "AsyncClient": "trimtab.aio",
     "AsyncJob": "trimtab.aio",
+    "AsyncPlan": "trimtab._plan_aio",
     "Client": "trimtab.client",
     "Job": "trimtab.client",
+    "Plan": "trimtab._plan",
     "Event": "trimtab.results",
     "Incumbent": "trimtab.results",
     "JobState": "trimtab.results",
@@ -41,6 +43,8 @@ __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
     # `X as X` and `*` tell type checkers that the name is exported.
+    from trimtab._plan import Plan as Plan
+    from trimtab._plan_aio import AsyncPlan as AsyncPlan
     from trimtab.aio import AsyncClient as AsyncClient
     from trimtab.aio import AsyncJob as AsyncJob
     from trimtab.client import Client as Client

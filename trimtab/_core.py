@@ -6,12 +6,14 @@ The clients in client.py and aio.py only move bytes; every decision is made here
 from __future__ import annotations
 
 import json
+import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx2
@@ -20,7 +22,7 @@ from pydantic import BaseModel, ValidationError
 from trimtab import __version__
 from trimtab.errors import ApiError, ProtocolError, SpecError, api_error
 from trimtab.faults import Fault
-from trimtab.files import LocalFile
+from trimtab.files import LocalFile, Named
 from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
 from trimtab.solution import SolutionValues, Variables
 from trimtab.specs.common import (
@@ -54,6 +56,10 @@ ROUTES: dict[str, tuple[str, str]] = {
     "input": ("GET", "/v1/jobs/{id}/input"),
     "attempts": ("GET", "/v1/jobs/{id}/attempts"),
     "picture": ("GET", "/v1/jobs/{id}/pictures/{number}"),
+    "outline": ("GET", "/v1/jobs/{id}/outline"),
+    "edit_outline": ("PATCH", "/v1/jobs/{id}/outline"),
+    "answer_outline": ("POST", "/v1/jobs/{id}/outline/answers"),
+    "approve_outline": ("POST", "/v1/jobs/{id}/outline/approve"),
     "job_artifact": ("GET", "/v1/jobs/{id}/artifacts/{name}"),
     "upload": ("POST", "/v1/artifacts"),
     "artifact": ("GET", "/v1/artifacts/{digest}"),
@@ -74,8 +80,9 @@ ROUTES: dict[str, tuple[str, str]] = {
     "readyz": ("GET", "/readyz"),
     "metrics": ("GET", "/metrics"),
 }
-# POSTs that may be sent twice: they set a state, or store bytes that are named by their content.
-_REPEATABLE = frozenset({"cancel", "stop", "upload", "session_ticket"})
+# POSTs that may be sent twice: they set a state, store bytes that are named by their content, or
+# name what they approve.
+_REPEATABLE = frozenset({"cancel", "stop", "upload", "session_ticket", "approve_outline"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -438,6 +445,29 @@ def local_files(spec: Submission) -> list[LocalFile]:
     inner = spec.spec if isinstance(spec, JobRequest) else spec
     refs = inner.artifacts().values() if isinstance(inner, Spec) else ()
     return [ref for ref in refs if isinstance(ref, LocalFile)]
+
+
+def named_files(given: Named) -> dict[str, ArtifactRef]:
+    """Return files by their names; those of this machine are uploaded with the spec.
+
+    Raises ValueError for two files of one name.
+    """
+    if isinstance(given, str | os.PathLike):
+        given = [given]
+    pairs: list[tuple[str, Any]] = (
+        list(given.items())
+        if isinstance(given, Mapping)
+        else [(Path(path).name, path) for path in given]
+    )
+    named: dict[str, ArtifactRef] = {}
+    for name, file in pairs:
+        if name in named:
+            raise ValueError(
+                f"files: expected one file of each name, got two of {name!r}; name them: "
+                f"files={{{name!r}: ..., 'other-{name}': ...}}"
+            )
+        named[name] = file if isinstance(file, ArtifactRef) else LocalFile.of(file, name)
+    return named
 
 
 def variables_of(spec: Submission) -> Variables | None:

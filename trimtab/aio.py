@@ -10,14 +10,21 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
 from trimtab import _core, _twins, files, text
 from trimtab._connection_aio import AsyncConnection
 from trimtab._core import Submission
-from trimtab.errors import DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
+from trimtab.errors import (
+    DigestMismatch,
+    JobAtRest,
+    JobFailed,
+    NotFound,
+    ProtocolError,
+    WaitTimeout,
+)
 from trimtab.results import (
     SOLUTION_FILE,
     Attempt,
@@ -33,6 +40,9 @@ from trimtab.results import (
 from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 from trimtab.text import LanguageModel, Messages, TextAnswer
+
+if TYPE_CHECKING:
+    from trimtab._plan_aio import AsyncPlan
 
 
 class AsyncClient(AsyncConnection):
@@ -71,9 +81,8 @@ class AsyncClient(AsyncConnection):
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return AsyncJob(
-            self, _core.parse(JobView, await self._send(sent)), _core.variables_of(spec)
-        )
+        view = _core.parse(JobView, await self._send(sent))
+        return self._handle(view, _core.variables_of(spec))
 
     async def submit_file(
         self,
@@ -121,7 +130,7 @@ class AsyncClient(AsyncConnection):
                 f"expected {len(bodies)} jobs in the answer, got {len(views)}"
             )
         return [
-            AsyncJob(self, view, _core.variables_of(spec))
+            self._handle(view, _core.variables_of(spec))
             for spec, view in zip(specs, views, strict=True)
         ]
 
@@ -147,9 +156,37 @@ class AsyncClient(AsyncConnection):
             submit, specs, concurrency=concurrency, batch=batch, as_completed=as_completed
         )
 
+    async def plan(
+        self,
+        goal: str,
+        files: files.Named = (),
+        *,
+        approve: str = "manual",
+        text_model: str = "auto",
+        **options: Any,
+    ) -> AsyncPlan:
+        """Upload files and submit a goal in words; its outline comes within seconds.
+
+        Args:
+            goal: What is wanted, in English.
+            files: Paths; or names that the goal uses → path or ArtifactRef.
+            approve: `auto` starts the jobs at once if every word was understood.
+            text_model: `none` does without the server's language model.
+            options: As for `submit`; `seconds` bounds the making of outline and report.
+        """
+        from trimtab.specs.plan import PlanSpec
+
+        spec = PlanSpec(
+            goal=goal,
+            files=_core.named_files(files),
+            approve=approve,  # type: ignore[arg-type]
+            text_model=text_model,  # type: ignore[arg-type]
+        )
+        return cast("AsyncPlan", await self.submit(spec, **options))
+
     async def job(self, job_id: str) -> AsyncJob:
-        """Return the handle of an existing job. Raises NotFound."""
-        return AsyncJob(self, await self._view("get_job", job_id))
+        """Return the handle of an existing job; a plan's has its outline. Raises NotFound."""
+        return self._handle(await self._view("get_job", job_id))
 
     async def jobs(
         self,
@@ -157,6 +194,7 @@ class AsyncClient(AsyncConnection):
         state: JobState | str | None = None,
         kind: str | None = None,
         labels: Mapping[str, str] | None = None,
+        graph: str | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[JobView]:
         """Yield jobs, newest first; fetches page after page.
@@ -165,6 +203,7 @@ class AsyncClient(AsyncConnection):
             state: Only jobs in this state.
             kind: Only jobs of this kind.
             labels: Only jobs that have all of these labels.
+            graph: Only jobs of this plan, by its id.
             page_size: Jobs per request, 1 to 500.
         """
         cursor: str | None = None
@@ -174,6 +213,7 @@ class AsyncClient(AsyncConnection):
                 "state": state and str(state),
                 "kind": kind,
                 "label": label,
+                "graph": graph,
                 "limit": page_size,
                 "cursor": cursor,
             }
@@ -383,6 +423,13 @@ class AsyncClient(AsyncConnection):
         ticket = _core.parse_json(answer)["ticket"]
         return f"{self.endpoint.url}/login?{httpx2.QueryParams({'ticket': ticket})}"
 
+    def _handle(self, view: JobView, variables: Variables | None = None) -> AsyncJob:
+        if view.kind != "plan":
+            return AsyncJob(self, view, variables)
+        from trimtab._plan_aio import AsyncPlan
+
+        return AsyncPlan(self, view)
+
     async def _view(self, operation: str, job_id: str) -> JobView:
         return _core.parse(JobView, await self._send(_core.call(operation, id=job_id)))
 
@@ -436,10 +483,13 @@ class AsyncJob:
         """Fetch the newest view."""
         return await self._update("get_job")
 
-    async def wait(self, timeout_s: float | None = None) -> JobView:
+    async def wait(
+        self, timeout_s: float | None = None, *, through_rest: bool = False
+    ) -> JobView:
         """Wait until the job ends, at most `timeout_s` seconds (None: without limit).
 
-        Raises WaitTimeout; the job continues to run.
+        Raises WaitTimeout; the job continues to run. Raises JobAtRest when the job waits for its
+        owner; with `through_rest`, wait on, because somebody else answers or approves.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
@@ -453,13 +503,18 @@ class AsyncJob:
             self.view = _core.parse(JobView, await self._client._send(sent))
             if self.view.state.is_terminal:
                 return self.view
+            if self.view.state.is_resting and not through_rest:
+                raise JobAtRest(self.view, self._client.endpoint.url)
             if until is not None and timeout_s is not None and time.monotonic() >= until:
                 raise WaitTimeout(self.view, timeout_s)
+            if self.view.state.is_resting:
+                await _twins.asleep(min(1.0, left))  # the server answers at once
 
     async def result(self, timeout_s: float | None = None) -> RunResult:
         """Wait until the job ends and return its result.
 
-        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, and WaitTimeout.
+        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, JobAtRest when it
+        waits for its owner, and WaitTimeout.
         """
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):

@@ -13,14 +13,21 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
 from trimtab import _core, _twins, files, text
 from trimtab._connection import Connection
 from trimtab._core import Submission
-from trimtab.errors import DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
+from trimtab.errors import (
+    DigestMismatch,
+    JobAtRest,
+    JobFailed,
+    NotFound,
+    ProtocolError,
+    WaitTimeout,
+)
 from trimtab.results import (
     SOLUTION_FILE,
     Attempt,
@@ -36,6 +43,9 @@ from trimtab.results import (
 from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 from trimtab.text import LanguageModel, Messages, TextAnswer
+
+if TYPE_CHECKING:
+    from trimtab._plan import Plan
 
 
 class Client(Connection):
@@ -74,7 +84,8 @@ class Client(Connection):
         body = _core.request_body(spec, **options)
         self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return Job(self, _core.parse(JobView, self._send(sent)), _core.variables_of(spec))
+        view = _core.parse(JobView, self._send(sent))
+        return self._handle(view, _core.variables_of(spec))
 
     def submit_file(
         self,
@@ -122,7 +133,7 @@ class Client(Connection):
                 f"expected {len(bodies)} jobs in the answer, got {len(views)}"
             )
         return [
-            Job(self, view, _core.variables_of(spec))
+            self._handle(view, _core.variables_of(spec))
             for spec, view in zip(specs, views, strict=True)
         ]
 
@@ -148,9 +159,37 @@ class Client(Connection):
             submit, specs, concurrency=concurrency, batch=batch, as_completed=as_completed
         )
 
+    def plan(
+        self,
+        goal: str,
+        files: files.Named = (),
+        *,
+        approve: str = "manual",
+        text_model: str = "auto",
+        **options: Any,
+    ) -> Plan:
+        """Upload files and submit a goal in words; its outline comes within seconds.
+
+        Args:
+            goal: What is wanted, in English.
+            files: Paths; or names that the goal uses → path or ArtifactRef.
+            approve: `auto` starts the jobs at once if every word was understood.
+            text_model: `none` does without the server's language model.
+            options: As for `submit`; `seconds` bounds the making of outline and report.
+        """
+        from trimtab.specs.plan import PlanSpec
+
+        spec = PlanSpec(
+            goal=goal,
+            files=_core.named_files(files),
+            approve=approve,  # type: ignore[arg-type]
+            text_model=text_model,  # type: ignore[arg-type]
+        )
+        return cast("Plan", self.submit(spec, **options))
+
     def job(self, job_id: str) -> Job:
-        """Return the handle of an existing job. Raises NotFound."""
-        return Job(self, self._view("get_job", job_id))
+        """Return the handle of an existing job; a plan's has its outline. Raises NotFound."""
+        return self._handle(self._view("get_job", job_id))
 
     def jobs(
         self,
@@ -158,6 +197,7 @@ class Client(Connection):
         state: JobState | str | None = None,
         kind: str | None = None,
         labels: Mapping[str, str] | None = None,
+        graph: str | None = None,
         page_size: int = 100,
     ) -> Iterator[JobView]:
         """Yield jobs, newest first; fetches page after page.
@@ -166,6 +206,7 @@ class Client(Connection):
             state: Only jobs in this state.
             kind: Only jobs of this kind.
             labels: Only jobs that have all of these labels.
+            graph: Only jobs of this plan, by its id.
             page_size: Jobs per request, 1 to 500.
         """
         cursor: str | None = None
@@ -175,6 +216,7 @@ class Client(Connection):
                 "state": state and str(state),
                 "kind": kind,
                 "label": label,
+                "graph": graph,
                 "limit": page_size,
                 "cursor": cursor,
             }
@@ -379,6 +421,13 @@ class Client(Connection):
         ticket = _core.parse_json(answer)["ticket"]
         return f"{self.endpoint.url}/login?{httpx2.QueryParams({'ticket': ticket})}"
 
+    def _handle(self, view: JobView, variables: Variables | None = None) -> Job:
+        if view.kind != "plan":
+            return Job(self, view, variables)
+        from trimtab._plan import Plan
+
+        return Plan(self, view)
+
     def _view(self, operation: str, job_id: str) -> JobView:
         return _core.parse(JobView, self._send(_core.call(operation, id=job_id)))
 
@@ -432,10 +481,13 @@ class Job:
         """Fetch the newest view."""
         return self._update("get_job")
 
-    def wait(self, timeout_s: float | None = None) -> JobView:
+    def wait(
+        self, timeout_s: float | None = None, *, through_rest: bool = False
+    ) -> JobView:
         """Wait until the job ends, at most `timeout_s` seconds (None: without limit).
 
-        Raises WaitTimeout; the job continues to run.
+        Raises WaitTimeout; the job continues to run. Raises JobAtRest when the job waits for its
+        owner; with `through_rest`, wait on, because somebody else answers or approves.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
@@ -449,13 +501,18 @@ class Job:
             self.view = _core.parse(JobView, self._client._send(sent))
             if self.view.state.is_terminal:
                 return self.view
+            if self.view.state.is_resting and not through_rest:
+                raise JobAtRest(self.view, self._client.endpoint.url)
             if until is not None and timeout_s is not None and time.monotonic() >= until:
                 raise WaitTimeout(self.view, timeout_s)
+            if self.view.state.is_resting:
+                _twins.sleep(min(1.0, left))  # the server answers at once
 
     def result(self, timeout_s: float | None = None) -> RunResult:
         """Wait until the job ends and return its result.
 
-        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, and WaitTimeout.
+        Raises JobFailed when the job ended FAILED, DEAD, CANCELLED or SKIPPED, JobAtRest when it
+        waits for its owner, and WaitTimeout.
         """
         self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):

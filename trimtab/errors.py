@@ -8,6 +8,7 @@ TrimtabError
 ├── ProtocolError             the answer does not follow the API
 ├── DigestMismatch            transferred bytes do not have the expected digest
 ├── WaitTimeout               `wait(timeout_s=...)` expired; the job continues
+├── JobAtRest                 `wait()` of a plan that waits for its owner's answer or approval
 ├── JobFailed                 `result()` of a job that ended FAILED, DEAD, CANCELLED or SKIPPED
 └── ApiError                  the server refused (RFC 9457 problem)
     ├── BadRequest            400, 413, 415
@@ -94,6 +95,22 @@ class WaitTimeout(TrimtabError):
         super().__init__(
             f"job {view.id} is still {view.state} after {timeout_s:g} s; wait again, stop or "
             "cancel it"
+        )
+
+
+class JobAtRest(TrimtabError):
+    """The job goes on only once its owner has answered or approved. `view` says which."""
+
+    def __init__(self, view: JobView, url: str = "") -> None:
+        self.view = view
+        todo = (
+            f"answer its questions: plan.answer(...), `trimtab outline {view.id}`"
+            if view.state == "NEEDS_INPUT"
+            else f"read its outline and approve it: plan.approve(), `trimtab approve {view.id}`"
+        )
+        page = f", or on {url}/jobs/{view.id}" if url else ""
+        super().__init__(
+            f"job {view.id} waits for its owner ({view.state}): {todo}{page}"
         )
 
 

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -24,6 +24,9 @@ from trimtab.specs.common import ArtifactRef
 CHUNK_BYTES = 1 << 20
 Progress = Callable[[int, int | None], None]
 """Called with (bytes done, total bytes or None)."""
+Paths = str | os.PathLike[str]
+Named = Paths | Sequence[Paths] | Mapping[str, Paths | ArtifactRef]
+"""Files of a plan: paths, or names → path or stored file."""
 
 
 class LocalFile(ArtifactRef):
@@ -32,13 +35,16 @@ class LocalFile(ArtifactRef):
     _path: Path = PrivateAttr()
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> LocalFile:
-        """Hash a file. Raises OSError now, not at submit, for a file that cannot be read."""
+    def of(cls, path: str | os.PathLike[str], name: str = "") -> LocalFile:
+        """Hash a file; without `name` it keeps its own.
+
+        Raises OSError now, not at submit, for a file that cannot be read.
+        """
         path = Path(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
-        made = cls(digest=f"sha256:{digest}", name=path.name, size_bytes=size)
+        made = cls(digest=f"sha256:{digest}", name=name or path.name, size_bytes=size)
         made._path = path
         return made
 

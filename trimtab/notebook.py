@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from trimtab.outlines import grouped, origin_text, seconds_text, values_of, words_of
+from trimtab.plans import Outline
 from trimtab.results import Incumbent, JobView
 
 if TYPE_CHECKING:
@@ -85,8 +87,60 @@ def curve_svg(trace: Sequence[Incumbent]) -> str:
     )
 
 
+def outline_html(outline: Outline) -> str:
+    """Return an outline as nested lists: goals, stages, jobs with their values.
+
+    All text is escaped.
+    """
+    goals = []
+    for goal, stages in grouped(outline):
+        inside = "".join(
+            f"<li>{escape(outline.stages[stage].title) if stage else ''}"
+            f"<ul>{''.join(_leaf_html(outline, leaf) for leaf in leaves)}</ul></li>"
+            for stage, leaves in stages
+        )
+        title = escape(outline.goals[goal].title) if goal else "Further jobs"
+        goals.append(f"<li><b>{title}</b><ul>{inside}</ul></li>")
+    remarks = [
+        f"<p>Not understood: <u>{escape(words_of(outline.goal, [span]))}</u></p>"
+        for span in outline.not_understood
+    ]
+    remarks += [
+        f"<p>Not done: <q>{escape(part.text)}</q> {escape(part.reason)}</p>"
+        for part in outline.not_done
+    ]
+    remarks += [
+        f"<p>Question {name}: {escape(question.text)} "
+        f"<i>{escape(outline.answers.get(name) or ' / '.join(question.options))}</i></p>"
+        for name, question in outline.questions.items()
+    ]
+    understood = f"<p>{escape(outline.understood)}</p>" if outline.understood else ""
+    return f"{understood}<ul>{''.join(goals)}</ul>{''.join(remarks)}"
+
+
+def _leaf_html(outline: Outline, name: str) -> str:
+    leaf = outline.leaves[name]
+    rows = "".join(
+        f"<tr><th>{escape(value.path)}</th><td>{escape(value.text)}</td>"
+        f"<td>{f'<q>{escape(value.words)}</q> ' if value.words else ''}"
+        f"{escape(value.default)}</td></tr>"
+        for value in values_of(outline, leaf)
+    )
+    title = f"<code>{name}</code> {escape(leaf.kind)}: {escape(leaf.title)}"
+    shown = title if leaf.enabled else f"<s>{title}</s>"
+    return (
+        f"<li>{shown}<table>{rows}</table>"
+        f"{escape(seconds_text(leaf.seconds))}; {escape(origin_text(leaf.origin))}</li>"
+    )
+
+
 def live(job: Job) -> JobView:
-    """Follow a job in a notebook cell until it ends; without IPython, print lines."""
+    """Follow a job in a notebook cell until it ends; without IPython, print lines.
+
+    Raises JobAtRest for a plan that waits for its owner.
+    """
+    if job.view.state.is_resting:
+        return job.wait()
     try:
         from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

@@ -20,20 +20,27 @@ ROOT = Path(__file__).resolve().parents[2]
 PAIRS = (
     ("trimtab/_connection_aio.py", "trimtab/_connection.py"),
     ("trimtab/aio.py", "trimtab/client.py"),
+    ("trimtab/_plan_aio.py", "trimtab/_plan.py"),
 )
 HEADER = """\
 # Generated from {source} by deploy/tools/unasync.py. Edit that file, then run
 # `python deploy/tools/unasync.py`.
 
 """
-# The asyncio client has the method `artifacts()`, the blocking one a property.
-PHRASES = {"    async def artifacts(": "    @property\n    def artifacts("}
+# Methods of the asyncio handles that are properties of the blocking ones.
+PROPERTIES = {
+    "trimtab/_connection_aio.py": (),
+    "trimtab/aio.py": ("artifacts",),
+    "trimtab/_plan_aio.py": ("outline", "leaves", "text", "jobs", "report"),
+}
 WORDS = {
     "AsyncBaseTransport": "BaseTransport",
     "AsyncClient": "Client",
     "AsyncConnection": "Connection",
     "AsyncIterator": "Iterator",
     "AsyncJob": "Job",
+    "AsyncPlan": "Plan",
+    "AsyncPlanLeaf": "PlanLeaf",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
     "_connection_aio": "_connection",
@@ -45,6 +52,8 @@ WORDS = {
     "arun_all": "run_all",
     "asleep": "sleep",
     "awith_values": "with_values",
+    "trimtab._plan_aio": "trimtab._plan",
+    "trimtab.aio": "trimtab.client",
 }
 DOCSTRINGS = {
     "trimtab/_connection_aio.py": (
@@ -57,6 +66,13 @@ DOCSTRINGS = {
         "`deploy/tools/unasync.py`.\n",
         '"""The blocking client: send jobs, watch them, fetch their results and files.\n\n'
         "`aio.py` is its asyncio twin.\n",
+    ),
+    "trimtab/_plan_aio.py": (
+        '"""The asyncio handle of a plan: its outline, edits, answers, approval and report.\n\n'
+        "`_plan.py` is its blocking twin, generated from this file by "
+        "`deploy/tools/unasync.py`.\n",
+        '"""The blocking handle of a plan: its outline, edits, answers, approval and report.\n\n'
+        "`_plan_aio.py` is its asyncio twin.\n",
     ),
 }
 SENTENCES = {
@@ -84,7 +100,11 @@ def main() -> None:
 def generated(source: str, target: str) -> str:
     """Return the text of a generated file."""
     text = (ROOT / source).read_text()
-    for before, after in (DOCSTRINGS[source], *PHRASES.items(), *SENTENCES.items()):
+    properties = [
+        (f"    async def {name}(self)", f"    @property\n    def {name}(self)")
+        for name in PROPERTIES[source]
+    ]
+    for before, after in (DOCSTRINGS[source], *properties, *SENTENCES.items()):
         text = text.replace(before, after)
     text = re.sub(r"\b(async|await) ", "", text)
     names = "|".join(map(re.escape, WORDS))

@@ -29,7 +29,10 @@ from tests.doubles.memory_store import MemoryStore
 from trimtab import _core
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = {"trimtab/_core.py", "trimtab/aio.py", "trimtab/client.py"}
+CLIENTS = {
+    "trimtab/_core.py",
+    *(f"trimtab/{name}.py" for name in ("aio", "client", "_plan_aio", "_plan")),
+}
 
 
 @pytest.fixture
@@ -67,7 +70,8 @@ def test_an_operation_is_named_in_the_clients_only() -> None:
                 places[name].add(file.relative_to(ROOT).as_posix())
     for name in _core.ROUTES:
         # `events` is sent by the shared reader of event streams
-        assert places[name] & {"trimtab/aio.py", "trimtab/_core.py"}, name
+        sources = {"trimtab/aio.py", "trimtab/_plan_aio.py", "trimtab/_core.py"}
+        assert places[name] & sources, name
         assert places[name] <= CLIENTS, name
 
 

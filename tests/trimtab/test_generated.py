@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from trimtab._plan import Plan, PlanLeaf
+from trimtab._plan_aio import AsyncPlan, AsyncPlanLeaf
 from trimtab.aio import AsyncClient, AsyncJob
 from trimtab.client import Client, Job
 
@@ -32,10 +34,10 @@ def test_a_change_of_the_source_is_noticed_and_then_written(tmp_path: Path) -> N
         SCRIPT,
         "pyproject.toml",
         *(f"trimtab/{stem}.py" for stem in ("aio", "client")),
+        *(f"trimtab/_{stem}.py" for stem in ("connection_aio", "connection")),
+        *(f"trimtab/_{stem}.py" for stem in ("plan_aio", "plan")),
     ):
         shutil.copy(ROOT / name, tmp_path / name)
-    for name in ("_connection_aio.py", "_connection.py"):
-        shutil.copy(ROOT / "trimtab" / name, tmp_path / "trimtab" / name)
     source = tmp_path / "trimtab/aio.py"
     source.write_text(source.read_text().replace("LONG_POLL_S", "SHORT_POLL_S"))
     stale = run(tmp_path, "--check")
@@ -47,7 +49,13 @@ def test_a_change_of_the_source_is_noticed_and_then_written(tmp_path: Path) -> N
 
 
 def test_both_clients_have_the_same_names_and_arguments() -> None:
-    for ours, theirs in ((AsyncClient, Client), (AsyncJob, Job)):
+    pairs = (
+        (AsyncClient, Client),
+        (AsyncJob, Job),
+        (AsyncPlan, Plan),
+        (AsyncPlanLeaf, PlanLeaf),
+    )
+    for ours, theirs in pairs:
         names = [name for name in dir(ours) if not name.startswith("__")]
         assert names == [name for name in dir(theirs) if not name.startswith("__")]
         for name in names:

@@ -3,7 +3,8 @@
 Results go to stdout, messages for people to stderr.
 
 Exit codes: 0 ok, 1 job failed, 2 usage, 3 server unreachable, 4 not allowed, 5 not found,
-6 conflict, 7 job cancelled or dead, 8 timed out, 9 any other error of the server, 130 interrupted.
+6 conflict, 7 job cancelled, dead or skipped, 8 timed out, 9 any other error of the server,
+10 the plan waits for its owner's answer or approval, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, server
+from trimtab.cli import chat, jobs, live, plans, server
 from trimtab.errors import (
     AuthError,
     BadRequest,
     ConfigError,
     Conflict,
     ConnectionFailed,
+    JobAtRest,
     NotFound,
     SpecError,
     TrimtabError,
@@ -38,6 +40,7 @@ _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
     (NotFound, 5),
     (Conflict, 6),
     (WaitTimeout, 8),
+    (JobAtRest, live.AT_REST),
     (BadRequest, 2),
     (TrimtabError, 9),
 )
@@ -59,6 +62,10 @@ app.command()(jobs.result)
 app.command()(jobs.report)
 app.command()(jobs.download)
 app.command(context_settings=_PASS_ON)(jobs.batch)
+app.command()(plans.plan)
+app.command()(plans.outline)
+app.command()(plans.answer)
+app.command()(plans.approve)
 app.command()(chat.chat)
 app.command()(server.kinds)
 app.command()(server.keys)

@@ -14,11 +14,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trimtab.cli import bars, live
+from trimtab._plan import Plan
+from trimtab.cli import bars, live, live_plan
 from trimtab.cli.server import run_module
 from trimtab.cli.terminal import AsJson, JobId, out, say, say_failure, show
 from trimtab.cli.terminal import client as connect
 from trimtab.client import Client, Job
+from trimtab.errors import JobAtRest
 from trimtab.results import JobState, JobView
 from trimtab.specs.by_file import described, set_field
 from trimtab.specs.common import JobRequest
@@ -140,20 +142,29 @@ def _submit_request(
 
 
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
-    """Follow a job; Ctrl-C detaches and does not cancel. With --json: one line per event."""
+    """Follow a job; Ctrl-C detaches and does not cancel. With --json: one line per event.
+
+    Ends when a plan waits for its owner.
+    """
     with connect() as client:
         job = client.job(job_id)
         if as_json:
             for event in job.events():
                 out(event.model_dump(mode="json"))
+                if live.goes_to_rest(event) and job.refresh().state.is_resting:
+                    raise typer.Exit(live.AT_REST)
             raise typer.Exit(live.exit_code(job.wait()))
         view = _watch(job)
         say_failure(view)
+        if view.state.is_resting:
+            raise JobAtRest(view, client.endpoint.url)
         raise typer.Exit(live.exit_code(view))
 
 
 def _watch(job: Job) -> JobView:
     try:
+        if isinstance(job, Plan):
+            return live_plan.follow(job)
         return live.watch(job, Console(stderr=True))
     except KeyboardInterrupt:
         say(
@@ -195,7 +206,7 @@ def _line(view: JobView) -> str:
     objective = "-" if best is None else f"{best:.6g}"
     labels = " ".join(f"{key}={value}" for key, value in sorted(view.labels.items()))
     submitted = f"{view.created_at:%Y-%m-%d %H:%M:%S}"
-    parts = [view.id, f"{view.kind:9}", f"{view.state:10}", submitted, f"{objective:>12}"]
+    parts = [view.id, f"{view.kind:9}", f"{view.state:17}", submitted, f"{objective:>12}"]
     return "  ".join([*parts, labels]).rstrip()
 
 

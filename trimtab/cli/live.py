@@ -14,7 +14,15 @@ from rich.text import Text
 
 from trimtab.certificates import MODEL, certified
 from trimtab.client import Job
-from trimtab.results import Event, EventType, Incumbent, JobState, JobView, RunResult
+from trimtab.results import (
+    RESTING,
+    Event,
+    EventType,
+    Incumbent,
+    JobState,
+    JobView,
+    RunResult,
+)
 
 
 def number(value: float | None) -> str:
@@ -135,6 +143,11 @@ class _Screen:
         return ("heartbeat", "-" if age is None else f"{age:.1f} s ago")
 
 
+def goes_to_rest(event: Event) -> bool:
+    """Return True for an event that says that the job waits for its owner."""
+    return event.type is EventType.STATE and event.data.get("state") in set(RESTING)
+
+
 def watch(job: Job, console: Console) -> JobView:
     """Follow a job until it ends. KeyboardInterrupt passes through; the job continues."""
     screen = _Screen(job)
@@ -239,8 +252,13 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
     return rows
 
 
+AT_REST = 10  # exit code: the plan goes on once its owner has answered or approved
+
+
 def exit_code(view: JobView) -> int:
-    """Return 0 for a result, 1 for FAILED, 7 for CANCELLED and DEAD."""
+    """Return 0 for a result, 1 for FAILED, 10 at rest, 7 for CANCELLED, DEAD and SKIPPED."""
     if view.state is JobState.SUCCEEDED:
         return 0
+    if view.state.is_resting:
+        return AT_REST
     return 1 if view.state is JobState.FAILED else 7
