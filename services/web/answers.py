@@ -68,7 +68,7 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
                 body[key] = child.default
             continue
         try:
-            value = _read_value(child, answers)
+            value = read_value(child, answers)
         except ValueError as error:
             faults.append(
                 Fault(
@@ -86,7 +86,7 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
 _ABSENT = object()
 
 
-def _read_value(item: Field, answers: Answers) -> Any:
+def read_value(item: Field, answers: Answers) -> Any:
     """Convert an answer. Raises ValueError with what was expected."""
     if item.control is Control.FILE:
         return answers.files.get(item.name, _ABSENT)
@@ -194,14 +194,14 @@ def answers_of(root: Field, body: Mapping[str, Any]) -> Answers:
         if leaf.control is Control.FILE:
             files[leaf.name] = value
         else:
-            values[leaf.name] = _texts(leaf, value)
+            values[leaf.name] = texts_of(leaf, value)
     return Answers(values=values, files=files)
 
 
 def defaults(root: Field) -> Answers:
     """Return the answers that an untouched form starts with."""
     values = {
-        leaf.name: _texts(leaf, leaf.default)
+        leaf.name: texts_of(leaf, leaf.default)
         for leaf in root.leaves()
         if leaf.default is not None
         and leaf.control not in (Control.FILE, Control.CONSTANT)
@@ -209,7 +209,8 @@ def defaults(root: Field) -> Answers:
     return Answers(values=values)
 
 
-def _texts(leaf: Field, value: Any) -> list[str]:
+def texts_of(leaf: Field, value: Any) -> list[str]:
+    """Return the answers that stand for a value."""
     match leaf.control:
         case Control.CHOICES:
             return [str(item) for item in value]

@@ -12,7 +12,10 @@ from trimtab.results import JobState, Limit, Reason
 US = 1_000_000
 MAX_LISTED = 12  # longer lists are counted instead of shown
 
+# In the order of the list's tabs: those that wait for their owner come first.
 STATE_WORDS: Mapping[JobState, str] = {
+    JobState.NEEDS_INPUT: "Needs input",
+    JobState.AWAITING_APPROVAL: "Awaiting approval",
     JobState.WAITING: "Waiting",
     JobState.QUEUED: "Queued",
     JobState.RUNNING: "Running",
@@ -21,8 +24,6 @@ STATE_WORDS: Mapping[JobState, str] = {
     JobState.CANCELLED: "Cancelled",
     JobState.DEAD: "Dead",
     JobState.SKIPPED: "Skipped",
-    JobState.NEEDS_INPUT: "Needs input",
-    JobState.AWAITING_APPROVAL: "Awaiting approval",
 }
 
 _REASONS: Mapping[Reason, str] = {
@@ -55,6 +56,14 @@ _LIMITS: Mapping[Limit, str] = {
 }
 # Keys in JSON are lower case; these words are shown in capitals.
 _ABBREVIATIONS = frozenset({"id", "url", "lns", "mip", "lp", "ilp", "cpu", "gpu", "rss"})
+_UNITS: Mapping[str, str] = {
+    "gib": "GiB",
+    "mib": "MiB",
+    "gb": "GB",
+    "ghz": "GHz",
+    "mhz": "MHz",
+    "db": "dB",
+}
 
 
 def termination(value: Mapping[str, Any] | None) -> str:
@@ -154,7 +163,10 @@ def size(count: int | None) -> str:
 
 def label(key: str) -> str:
     """Turn a JSON key into a label: `sub_mip_seconds` → `Sub MIP seconds`."""
-    parts = [part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")]
+    parts = [
+        part.upper() if part in _ABBREVIATIONS else _UNITS.get(part, part)
+        for part in key.split("_")
+    ]
     text = " ".join(parts).strip()
     return text[:1].upper() + text[1:]
 

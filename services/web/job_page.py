@@ -42,6 +42,7 @@ _OUTCOMES: Mapping[str | None, str] = {
     "cancelled": "cancelled",
     "lost": "worker lost",
     "transient": "temporary failure of the service",
+    "rested": "went to rest",
     "handed_back": "returned to the queue at shutdown",
 }
 
@@ -100,6 +101,7 @@ def _request(job: JobRecord) -> dict[str, Any]:
     text = {"spec": job.spec, "budget": job.budget}
     return {
         "id": job.id,
+        "plan": job.graph if job.graph != job.id else None,
         "kind": job.kind,
         "tenant": job.tenant,
         "labels": dict(job.labels),
@@ -121,7 +123,11 @@ def _status(job: JobRecord, now_us: int) -> dict[str, Any]:
         "state_words": formatting.STATE_WORDS[job.state],
         "terminal": job.state.is_terminal,
         "pending": pending_request(job),
-        "can_stop": job.state is JobState.RUNNING
+        # A plan whose jobs run can be stopped while it waits for them.
+        "can_stop": (
+            job.state is JobState.RUNNING
+            or (job.state is JobState.WAITING and job.graph == job.id)
+        )
         and not (job.stop_requested or job.cancel_requested),
         "can_cancel": not job.state.is_terminal and not job.cancel_requested,
         "can_retry": job.state in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD),
@@ -356,7 +362,7 @@ def _attempt(attempt: AttemptRecord, now_us: int) -> SimpleNamespace:
 def _log(event: EventRecord) -> SimpleNamespace:
     data = event.data
     if event.type is EventType.STATE:
-        message = str(data.get("state", "")).lower()
+        message = str(data.get("state", "")).lower().replace("_", " ")
         if data.get("attempt"):
             message += f", attempt {data['attempt']}"
     elif event.type is EventType.PHASE:

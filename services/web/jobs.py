@@ -14,6 +14,8 @@ from services.errors import BadRequest
 from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.store.types import JobFilter
+from services.web import plans
+from services.web.goal_form import KIND
 from services.web.formatting import STATE_WORDS
 from services.web.job_page import job_page, related_jobs
 from services.web.job_rows import job_row
@@ -94,7 +96,7 @@ def _tabs(
     tabs = [("", "All", sum(counts.values()), "all")]
     tabs += [
         (state.value, STATE_WORDS[state], counts.get(state, 0), state.value.lower())
-        for state in JobState
+        for state in STATE_WORDS
     ]
     return [
         SimpleNamespace(
@@ -115,6 +117,8 @@ async def show_job(
     """Show one job: state, curve, verification, files, attempts, log."""
     store = context.store
     record = await store.get(job_id, tenant=visible_tenant(principal))
+    if record.kind == KIND:
+        return await plans.plan_page(request, context, principal, record)
     events = await store.events(
         job_id,
         after_seq=max(0, record.last_seq - NEWEST_EVENTS),

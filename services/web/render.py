@@ -23,7 +23,8 @@ STATIC = HERE / "static"
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 PAGE_HEADERS: Mapping[str, str] = {
     "content-security-policy": CSP,
@@ -31,6 +32,20 @@ PAGE_HEADERS: Mapping[str, str] = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",  # after signing out, Back must not show a page
+}
+
+
+# The report of a plan, which a run has written. It may be framed by our own pages, runs nothing and
+# loads nothing. Without `allow-same-origin` its links to jobs would not carry the session.
+REPORT_HEADERS: Mapping[str, str] = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
+        "base-uri 'none'; frame-ancestors 'self'; "
+        "sandbox allow-same-origin allow-top-navigation-by-user-activation"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cache-control": "no-store",
 }
 
 

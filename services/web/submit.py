@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from search.domains import Kind
@@ -29,13 +26,9 @@ from services.web.form_view import FormView, check, request_form
 from services.web.forms import Control, Field, place
 from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
+from services.web.posted import posted_form, store_upload
 from services.web.render import pages_of, see_other
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
-
-MAX_FIELDS = 2000
-MAX_FILES = 50
-FORM_OVERHEAD_BYTES = 2**20  # boundaries and part headers beside the files
-CHUNK_BYTES = 2**20
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -46,6 +39,7 @@ async def choose_kind(request: Request, context: Ctx, principal: Submitter) -> R
     return pages_of(request).response(
         "submit.html",
         kinds=list(context.kinds.values()),
+        plan="plan" in context.kinds,
         **signed_in(principal, active="/submit"),
     )
 
@@ -84,7 +78,7 @@ async def submit_form(
     """Queue the job, or show the form again with each fault beside its field."""
     kind, model = _kind(context, kind_name)
     root = request_form(model)
-    async with _posted(request, context) as posted:
+    async with posted_form(request, context) as posted:
         answers, faults = await _answers(context, principal, root, posted)
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
@@ -133,43 +127,6 @@ def _kind(context: Context, name: str) -> tuple[Kind, type[JobRequest]]:
     return kind, request_model(kind.spec)
 
 
-@asynccontextmanager
-async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]:
-    """Parse the posted form, its files spooled to disk.
-
-    Refuses a form that is too large by its Content-Length, before reading it.
-    """
-    settings = context.settings
-    limit = settings.max_upload_bytes + settings.max_body_bytes + FORM_OVERHEAD_BYTES
-    length = request.headers.get("content-length", "")
-    if not length.isdecimal():
-        raise BadRequest(
-            f"Content-Length: expected the length of the form, got {length[:40]!r}",
-            fix="send the form as browsers do",
-        )
-    if int(length) > limit:
-        raise PayloadTooLarge(
-            f"form: expected at most {limit:,} bytes, got {int(length):,}",
-            fix="upload a smaller file",
-        )
-    try:
-        async with request.form(
-            max_files=MAX_FILES,
-            max_fields=MAX_FIELDS,
-            max_part_size=settings.max_body_bytes,
-        ) as form:
-            if not form:  # truncated or hand-made: do not submit a job of defaults alone
-                raise BadRequest(
-                    "form: expected at least one field, got none",
-                    fix=f"open {request.url.path} and submit from there",
-                )
-            yield form
-    except HTTPException as error:  # raised by Starlette for a malformed form
-        raise BadRequest(
-            f"form: expected multipart/form-data, got a body that does not parse: {error.detail}"
-        ) from error
-
-
 async def _answers(
     context: Context, principal: Principal, root: Field, posted: FormData
 ) -> tuple[Answers, list[Fault]]:
@@ -187,7 +144,7 @@ async def _answers(
         ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
         try:
             if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await _store_upload(context, principal, upload)
+                files[leaf.name] = await store_upload(context, principal, upload)
             elif ref:
                 parsed = ArtifactRef.model_validate_json(ref)
                 files[leaf.name] = parsed.model_dump(mode="json")
@@ -199,21 +156,6 @@ async def _answers(
             expected = "a reference to an uploaded file"
             faults.append(Fault(path=leaf.path, got=ref[:120], expected=expected))
     return Answers(values=values, files=files), faults
-
-
-async def _store_upload(
-    context: Context, principal: Principal, upload: UploadFile
-) -> dict[str, Any]:
-    """Store a posted file; returns its ArtifactRef as JSON."""
-
-    async def chunks() -> AsyncIterator[bytes]:
-        while chunk := await upload.read(CHUNK_BYTES):
-            yield chunk
-
-    record = await operations.upload(
-        context, principal, chunks(), name=(upload.filename or "")[:200]
-    )
-    return operations.reference(record)
 
 
 def _service_faults(root: Field, error: InvalidBody) -> list[Fault]:

@@ -30,7 +30,10 @@ class Site:
 
     def api(self, method: str, path: str, **more: Any) -> Any:
         """Send a request with the admin key; returns the JSON of the response."""
-        headers = {"authorization": f"Bearer {self.key}"}
+        headers = {
+            "authorization": f"Bearer {self.key}",
+            **more.pop("headers", {}),
+        }
         answer = httpx2.request(
             method, self.url + path, headers=headers, timeout=30, **more
         )

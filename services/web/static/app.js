@@ -22,7 +22,8 @@
   function watchJob(id) {
     const now = () => document.getElementById(id);
     const figure = job.querySelector("[data-curve]");
-    const curve = window.trimtabCurve(figure);
+    // A plan has no curve.
+    const curve = figure ? window.trimtabCurve(figure) : { add() {}, reset() {}, running() {} };
     let timer = null;
     let lastRefresh = performance.now();
     let attempt = 0;
@@ -71,7 +72,9 @@
       live = false;
     });
     // The age of the heartbeat and the run time change without events.
-    setInterval(() => live && !document.hidden && performance.now() - lastRefresh > 2500 && soon(), 1000);
+    // At rest nothing does, and its owner may be typing.
+    const moves = () => live && !document.hidden && !(now() && now().dataset.resting);
+    setInterval(() => moves() && performance.now() - lastRefresh > 2500 && soon(), 1000);
 
     let state = job.dataset.state;
     document.addEventListener("htmx:after:swap", () => {
@@ -79,10 +82,29 @@
       if (!element || element.dataset.state === state) return;
       state = element.dataset.state;
       const sentence = element.querySelector(".termination");
-      announce(`Job is now ${state.toLowerCase()}. ${sentence ? sentence.textContent.trim() : ""}`);
+      announce(`Job is now ${state.toLowerCase().replaceAll("_", " ")}. ${sentence ? sentence.textContent.trim() : ""}`);
       document.title = element.querySelector(".status .chip").textContent + document.title.slice(document.title.indexOf(":"));
     });
   }
+
+  // -- a report in its frame: as high as it is, so that the page scrolls rather than the frame
+  const fitReport = () => {
+    for (const frame of document.querySelectorAll("iframe[data-report]")) {
+      const fit = () => {
+        const page = frame.contentDocument;
+        // Not scrollHeight, which is never less than the frame's own height.
+        if (page && page.body) frame.style.height = `${Math.ceil(page.body.getBoundingClientRect().height) + 4}px`;
+      };
+      if (!frame.dataset.fitted) {
+        frame.dataset.fitted = "true";
+        frame.addEventListener("load", fit);
+        new ResizeObserver(fit).observe(frame.parentElement);
+      }
+      fit();
+    }
+  };
+  fitReport();
+  document.addEventListener("htmx:after:swap", fitReport);
 
   // -- uploads: sent as soon as a file is chosen or dropped, so that the form itself stays small
   for (const box of document.querySelectorAll("[data-upload]")) {
