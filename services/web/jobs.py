@@ -15,8 +15,8 @@ from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.store.types import JobFilter
 from services.web import plans
-from services.web.goal_form import KIND
 from services.web.formatting import STATE_WORDS
+from services.web.goal_form import KIND
 from services.web.job_page import job_page, related_jobs
 from services.web.job_rows import job_row
 from services.web.page_context import signed_in
