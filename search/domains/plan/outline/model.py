@@ -107,9 +107,9 @@ class ModelProposer:
         if share_s < _GRACE_S:
             self.note = f"{MODEL_NOTE}too slow; later jobs come from templates alone"
             return []
-        deadline = time.monotonic() + share_s
-        if not self._ready(deadline):
+        if not self._ready(self._ends):
             return []
+        deadline = min(self._ends, time.monotonic() + share_s)
         form = _form(place, found)
         texts, faults = self._texts(_prompt(place, form), form.schema(), deadline)
         made = [
