@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab.plans import Outline
+from trimtab.plans import Leaf, Outline
 from workers.bench.plan.judge import Judgement, judge
 from workers.bench.plan.planning import Planned, Plans, with_answers
 from workers.bench.plan.references import Goal
@@ -70,7 +70,9 @@ class Judged:
             "wanted": self.last.wanted,
             "impossible": len(self.goal.not_done),
             "unnamed": sum(t.startswith("does not name") for t in self.first.faults),
+            "open": bool(self.asked or _shown(self.goal, self.planned)),
             "won": dict(Counter(leaf.origin.source for leaf in leaves)),
+            "model_candidates": dict(Counter(_fates(leaves))),
             "cpu_s": round(self.planned.cpu_s, 4),
             "wall_s": round(self.planned.wall_s, 4),
         }
@@ -97,6 +99,19 @@ def judged(planner: Plans, goal: Goal, content: Contents, *, seed: int = 0) -> J
         planned=planned,
         asked=len(verdict.questions),
     )
+
+
+def _fates(leaves: Sequence[Leaf]) -> Iterator[str]:
+    """Yield what became of each candidate of the language model."""
+    for leaf in leaves:
+        for rival in leaf.origin.rivals:
+            if rival.source != "model":
+                continue
+            same = rival.removed_by == f"duplicates: the same job as {leaf.origin.id}"
+            name = rival.removed_by.partition(":")[0]
+            yield "same as the chosen" if same else f"removed by {name}"
+        if leaf.origin.source == "model":
+            yield "chosen"
 
 
 def _answers(goal: Goal, outline: Outline, tags: Sequence[str]) -> dict[str, str]:
@@ -173,8 +188,12 @@ def summary(
         sum(row[name] for row in rows) for name in ("met", "meant", "planned", "wanted")
     )
     won: Counter[str] = Counter()
+    fates: Counter[str] = Counter()
     for row in rows:
         won.update(row["won"])
+        fates.update(row["model_candidates"])
+    closed = [row for row in rows if not row["open"]]
+    held = sum(row["outcome"] == AT_ONCE for row in closed)
     return {
         "arm": arm,
         "summary": True,
@@ -194,7 +213,13 @@ def summary(
         "questions_median": statistics.median(row["asked"] for row in rows),
         "impossible_parts": sum(row["impossible"] for row in rows),
         "impossible_unnamed": sum(row["unnamed"] for row in rows),
+        "right where nothing is open": {
+            "count": held,
+            "of": len(closed),
+            "wilson": wilson(held, len(closed)),
+        },
         "leaves_won": dict(won),
+        "model_candidates": dict(fates),
         "cpu_s_p50": quantile([row["cpu_s"] for row in rows], 0.5),
         "cpu_s_p95": quantile([row["cpu_s"] for row in rows], 0.95),
         "wall_s_max": max(row["wall_s"] for row in rows),

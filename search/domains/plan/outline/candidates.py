@@ -100,9 +100,15 @@ def from_template(
 def with_answers(candidate: Candidate, answers: Mapping[str, Any]) -> Candidate:
     """Return a candidate with the owner's answers to its own questions.
 
-    answers: by `Ask.about`, already converted to the field's type.
+    answers: by `Ask.about`. Numbers count; words are the reader's to understand, and what it
+        could not read is asked again.
     """
-    answered = [ask for ask in candidate.missing if ask.about in answers]
+    answered = [
+        ask
+        for ask in candidate.missing
+        if isinstance(answers.get(ask.about), int | float)
+        and not isinstance(answers[ask.about], bool)
+    ]
     if not answered:
         return candidate
     request = copy.deepcopy(candidate.request)

@@ -21,11 +21,11 @@ _LONGEST_NUMBER = 40
 
 def own_questions(reading: Reading, unfinished: Sequence[Candidate]) -> list[Question]:
     """Return the reader's questions and those for required values, each subject once."""
-    questions = {question.about: question for question in reading.questions}
+    questions = {_subject(row.about): row for row in reading.questions}
     for candidate in unfinished:
         for ask in candidate.missing:
             questions.setdefault(
-                ask.about,
+                _subject(ask.about),
                 Question(
                     text=ask.text,
                     about=ask.about,
@@ -34,6 +34,11 @@ def own_questions(reading: Reading, unfinished: Sequence[Candidate]) -> list[Que
                 ),
             )
     return list(questions.values())[:MAX_QUESTIONS]
+
+
+def _subject(about: str) -> str:
+    """Return what a question is about, whether or not it names the first entry of a list."""
+    return about.removeprefix("spec.").replace(".0.", ".")
 
 
 def state_of(outline: Outline) -> JobState | None:

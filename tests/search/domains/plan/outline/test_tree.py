@@ -140,6 +140,19 @@ def test_a_required_value_without_default_is_asked_for() -> None:
     assert devices == [{"count": 8, "memory_gib": 40.5}]
 
 
+def test_both_edges_of_a_band_are_one_question() -> None:
+    for reading in (
+        read(wish("antenna")),
+        read(
+            wish("antenna"),
+            questions=(Question(text="?", about="bands.0.f_lo_hz", options=("a",)),),
+        ),
+    ):
+        assert len(outlined(reading).questions) == 1
+    vague = outlined(read(wish("antenna")), answers={"bands.f_lo_hz": "somewhere"})
+    assert vague.questions, "an answer that is no number is asked for again"
+
+
 def test_the_readers_question_comes_first_and_only_once() -> None:
     asked = tuple(
         Question(text="?", about=about, options=("a", "b"))
