@@ -8,8 +8,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class Ids:
     """Counts a, b, ... z, aa, ab, ..."""
 
-    def __init__(self) -> None:
-        self._count = 0
+    def __init__(self, count: int = 0) -> None:
+        """Begin after `count` ids."""
+        self._count = count
 
     def next(self) -> str:
         """Return the next id."""

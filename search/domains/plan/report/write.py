@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
+from search.domains.plan.ledger.ids import Ids
+from search.domains.plan.ledger.words import one_line
+from search.domains.plan.report.drafts import drafted, places_in, with_joiners
 from search.domains.plan.report.plots import plots_of
 from search.domains.plan.report.scope import Ledger
 from search.domains.plan.report.sentences import (
@@ -64,7 +67,31 @@ def write_report(
     seed: of the choice of wordings.
     on_passage: is told how many passages of how many are written.
     """
-    return written(outline, jobs, facts, seed=seed)
+    report = written(outline, jobs, facts, seed=seed)
+    if model is None or not model.capabilities.generates:
+        return report
+    drafts = drafted(list(places_in(report)), model, stop, on_passage, seed=seed)
+    if drafts.sentences:
+        named = _model_fact(model.capabilities.name, Ids(len(facts)))
+        report = written(outline, jobs, [*facts, named], seed=seed)
+    return with_joiners(report, drafts, model)
+
+
+def _model_fact(name: str, ids: Ids) -> Fact:
+    return Fact(
+        id=ids.next(),
+        name="text_model",
+        leaf="",
+        value=one_line(name),
+        unit="",
+        job=None,
+        fence=None,
+        pointer="",
+        verified="stated",
+        by="the server",
+        shown=one_line(name),
+        rule="one line, shortened",
+    )
 
 
 def written(

@@ -30,7 +30,7 @@ def check_report(
 
     jobs: by leaf of the outline, as given to the writer.
     """
-    books = Books(report.facts, jobs, outline.model_dump(mode="json"))
+    books = Books(report.facts, jobs, outline.model_dump(mode="json"), report.text_model)
     all_faults = itertools.chain(
         _guarded(books.faults()),
         _guarded(text.faults(report)),

@@ -37,12 +37,14 @@ class Books:
         entries: Sequence[Entry],
         jobs: Mapping[str, EndedJob],
         outline: Mapping[str, Any],
+        text_model: str,
     ) -> None:
         self.entries = entries
         self.by_id = {entry.id: entry for entry in entries}
         self.jobs = jobs
         self.documents = {leaf: document_of(job) for leaf, job in jobs.items()}
         self.outline = outline
+        self._text_model = single_line(text_model, _SHOWN)
 
     def faults(self) -> Iterator[str]:
         """Yield what is wrong with the facts, one text for each."""
@@ -58,9 +60,15 @@ class Books:
             return "rests on a fact that is not there"
         if entry.op:
             return self._derived(entry)
+        if entry.by == "the server" and entry.job is None:
+            return self._named(entry)
         if entry.by == "outline" and entry.job is None:
             return self._stated(entry)
         return self._measured(entry)
+
+    def _named(self, entry: Entry) -> str:
+        good = entry.name == "text_model" and entry.value == self._text_model
+        return "" if good and entry.shown == entry.value else "is not the language model"
 
     def _stated(self, entry: Entry) -> str:
         raw = resolve(self.outline, entry.pointer)

@@ -42,3 +42,10 @@ def templates() -> dict[str, Row]:
         for name, row in tomllib.loads(path.read_text(encoding="utf-8")).items():
             rows[name] = {"passage": path.stem, "file": path.stem, "group": name, **row}
     return rows
+
+
+@functools.cache
+def prose() -> Row:
+    """Return the words that a sentence of a language model may have."""
+    path = _PLAN / "report" / "prose.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -65,6 +65,26 @@ def has_digit(text: str) -> bool:
     return any(c.isdigit() or unicodedata.numeric(c, None) is not None for c in text)
 
 
+def prose_fault(pieces: Sequence[Piece]) -> str:
+    """Return why a sentence of a language model may not stand; empty when it may."""
+    if any(piece.fact is not None for piece in pieces):
+        return "has a slot"
+    rows = tables.prose()
+    openings = "|".join(map(re.escape, rows["openings"].strip().splitlines()))
+    telling = "|".join(word.replace("-", " ") for word in rows["telling"].split())
+    text = "".join(piece.text for piece in pieces)
+    match = re.fullmatch(rf"(?:{openings}) (?:{telling})((?:,? [a-z]+)+)\.", text)
+    if match is None:
+        return "does not say plainly what a part is about"
+    allowed = set(rows["common"].split())
+    for words in rows["words"].values():
+        allowed |= set(words.split())
+    for word in match[1].replace(",", " ").split():
+        if word not in allowed or word in rows["banned"].split():
+            return f"has the word {word!r}"
+    return ""
+
+
 def _slotted(pieces: Sequence[Piece], reader: Reader, where: str) -> Iterator[str]:
     for piece in pieces:
         if (piece.fact is None) == (not piece.text):
@@ -83,8 +103,9 @@ def _passage(passage: Passage, reader: Reader) -> Iterator[str]:
         where = f"{passage.id}, {sentence.template or sentence.source}"
         yield from _slotted(sentence.pieces, reader, where)
         if sentence.source == "model":
-            if any(piece.fact is not None for piece in sentence.pieces):
-                yield f"{where}: a sentence of the model has a slot"
+            fault = prose_fault(sentence.pieces)
+            if fault:
+                yield f"{where}: a sentence of the model {fault}"
             continue
         if sentence.template == "figures":
             yield from _figures(sentence, passage, reader, where)
