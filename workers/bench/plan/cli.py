@@ -1,4 +1,4 @@
-"""`python -m workers.bench plan NAME`: outlines of goals in words against reference graphs."""
+"""`python -m workers.bench plan NAME`: outlines of goals against references; reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from typing import Any
 from workers.bench.lines import write_lines
 
 # The arguments of `python -m workers.bench all`.
-PUBLISHED: tuple[tuple[str, ...], ...] = (("goals",), ("hostile",))
+PUBLISHED: tuple[tuple[str, ...], ...] = (
+    ("goals",),
+    ("report",),
+    ("adherence",),
+    ("hostile",),
+)
 Line = dict[str, Any]
 
 
@@ -38,7 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--arms", nargs="*", default=["templates"], help="see workers.bench.plan.arms"
     )
-    parser.add_argument("--limit", type=int, help="goals, from the first on")
+    parser.add_argument("--limit", type=int, help="goals, plans or leaves")
+    parser.add_argument(
+        "--model",
+        default="embedded",
+        help="language model of `report`, `adherence`; or none",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/plan-NAME.jsonl")
     return parser
@@ -70,6 +80,37 @@ def _durations(options: argparse.Namespace) -> Iterator[Line]:
     return durations.lines(TABLE)
 
 
+def _report(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.plan import report
+
+    yield from report.fuzz(count=options.limit or 1000, seed=options.seed)
+    plan = report.recorded(report.RECORDED)
+    yield from report.long_report(plan, None, seed=options.seed)
+    if options.model != "none":
+        from workers.llm.open import open_model
+
+        model = open_model(options.model)
+        yield from report.long_report(plan, model, seed=options.seed)
+        model.close()
+
+
+def _adherence(options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.plan import adherence
+    from workers.llm.open import open_model
+
+    model = open_model(options.model if options.model != "none" else "embedded")
+    yield from adherence.judged(
+        model, count=options.limit or 390, seed=options.seed, substeps=(0, 1, 2)
+    )
+    model.close()
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
-    {"goals": _goals, "hostile": _hostile, "durations": _durations}
+    {
+        "goals": _goals,
+        "hostile": _hostile,
+        "durations": _durations,
+        "report": _report,
+        "adherence": _adherence,
+    }
 )
