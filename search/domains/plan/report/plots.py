@@ -82,9 +82,9 @@ def _planners(job: EndedJob, summary: Mapping[str, Any]) -> Plot | None:
     objective = (job.result or {}).get("objective")
     return _bars(
         "Step time by planner",
-        "Bars of the step time: the plan plots and the plans of other planners",
+        "Bars of the step time: the plan found and the plans of other planners",
         "ms",
-        [("plan plots", objective), *rows],
+        [("plan found", objective), *rows],
     )
 
 

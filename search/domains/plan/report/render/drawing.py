@@ -42,7 +42,7 @@ def _bars(plot: Plot) -> str:
         drawing.bar(
             "first" if own else "other", _NAMES, top, _LENGTH * value / most, _BAR
         )
-        words = f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+        words = f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
         drawing.text(
             _NAMES + _LENGTH * value / most + 6, top + _BAR - 2, f"{words} {plot.y_label}"
         )
