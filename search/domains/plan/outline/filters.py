@@ -97,7 +97,7 @@ def distinct(candidate: Candidate, place: Place) -> str | None:
     own = _slots(candidate)
     for other in place.chosen:
         if _slots(other) == own:
-            return f"the same job as {other.id}"
+            return "the plan has the same job already; give another seed to run it again"
     if candidate.source == "model":
         for other in place.siblings:
             if other.template.id == candidate.template.id and _slots(other) == own:

@@ -123,7 +123,7 @@ def _leaves(material: Material, links: Links, draft: _Draft) -> None:
             found = [*found, *material.propose(place, found)]
         best = choose(found, place, material.reading.goal)
         if isinstance(best, str):
-            draft.lost[index] = best
+            draft.lost[index] = best.partition(": ")[2] or best
         elif best.candidate.missing:
             draft.open[index] = best.candidate
         else:
