@@ -70,6 +70,7 @@ class Judged:
             "wanted": self.last.wanted,
             "impossible": len(self.goal.not_done),
             "unnamed": sum(t.startswith("does not name") for t in self.first.faults),
+            "refused": self.planned.plan.outline is None,
             "open": bool(self.asked or _shown(self.goal, self.planned)),
             "won": dict(Counter(leaf.origin.source for leaf in leaves)),
             "model_candidates": dict(Counter(_fates(leaves))),
@@ -178,6 +179,11 @@ def summary(
         AT_ONCE: found[AT_ONCE],
         "right after at most one question": found[AT_ONCE] + found[AFTER_ONE],
         AFTER_MORE: found[AFTER_MORE],
+        # Stricter than silent: underlined words alone do not count as said.
+        "wrong, and nothing asked or refused": sum(
+            row["outcome"] in (MARKED, SILENT) and not row["asked"] and not row["refused"]
+            for row in rows
+        ),
         MARKED: found[MARKED],
         SILENT: found[SILENT],
     }
