@@ -60,6 +60,7 @@ def complete(
     doubts += _missing(scene, drafts)
     doubts += _numbers(scene, reading)
     doubts += _words_with_values(scene)
+    doubts += _ambiguous(scene, drafts)
     asked = [d for d in doubts if not _is_answered(d, answers)]
     asked.sort(key=lambda d: d.rank)
     unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
@@ -248,6 +249,18 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
         ):
             continue
         words = scene.words(quantity.start, quantity.end)
+        if not quantity.units and _is_time(scene, quantity):
+            scene.use(tokens, "asked")
+            found.append(
+                Doubt(
+                    about="budget.seconds",
+                    text=f"Is “{words}” a number of seconds or of minutes?",
+                    options=(f"{words} seconds", f"{words} minutes", _IGNORE),
+                    tokens=tuple(tokens),
+                    rank=1,
+                )
+            )
+            continue
         following = scene.words(quantity.start, min(quantity.end + 2, len(scene.tokens)))
         scene.use(tokens, "asked")
         found.append(
@@ -260,6 +273,20 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
             )
         )
     return found
+
+
+def _is_time(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a number without a unit stands where a time does: "for 20", "timeout=60"."""
+    at = quantity.start - 1
+    while at > 0 and scene.word(at) in ("=", ":", "of", "is", "at", "most", "to"):
+        at -= 1
+    if scene.word(at) == "for":
+        return scene.word(quantity.end) in (",", ".", "", ";", "and", "\n", "max", ")")
+    return any(
+        item.start <= at < item.end
+        and any(s.path == "budget.seconds" for s in item.of(Role.HEAD))
+        for item in scene.items
+    )
 
 
 def _meanings(scene: Scene, quantity: Quantity, reading: Reading) -> tuple[str, ...]:
@@ -345,6 +372,34 @@ def _words_with_values(scene: Scene) -> list[Doubt]:
                 rank=3,
             )
         )
+    return found
+
+
+def _ambiguous(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask about words that can mean several values of a slot that nothing else sets."""
+    found = []
+    for kind in dict.fromkeys(job.kind for job in drafts.jobs):
+        words = words_of(kind)
+        assert words is not None
+        for word, row in words.table("ambiguous").items():
+            free = [
+                j for j in drafts.jobs if j.kind == kind and row["path"] not in j.settings
+            ]
+            places = [
+                i
+                for i, t in enumerate(scene.tokens)
+                if t.word == word and i not in scene.used
+            ]
+            if free and places:
+                found.append(
+                    Doubt(
+                        about=row["about"],
+                        text=row["text"],
+                        options=tuple(row["options"]),
+                        tokens=tuple(places),
+                        rank=3,
+                    )
+                )
     return found
 
 

@@ -12,6 +12,7 @@ from search.domains.plan.reading.drafts import Draft, Drafts, Setting
 from search.domains.plan.reading.quantities import Quantity, Shape
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.slots import Slot
+from search.domains.plan.reading.tokens import Form
 from search.domains.plan.reading.units import Dimension
 
 _MAX_CHARS = 2_000
@@ -20,6 +21,8 @@ _MAX_CHARS = 2_000
 def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> None:
     """Set the slots that were asked for, in every job that has them."""
     for about, answer in answers.items():
+        if about.startswith("number."):
+            _set_number(scene, drafts, about.removeprefix("number."), answer[:_MAX_CHARS])
         for job in drafts.jobs:
             slot = slot_about(scene, job, about)
             if slot is not None:
@@ -27,6 +30,22 @@ def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> Non
                     job.settings[path] = Setting(
                         value=value, tokens=(), note="your answer"
                     )
+
+
+def _set_number(scene: Scene, drafts: Drafts, number: str, answer: str) -> None:
+    """Set the slot that an answer names for a number: "seconds", "20 minutes", "threads"."""
+    low = answer.lower()
+    for job in drafts.jobs:
+        slots = scene.lexicon.slots[job.kind]
+        named = [s for s in slots.values() if s.title.lower() in low]
+        if not named and any(w in low for w in ("second", "minute", "hour")):
+            named = [slots["budget.seconds"]]
+        if len(named) != 1:
+            continue
+        has_digit = any(c.isdigit() for c in answer)
+        text = answer if has_digit else f"{number} {answer}"
+        for path, value in _read(scene, named[0], text).items():
+            job.settings[path] = Setting(value=value, tokens=(), note="your answer")
 
 
 def slot_about(scene: Scene, job: Draft, about: str) -> Slot | None:
@@ -44,6 +63,9 @@ def about_of(path: str) -> str:
 
 def _read(scene: Scene, slot: Slot, answer: str) -> dict[str, Any]:
     inner = scene_of(fold(answer), (), scene.lexicon)
+    triples = [t.word for t in inner.tokens if t.form is Form.TRIPLE]
+    if triples and slot.path == "spec.target.triple":
+        return {slot.path: triples[0]}
     if slot.dimension is None:
         for item in inner.items:
             for sense in item.senses:

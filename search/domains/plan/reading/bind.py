@@ -254,6 +254,7 @@ def _unit_nearby(scene: Scene, quantity: Quantity, dimension: Dimension) -> floa
         Dimension.RESISTANCE,
         Dimension.LENGTH,
         Dimension.CONDUCTIVITY,
+        Dimension.MEMORY,
     )
     return 1.0 if dimension in usual else None
 
@@ -261,6 +262,12 @@ def _unit_nearby(scene: Scene, quantity: Quantity, dimension: Dimension) -> floa
 def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
     """Return how far a slot's name is from a quantity; None if too far or cut off."""
     if item.start >= quantity.end:
+        option = (
+            scene.word(quantity.start - 2) == "-"
+            and scene.tokens[quantity.start - 1].glued
+        )
+        if scene.word(quantity.start - 1) == "=" or option:
+            return None  # key=value, -s 7: the name stands in front
         between = range(quantity.end, item.start)
         cost, link, plain = 0.0, 0.25, 0.3
     elif item.end <= quantity.start:
@@ -494,9 +501,36 @@ def _dimensions(scene: Scene, bound: Bound) -> set[Dimension | None]:
     }
 
 
+def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[Bound]:
+    """Bind "all engines", "each of the three solvers" to all choices, where none is named."""
+    found = []
+    for item in scene.with_role(Role.HEAD):
+        before = [scene.word(i) for i in range(max(0, item.start - 4), item.start)]
+        plural = scene.word(item.end - 1).endswith("s")
+        every = {"every", "each"} & set(before[-2:]) or (
+            plural and {"all", "3", "different", "available"} & set(before)
+        )
+        for sense in item.of(Role.HEAD):
+            slot = scene.lexicon.slots.get(sense.kind, {}).get(sense.path)
+            if slot is None or sense.kind not in kinds or not every:
+                continue
+            if slot.choices and not slot.is_list and slot.path not in stated:
+                scene.use(range(max(0, item.start - 2), item.start), slot.path)
+                found.append(
+                    Bound(
+                        paths={sense.kind: slot.path},
+                        values={sense.kind: slot.choices},
+                        tokens=tuple(range(item.start, item.end)),
+                        shape=Shape.LIST,
+                        choice=True,
+                    )
+                )
+    return found[:1]
+
+
 def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     """Bind phrases that state a value by themselves: engines, hardware, switches."""
-    found = []
+    found: list[Bound] = []
     for item in scene.items:
         senses = [s for s in item.of(Role.VALUE) if s.kind in kinds]
         if not senses:
@@ -510,6 +544,7 @@ def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
         found.append(
             Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
         )
+    found += _every_choice(scene, kinds, {p for b in found for p in b.paths.values()})
     triple = scene.lexicon.slots.get("compile", {}).get("spec.target.triple")
     if triple is not None and "compile" in kinds:
         found += [

@@ -10,7 +10,7 @@ from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
-_STARTS = frozenset(("start", "starting", "hint", "warmstart", "initial", "warm"))
+_STARTS = frozenset(("starting", "hint", "warmstart", "initial", "warm", "mip"))
 _PRONOUNS_OF_RESULTS = frozenset(
     ("it", "that", "whatever", "this", "its", "which", "them")
 )
@@ -185,6 +185,16 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if any(item.end <= m < end for m in job.mentions)
         ]
         sentence = scene.sentence(item.start)
+        if (
+            item.mark("after")
+            and len(inside) > 1
+            and not _any_outside(scene, jobs, inside, item)
+        ):
+            # "once a.mps is solved run b.mps": no comma ends the clause.
+            order = sorted(
+                inside, key=lambda i: min(m for m in jobs[i].mentions if m >= item.end)
+            )
+            inside = order[:1]
         outside = [
             i
             for i, job in enumerate(jobs)
@@ -230,6 +240,17 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
                     )
                 )
     return found
+
+
+def _any_outside(
+    scene: Scene, jobs: Sequence[Draft], inside: Sequence[int], item: Item
+) -> bool:
+    sentence = scene.sentence(item.start)
+    return any(
+        i not in inside and scene.sentence(m) == sentence
+        for i, job in enumerate(jobs)
+        for m in job.mentions
+    )
 
 
 def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:

@@ -289,6 +289,7 @@ def _inflected(*sources: Iterable[str]) -> Iterator[str]:
 
 
 def _split(phrase: str) -> list[str]:
+    option = phrase.startswith("-")
     spaced = (
         phrase.lower()
         .replace("-", " ")
@@ -296,7 +297,8 @@ def _split(phrase: str) -> list[str]:
         .replace("+", " + ")
         .replace("/", " / ")
     )
-    return _tokens_of_phrase(spaced)
+    words = _tokens_of_phrase(spaced)
+    return ["-", *words] if option else words
 
 
 def _tokens_of_phrase(phrase: str) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from search.domains.plan.reading.bind import Bound
 from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.quantities import Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 
@@ -171,6 +172,15 @@ def _before(scene: Scene, mark: Item) -> set[int]:
     for i in range(mark.start - 1, max(-1, mark.start - 5), -1):
         if scene.ends_sentence(i) or scene.word(i) in (",", "and"):
             break
+        last = mark.end == len(scene.tokens) or scene.word(mark.end) in (
+            ".",
+            ",",
+            ";",
+            "\n",
+            "!",
+        )
+        if i == mark.start - 1 and last and _is_file(scene, i):
+            return {i}  # "a.mps yes, b.mps no"
         item = _target(scene, i)
         if item is not None:
             return {item.start}
@@ -181,7 +191,7 @@ def negated(scene: Scene, bound: Sequence[Bound], scopes: Sequence[Scope]) -> li
     """Apply negations: a choice is removed, a switch turned, a number set to 0."""
     result = []
     for each in bound:
-        if each.quantity is not None:
+        if each.quantity is not None or each.shape is Shape.LIST:
             result.append(each)
             continue
         scope = next((s for s in scopes if each.at in s.tokens), None)

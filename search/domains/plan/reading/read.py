@@ -85,10 +85,12 @@ def _read(scene: Scene, answers: dict[str, str]) -> Reading:
         parts=[part.tokens for part in outside if part.tag != "condition"],
     )
     kinds = list(dict.fromkeys(leaf.kind for leaf in found.leaves))
+    names = named(scene, kinds)
+    elsewhere |= {t for each in names for t in each.tokens}
     bound = bind(scene, kinds, elsewhere)
     bound = [b for b in bound if b.at not in elsewhere]
     bound = with_and_without(scene, negated(scene, bound, scopes))
-    bound = corrected(scene, sorted([*bound, *named(scene, kinds)], key=lambda b: b.at))
+    bound = corrected(scene, sorted([*bound, *names], key=lambda b: b.at))
     attached = attach(scene, bound, found.leaves)
     apply_relations(scene, found.leaves, attached)
     drafts = drafts_of(scene, found.leaves, attached.bounds)

@@ -100,7 +100,7 @@ def _nearest(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int |
             (m, i)
             for i, leaf in enumerate(leaves)
             for m in leaf.mentions
-            if low <= m < high and scene.word(m - 1) not in _AS
+            if low <= m < high and scene.word(m - 1) not in ("as", "like", "than", "of")
         ),
         default=None,
     )

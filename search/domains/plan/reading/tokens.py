@@ -39,7 +39,7 @@ class Token:
 
 
 _ARCH = (
-    r"(?:x86_64|i[3-6]86|aarch64|arm64|armv?[4-9]\w*|thumbv?[4-9]\w*|riscv(?:32|64)|mips\w*|"
+    r"(?:x86_64|i[3-6]86|aarch64|arm64|armv?[4-9]\w*|thumbv?[4-9]\w*(?:\.\w+)?|riscv(?:32|64)|mips\w*|"
     r"powerpc\w*|ppc64le|s390x|wasm(?:32|64)|avr|msp430|xtensa|hexagon|sparc\w*)"
 )
 _TRIPLE = re.compile(_ARCH + r"(?:-[A-Za-z0-9_]+){1,3}\b", re.I)
