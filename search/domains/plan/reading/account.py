@@ -33,6 +33,7 @@ _LABELS = (
     "nr",
     "no",
 )
+_REPEATS = ("times", "runs", "repetitions", "repeats")
 _IGNORE = "it is only background"
 _COUNTERS = vocabulary(
     "times runs jobs files models programs antennas engines solvers seeds x steps "
@@ -59,6 +60,7 @@ def complete(
         return _nothing(scene, reading, doubts, not_done, answers)
     doubts += _missing(scene, drafts)
     doubts += _numbers(scene, reading)
+    doubts += _repetitions(scene, reading)
     doubts += _words_with_values(scene)
     doubts += _ambiguous(scene, drafts)
     asked = [d for d in doubts if not _is_answered(d, answers)]
@@ -275,6 +277,38 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
     return found
 
 
+def _repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
+    """Ask when "three times" or "five runs" is not the number of jobs that were read."""
+    found = []
+    counted = [
+        (q.start, q.end + 1, q.numbers[0])
+        for q in scene.quantities
+        if not q.units and q.exact and scene.word(q.end) in _REPEATS
+    ]
+    counted += [
+        (item.start, item.end, item.of(Role.RELATION)[0].value)
+        for item in scene.with_role(Role.RELATION)
+        if scene.word(item.end - 1) == "times" and item.start not in scene.used
+    ]
+    for start, end, count in counted:
+        related = scene.word(end) in ("as", "that", "the", "longer", "more")
+        jobs = len(reading.wishes)
+        if related or count < 2 or any(jobs == count * k for k in range(1, 9)):
+            continue
+        words = scene.words(start, end)
+        seeds = ", ".join(str(k) for k in range(1, min(int(count), 5) + 1))
+        found.append(
+            Doubt(
+                about="runs",
+                text=f"“{words}”: with which seeds, or what differs between the runs?",
+                options=(f"seeds {seeds}", "run it once"),
+                tokens=tuple(range(start, end)),
+                rank=2,
+            )
+        )
+    return found
+
+
 def _is_time(scene: Scene, quantity: Quantity) -> bool:
     """Return whether a number without a unit stands where a time does: "for 20", "timeout=60"."""
     at = quantity.start - 1
@@ -308,6 +342,13 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
     if not quantity.exact:
         return True
     following = scene.word(quantity.end)
+    same = [
+        q
+        for q in scene.quantities
+        if q is not quantity and q.numbers == quantity.numbers and abs(q.start - i) <= 2
+    ]
+    if same and scene.word(quantity.end) in ("(", ")"):
+        return True  # "eight (8) threads"
     written = not any(c.isdigit() for c in scene.tokens[quantity.tokens[0]].text)
     if (
         written

@@ -430,7 +430,8 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
         and other.shape not in (Shape.RANGE, Shape.AROUND)
         and (scene.sentence(quantity.start) - scene.sentence(other.at) <= 1 or what_if)
     ]
-    if not candidates or (near not in _BEFORE_ELLIPSIS and not what_if):
+    beside_name = any(scene.used.get(t, "").startswith("file") for t in (at, at - 1))
+    if not candidates or not (near in _BEFORE_ELLIPSIS or what_if or beside_name):
         return None
     wanted = Dimension.TIME if near in ("for", "another", "gets") else None
     devices = [c for c in candidates if COUNT in c.paths.values()]
@@ -445,7 +446,7 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
     )
     words = {scene.word(i) for i in range(other.at, quantity.start)}
     of_time = near in ("for", "gets") and wanted not in _dimensions(scene, other)
-    if of_time or not (words & _ALTERNATIVE or what_if):
+    if of_time or not (words & _ALTERNATIVE or what_if or beside_name):
         return None
     return _like(scene, quantity, other)
 

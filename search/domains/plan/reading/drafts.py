@@ -119,6 +119,7 @@ def _options(
             if all(o.value != value for o in options.setdefault(path, [])):
                 options[path].append(option)
     _replaced(scene, options)
+    _plain_size(scene, options)
     for path, row in options.items():
         if any(o.strong for o in row) and not all(o.strong for o in row):
             options[path] = [
@@ -144,6 +145,24 @@ def _options(
         options = _many_bands(options, settings)
     _only_one_left(scene, slots, options, removed)
     return options, removed
+
+
+def _plain_size(scene: Scene, options: dict[str, list[_Option]]) -> None:
+    """Drop "for size" beside another objective, unless both are to be run."""
+    path = "spec.objective"
+    row = options.get(path, [])
+    plain = [
+        o for o in row if "size" in scene.words(o.tokens[0], o.tokens[-1] + 1).lower()
+    ]
+    if not plain:
+        return
+    low, high = min(o.tokens[0] for o in row), max(o.tokens[0] for o in row)
+    marks = scene.marks("compare", "then", "again")
+    if any(low < mark.start <= high for mark in marks):
+        return
+    options[path] = [o for o in row if o not in plain]
+    if not options[path]:
+        del options[path]
 
 
 def _replaced(scene: Scene, options: dict[str, list[_Option]]) -> None:

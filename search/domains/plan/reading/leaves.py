@@ -112,6 +112,7 @@ def find_leaves(
     no_start = any(
         item.start in excluded for item in scene.with_role(Role.CONSUMER)
     ) or any(scene.marks("cold"))
+    found.leaves.sort(key=lambda leaf: min(leaf.mentions, default=0))
     for name, tokens, (kind, place_of) in auxiliary:
         if no_start:
             found.left_out.append(name)

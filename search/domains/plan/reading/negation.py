@@ -38,7 +38,7 @@ _BACK = frozenset(
     )
 )
 _WITHIN = frozenset(("with", "the", "a", "learned", "any", "either", "on", "by", "-"))
-_ALONE = frozenset(("alone", "out", "untouched", "aside"))
+_ALONE = frozenset(("alone", "out", "untouched", "aside", "later"))
 _STOPS = frozenset((";", "but", "then", "instead"))
 
 
@@ -217,6 +217,15 @@ def negated(scene: Scene, bound: Sequence[Bound], scopes: Sequence[Scope]) -> li
     return result
 
 
+def _pair_of(scene: Scene, bound: Bound, kind: str) -> tuple[object, ...]:
+    """Return the stated choice and the other one, of a slot with two."""
+    slot = scene.lexicon.slots[kind][bound.paths[kind]]
+    value = bound.values[kind][0]
+    if len(slot.choices) != 2 or value not in slot.choices:
+        return ()
+    return (value, *(c for c in slot.choices if c != value))
+
+
 def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
     """Give a switch both values for "LNS {on, off}", "one run with, one without"."""
     result = list(bound)
@@ -225,17 +234,20 @@ def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
             i
             for i, b in enumerate(result)
             if b.quantity is None
-            and any(isinstance(v[0], bool) for v in b.values.values())
+            and any(
+                isinstance(v[0], bool) or _pair_of(scene, b, k)
+                for k, v in b.values.items()
+            )
             and abs(b.at - mark.start) <= 14
         ]
         if not near:
             continue
         i = min(near, key=lambda k: (scene.crossing(result[k].at, mark.start), k))
         scene.use(range(mark.start, mark.end), "both")
-        both = {
-            k: (True, False)
+        both: dict[str, tuple[object, ...]] = {
+            k: (True, False) if isinstance(v[0], bool) else _pair_of(scene, result[i], k)
             for k, v in result[i].values.items()
-            if isinstance(v[0], bool)
+            if isinstance(v[0], bool) or _pair_of(scene, result[i], k)
         }
         paths = {k: p for k, p in result[i].paths.items() if k in both}
         result[i] = replace(

@@ -30,7 +30,13 @@ _FRACTIONS = {
     "quarters": 0.25,
     "third": 1 / 3,
     "thirds": 1 / 3,
+    "tenth": 0.1,
+    "tenths": 0.1,
+    "fifth": 0.2,
+    "fifths": 0.2,
+    "hundredth": 0.01,
 }
+_SMALL = ("tenth", "tenths", "fifth", "fifths", "hundredth")
 _ARTICLES = ("a", "an")
 ORDINALS = {
     word: i
@@ -202,8 +208,17 @@ def _fraction(tokens: Sequence[Token], i: int) -> tuple[float, int] | None:
     count, at = 1.0, i
     if word(at) in _ARTICLES:
         at += 1
-    elif word(at) in NUMBER_WORDS and word(at + 1) in ("quarters", "thirds"):
+    elif word(at) in NUMBER_WORDS and word(at + 1) in (
+        "quarters",
+        "thirds",
+        "tenths",
+        "fifths",
+    ):
         count, at = NUMBER_WORDS[word(at)], at + 1
+    if word(at) in _SMALL and (
+        at == i or word(at + 1) != "of" or word(at + 2) not in (*_ARTICLES, "one")
+    ):
+        return None
     if word(at) not in _FRACTIONS or (word(at) == "third" and at == i):
         return None
     value = count * _FRACTIONS[word(at)]

@@ -131,6 +131,9 @@ def _amount(tokens: Sequence[Token], i: int) -> Quantity | None:
     value, end = token.value, at + 1
     value, end = _slash(tokens, at, value, end)
     value, end = _decimal_comma(tokens, at, value, end)
+    value, end = _power(tokens, value, end)
+    if (clock := _clock(tokens, at, value)) is not None:
+        return replace(clock, start=i)
     units, end = _unit(tokens, end)
     amount = Quantity(
         shape=Shape.SINGLE,
@@ -182,6 +185,42 @@ def _slash(tokens: Sequence[Token], at: int, value: float, end: int) -> tuple[fl
     if mixed and top and low and top < low <= 10:
         return value + top / low, at + 4
     return value, end
+
+
+def _power(tokens: Sequence[Token], value: float, end: int) -> tuple[float, int]:
+    """Read 10^-3."""
+    if _word(tokens, end) != "^" or value != 10:
+        return value, end
+    minus = _word(tokens, end + 1) == "-"
+    exponent = tokens[end + 1 + minus] if _is_number(tokens, end + 1 + minus) else None
+    if exponent is None or exponent.value is None or exponent.value > 12:
+        return value, end
+    return scaled(
+        1.0, 10.0 ** (-exponent.value if minus else exponent.value)
+    ), end + 2 + minus
+
+
+def _clock(tokens: Sequence[Token], at: int, value: float) -> Quantity | None:
+    """Read 1:30 h and 2:30 min: two numbers around a colon, and a unit of time."""
+    if not (
+        _word(tokens, at + 1) == ":"
+        and tokens[at + 1].glued
+        and _is_number(tokens, at + 2)
+    ):
+        return None
+    part = tokens[at + 2].value
+    units, end = _unit(tokens, at + 3)
+    time = [u for u in units if u.dimension is Dimension.TIME and u.factor >= 60]
+    if not tokens[at + 2].glued or part is None or part >= 60 or not time:
+        return None
+    return Quantity(
+        shape=Shape.SINGLE,
+        numbers=(value + part / 60,),
+        units=tuple(time),
+        start=at,
+        end=end,
+        tokens=(at, at + 2),
+    )
 
 
 def _decimal_comma(

@@ -192,11 +192,12 @@ def _multiply(
     if sides is None:
         return False
     around = {scene.word(i) for i in range(item.start, item.end + 4)}
-    path = (
-        "budget.evaluations"
-        if around & {"evaluations", "evals", "tries"}
-        else named or SECONDS
-    )
+    if around & {"evaluations", "evals", "tries"}:
+        path = "budget.evaluations"
+    elif around & {"number", "them", "those", "gpus", "devices", "cards"}:
+        path = COUNT
+    else:
+        path = named or SECONDS
     source = _value(leaves, attached, sides[1], path)
     if source is None:
         return False
@@ -252,6 +253,15 @@ def _replace(
     else:
         others = [b for b in attached.bounds[job] if b.paths.get(kind) != path]
         attached.bounds[job] = [*others, bound]
+        if path == COUNT:
+            # Half of the devices are devices of the same sort.
+            own = {b.paths.get(kind) for b in attached.bounds[job]}
+            attached.bounds[job] += [
+                b
+                for b in attached.bounds[sides[1]]
+                if b.paths.get(kind) in (HARDWARE, "spec.devices.0.memory_gib")
+                and b.paths.get(kind) not in own
+            ]
 
 
 def _differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
