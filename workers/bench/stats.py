@@ -22,6 +22,21 @@ def quantile(values: Sequence[float], q: float) -> float:
     return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
 
 
+def mean_interval(
+    values: Sequence[float], confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """Return the mean and Student's interval for it; NaN bounds for fewer than two values."""
+    from scipy.stats import t  # slow to import, and few suites need it
+
+    count = len(values)
+    mean = sum(values) / count
+    if count < 2:
+        return mean, math.nan, math.nan
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    half = float(t.ppf((1 + confidence) / 2, count - 1)) * spread
+    return mean, mean - half, mean + half
+
+
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:
     """Return median, tails and maximum of durations, in milliseconds."""
     rows = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "max_ms": 1.0}

@@ -25,6 +25,7 @@ from torch import Tensor
 from cost_models.weights.publish import publish
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
+from gnn.pretrain.losses import info_nce
 from search.lns.features import GraphBuilder, RowFeature, VariableFeature
 from solvers.relaxation import Relaxation
 from workers.corpus import integer_programs
@@ -66,8 +67,7 @@ def loss_of(logits: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
     probability = torch.sigmoid(logits)[None]
     up = torch.cosine_similarity(probability, positives) / TEMPERATURE  # (P,)
     down = torch.cosine_similarity(probability, negatives) / TEMPERATURE  # (Q,)
-    against = torch.logsumexp(down, dim=0)
-    return (torch.logaddexp(up, against) - up).mean()
+    return info_nce(up, down)
 
 
 def recall(logits: Tensor, positives: Tensor, *, factor: float = 2.0) -> float:

@@ -1,0 +1,1 @@
+"""Training dynamics of one attention layer: Scan and Snap, in numpy."""

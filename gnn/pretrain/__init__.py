@@ -1,0 +1,1 @@
+"""Self-supervised pre-training: losses, heads, views, loops and collapse alarms, in torch."""
