@@ -1,4 +1,4 @@
-"""Nets that score the pipelines of a coreset for a program: Autophase MLP, GEAN, GRMP.
+"""Nets that score the pipelines of a coreset for a program: Autophase MLP, GEAN, relational.
 
 In torch, for training. `cost_models.compile.gean` evaluates the weights of `GeanProgram` in numpy,
 for serving. It reads them by torch's parameter names (`node.*`, `edge.*`, `layers.<i>.*`,
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gnn.layers.encoders import Encoder, relational_block
 from gnn.layers.gean import GraphEdgeAttention
-from gnn.layers.grmp import GatedRelationalBlock
 from gnn.layers.readout import mean_of_instructions_and_edges
 
 FLOWS, POSITIONS, TURNS = 4, 32, 3
@@ -155,7 +155,7 @@ class GeanProgram(nn.Module):
 
 
 class GrmpProgram(nn.Module):
-    """GRMP over the graph of a program.
+    """GRMP, or another relational encoder, over the graph of a program.
 
     Every edge carries messages in both directions, as two relations; `relations` counts both.
     """
@@ -169,6 +169,7 @@ class GrmpProgram(nn.Module):
         width: int = 64,
         layers: int = 4,
         expansion: int = 4,
+        encoder: Encoder | str = Encoder.GRMP,
     ) -> None:
         super().__init__()
         if relations % 2:
@@ -179,7 +180,8 @@ class GrmpProgram(nn.Module):
         self.one_way = relations // 2
         self.node = NodeEmbedding(words, width)
         self.layers = nn.ModuleList(
-            GatedRelationalBlock(width, relations, expansion) for _ in range(layers)
+            relational_block(encoder, width, relations, expansion=expansion)
+            for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
         self.head = Head(width, width, outputs)

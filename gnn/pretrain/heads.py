@@ -46,15 +46,15 @@ class MovingAverage(nn.Module):
         super().__init__()
         self.target = copy.deepcopy(source).requires_grad_(False)
 
-    @torch.no_grad()
     def update(self, source: nn.Module, keep: float) -> None:
         """Set target ← keep · target + (1 − keep) · source."""
-        for mine, theirs in zip(
-            self.target.parameters(), source.parameters(), strict=True
-        ):
-            mine.lerp_(theirs, 1 - keep)
-        for mine, theirs in zip(self.target.buffers(), source.buffers(), strict=True):
-            mine.copy_(theirs)
+        with torch.no_grad():
+            for mine, theirs in zip(
+                self.target.parameters(), source.parameters(), strict=True
+            ):
+                mine.lerp_(theirs, 1 - keep)
+            for mine, theirs in zip(self.target.buffers(), source.buffers(), strict=True):
+                mine.copy_(theirs)
 
     def forward(self, *args: object) -> Tensor:
         """Return the target's output."""

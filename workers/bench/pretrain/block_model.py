@@ -77,7 +77,7 @@ def smooth(x: Tensor, edges: Tensor) -> Tensor:
     return (x + scatter_sum(x[edges[0]], edges[1], len(x))) / degree[:, None]
 
 
-class GraphEncoder(nn.Module):
+class GraphEncoder(nn.Module):  # type: ignore[misc]
     """Two graph convolutions with batch normalisation between them."""
 
     def __init__(self, features: int, width: int = 64) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ _BATCH = 8
 class Trial:
     """One encoder with one loss; epochs differ because those of the perceptron are cheap."""
 
-    encoder: str  # autophase, gean, grmp
+    encoder: str  # autophase, gean, or a word of gnn.layers.encoders.Encoder
     loss: str  # nvp, bc, q
     temperature: float = 0.005  # of nvp
     rate: float = 2e-3
@@ -57,8 +58,12 @@ TRIALS: tuple[Trial, ...] = tuple(
 )
 
 
+# Widths at which a net has 54,000 to 58,000 parameters for 24 pipelines.
+_WIDTHS = MappingProxyType({"grmp": 36, "rgcn": 26, "gat": 42, "gine": 38})
+
+
 def net_of(encoder: str, outputs: int) -> nn.Module:
-    """Build a network; each has 56,000 to 58,000 parameters for 24 pipelines.
+    """Build a network; each has 54,000 to 58,000 parameters for 24 pipelines.
 
     Raises ValueError on other encoders.
     """
@@ -67,13 +72,20 @@ def net_of(encoder: str, outputs: int) -> nn.Module:
             return GeanProgram(
                 len(TOKENS), outputs, width=32, edge_width=8, heads=4, layers=4
             )
-        case "grmp":
-            return GrmpProgram(
-                len(TOKENS), outputs, relations=RELATIONS, width=36, layers=4, expansion=2
-            )
         case "autophase":
             return AutophaseMlp(len(AUTOPHASE_NAMES), outputs, width=200)
-    raise ValueError(f"encoder: expected autophase, gean or grmp, got {encoder!r}")
+    if encoder not in _WIDTHS:
+        words = ", ".join(("autophase", "gean", *_WIDTHS))
+        raise ValueError(f"encoder: expected one of {words}, got {encoder!r}")
+    return GrmpProgram(
+        len(TOKENS),
+        outputs,
+        relations=RELATIONS,
+        width=_WIDTHS[encoder],
+        layers=4,
+        expansion=2,
+        encoder=encoder,
+    )
 
 
 def learned(

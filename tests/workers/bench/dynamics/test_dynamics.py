@@ -18,7 +18,9 @@ def test_the_published_table_has_64_cells_and_a_tolerance_each() -> None:
     cells = list(published.cells())
     assert len(cells) == 64
     assert {cell.tolerance for cell in cells} == {0.03, 0.10, 0.155, 0.20, 0.33}
-    for row in published.PUBLISHED.values():  # entropy falls with the rate at a fixed ratio
+    for (
+        row
+    ) in published.PUBLISHED.values():  # entropy falls with the rate at a fixed ratio
         assert (np.diff(np.array(row), axis=0) < 0).all()
 
 

@@ -1,0 +1,1 @@
+"""Relational encoders at equal parameters on a task of three ranges."""
