@@ -1,6 +1,6 @@
 """Random views of tensors: dropped feature columns and edges, hidden rows, resampled cells.
 
-Views of whole domains, which keep what the labels depend on, are in `gnn.pretrain.domains`.
+Views of whole domains, which keep what the labels depend on, are in `workers.train.views`.
 Each function draws from the generator it is given and leaves its inputs as they are.
 """
 

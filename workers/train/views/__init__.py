@@ -1,0 +1,1 @@
+"""Views of whole domains for pre-training: what labels depend on stays as it is."""
