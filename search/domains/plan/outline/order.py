@@ -58,32 +58,36 @@ def displayed(shown: Iterable[int], links: Links, wishes: Sequence[Wish]) -> lis
     Among those that the same words ask for, the order model chooses.
     """
     left = sorted(shown, key=lambda index: (_begin(wishes[index]), index))
-    model = display.order_model()
+    scores = _Scores({index: display.shown(wishes[index]) for index in left})
     done: list[int] = []
     while left:
         ready = [i for i in left if not links.parents(i) & set(left) - {i}] or left[:1]
         rivals = [i for i in ready if wishes[i].spans == wishes[ready[0]].spans]
-        following = min(
-            rivals, key=lambda i: (-_follows(model, i, done, rivals, wishes), i)
-        )
+        last = done[-1] if done else None
+        following = min(rivals, key=lambda i: (-scores.of(i, last, rivals), i))
         done.append(following)
         left.remove(following)
     return done
 
 
-def _follows(
-    model: display.OrderModel,
-    index: int,
-    done: Sequence[int],
-    rivals: Sequence[int],
-    wishes: Sequence[Wish],
-) -> float:
-    """Return how natural a wish is as the next one: after the last, and before its rivals."""
-    own = display.shown(wishes[index])
-    others = [display.shown(wishes[i]) for i in rivals if i != index]
-    before = [model.score(display.shown(wishes[done[-1]]), own)] if done else [0.0]
-    after = [model.score(own, other) - model.score(other, own) for other in others]
-    return sum(before) + sum(after)
+class _Scores:
+    """How natural a leaf is as the next one: after the last, and before its rivals."""
+
+    def __init__(self, leaves: Mapping[int, display.Shown]) -> None:
+        self._leaves, self._model = leaves, display.order_model()
+        self._known: dict[tuple[int, int], float] = {}
+
+    def of(self, index: int, last: int | None, rivals: Sequence[int]) -> float:
+        """Return the score of a leaf; more is better."""
+        own = 0.0 if last is None else self._pair(last, index)
+        others = (i for i in rivals if i != index)
+        return own + sum(self._pair(index, i) - self._pair(i, index) for i in others)
+
+    def _pair(self, before: int, after: int) -> float:
+        if (before, after) not in self._known:
+            one, other = self._leaves[before], self._leaves[after]
+            self._known[before, after] = self._model.score(one, other)
+        return self._known[before, after]
 
 
 def _sequence(count: int, edges: Iterable[tuple[int, int]]) -> tuple[int, ...] | None:
