@@ -4,7 +4,7 @@ FUDGE (Yang and Klein 2021, arXiv 2104.05218) asks a discriminator once for each
 head answers for all of them from one state of the frozen language model:
 
     log D_v = logsigmoid(<P e_v, g> + b_v + s),   g = tanh(A z + C c + a)
-    s = <w, g> + <U z, W c> / sqrt(r) + s_0
+    s = <w, g> + k cos(U z + u, W c + v) + s_0
 
 e_v is a token's embedding, z describes the text so far (`Trace`), c the condition
 (`condition_vector`). The *exact* form, kept as reference, judges a text after its last token was
@@ -13,7 +13,6 @@ read, with weights of its own and without e_v.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +59,12 @@ class Trace:
         self._sums = DECAY * self._sums + np.stack([state, embedding])
         self._weight = DECAY * self._weight + 1.0
 
+    def copy(self) -> Trace:
+        """Return a trace that goes on by itself."""
+        other = Trace(len(self._last))
+        other._last, other._sums, other._weight = self._last, self._sums, self._weight
+        return other
+
     @property
     def vector(self) -> Floats:
         """[3 width]: state, mean state, mean embedding."""
@@ -71,23 +76,28 @@ class Trace:
 class Scorer:
     """Weights that score a text against a condition."""
 
-    a: Floats  # [r, 3 width]
-    c: Floats  # [r, 2 width]
-    a0: Floats  # [r]
+    a: Floats  # [h, 3 width]
+    c: Floats  # [h, 2 width]
+    a0: Floats  # [h]
     u: Floats  # [r, 3 width]
+    u0: Floats  # [r]
     w: Floats  # [r, 2 width]
-    g: Floats  # [r]
+    w0: Floats  # [r]
+    g: Floats  # [h]
+    k: float
     s0: float
 
     def hidden(self, text: Floats, condition: Floats) -> Floats:
-        """Return g [..., r] of normed text [..., 3 width] and condition [..., 2 width]."""
+        """Return g [..., h] of normed text [..., 3 width] and condition [..., 2 width]."""
         hidden: Floats = np.tanh(text @ self.a.T + condition @ self.c.T + self.a0)
         return hidden
 
     def score(self, text: Floats, condition: Floats, hidden: Floats) -> Floats:
         """Return s [...]."""
-        match = ((text @ self.u.T) * (condition @ self.w.T)).sum(-1)
-        score: Floats = hidden @ self.g + match / math.sqrt(len(self.g)) + self.s0
+        said, meant = text @ self.u.T + self.u0, condition @ self.w.T + self.w0
+        lengths = np.linalg.norm(said, axis=-1) * np.linalg.norm(meant, axis=-1)
+        match = (said * meant).sum(-1) / np.maximum(lengths, 1e-6)
+        score: Floats = hidden @ self.g + self.k * match + self.s0
         return score
 
 
@@ -113,9 +123,9 @@ class ControlHead:
         self.one_pass = _scorer(wide, "")
         self.exact = _scorer(wide, "exact_")
         self._bias = wide["bias"]  # [vocabulary]
-        project = (wide["p"] / self._scale[1]).T  # [width, r]
+        project = (wide["p"] / self._scale[1]).T  # [width, h]
         parts = [(block - self._mean[1]) @ project for block in embedding]
-        self._tokens: Floats = np.concatenate(parts)  # [vocabulary, r]
+        self._tokens: Floats = np.concatenate(parts)  # [vocabulary, h]
         if self._tokens.shape[0] != len(self._bias):
             raise ValueError(
                 f"bias: expected {len(self._tokens)} tokens, got {len(self._bias)}; {_REMEDY}"
@@ -139,7 +149,7 @@ class ControlHead:
             conditions: [conditions, 2 width], normed.
             tokens: [m].
         """
-        hidden = self.one_pass.hidden(text, conditions)  # [conditions, r]
+        hidden = self.one_pass.hidden(text, conditions)  # [conditions, h]
         score = self.one_pass.score(text, conditions, hidden)
         logits = hidden @ self._tokens[tokens].T + self._bias[tokens] + score[:, None]
         return log_sigmoid(logits)
@@ -168,28 +178,35 @@ def _scorer(arrays: Mapping[str, Floats], lead: str) -> Scorer:
         c=arrays[f"{lead}c"],
         a0=arrays[f"{lead}a0"],
         u=arrays[f"{lead}u"],
+        u0=arrays[f"{lead}u0"],
         w=arrays[f"{lead}w"],
+        w0=arrays[f"{lead}w0"],
         g=arrays[f"{lead}g"],
+        k=float(arrays[f"{lead}k"][0]),
         s0=float(arrays[f"{lead}s0"][0]),
     )
 
 
 def _check(arrays: Mapping[str, Floats]) -> None:
     """Raise ValueError for missing arrays and for shapes that do not belong together."""
-    rank, width = arrays["p"].shape if "p" in arrays else (0, 0)
+    gate, width = arrays["p"].shape if "p" in arrays else (0, 0)
     tokens = len(arrays["bias"]) if "bias" in arrays else 0
     expected: dict[str, tuple[int, ...]] = {
         "mean": (2, width),
         "scale": (2, width),
-        "p": (rank, width),
+        "p": (gate, width),
         "bias": (tokens,),
     }
     for lead in ("", "exact_"):
-        for name in ("a", "u"):
-            expected[f"{lead}{name}"] = (rank, 3 * width)
-        for name in ("c", "w"):
-            expected[f"{lead}{name}"] = (rank, 2 * width)
-        expected |= {f"{lead}a0": (rank,), f"{lead}g": (rank,), f"{lead}s0": (1,)}
+        rank = len(arrays[f"{lead}u0"]) if f"{lead}u0" in arrays else 0
+        for size, text, item, vectors in (
+            (gate, "a", "c", ("a0", "g")),
+            (rank, "u", "w", ("u0", "w0")),
+        ):
+            expected[f"{lead}{text}"] = (size, 3 * width)
+            expected[f"{lead}{item}"] = (size, 2 * width)
+            expected |= {f"{lead}{name}": (size,) for name in vectors}
+        expected |= {f"{lead}k": (1,), f"{lead}s0": (1,)}
     got = {name: arrays[name].shape for name in expected if name in arrays}
     if got != expected:
         wrong = next(name for name in expected if got.get(name) != expected[name])

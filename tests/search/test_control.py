@@ -2,107 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from search.condition import Condition
 from search.control import (
     MAX_CONDITIONS,
     controlled,
-    exact_log_chances,
     faults,
     law,
     leaf_conditions,
     likeliest,
     ramp,
 )
-
-TOKENS, LENGTH = 5, 6
-Text = tuple[int, ...]
-
-
-class Chain:
-    """A Markov language model over 5 tokens and 6 places, enumerated, with a non-local attribute.
-
-    A text has the attribute when 3 follows 2 somewhere and its last token is not 0.
-    """
-
-    def __init__(self) -> None:
-        rng = np.random.default_rng(0)
-        self.steps = rng.dirichlet(np.ones(TOKENS) * 0.7, TOKENS)
-        self.start = rng.dirichlet(np.ones(TOKENS))
-        self.chances = {text: self._chance(text) for text in self.texts()}
-        self.mass: dict[Text, float] = {}
-        self.good: dict[Text, float] = {}
-        for text, chance in self.chances.items():
-            for size in range(LENGTH + 1):
-                cut = text[:size]
-                self.mass[cut] = self.mass.get(cut, 0.0) + chance
-                self.good[cut] = self.good.get(cut, 0.0) + chance * self.has(text)
-
-    @staticmethod
-    def texts() -> list[Text]:
-        return list(itertools.product(range(TOKENS), repeat=LENGTH))
-
-    @staticmethod
-    def has(text: Text) -> bool:
-        pairs = itertools.pairwise(text)
-        return (2, 3) in pairs and text[-1] != 0
-
-    def _chance(self, text: Text) -> float:
-        steps = (self.steps[a, b] for a, b in itertools.pairwise(text))
-        return float(self.start[text[0]] * math.prod(steps))
-
-    def next(self, text: Text) -> NDArray[np.float64]:
-        return self.steps[text[-1]] if text else self.start
-
-    def judge(self, text: Sequence[int]) -> float:
-        """log of the exact chance that a beginning becomes a text with the attribute."""
-        good, mass = self.good[tuple(text)], self.mass[tuple(text)]
-        return math.log(good / mass) if good > 0 else -math.inf
-
-    def posterior(self) -> dict[Text, float]:
-        total = sum(p for text, p in self.chances.items() if self.has(text))
-        return {t: p * self.has(t) / total for t, p in self.chances.items()}
-
-    def under_control(self, strength: float, top: int) -> dict[Text, float]:
-        """The law of whole texts when each token is drawn under control."""
-        laws: dict[Text, float] = {(): 1.0}
-        for _ in range(LENGTH):
-            longer: dict[Text, float] = {}
-            for text, weight in laws.items():
-                # Double precision, so that the comparison is of the method, not of rounding.
-                logits: NDArray[np.float32] = np.log(self.next(text))  # type: ignore[assignment]
-                judged = likeliest(logits, top)
-                terms = exact_log_chances(text, judged.tolist(), [self.judge])
-                ruled = controlled(logits, judged, terms, [strength])
-                for token, chance in enumerate(law(ruled, 1.0)):
-                    if chance > 0:
-                        longer[(*text, token)] = weight * chance
-            laws = longer
-        return laws
+from workers.bench.plan.posterior import TOKENS, Chain, distance, entropy, hits
 
 
 @pytest.fixture(scope="module")
 def chain() -> Chain:
     return Chain()
-
-
-def distance(chain: Chain, laws: dict[Text, float]) -> float:
-    """Total variation to the posterior."""
-    posterior = chain.posterior()
-    return 0.5 * sum(abs(laws.get(t, 0.0) - p) for t, p in posterior.items())
-
-
-def hits(chain: Chain, laws: dict[Text, float]) -> float:
-    return sum(p for text, p in laws.items() if chain.has(text))
 
 
 def test_strength_1_gives_the_posterior(chain: Chain) -> None:
@@ -114,9 +36,6 @@ def test_strength_1_gives_the_posterior(chain: Chain) -> None:
 
 
 def test_higher_strength_narrows_the_law(chain: Chain) -> None:
-    def entropy(laws: dict[Text, float]) -> float:
-        return -sum(p * math.log(p) for p in laws.values() if p > 0)
-
     doubled, strong = chain.under_control(2.0, TOKENS), chain.under_control(10.0, TOKENS)
     assert distance(chain, doubled) == pytest.approx(0.34, abs=0.005)
     assert distance(chain, strong) == pytest.approx(0.83, abs=0.005)

@@ -33,7 +33,8 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     for lead in ("", "exact_"):
         shapes |= {f"{lead}{name}": (RANK, 3 * WIDTH) for name in ("a", "u")}
         shapes |= {f"{lead}{name}": (RANK, 2 * WIDTH) for name in ("c", "w")}
-        shapes |= {f"{lead}a0": (RANK,), f"{lead}g": (RANK,), f"{lead}s0": (1,)}
+        shapes |= {f"{lead}{name}": (RANK,) for name in ("a0", "u0", "w0", "g")}
+        shapes |= {f"{lead}k": (1,), f"{lead}s0": (1,)}
     made = {
         name: rng.standard_normal(shape).astype(np.float16)
         for name, shape in shapes.items()
@@ -63,13 +64,14 @@ def test_the_formula() -> None:
     z = [*norm(states[-1], 0), *norm(share @ states, 0), *norm(share @ rows, 1)]
 
     def parts(lead: str) -> tuple[list[float], float]:
-        w = {
-            name: weights[f"{lead}{name}"]
-            for name in ("a", "c", "a0", "u", "w", "g", "s0")
-        }
+        names = ("a", "c", "a0", "u", "u0", "w", "w0", "g", "k", "s0")
+        w = {name: weights[f"{lead}{name}"] for name in names}
         g = [math.tanh(w["a"][i] @ z + w["c"][i] @ c + w["a0"][i]) for i in range(RANK)]
-        match = sum(float(w["u"][i] @ z) * float(w["w"][i] @ c) for i in range(RANK))
-        return g, float(w["g"] @ g + match / math.sqrt(RANK) + w["s0"][0])
+        said = [float(w["u"][i] @ z + w["u0"][i]) for i in range(RANK)]
+        meant = [float(w["w"][i] @ c + w["w0"][i]) for i in range(RANK)]
+        match = sum(x * y for x, y in zip(said, meant, strict=True))
+        match /= math.hypot(*said) * math.hypot(*meant)
+        return g, float(w["g"] @ g + w["k"][0] * match + w["s0"][0])
 
     chosen = np.array([9, 0, 4])
     got = head.log_chances(head.text(trace.vector), head.condition(raw)[None], chosen)

@@ -145,11 +145,8 @@ def control_arrays(
     for lead in ("", "exact_"):
         arrays |= {f"{lead}{name}": normal(rank, 3 * width) for name in ("a", "u")}
         arrays |= {f"{lead}{name}": normal(rank, 2 * width) for name in ("c", "w")}
-        arrays |= {
-            f"{lead}a0": normal(rank),
-            f"{lead}g": normal(rank),
-            f"{lead}s0": normal(1),
-        }
+        arrays |= {f"{lead}{name}": normal(rank) for name in ("a0", "u0", "w0", "g")}
+        arrays |= {f"{lead}{name}": 2 * normal(1) for name in ("k", "s0")}
     return arrays
 
 

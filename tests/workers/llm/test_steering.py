@@ -88,11 +88,9 @@ class Plain:
         )
         w = self.arrays
         g = np.tanh(w["a"] @ text + w["c"] @ condition + w["a0"])
-        s = (
-            w["g"] @ g
-            + (w["u"] @ text) @ (w["w"] @ condition) / math.sqrt(len(g))
-            + w["s0"][0]
-        )
+        said, meant = w["u"] @ text + w["u0"], w["w"] @ condition + w["w0"]
+        match = said @ meant / math.sqrt((said @ said) * (meant @ meant))
+        s = w["g"] @ g + w["k"][0] * match + w["s0"][0]
         tokens = self.norm(self.embeddings(range(random_model.VOCABULARY)), 1)
         logits = tokens @ w["p"].T @ g + w["bias"] + s
         chances: np.ndarray = -np.log1p(np.exp(-logits))

@@ -1,8 +1,9 @@
-"""`python -m workers.bench plan NAME`: outlines of goals against references; reports."""
+"""`python -m workers.bench plan NAME`: outlines, reports, the controller, stories."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("adherence",),
     ("hostile",),
+    ("control",),
+    ("story",),
 )
 Line = dict[str, Any]
 
@@ -48,6 +51,31 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         default="embedded",
         help="language model of `report`, `adherence`; or none",
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/text"),
+        help="states of `python -m workers.train text control`, for `control`",
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="of the documents, as in training"
+    )
+    parser.add_argument(
+        "--positions", type=int, default=300, help="of `control`'s parity"
+    )
+    parser.add_argument(
+        "--tokens", type=int, default=64, help="of each answer of `control`"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="of `control`'s tokens a second"
+    )
+    parser.add_argument("--parts", nargs="*", help="of `control`; default all")
+    parser.add_argument("--premises", type=int, default=20, help="of `story`")
+    parser.add_argument("--seeds", type=int, default=1, help="of `story`")
+    parser.add_argument("--story-arms", nargs="*", help="of `story`; default all")
+    parser.add_argument(
+        "--stories", type=Path, help="texts of `story`, to resume and to judge"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/plan-NAME.jsonl")
@@ -105,6 +133,60 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
     model.close()
 
 
+def _control(options: argparse.Namespace) -> Iterator[Line]:
+    import torch
+
+    from workers.bench.plan import control
+    from workers.bench.plan.story.premises import PREMISES
+
+    torch.set_num_threads(1)
+    prompts = list(PREMISES)
+    parts: dict[str, Iterator[Line]] = {
+        "posterior": control.posterior(),
+        "base": control.base(prompts=prompts[:8], tokens=options.tokens),
+        "held-out": control.held_out(options.work, share=options.share),
+        "parity": control.parity(
+            options.work, positions=options.positions, top=20, seed=options.seed
+        ),
+        "speed": control.speed(
+            prompts=prompts[:8], tokens=options.tokens, rounds=options.rounds
+        ),
+    }
+    for part in options.parts or parts:
+        yield from parts[part]
+
+
+def _story(options: argparse.Namespace) -> Iterator[Line]:
+    """Write what is missing of --stories, then judge all of them."""
+    import torch
+
+    from workers.bench.plan.encoder import Encoder
+    from workers.bench.plan.story import run
+    from workers.bench.plan.story.draft import ARMS
+    from workers.llm.open import open_model
+
+    torch.set_num_threads(1)
+    texts = options.stories or Path("bench-results/plan-story-texts.jsonl")
+    lines = _lines(texts)
+    model = open_model("embedded")
+    made = run.write_stories(
+        model,
+        done={(line["premise"], line["arm"], line["seed"]) for line in lines},
+        premises=options.premises,
+        seeds=options.seeds,
+        arms=options.story_arms or ARMS,
+    )
+    write_lines(made, suite="plan-story-texts", seed=options.seed, out=texts)
+    model.close()
+    yield from run.judged(_lines(texts), Encoder())
+
+
+def _lines(path: Path) -> list[Line]:
+    """Return the lines of an earlier run."""
+    texts = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in texts]
+
+
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "goals": _goals,
@@ -112,5 +194,7 @@ SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingPr
         "durations": _durations,
         "report": _report,
         "adherence": _adherence,
+        "control": _control,
+        "story": _story,
     }
 )

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cost_models.text.head import DECAY
+from workers.train.text.net import Start
 from workers.train.text.passages import Part, Section
 from workers.train.text.states import States
 from workers.train.text.texts import COMPLETION_TOKENS, Drawer, Judged, judged
 
+_WHITENED = 20_000  # tokens that the whitening is measured on
 Rows = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """Tokens -> [T, width] rows of the embedding."""
 
@@ -31,6 +33,19 @@ class Batch:
     labels: Tensor  # (b, k)
     hard: Tensor  # (b, k): judged against the item of prefix or completion of a spliced text
     weight: Tensor  # (b, k, t): 1 where a token and an item are there
+
+    def at(self, places: Tensor) -> Batch:
+        """Return the batch with these tokens alone."""
+        return Batch(
+            before=self.before[:, places],
+            after=self.after[:, places],
+            tokens=self.tokens[:, places],
+            rows=self.rows[:, places],
+            items=self.items,
+            labels=self.labels,
+            hard=self.hard,
+            weight=self.weight[:, :, places],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,16 +90,23 @@ def batches(
     *,
     size: int,
     from_boundary: float = 0.5,
+    share: float = 1.0,
+    strangers: int = 0,
 ) -> Iterator[Batch]:
     """Yield batches of `numbers` in their order.
 
     from_boundary: share of texts whose running means begin with the completion, as those of an
         answer do; the others begin with the prefix, as when an answer drifts.
+    share: of the labelled tokens, drawn for each batch.
+    strangers: items of other documents beside the judged ones, all of them worth as much as two.
     """
     for start in range(0, len(numbers), size):
         chosen = numbers[start : start + size]
         begins = rng.random(len(chosen)) < from_boundary
-        yield batch(texts, chosen, begins, rng)
+        whole = batch(texts, chosen, begins, rng, strangers=strangers)
+        count = round(share * COMPLETION_TOKENS)
+        kept = torch.from_numpy(np.sort(rng.permutation(COMPLETION_TOKENS)[:count]))
+        yield whole if share == 1 else whole.at(kept)
 
 
 def batch(
@@ -92,17 +114,21 @@ def batch(
     numbers: Sequence[int],
     begins: Sequence[bool] | NDArray[np.bool_],
     rng: np.random.Generator,
+    *,
+    strangers: int = 0,
 ) -> Batch:
     """Return one batch; `begins` says whose means begin with the completion."""
+    judged_items = 4 + strangers
     width = texts.items.shape[1] // 2
     size, most = len(numbers), COMPLETION_TOKENS
     before = np.zeros((size, most, 3 * width), np.float32)
     after = np.zeros_like(before)
     tokens = np.zeros((size, most), np.int64)
     rows = np.zeros((size, most, width), np.float32)
-    items = np.zeros((size, 4, 2 * width), np.float32)
-    labels, hard = np.zeros((size, 4), np.float32), np.zeros((size, 4), np.bool_)
-    weight = np.zeros((size, 4, most), np.float32)
+    items = np.zeros((size, judged_items, 2 * width), np.float32)
+    labels = np.zeros((size, judged_items), np.float32)
+    hard = np.zeros((size, judged_items), np.bool_)
+    weight = np.zeros((size, judged_items, most), np.float32)
     for i, (number, begin) in enumerate(zip(numbers, begins, strict=True)):
         ids, states = texts.states.text(number)
         boundary = int(texts.states.boundary[number])
@@ -120,6 +146,12 @@ def batch(
                 row.hard,
             )
             weight[i, k, :count] = 1
+        for k in range(4, judged_items):
+            other = texts.drawer.other(
+                int(texts.states.item[number]), rng, same_document=False
+            )
+            items[i, k] = texts.items[other]
+            weight[i, k, :count] = 2 / strangers
     arrays = (before, after, tokens, rows, items, labels, hard, weight)
     names = ("before", "after", "tokens", "rows", "items", "labels", "hard", "weight")
     made = {
@@ -141,6 +173,32 @@ def described(
     weight = (weight / np.where(total > 0, total, 1.0)).astype(np.float32)
     wide = states.astype(np.float32)
     return np.concatenate([wide, weight @ wide, weight @ embedded], 1)
+
+
+def start(texts: Texts, norms: NDArray[np.float32], rank: int) -> Start:
+    """Return where training begins: three fourths of the rank for states, one for embeddings."""
+    states = texts.states
+    rng = np.random.default_rng(0)
+    some = rng.choice(len(states.ids), min(_WHITENED, len(states.ids)), replace=False)
+    wide = (states.states[some].astype(np.float32) - norms[0, 0]) / norms[1, 0]
+    rows = (texts.rows(states.ids[some]) - norms[0, 1]) / norms[1, 1]
+    mean = norms[0][[0, 1]].reshape(-1)
+    item = (texts.items.mean(0) - mean) / norms[1][[0, 1]].reshape(-1)
+    own = rank - rank // 4
+    return Start(
+        states=torch.from_numpy(_whitening(wide, own)),
+        embeddings=torch.from_numpy(_whitening(rows, rank - own)),
+        text=torch.zeros(3 * wide.shape[1]),  # normed texts have mean 0
+        item=torch.from_numpy(item.astype(np.float32)),
+    )
+
+
+def _whitening(values: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
+    """Return [rank, width]: directions of most variance, scaled to equal variance."""
+    variance, directions = np.linalg.eigh(np.cov(values.T))
+    variance, directions = variance[::-1][:rank], directions[:, ::-1][:, :rank]
+    scaled = directions / np.sqrt(variance + 1e-3 * variance[0])
+    return np.ascontiguousarray(scaled.T.astype(np.float32))
 
 
 def norms(states: States, rows: Rows) -> NDArray[np.float32]:

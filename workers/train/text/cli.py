@@ -40,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     _add_data(states)
     control = add_step(steps, "control", _control, "read, train and measure; resumes")
     _add_data(control)
-    control.add_argument("--epochs", type=int, default=12)
-    control.add_argument("--rank", type=int, default=64)
+    control.add_argument("--epochs", type=int, default=4)
+    control.add_argument("--rank", type=int, default=256)
     control.add_argument("--fit-seed", type=int, default=0)
     control.add_argument(
         "--without-hard",

@@ -43,7 +43,9 @@ def auc_by_length(net: HeadNet, texts: Texts) -> dict[str, dict[str, float]]:
     rng = np.random.default_rng(0)
     scores: dict[str, list[NDArray[np.float64]]] = {form: [] for form in FORMS}
     labels, places, hard = [], [], []
-    for drawn in batches(texts, range(len(texts.states)), rng, size=64):
+    # Means begin with the completion, as they do with an answer.
+    every = range(len(texts.states))
+    for drawn in batches(texts, every, rng, size=64, from_boundary=1.0):
         with torch.no_grad():
             both = net(drawn.before, drawn.after, drawn.tokens, drawn.rows, drawn.items)
         there = drawn.weight.bool()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from workers.train import checkpoint
-from workers.train.text.batches import Batch, Texts, batches
+from workers.train.text.batches import Batch, Texts, batches, start
 from workers.train.text.net import HeadNet
 
 
@@ -25,12 +26,14 @@ from workers.train.text.net import HeadNet
 class FitParams:
     """Parameters of one training run."""
 
-    epochs: int = 12
-    rank: int = 64
+    epochs: int = 4
+    rank: int = 256
     batch: int = 32
-    rate: float = 1e-3
-    decay: float = 0.05  # of weights
-    dropout: float = 0.2  # of inputs
+    rate: float = 5e-4
+    whitened: float = 0.3  # of the rate, for the maps that begin as whitening
+    strangers: int = 8  # items of other documents beside the judged ones
+    decay: float = 0.02  # of weights
+    share: float = 0.33  # of the labelled tokens of a text, drawn for each epoch
     hard: bool = True  # with spliced texts
     seed: int = 0
 
@@ -47,12 +50,9 @@ def fit(
 ) -> HeadNet:
     """Return the net with the weights of the epoch that was best on `valid`."""
     torch.manual_seed(params.seed)
-    net = HeadNet(
-        norms=norms, vocabulary=vocabulary, rank=params.rank, dropout=params.dropout
-    )
-    optimizer = torch.optim.AdamW(
-        net.parameters(), params.rate, weight_decay=params.decay
-    )
+    begin = start(train, norms, params.rank)
+    net = HeadNet(norms=norms, vocabulary=vocabulary, start=begin)
+    optimizer = torch.optim.AdamW(_groups(net, params), weight_decay=params.decay)
     epoch, best, best_loss = checkpoint.restore(state, net, optimizer)
     numbers = _numbers(train, params)
     steps = params.epochs * -(-len(numbers) // params.batch)
@@ -62,10 +62,18 @@ def fit(
         order = [numbers[i] for i in rng.permutation(len(numbers))]
         net.train()
         total = 0.0
-        for k, drawn in enumerate(batches(train, order, rng, size=params.batch)):
+        drawing = batches(
+            train,
+            order,
+            rng,
+            size=params.batch,
+            share=params.share,
+            strangers=params.strangers,
+        )
+        for k, drawn in enumerate(drawing):
             done = epoch * -(-len(numbers) // params.batch) + k
             for group in optimizer.param_groups:
-                group["lr"] = params.rate * _schedule(done / steps)
+                group["lr"] = group["share"] * params.rate * _schedule(done / steps)
             loss = loss_of(net, drawn)
             optimizer.zero_grad()
             loss.backward()
@@ -110,6 +118,22 @@ def evaluate(net: HeadNet, texts: Texts) -> float:
             for drawn in batches(texts, range(len(texts.states)), rng, size=64)
         ]
     return float(np.mean(losses))
+
+
+def _groups(net: HeadNet, params: FitParams) -> list[dict[str, Any]]:
+    """Return the parameters, those of the cosine apart: they change slowly."""
+    slow = [
+        parameter
+        for part in (net.one_pass, net.exact)
+        for layer in (part.u, part.w)
+        for parameter in layer.parameters()
+    ]
+    known = {id(parameter) for parameter in slow}
+    fast = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    return [
+        {"params": fast, "lr": params.rate, "share": 1.0},
+        {"params": slow, "lr": params.rate, "share": params.whitened},
+    ]
 
 
 def _numbers(train: Texts, params: FitParams) -> list[int]:

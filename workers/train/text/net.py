@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,44 +12,87 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """Where training begins: whitening maps, and the means of what they whiten."""
+
+    states: Tensor  # [r_s, width], of normed states
+    embeddings: Tensor  # [r_e, width], of normed embeddings
+    text: Tensor  # [3 width], mean of normed texts
+    item: Tensor  # [2 width], mean of normed items
+
+    @property
+    def rank(self) -> int:
+        """Rank of the cosine; the gate g has as many values as there are `embeddings`."""
+        return len(self.states) + len(self.embeddings)
+
+    @classmethod
+    def nothing(cls, width: int, *, rank: int, gate: int) -> Start:
+        """Return a start of zeros."""
+        return cls(
+            states=torch.zeros(rank - gate, width),
+            embeddings=torch.zeros(gate, width),
+            text=torch.zeros(3 * width),
+            item=torch.zeros(2 * width),
+        )
+
+
 class ScorerNet(nn.Module):
     """Scores of texts against conditions: `cost_models.text.head.Scorer` with gradients."""
 
-    def __init__(self, width: int, rank: int, dropout: float) -> None:
+    def __init__(self, start: Start) -> None:
         super().__init__()
-        self.a = nn.Linear(3 * width, rank)
-        self.c = nn.Linear(2 * width, rank, bias=False)
-        self.u = nn.Linear(3 * width, rank, bias=False)
-        self.w = nn.Linear(2 * width, rank, bias=False)
-        self.g = nn.Parameter(torch.zeros(rank))
-        self.s0 = nn.Parameter(torch.full((1,), -1.0))  # a fourth of the pairs fit
-        self._dropout = dropout
+        width, rank, gate = start.states.shape[1], start.rank, len(start.embeddings)
+        self.a = nn.Linear(3 * width, gate)
+        self.c = nn.Linear(2 * width, gate, bias=False)
+        self.u = nn.Linear(3 * width, rank)
+        self.w = nn.Linear(2 * width, rank)
+        self.g = nn.Parameter(torch.zeros(gate))
+        self.k = nn.Parameter(torch.full((1,), 4.0))
+        self.s0 = nn.Parameter(torch.full((1,), -2.0))  # a fourth of the pairs fit
+        self._begin(start)
+
+    def _begin(self, start: Start) -> None:
+        """Begin with a cosine of whitened means: of states, and of embeddings."""
+        width, some = start.states.shape[1], len(start.states)
+        with torch.no_grad():
+            for layer in (self.a, self.c):
+                layer.weight.mul_(0.3)
+            self.a.bias.zero_()
+            for layer in (self.u, self.w):
+                layer.weight.zero_()
+            self.u.weight[:some, :width] += 0.3 * start.states
+            self.u.weight[:some, width : 2 * width] += start.states
+            self.u.weight[some:, 2 * width :] += start.embeddings
+            self.w.weight[:some, :width] += start.states
+            self.w.weight[some:, width:] += start.embeddings
+            self.u.bias.copy_(-self.u.weight @ start.text)
+            self.w.bias.copy_(-self.w.weight @ start.item)
 
     def forward(self, text: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden values and scores.
 
-        Shapes: (b, t, 3w), (b, k, 2w) -> (b, k, t, r), (b, k, t).
+        Shapes: (b, t, 3w), (b, k, 2w) -> (b, k, t, h), (b, k, t).
         """
-        text = functional.dropout(text, self._dropout, self.training)
-        condition = functional.dropout(condition, self._dropout, self.training)
         hidden = torch.tanh(self.a(text)[:, None] + self.c(condition)[:, :, None])
-        rank = len(self.g)
-        match = torch.einsum("btr,bkr->bkt", self.u(text), self.w(condition))
-        return hidden, hidden @ self.g + match / math.sqrt(rank) + self.s0
+        said = functional.normalize(self.u(text), dim=-1)
+        meant = functional.normalize(self.w(condition), dim=-1)
+        match = torch.einsum("btr,bkr->bkt", said, meant)
+        return hidden, hidden @ self.g + self.k * match + self.s0
 
-    def arrays(self, lead: str) -> dict[str, np.ndarray]:
+    def named(self, lead: str) -> dict[str, Tensor]:
         """Return the weights by the names of the published file."""
-        named = {
-            "a": self.a.weight,
-            "a0": self.a.bias,
-            "c": self.c.weight,
-            "u": self.u.weight,
-            "w": self.w.weight,
-            "g": self.g,
-            "s0": self.s0,
-        }
         return {
-            f"{lead}{k}": v.detach().numpy().astype(np.float16) for k, v in named.items()
+            f"{lead}a": self.a.weight,
+            f"{lead}a0": self.a.bias,
+            f"{lead}c": self.c.weight,
+            f"{lead}u": self.u.weight,
+            f"{lead}u0": self.u.bias,
+            f"{lead}w": self.w.weight,
+            f"{lead}w0": self.w.bias,
+            f"{lead}g": self.g,
+            f"{lead}k": self.k,
+            f"{lead}s0": self.s0,
         }
 
 
@@ -56,24 +100,35 @@ class HeadNet(nn.Module):
     """One-pass head and exact form, trained on the same texts and sharing nothing but inputs."""
 
     def __init__(
-        self,
-        *,
-        norms: NDArray[np.float32],
-        vocabulary: int,
-        rank: int,
-        dropout: float,
+        self, *, norms: NDArray[np.float32], vocabulary: int, start: Start
     ) -> None:
-        """Start from small random weights.
+        """Begin with a cosine.
 
         norms: [2, 2, width]: mean and scale of states and of embeddings.
         """
         super().__init__()
         width = norms.shape[-1]
         self.register_buffer("norms", torch.from_numpy(norms.copy()))
-        self.one_pass = ScorerNet(width, rank, dropout)
-        self.exact = ScorerNet(width, rank, dropout)
-        self.p = nn.Linear(width, rank, bias=False)
+        self.one_pass = ScorerNet(start)
+        self.exact = ScorerNet(start)
+        self.p = nn.Linear(width, len(start.embeddings), bias=False)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
+        with torch.no_grad():
+            # g begins near what the condition names, so that tokens are compared with that.
+            self.p.weight.mul_(0.1).add_(0.1 * start.embeddings)
+            self.one_pass.c.weight[:, width:] += 0.3 * start.embeddings
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> HeadNet:
+        """Return the net of published weights, for figures."""
+        norms = np.stack([arrays["mean"], arrays["scale"]]).astype(np.float32)
+        rank, gate = len(arrays["u0"]), len(arrays["g"])
+        start = Start.nothing(norms.shape[-1], rank=rank, gate=gate)
+        net = cls(norms=norms, vocabulary=len(arrays["bias"]), start=start)
+        with torch.no_grad():
+            for name, place in net.named().items():
+                place.copy_(torch.from_numpy(np.asarray(arrays[name], np.float32)))
+        return net.eval()
 
     def normed(self, vector: Tensor, parts: tuple[int, ...]) -> Tensor:
         """Return a concatenation of states (0) and embeddings (1), normed part by part."""
@@ -96,12 +151,15 @@ class HeadNet(nn.Module):
         _, exact = self.exact(self.normed(after, (0, 0, 1)), condition)
         return logits + self.bias[tokens][:, None], exact
 
+    def named(self) -> dict[str, Tensor]:
+        """Return the weights by the names of the published file."""
+        own = {"p": self.p.weight, "bias": self.bias}
+        return own | self.one_pass.named("") | self.exact.named("exact_")
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the weights for `cost_models.text.head.ControlHead`, in half precision."""
-        plain = {
-            "mean": self.norms[0].numpy().astype(np.float32),
-            "scale": self.norms[1].numpy().astype(np.float32),
-            "p": self.p.weight.detach().numpy().astype(np.float16),
-            "bias": self.bias.detach().numpy().astype(np.float16),
+        halves = {
+            k: v.detach().numpy().astype(np.float16) for k, v in self.named().items()
         }
-        return plain | self.one_pass.arrays("") | self.exact.arrays("exact_")
+        plain = {"mean": self.norms[0].numpy(), "scale": self.norms[1].numpy()}
+        return {k: v.astype(np.float32) for k, v in plain.items()} | halves

@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from cost_models.text.head import ControlHead, Trace
-from tests.workers.train.text.toy import WORDS, ToyReader, toy_sections
-from workers.train.text.batches import batch, described, norms
+from tests.workers.train.text.toy import WIDTH, WORDS, ToyReader, toy_sections
+from workers.train.text.batches import batch, described, norms, start
 from workers.train.text.figures import auc, auc_by_length, drift
 from workers.train.text.fit import FitParams, fit
-from workers.train.text.net import HeadNet
+from workers.train.text.net import HeadNet, Start
 from workers.train.text.passages import Part
 from workers.train.text.states import States, load_items, load_states, make_states
 from workers.train.text.train import load_texts, train_head
 
 FOUND = toy_sections()
 COUNTS: dict[Part, int] = {"train": 500, "valid": 60, "test": 120}
-PARAMS = FitParams(epochs=5, rank=16, rate=1e-2, dropout=0.0)
+PARAMS = FitParams(epochs=5, rank=16, rate=1e-2)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,14 @@ def test_every_labelled_token_has_a_state_before_it(work: Path) -> None:
         assert len(ids) == len(values)
         assert 1 <= states.boundary[number] < len(ids)
         # The toy's state after a token is that token's embedding.
-        rows = ToyReader().embeddings(ids)
+        rows = ToyReader().embeddings(ids.tolist())
         assert np.abs(values - rows).max() < 0.6
 
 
 def test_descriptions_are_those_of_the_controller(work: Path) -> None:
     states = load_states(work, "test")
     ids, values = states.text(0)
-    rows = ToyReader().embeddings(ids)
+    rows = ToyReader().embeddings(ids.tolist())
     for first in (0, int(states.boundary[0]) - 1):
         got = described(values, rows, first)
         trace = Trace(values.shape[1])
@@ -74,9 +74,9 @@ def test_the_net_is_the_published_form(work: Path) -> None:
     reader = ToyReader()
     texts = load_texts(FOUND, reader, work, "test")
     torch.manual_seed(0)
-    net = HeadNet(
-        norms=norms(texts.states, texts.rows), vocabulary=WORDS, rank=8, dropout=0.5
-    )
+    scales = norms(texts.states, texts.rows)
+    begin = start(texts, scales, 8)
+    net = HeadNet(norms=scales, vocabulary=WORDS, start=begin)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     drawn = batch(texts, [0, 1], [True, False], np.random.default_rng(0))
@@ -85,6 +85,10 @@ def test_the_net_is_the_published_form(work: Path) -> None:
             drawn.before, drawn.after, drawn.tokens, drawn.rows, drawn.items
         )
     head = ControlHead(net.arrays(), [reader.embedding])
+    again = HeadNet.of(net.arrays())
+    assert again.arrays().keys() == net.arrays().keys()
+    for name, value in net.arrays().items():
+        assert np.array_equal(again.arrays()[name], value)
     for i, k, t in ((0, 0, 0), (0, 3, 1), (1, 2, 1)):
         items = head.condition(drawn.items[i].numpy())
         token = drawn.tokens[i, t : t + 1].numpy()
@@ -152,9 +156,9 @@ def test_a_net_that_knows_nothing(work: Path) -> None:
     """Figures of untrained weights are those of chance."""
     texts = load_texts(FOUND, ToyReader(), work, "test")
     torch.manual_seed(0)
-    net = HeadNet(
-        norms=norms(texts.states, texts.rows), vocabulary=WORDS, rank=4, dropout=0.0
-    )
+    scales = norms(texts.states, texts.rows)
+    nothing = Start.nothing(WIDTH, rank=8, gate=4)
+    net = HeadNet(norms=scales, vocabulary=WORDS, start=nothing)
     figures = auc_by_length(net.eval(), texts)
     assert figures["one_pass"]["all"] == pytest.approx(0.5, abs=0.1)
     lines = drift(net, texts)

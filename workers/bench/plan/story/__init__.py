@@ -1,0 +1,1 @@
+"""Story mode: DOC's own task, as a regression test of outline and control."""
