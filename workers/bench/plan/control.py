@@ -22,7 +22,8 @@ from scipy.stats import spearmanr
 
 from cost_models.text.head import ControlHead, Trace, head_name
 from cost_models.weights import load_weights
-from search.control import Condition, controlled, law, likeliest
+from search.condition import Condition
+from search.control import controlled, law, likeliest
 from search.text_model import CacheBudget, CachePolicy, Sampling, TextRequest
 from workers.bench.plan.posterior import TOKENS, Chain, distance, entropy, hits
 from workers.llm import local, policies, weights

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.control import Condition, leaf_conditions
+from search.condition import Condition
+from search.control import leaf_conditions
 from search.text_model import Ended, Sampling, TextModel, TextRequest
 from workers.bench.plan.story.outline import Node, shared
 from workers.bench.plan.story.words import overlap
