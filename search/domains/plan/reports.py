@@ -75,8 +75,8 @@ class Plot(WireModel):
     """A plot as values; it is drawn when the report is rendered."""
 
     model_config = _READ
-    type: Literal["steps", "bars"]
-    """A step curve over seconds, or bars."""
+    type: Literal["steps", "bars", "lines"]
+    """A step curve over seconds, bars, or curves over hertz."""
     title: str
     """Title above the plot."""
     alt: str

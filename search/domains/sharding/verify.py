@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import numpy as np
+from pydantic import JsonValue
 
 from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.problem import Shards
@@ -27,6 +28,7 @@ _METHOD = (
     "every column once, widths, memory and constraints by counting; "
     "cost by the simulated devices"
 )
+_MOST_LOADS = 64  # devices whose loads a result lists
 _COST_TOLERANCE = 1e-6  # relative above 1 ms, absolute below
 
 
@@ -42,8 +44,10 @@ def verify_plan(
         *_constraints(tables, shards, spec),
     ]
     cost = None
+    loads: dict[str, JsonValue] = {}
     if not faults:
-        cost = oracle_ms(problem, shards)
+        step = priced(problem, shards)
+        cost, loads = step.total_ms, _loads(step)
         if abs(cost - claimed_ms) > _COST_TOLERANCE * max(1.0, claimed_ms):
             faults.append(
                 f"cost: the oracle computes {cost:.6f} ms, the search claimed {claimed_ms:.6f} ms"
@@ -56,9 +60,25 @@ def verify_plan(
         max_violation=None
         if faults
         else 0.0,  # 0: every constraint was counted and holds
-        checks={"tables": len(tables), "shards": len(shards), "faults": len(faults)},
+        checks={
+            "tables": len(tables),
+            "shards": len(shards),
+            "faults": len(faults),
+            **loads,
+        },
         detail="; ".join(faults[:5]),
     )
+
+
+def _loads(step: StepCost) -> dict[str, JsonValue]:
+    """Return each device's milliseconds, for pictures of small plans."""
+    if len(step.compute_ms) > _MOST_LOADS:
+        return {}
+    exchange = step.forward_ms + step.backward_ms
+    return {
+        "compute_ms": np.round(step.compute_ms, 6).tolist(),
+        "exchange_ms": np.round(exchange, 6).tolist(),
+    }
 
 
 def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:

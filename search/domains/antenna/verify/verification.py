@@ -21,6 +21,7 @@ from search.domains.antenna.verify.verdicts import judge, margins_db
 from trimtab.results import Verification, VerificationStatus
 
 _TOLERANCE_DB = 1e-3
+_CURVE_POINTS = 101
 _METHOD = "rules, margins from a fresh fine solve, bands by openEMS (finite differences)"
 
 
@@ -72,6 +73,7 @@ def verify_design(
         "margin_db": round(min(margins), 3),
         "efficiency": [round(value, 4) for value in efficiencies],
         "second_solver": opinion.to_json(),
+        "s11": _curve(problem, fine),
     }
     verification = Verification(
         status=VerificationStatus.VALID,
@@ -83,6 +85,16 @@ def verify_design(
         detail=_sentence(min(margins), opinion),
     )
     return Checked(verification=verification, fine=fine, opinion=opinion)
+
+
+def _curve(problem: AntennaProblem, fine: FineSolve) -> dict[str, list[float]]:
+    """Return |S11| over the job's frequencies, for pictures: hertz and dB."""
+    frequencies = np.linspace(*problem.range_hz, _CURVE_POINTS)
+    level = 20 * np.log10(np.maximum(np.abs(fine.response(frequencies)), 1e-6))
+    return {
+        "f_hz": np.round(frequencies).tolist(),
+        "db": np.round(level, 2).tolist(),
+    }
 
 
 def efficiencies_of(problem: AntennaProblem, fine: FineSolve) -> list[float]:

@@ -13,6 +13,7 @@ from search.rest import EndedJob
 
 _MOST_POINTS = 400
 _MOST_BARS = 24
+_ENDS = ("lo", "hi")
 _NAME = 40  # characters of a bar's name
 
 
@@ -25,6 +26,9 @@ def plots_of(job: EndedJob) -> tuple[Plot, ...]:
     plots = [_course(job, unit)]
     if job.kind == "sharding":
         plots += [_planners(job, summary), _devices(job, summary)]
+        plots.append(_loads(job))
+    if job.kind == "antenna":
+        plots.append(_reflection(job))
     if job.kind == "compile":
         plots.append(_sizes(summary))
     return tuple(plot for plot in plots if plot is not None)
@@ -85,6 +89,48 @@ def _planners(job: EndedJob, summary: Mapping[str, Any]) -> Plot | None:
         "Bars of the step time: the plan found and the plans of other planners",
         "ms",
         [("plan found", objective), *rows],
+    )
+
+
+def _checks(job: EndedJob) -> Mapping[str, Any]:
+    check = (job.result or {}).get("verification") or {}
+    checks: Mapping[str, Any] = check.get("checks") or {}
+    return checks
+
+
+def _loads(job: EndedJob) -> Plot | None:
+    loads = _checks(job).get("compute_ms") or []
+    return _bars(
+        "Computing time by device",
+        "Bars of the computing time of each device in a step, with the plan found",
+        "ms",
+        [(f"device {number}", value) for number, value in enumerate(loads)],
+    )
+
+
+def _reflection(job: EndedJob) -> Plot | None:
+    """Return |S11| over the frequency, and the limit in each band."""
+    curve = _checks(job).get("s11") or {}
+    pairs = zip(curve.get("f_hz") or [], curve.get("db") or [], strict=False)
+    points = [(float(f), float(y)) for f, y in pairs if _number(f) and _number(y)]
+    if len(points) < 2 or points[0][0] >= points[-1][0]:
+        return None
+    limits = zip(
+        job.spec.get("bands") or [], _checks(job).get("bands") or [], strict=False
+    )
+    lines = [
+        Curve(
+            name="limit",
+            points=tuple((float(band[f"f_{end}_hz"]), row["limit_db"]) for end in _ENDS),
+        )
+        for band, row in limits
+    ]
+    return Plot(
+        type="lines",
+        title="Reflection over the frequency",
+        alt="Reflection in decibel over the frequency, and its limit in each band",
+        y_label="|S11|, dB",
+        curves=(Curve(name="|S11|", points=tuple(points)), *lines),
     )
 
 

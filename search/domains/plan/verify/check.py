@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from search.domains.plan.reports import Part, Plot, Report
+from search.domains.plan.reports import Curve, Part, Plot, Report
 from search.domains.plan.verify import tables, text
 from search.domains.plan.verify.documents import MISSING, document_of, resolve
 from search.domains.plan.verify.facts import Books
@@ -144,13 +144,33 @@ def _plot(plot: Plot, part: Part, jobs: Mapping[str, EndedJob]) -> Iterator[str]
         yield f"{part.id}: a plot without a result"
         return
     trace = job.result.get("trace") or []
-    numbers = set(_numbers(job.result.get("summary"))) | {job.result.get("objective")}
+    check = (job.result.get("verification") or {}).get("checks") or {}
+    stored = (job.result.get("summary"), check, job.result.get("objective"))
+    numbers = {number for value in stored for number in _numbers(value)}
     for curve in plot.curves:
         if curve.value is not None and curve.value not in numbers:
             yield f"{part.id}: the bar {curve.name!r} is not in the result"
+        if plot.type == "lines":
+            yield from _line(curve, part, job.spec, check)
+            continue
         of_trace = {(p.get("elapsed_s"), p.get(curve.name)) for p in trace}
         if not set(curve.points) <= of_trace:
             yield f"{part.id}: the curve {curve.name!r} is not that of the trace"
+
+
+def _line(
+    curve: Curve, part: Part, spec: Mapping[str, Any], check: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a fault unless a line is that of the check, or a limit between a band's edges."""
+    s11 = check.get("s11") or {}
+    edges = [(band["f_lo_hz"], band["f_hi_hz"]) for band in spec.get("bands") or []]
+    limits = [
+        tuple((x, row["limit_db"]) for x in pair)
+        for pair, row in zip(edges, check.get("bands") or [], strict=False)
+    ]
+    whole = tuple(zip(s11.get("f_hz") or [], s11.get("db") or [], strict=True))
+    if curve.points != whole and curve.points not in limits:
+        yield f"{part.id}: the curve {curve.name!r} is not that of the check"
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from search.domains.plan.reports import Plot
+from search.drawing.axes import LinePlot
 from search.drawing.curves import step_curves
 from search.drawing.svg import BLUE, ORANGE, Drawing
 
+_GIGA = 1e9
 _ROW, _TOP, _BAR = 24, 36, 14
 _NAMES, _LENGTH, _RIGHT = 150, 380, 110
 
@@ -20,7 +22,29 @@ def svg_of(plot: Plot) -> str:
             y_label=plot.y_label,
             limits=plot.limits,
         )
-    return _bars(plot)
+    return _bars(plot) if plot.type == "bars" else _lines(plot)
+
+
+def _lines(plot: Plot) -> str:
+    """Return curves over gigahertz."""
+    xs = [x / _GIGA for x, _ in plot.curves[0].points]
+    ys = [y for curve in plot.curves for _, y in curve.points]
+    low, high = min(*ys, -1.0), max(*ys, 0.0)
+    lines = LinePlot(
+        plot.title,
+        (xs[0], xs[-1]),
+        (low - 0.05 * (high - low), high),
+        x_label="GHz",
+        y_label=plot.y_label,
+        keys=len({curve.name for curve in plot.curves}),
+    )
+    names = list(dict.fromkeys(curve.name for curve in plot.curves))
+    for curve in plot.curves:
+        colour = f"c{names.index(curve.name)}"
+        lines.curve(colour, [(x / _GIGA, y) for x, y in curve.points])
+    for number, name in enumerate(names):
+        lines.key(f"c{number}", name)
+    return lines.drawing.document()
 
 
 def _bars(plot: Plot) -> str:
@@ -42,7 +66,8 @@ def _bars(plot: Plot) -> str:
         drawing.bar(
             "first" if own else "other", _NAMES, top, _LENGTH * value / most, _BAR
         )
-        words = f"{value:#.3g}".rstrip(".") if value < 1000 else f"{value:,.0f}"
+        whole = value >= 1000 or value == int(value)
+        words = f"{value:,.0f}" if whole else f"{value:#.3g}"
         drawing.text(
             _NAMES + _LENGTH * value / most + 6, top + _BAR - 2, f"{words} {plot.y_label}"
         )
