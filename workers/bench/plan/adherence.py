@@ -1,8 +1,9 @@
 """`python -m workers.bench plan adherence`: passages of reports with and without control.
 
 A leaf is a passage of a report of random results: its sentences without their figures. The model
-writes the passage from the report's topic and its predecessor, under a grammar without digits, in
-two arms: free, and held to the leaf by `search.control`. A passage keeps to its leaf when its
+writes the passage from the report's topic and the leaf, under a grammar without digits, in two
+arms: free, and held to the leaf by `search.control`. Passages are stored, so that an arm that was
+interrupted goes on and a judge can be changed. A passage keeps to its leaf when its
 similarity to it is above the cut that 5 % of shuffled pairs pass; the judge is MiniLM
 (`workers.bench.plan.encoder`), or word vectors weighted by inverse document frequency without it.
 Slots are filled by templates in both arms, so they are present in all passages.
@@ -10,14 +11,16 @@ Slots are filled by templates in both arms, so they are present in all passages.
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,7 @@ from numpy.typing import NDArray
 from search.control import leaf_conditions
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.report.prose import lexicons
-from search.domains.plan.report.write import written
+from search.domains.plan.report.write import OF_LEAF, written
 from search.text_model import (
     Ended,
     Grammar,
@@ -40,12 +43,14 @@ from workers.bench.plan.results import plan_of
 
 Line = dict[str, Any]
 Similarity = Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]]
-TOKENS = 40
+TOKENS = 28
+BATCH = 16
 FALSE_POSITIVES = 0.05
-_PASSAGE = Grammar(regex=r"[A-Z][a-zA-Z ,;:'()-]{30,240}\.")
+_PASSAGE = Grammar(regex=r"[A-Z][a-zA-Z ,;:'()-]+\.")
 _SYSTEM = (
     "You write passages of a technical report in plain words. You never write numbers."
 )
+_LEAST_WORDS = 8  # of a leaf
 _RESAMPLES = 2000
 _WORD = re.compile(r"[a-z]+")
 
@@ -55,7 +60,6 @@ class Leaf:
     """A passage to be written."""
 
     topic: str
-    before: str  # the passage before it
     text: str  # what it has to tell, without figures
 
 
@@ -66,18 +70,18 @@ class Written:
     text: str
     tokens: int
     nats: float  # of the text under the model, without control
+    cpu_s: float  # of writing it, as a share of its batch
 
 
 def leaves(count: int, *, seed: int) -> list[Leaf]:
     """Return different leaves of reports of random results."""
-    found: dict[str, Leaf] = {}
+    by_text: dict[str, Leaf] = {}
     number = seed
-    while len(found) < count:
+    while len(by_text) < count:
         outline, jobs = plan_of(number)
         report = written(outline, jobs, ledger_of(outline, jobs), seed=number)
         kinds = {f.leaf: str(f.value) for f in report.facts if f.name == "kind"}
         labels = {f.id: f"the {f.label}" if f.label else f.shown for f in report.facts}
-        before = ""
         for passage in passages_of(report):
             kind = kinds.get(passage.leaf, "")
             text = " ".join(
@@ -89,45 +93,58 @@ def leaves(count: int, *, seed: int) -> list[Leaf]:
                 if sentence.source == "template" and sentence.template != "figures"
             )
             text = " ".join(re.sub(r"[^A-Za-z ,;:'.-]", " ", text).split())
-            if passage.about in ("asked", "outcome", "check", "limits") and text:
-                if before and kind in lexicons() and len(text.split()) >= 8:
-                    topic = lexicons()[kind].topic
-                    found.setdefault(text, Leaf(topic=topic, before=before, text=text))
-                before = text
+            long = len(text.split()) >= _LEAST_WORDS
+            if passage.about in OF_LEAF and kind in lexicons() and long:
+                topic = lexicons()[kind].topic
+                by_text.setdefault(text, Leaf(topic=topic, text=text))
         number += 1
-    rows = list(found.values())
+    rows = list(by_text.values())
     random.Random(seed).shuffle(rows)
     return rows[:count]
 
 
 def arm(
-    model: TextModel, rows: Sequence[Leaf], *, substep: int, seed: int
-) -> tuple[list[Written], float]:
-    """Return what the model writes for leaves, and the processor seconds of writing."""
-    began = time.process_time()
-    with ThreadPoolExecutor(max(1, min(8, model.capabilities.streams))) as pool:
-        texts = list(
-            pool.map(
-                lambda row: _passage(model, row[1], substep, seed + row[0]),
-                enumerate(rows),
+    model: TextModel, rows: Sequence[Leaf], store: Path, *, substep: int, seed: int
+) -> list[Written]:
+    """Return what the model writes for leaves; passages in `store` are not written again."""
+    done = _stored(store, substep, seed)
+    streams = max(1, min(8, model.capabilities.streams))
+    with ThreadPoolExecutor(streams) as pool, store.open("a") as file:
+        for first in range(len(done), len(rows), BATCH):
+            batch = rows[first : first + BATCH]
+            began = time.process_time()
+            texts = list(
+                pool.map(
+                    lambda row: _passage(model, row[1], substep, seed + row[0]),
+                    enumerate(batch, start=first),
+                )
             )
-        )
-    spent = time.process_time() - began
-    scored = [
-        Written(text=text, tokens=count, nats=-model.score(_plain(row), [text])[0])
-        for (text, count), row in zip(texts, rows, strict=True)
+            spent = (time.process_time() - began) / len(batch)
+            for (text, count), row in zip(texts, batch, strict=True):
+                nats = -model.score(f"A report about {row.topic}. ", [text])[0]
+                passage = Written(text=text, tokens=count, nats=nats, cpu_s=spent)
+                done.append(passage)
+                line = {"substep": substep, "seed": seed, **asdict(passage)}
+                file.write(json.dumps(line) + "\n")
+            file.flush()
+    return done[: len(rows)]
+
+
+def _stored(store: Path, substep: int, seed: int) -> list[Written]:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    lines = store.read_text().splitlines() if store.exists() else []
+    fields = ("text", "tokens", "nats", "cpu_s")
+    return [
+        Written(**{name: row[name] for name in fields})
+        for row in map(json.loads, lines)
+        if (row["substep"], row["seed"]) == (substep, seed)
     ]
-    return scored, spent
-
-
-def _plain(row: Leaf) -> str:
-    return f"A report about {row.topic}. {row.before} "
 
 
 def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str, int]:
     user = (
-        f"The report is about {row.topic}. The passage before reads: {row.before} "
-        f"The next passage tells this: {row.text} Write the next passage."
+        f"The report is about {row.topic}. The next passage tells this: {row.text} "
+        "Write the passage."
     )
     request = TextRequest(
         messages=(Message(role="system", text=_SYSTEM), Message(role="user", text=user)),
@@ -141,46 +158,43 @@ def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str,
 
 
 def judged(
-    model: TextModel, *, count: int, seed: int, substeps: Sequence[int]
+    model: TextModel, store: Path, *, count: int, seed: int, substeps: Sequence[int]
 ) -> Iterator[Line]:
     """Yield the lines of all arms, judged by word vectors over the leaves."""
-    corpus = [row.text for row in leaves(count, seed=seed)]
-    yield from lines(
-        model,
-        count=count,
-        seed=seed,
-        substeps=substeps if model.capabilities.control else substeps[:1],
-        similarity=word_vectors(corpus),
-        judge="word vectors",
-    )
+    rows = leaves(count, seed=seed)
+    arms = {
+        sub: arm(model, rows, store, substep=sub, seed=seed)
+        for sub in substeps
+        if not sub or model.capabilities.control
+    }
+    similarity = word_vectors([row.text for row in rows])
+    yield from lines(rows, arms, similarity, judge="word vectors", seed=seed)
 
 
 def lines(
-    model: TextModel,
-    *,
-    count: int,
-    seed: int,
-    substeps: Sequence[int],
+    rows: Sequence[Leaf],
+    arms: Mapping[int, Sequence[Written]],
     similarity: Similarity,
+    *,
     judge: str,
+    seed: int,
 ) -> Iterator[Line]:
-    """Yield a line for each arm; substep 0 is without control, and comes first."""
-    rows = leaves(count, seed=seed)
-    results = {sub: arm(model, rows, substep=sub, seed=seed) for sub in substeps}
+    """Yield a line for each arm by its substep; 0 is without control, and comes first."""
     texts = [row.text for row in rows]
     shuffled = [*texts[1:], texts[0]]
     cut = float(
         np.quantile(
             np.concatenate(
-                [similarity([w.text for w in ws], shuffled) for ws, _ in results.values()]
+                [similarity([w.text for w in ws], shuffled) for ws in arms.values()]
             ),
             1 - FALSE_POSITIVES,
         )
     )
     free: NDArray[np.bool_] | None = None
-    for substep, (passages, spent) in results.items():
+    for substep, passages in arms.items():
         kept = similarity([w.text for w in passages], texts) > cut
         tokens = sum(w.tokens for w in passages)
+        spent = sum(w.cpu_s for w in passages)
         line: Line = {
             "figure": "adherence",
             "judge": judge,
@@ -191,7 +205,7 @@ def lines(
             "perplexity": math.exp(sum(w.nats for w in passages) / max(1, tokens)),
             "rep4": float(np.mean([repeated(w.text) for w in passages])),
             "tokens": tokens,
-            "tokens_per_cpu_s": tokens / spent,
+            "tokens_per_cpu_s": tokens / max(spent, 1e-9),
             "examples": [w.text for w in passages[:3]],
         }
         if free is None:

@@ -128,7 +128,11 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
 
     model = open_model(options.model if options.model != "none" else "embedded")
     yield from adherence.judged(
-        model, count=options.limit or 390, seed=options.seed, substeps=(0, 1, 2)
+        model,
+        Path("bench-results/plan-passages.jsonl"),
+        count=options.limit or 390,
+        seed=options.seed,
+        substeps=(0, 1, 2),
     )
     model.close()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,21 +31,30 @@ def test_leaves_differ_and_have_no_figure() -> None:
     assert not any(c.isdigit() for row in rows for c in row.text)
 
 
-def test_a_model_that_obeys_gains_and_the_cut_lets_few_strangers_pass() -> None:
-    rows = [row.text for row in adherence.leaves(60, seed=0)]
-    free, held = adherence.lines(
+def test_a_model_that_obeys_gains_and_the_cut_lets_few_strangers_pass(
+    tmp_path: Path,
+) -> None:
+    free, held = adherence.judged(
         Obedient(),  # type: ignore[arg-type]
+        tmp_path / "passages.jsonl",
         count=60,
         seed=0,
         substeps=(0, 1),
-        similarity=adherence.word_vectors(rows),
-        judge="word vectors",
     )
     assert free["adherence"] < 0.1
     assert held["adherence"] > 0.9
     assert held["gain_points"] > 80
     low, high = held["interval"]
     assert low <= held["gain_points"] <= high
+
+
+def test_an_interrupted_arm_goes_on_and_writes_nothing_twice(tmp_path: Path) -> None:
+    rows, store = adherence.leaves(40, seed=0), tmp_path / "passages.jsonl"
+    model: Any = Obedient()
+    some = adherence.arm(model, rows[:20], store, substep=1, seed=3)
+    both = adherence.arm(model, rows, store, substep=1, seed=3)
+    assert both[:20] == some
+    assert len(store.read_text().splitlines()) == len(both) == 40
 
 
 def test_similarity_is_one_for_the_same_text_and_ignores_common_words() -> None:
