@@ -34,7 +34,7 @@ from search.domains.plan.types import Fact
 from search.rest import EndedJob
 from search.stop import StoppingCriterion
 from search.text_model import TextModel
-from trimtab.plans import Outline
+from trimtab.plans import Leaf, Outline
 
 OF_LEAF: tuple[Passages, ...] = ("asked", "outcome", "check", "limits")
 TITLE = "Report of a plan"
@@ -44,6 +44,7 @@ HEADINGS: Mapping[str, str] = {
     "not_done": "What was not done",
     "questions": "Questions and repairs",
     "method": "How this report was made",
+    "other": "Other jobs",
 }
 _UNFINISHED = ("dropped", "failed", "skipped", "cancelled")
 assert set(OF_LEAF) <= set(get_args(Passages))
@@ -101,7 +102,7 @@ def written(
     ledger = Ledger(facts)
     sections = [
         _summary(outline, ledger, seed),
-        *(_goal(goal, outline, jobs, ledger, seed) for goal in outline.goals),
+        *(_goal(goal, outline, jobs, ledger, seed) for goal in (*outline.goals, "")),
         _not_done(outline, ledger, seed),
         _questions(outline, ledger, seed),
         _method(ledger, seed),
@@ -229,19 +230,26 @@ def _goal(
     ledger: Ledger,
     seed: int,
 ) -> Section:
-    stages = {name for name, stage in outline.stages.items() if stage.goal == goal}
+    """Return the section of a goal; of "", for leaves that belong to none."""
     parts = [
         _part(leaf, jobs, ledger, seed)
         for leaf, node in outline.leaves.items()
-        if node.stage in stages
+        if goal == _goal_of(node, outline)
     ]
     compared = [_comparison(stem, ledger, seed) for stem in ledger.stems(goal)]
     if compared:
         heading = (Piece(text=HEADINGS["comparison"]),)
         name = f"comparison.{goal}"
         parts.append(Part(id=name, heading=heading, passages=tuple(compared)))
-    heading = (Piece(fact=ledger.plan()[f"goal.{goal}"].id),)
-    return Section(id=f"goal.{goal}", heading=heading, parts=tuple(parts))
+    title = ledger.plan().get(f"goal.{goal}")
+    heading = (Piece(text=HEADINGS["other"]) if title is None else Piece(fact=title.id),)
+    name = f"goal.{goal}" if goal else "other"
+    return Section(id=name, heading=heading, parts=tuple(parts))
+
+
+def _goal_of(leaf: Leaf, outline: Outline) -> str:
+    stage = outline.stages.get(leaf.stage)
+    return stage.goal if stage is not None and stage.goal in outline.goals else ""
 
 
 def _part(leaf: str, jobs: Mapping[str, EndedJob], ledger: Ledger, seed: int) -> Part:

@@ -81,3 +81,12 @@ def test_nearly_every_template_is_used_by_some_plan(
         for sentence in passage.sentences
     }
     assert len({row.id for row in templates()} - used) <= 10
+
+
+def test_a_leaf_without_a_goal_has_its_part_all_the_same() -> None:
+    outline, jobs = plan_of()
+    lost = outline.leaves["l1"].model_copy(update={"stage": "s99"})
+    outline = outline.model_copy(update={"leaves": {**outline.leaves, "l1": lost}})
+    report = report_of((outline, jobs))
+    assert [part.leaf for part in report.sections[5].parts] == ["l1"]
+    assert check_report(report, jobs, outline=outline).status == "valid"
