@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from trimtab.plans import NotDone, Question, Span
 
+ANSWERED = "as you answered: "
+"""Begins the note of a value that the owner gave when asked; it leaves nothing open."""
+
 
 class FileRole(StrEnum):
     """What a file can be to a job."""

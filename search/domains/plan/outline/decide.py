@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from search.domains.plan.outline.candidates import Candidate
-from search.domains.plan.types import Reading
+from search.domains.plan.types import ANSWERED, Reading
 from trimtab.plans import Outline, Question
 from trimtab.results import JobState
 
@@ -56,7 +56,7 @@ def nothing_open(outline: Outline) -> bool:
         outline.questions
         or outline.not_done
         or outline.not_understood
-        or any(not note.startswith(MODEL_NOTE) for note in outline.notes)
+        or any(not note.startswith((MODEL_NOTE, ANSWERED)) for note in outline.notes)
         or any(leaf.defaults for leaf in outline.leaves.values())
         or any(leaf.origin.source == "model" for leaf in outline.leaves.values())
     )

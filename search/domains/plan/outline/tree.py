@@ -149,10 +149,12 @@ def _composed(
     goals: dict[str, Goal] = {}
     stages: dict[str, Stage] = {}
     stage_of: dict[int, str] = {}
-    for group in groups:
-        members = [index for index in shown if index in group.members]
-        if not members:
-            continue
+    listed = [[index for index in shown if index in group.members] for group in groups]
+    # Goals in the order of their first jobs, or one could stand before what it waits for.
+    for members, group in sorted(
+        (row for row in zip(listed, groups, strict=True) if row[0]),
+        key=lambda row: shown.index(row[0][0]),
+    ):
         goal = f"g{len(goals) + 1}"
         rows = {index: draft.chosen[index].candidate for index in members}
         goals[goal] = Goal(

@@ -14,6 +14,7 @@ from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.reading.units import Dimension
+from search.domains.plan.types import ANSWERED
 
 _MAX_CHARS = 2_000
 
@@ -28,7 +29,7 @@ def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> Non
             if slot is not None:
                 for path, value in _read(scene, slot, answer[:_MAX_CHARS]).items():
                     job.settings[path] = Setting(
-                        value=value, tokens=(), note="your answer"
+                        value=value, tokens=(), note=f"{ANSWERED}{about} {answer[:80]}"
                     )
 
 

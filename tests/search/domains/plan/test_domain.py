@@ -22,7 +22,7 @@ from tests.contracts.domain import DomainContract
 from trimtab.plans import Outline
 from trimtab.results import Incumbent, JobState
 from trimtab.specs.common import Spec
-from trimtab.specs.plan import PlanSpec
+from trimtab.specs.plan import Approval, PlanSpec
 
 LP = b"Minimize\n obj: x\nSubject To\n c: x >= 1\nEnd\n"
 CSV = b"name,rows,dim\na,1000,16\nb,2000,32\n"
@@ -262,3 +262,23 @@ def test_a_job_of_no_leaf_is_refused(tmp_path: Path) -> None:
     problem = domain.parse(PlanSpec(goal="x"), {}, tmp_path)
     with pytest.raises(InvalidInput, match="l9"):
         domain.wake(problem, Woken(memo=rest.memo, jobs={"l9": job}))
+
+
+def test_goals_are_listed_in_the_order_of_their_jobs_and_an_answer_leaves_nothing_open(
+    tmp_path: Path,
+) -> None:
+    goal = "Put the tables of t.csv on 8 GPUs in 20 s; then give m.lp ten seconds."
+    references, inputs = attached(tmp_path, "t.csv", "m.lp")
+    spec = PlanSpec(goal=goal, files=references, approve=Approval.AUTO)
+    first, _ = run(build(), spec, inputs, tmp_path)
+    asked = outline_in(first.rest)
+    (question,) = asked.questions
+    answered = asked.model_copy(update={"answers": {question: "80"}})
+    memo = {**first.rest.memo, "outline": answered.model_dump(mode="json")}
+    second, _ = run(build(), spec, inputs, tmp_path, Woken(memo=memo))
+    outline = outline_in(second.rest)
+    assert [leaf.kind for leaf in outline.leaves.values()] == ["sharding", "ilp"]
+    first_goal = outline.stages[outline.leaves["l1"].stage].goal
+    assert next(iter(outline.goals)) == first_goal
+    assert "as you answered: devices.memory_gib 80" in outline.notes
+    assert second.rest.approved
