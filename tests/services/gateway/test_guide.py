@@ -24,14 +24,23 @@ def _blocks(language: str) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_commands(tmp_path: Path) -> None:
-    setup, follow = _blocks("sh")
+    setup, follow, plan = _blocks("sh")
     lines = follow.replace("\\\n", " ").strip().splitlines()
     prepare, shown = [line for line in lines if not line.startswith("curl")], lines[-4:]
     assert all(line.startswith("curl") for line in shown)
     (tmp_path / "model.lp").write_text(MODEL)
     mark = "---- next"
     script = "\n".join(
-        [setup, *prepare, *(f"{command}\necho; echo '{mark}'" for command in shown)]
+        [
+            setup,
+            *prepare,
+            *(f"{command}\necho; echo '{mark}'" for command in shown),
+            plan,
+            f"echo; echo '{mark}'",
+            'curl -sS -H "$AUTH" "$URL/v1/jobs/$PLAN/wait?timeout_s=60"',
+            f"echo; echo '{mark}'",
+            'curl -sS -H "$AUTH" "$URL/v1/jobs?graph=$PLAN"',
+        ]
     )
     with served(tmp_path / "data") as running:
         done = subprocess.run(
@@ -40,10 +49,10 @@ def test_the_curl_commands(tmp_path: Path) -> None:
             env=environment(TRIMTAB_DATA_DIR=str(running.data_dir)),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=180,
         )
     assert done.returncode == 0, done.stderr
-    state, events, result, stopped = done.stdout.split(mark)[:4]
+    state, events, result, stopped, rest, report, jobs = done.stdout.split(mark)
     assert json.loads(state)["state"] == "SUCCEEDED"
     assert events.rstrip().splitlines()[-2:] == [
         "event: end",
@@ -54,6 +63,12 @@ def test_the_curl_commands(tmp_path: Path) -> None:
     assert answer["verification"]["status"] == "valid"
     ended = json.loads(stopped)
     assert ended.get("status") == 409 or ended["state"] == "SUCCEEDED"
+    assert '"revision":2' in rest
+    assert '"state":"WAITING"' in rest
+    assert json.loads(report)["state"] == "SUCCEEDED", report
+    leaf, own = json.loads(jobs)["items"]
+    assert own["graph"] == leaf["graph"] == own["id"]
+    assert (leaf["state"], leaf["budget"]["seconds"]) == ("SUCCEEDED", 7.0)
 
 
 def test_the_webhook_check_knows_our_signature_from_others() -> None:
