@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -108,7 +109,9 @@ class InStep(RuleBasedStateMachine):
         self.trio.clock.forward(1000)
         self.jobs: list[str] = []
         self.known: dict[str, JobState] = {}
+        self.fences: dict[str, int] = {}
         self.redriven: set[str] = set()
+        self.plans: set[str] = set()
         self.swept_out()
 
     def swept_out(self) -> None:
@@ -116,6 +119,15 @@ class InStep(RuleBasedStateMachine):
         self.kind = f"kind-{self.tenant}"
         while self.trio.ask(lambda s: s.sweep(limit=1000)):
             pass
+
+    @initialize(verb=st.sampled_from(["hold", "suspend"]))
+    def some_jobs(self, verb: str) -> None:
+        """Begin with jobs, one of them running and one a plan: chance alone seldom gets there."""
+        for _ in range(3):
+            self.submit(1, None, "d", 0, 3, False, [])
+        self.claim(2, 20.0)
+        self.all_agree_and_the_record_is_sound()
+        self.rest(0, 0, verb, False, "u", [(-3, True, False)])
 
     def pick(self, n: int) -> str:
         return self.jobs[n % len(self.jobs)] if self.jobs else "job_none"
@@ -239,23 +251,26 @@ class InStep(RuleBasedStateMachine):
 
     @rule(
         n=st.integers(0, 20),
-        fence=st.integers(1, 3),
+        off=st.sampled_from([0, 0, 0, 1]),
         verb=st.sampled_from(["hold", "suspend"]),
         asks=st.booleans(),
         word=st.sampled_from("uv"),
         parents=st.lists(
-            st.tuples(st.integers(-3, 20), st.booleans(), st.booleans()), max_size=2
+            st.tuples(st.integers(-3, -1), st.booleans(), st.booleans()), max_size=2
         ),
     )
     def rest(
         self,
         n: int,
-        fence: int,
+        off: int,
         verb: str,
         asks: bool,
         word: str,
         parents: list[tuple[int, bool, bool]],
     ) -> None:
+        """Let a running job rest; `off` is how far its fence is off."""
+        job_id = self.pick_in(n, JobState.RUNNING)
+        fence = self.fences.get(job_id, 1) - off
         completion = Completion(
             verb=verb,
             termination={"reason": "x", "limit": None},
@@ -264,8 +279,13 @@ class InStep(RuleBasedStateMachine):
             asks=asks,
             children=self.children(n, parents) if verb == "suspend" else (),
         )
-        self.trio.ask(lambda s: s.complete(self.pick(n), fence, completion))
-        self.find_children(n)
+        self.trio.ask(lambda s: s.complete(job_id, fence, completion))
+        self.find_children(job_id)
+
+    def pick_in(self, n: int, *states: JobState) -> str:
+        """Return a job in one of these states if there is any, else any job."""
+        fitting = [job for job in self.jobs if self.known.get(job) in states]
+        return fitting[n % len(fitting)] if fitting else self.pick(n)
 
     def memo(self, word: str) -> Memo:
         return Memo(body={"outline": {"word": word}}, digest=word)
@@ -277,33 +297,40 @@ class InStep(RuleBasedStateMachine):
             for i in range(2)
         ]
 
-    def find_children(self, n: int) -> None:
+    def find_children(self, plan: str) -> None:
         """Watch the jobs that a plan has started."""
-        where = JobFilter(tenant=self.tenant, graph=self.pick(n))
+        where = JobFilter(tenant=self.tenant, graph=plan)
         for job in reversed(self.trio.ask(lambda s: s.list_jobs(where, limit=100))):
             if job.id not in self.jobs:
                 self.jobs.append(job.id)
 
     @rule(
         n=st.integers(0, 20),
-        revision=st.integers(1, 3),
+        off=st.sampled_from([0, 0, 0, 1]),
         how=st.sampled_from(["put_memo", "answer", "approve", "approve"]),
         word=st.sampled_from("uv"),
         starts=st.booleans(),
     )
-    def owner_decides(
-        self, n: int, revision: int, how: str, word: str, starts: bool
-    ) -> None:
-        job_id = self.pick(n)
+    def owner_decides(self, n: int, off: int, how: str, word: str, starts: bool) -> None:
+        job_id = self.pick_in(n, JobState.NEEDS_INPUT, JobState.AWAITING_APPROVAL)
+        stored = self.trio.ask(lambda s: s.memo(job_id))
+        revision = off + getattr(stored, "revision", 1)
         said: Any = self.memo(word)
         if how == "approve":
-            parents = [(-3, True, False)]
-            children = self.children(n, parents) if starts else []
-            said = Approval(digest=word, children=children)
+            children = self.children(n, [(-3, True, False)]) if starts else []
+            digest = getattr(stored, "digest", word) if n % 4 else word
+            said = Approval(digest=digest, children=children)
         self.trio.ask(
             lambda s: getattr(s, how)(job_id, said, revision=revision, tenant=self.tenant)
         )
-        self.find_children(n)
+        self.find_children(job_id)
+
+    @rule(n=st.integers(0, 20), verb=st.sampled_from(["request_cancel", "request_stop"]))
+    def owner_ends_a_plan(self, n: int, verb: str) -> None:
+        plans = [job for job in self.jobs if job in self.plans]
+        if plans:
+            plan = plans[n % len(plans)]
+            self.trio.ask(lambda s: getattr(s, verb)(plan, tenant=self.tenant))
 
     @rule(
         n=st.integers(0, 20),
@@ -371,6 +398,9 @@ class InStep(RuleBasedStateMachine):
                 or job.state is JobState.SUCCEEDED
             )
             self.known[job_id] = job.state
+            self.fences[job_id] = job.fence
+            if job.graph == job.id:
+                self.plans.add(job_id)
             self.check_links(job)
             self.check_rest(job)
 
@@ -419,7 +449,7 @@ def test_three_stores_in_step(trio: Trio, scale: float) -> None:
         machine,
         settings=settings(
             max_examples=max(5, round(FULL_EXAMPLES * scale)),
-            stateful_step_count=STEPS if scale >= 0.1 else 25,
+            stateful_step_count=STEPS if scale >= 0.1 else 20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             database=None,
