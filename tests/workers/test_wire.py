@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.results import Limit, Reason, Termination
+from search.rest import MAX_MEMO_BYTES, EndedJob, Rest, Woken
+from trimtab.results import JobState, Limit, Reason, Termination
 from workers.types import Finish, Outcome, OutcomeStatus, ProducedFile, Task, TaskLimits
-from workers.wire import outcome_from_json, outcome_to_json, task_from_json, task_to_json
+from workers.wire import (
+    outcome_from_json,
+    outcome_to_json,
+    rest_from_json,
+    rest_to_json,
+    task_from_json,
+    task_to_json,
+    woken_from_json,
+    woken_to_json,
+)
 
 ENDED = Termination(
     reason=Reason.WORKER_LOST, limit=Limit.ATTEMPTS, detail="node went away"
@@ -30,12 +40,20 @@ TASK = Task(
     baseline=True,
     start=b"\x00\xff checkpoint",
     needs=("text_model",),
+    woken={
+        "memo": {"outline": {}},
+        "jobs": {},
+        "stop_requested": False,
+        "approved": True,
+    },
     finish=Finish(ended=ENDED, decorate=False),
 )
+REST = Rest(state=JobState.AWAITING_APPROVAL, memo={"a": 1}, detail="d", approved=True)
 
 
 @pytest.mark.parametrize(
-    "task", [TASK, dataclasses.replace(TASK, start=None, finish=None, needs=())]
+    "task",
+    [TASK, dataclasses.replace(TASK, start=None, finish=None, needs=(), woken=None)],
 )
 def test_task_comes_back_equal_through_json(task: Task) -> None:
     body = json.loads(json.dumps(task_to_json(task)))
@@ -52,9 +70,42 @@ def test_outcome_comes_back_equal_with_files_of_this_side() -> None:
         status=OutcomeStatus.LOST,
         termination=ENDED,
         result={"seed": 1},
+        rest=REST,
         usage={"wall_s": 2.0},
     )
     body = json.loads(json.dumps(outcome_to_json(outcome)))
     assert outcome_from_json(body, [file]) == dataclasses.replace(
         outcome, produced=(file,)
     )
+
+
+def test_a_rest_of_a_child_is_checked() -> None:
+    body = rest_to_json(REST)
+    assert rest_from_json(body) == REST
+    assert not rest_from_json({**body, "approved": 1}).approved
+    for more, word in (
+        ({"state": "SUCCEEDED"}, "rest.state: expected one of NEEDS_INPUT"),
+        ({"state": "ASLEEP"}, "ASLEEP"),
+        ({"memo": []}, "expected an object"),
+        ({"memo": {"a": float("nan")}}, "not JSON compliant"),
+        ({"memo": {"a": "x" * MAX_MEMO_BYTES}}, "expected at most 4,194,304 bytes"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=word):
+            rest_from_json({**body, **more})
+
+
+def test_what_a_woken_run_finds_comes_back_equal() -> None:
+    job = EndedJob(
+        id="job_1",
+        fence=2,
+        kind="ilp",
+        state=JobState.FAILED,
+        spec={"x": 1},
+        budget={"seconds": 1.0},
+        seed=3,
+        termination={"reason": "invalid_input"},
+        result=None,
+        seconds=1.25,
+    )
+    woken = Woken(memo={"a": [1]}, jobs={"l1": job}, stop_requested=True, approved=False)
+    assert woken_from_json(json.loads(json.dumps(woken_to_json(woken)))) == woken

@@ -17,7 +17,8 @@ from typing import Any
 import orjson
 import pytest
 
-from trimtab.results import Reason, Termination
+from search.rest import Rest
+from trimtab.results import JobState, Reason, Termination
 from workers.batch.jobs import read_jobs
 from workers.batch.journal import BadJournal, Journal, Json
 from workers.batch.run import Batch, pending, run
@@ -67,10 +68,13 @@ class ScriptedRun:
     async def result(self) -> Outcome:
         await self._ended.wait()
         result = {"objective": 1.0} if self._status is OutcomeStatus.RESULT else None
+        rests = self._status is OutcomeStatus.RESTED
+        memo = {"outline": {"goal": "g"}, "own": 1}
         return Outcome(
             status=self._status,
             termination=Termination(reason=Reason.COMPLETED),
             result=result,
+            rest=Rest(state=JobState.AWAITING_APPROVAL, memo=memo) if rests else None,
         )
 
     async def stop(self) -> None:
@@ -101,6 +105,13 @@ def one_job(folder: Path, executor: Scripted, **more: Any) -> Json:
         asyncio.run(run(batch, read_jobs(path), rng=random.Random(0)))
         (record,) = journal.records()
     return record
+
+
+def test_a_job_that_rests_leaves_its_outline(tmp_path: Path) -> None:
+    record = one_job(tmp_path, Scripted(OutcomeStatus.RESTED))
+    assert (record["state"], record["attempts"]) == ("AWAITING_APPROVAL", 1)
+    assert record["result"] == {"outline": {"goal": "g"}}
+    assert "submit this job to a server" in record["termination"]["detail"]
 
 
 def test_lost_runs_are_tried_again(tmp_path: Path) -> None:
