@@ -123,6 +123,26 @@ def test_the_closed_form_of_a_common_token_is_that_of_the_reduced_equation() -> 
     assert closed == pytest.approx(end.z[0, 0], rel=0.1)
 
 
+def test_growth_at_the_snap_depends_on_the_ratio_of_the_rates_only() -> None:
+    def grown(decoder: float, ratio: float) -> float:
+        rates = Rates(
+            decoder=decoder, attention=decoder / ratio, classes=10, outputs=1000
+        )
+        return -float(common_token(rates, np.array(rates.snap), 4.0))
+
+    assert grown(1.0, 10.0) == pytest.approx(grown(7.0, 10.0))
+    assert grown(1.0, 2.0) > grown(1.0, 10.0)
+
+
+def test_attention_all_but_stops_after_the_snap() -> None:
+    t = RATES.snap * np.array([0.25, 0.5, 2.0, 64.0])
+    z = -common_token(RATES, t, 4.0)
+    chi = np.exp(2 * z)
+    exponent = np.diff(np.log(chi - 1)) / np.diff(np.log(t))
+    assert exponent[0] > 0.5  # before: a power of time
+    assert exponent[-1] < 0.15  # 5 doublings after: logarithmic
+
+
 def test_the_profile_law_holds_in_the_reduced_equation() -> None:
     classes = linear_classes(3, distinct=6, common=2)
     # Slow enough that Euler steps follow the continuous equation.

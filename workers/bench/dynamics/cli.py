@@ -10,6 +10,14 @@ from typing import Any
 
 from workers.bench.lines import write_lines
 
+# The arguments of `python -m workers.bench all`.
+PUBLISHED: tuple[tuple[str, ...], ...] = (
+    ("levels",),
+    ("signs", "--steps", "300"),
+    ("published",),
+    ("validity", "--seeds", "3"),
+    ("text", "--seeds", "3"),
+)
 SUITES = ("levels", "signs", "published", "validity", "text")
 Line = dict[str, Any]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from workers.bench.lines import write_lines
 
+PUBLISHED = (("rivals",), ("ranges",))  # arguments of `python -m workers.bench all`
 SUITES = ("rivals", "ranges")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from workers.bench.lines import write_lines
 
+PUBLISHED = (("bed",), ("selection",))  # arguments of `python -m workers.bench all`
 SUITES = ("bed", "selection")
 
 
