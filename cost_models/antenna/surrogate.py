@@ -29,6 +29,7 @@ from cost_models.antenna.modes import (
     NODES,
     TABLES,
     BoardTables,
+    Modes,
     Reduced,
     reduce_many,
     rows_of,
@@ -54,6 +55,7 @@ _DECAYS = 0.9, 0.98
 _ANCHOR_SHARE = 0.25  # of a batch in fine-tuning
 _FACTS, _ANCHORS, _ANCHOR_FEEDS = "facts", "anchors", "anchor_feeds"
 _TABLE = "table_"  # before the names of a board's tables
+_MOST_MODES, _MOST_MARGIN = 64, 4  # that a file may have
 OPS = NumpyOps()
 
 
@@ -354,18 +356,30 @@ def renormalised(s11: Complex, from_ohm: float, to_ohm: float) -> Complex:
 
 def _tables(arrays: dict[str, np.ndarray], facts: SurrogateFacts) -> BoardTables:
     """Take the board's tables out of a file's arrays. Raises KeyError or ValueError."""
+    if not 1 <= facts.poles <= _MOST_MODES:
+        raise ValueError(f"poles: expected 1 to {_MOST_MODES} modes, got {facts.poles}")
+    cells = facts.board.cells[0]
     made = {}
     for name in TABLES:
-        real, imaginary = arrays.pop(_TABLE + name).astype(float)
-        made[name] = real + 1j * imaginary
-    length = len(made["scalar"][0])
-    for name, table in made.items():
-        expected = (NODES,) if name == "port" else (NODES, length, length)
-        if table.shape != expected or not np.isfinite(table).all():
-            raise ValueError(f"{name}: expected finite numbers of shape {expected}")
-    if length < facts.board.cells[0]:
-        raise ValueError(f"tables: expected {facts.board.cells[0]} offsets, got {length}")
-    return BoardTables(**made)
+        both = arrays.pop(_TABLE + name).astype(float)
+        rest = both.shape[2:]
+        square = rest == () if name == "port" else rest in _squares(cells)
+        if both.shape[:2] != (2, NODES) or not square or not np.isfinite(both).all():
+            raise ValueError(
+                f"{_TABLE}{name}: expected finite numbers for {cells} cells, got shape {both.shape}"
+            )
+        made[name] = both[0] + 1j * both[1]
+    tables = BoardTables(**made)
+    try:
+        Modes(tables, np.ones((cells, cells)), np.array([[0, 0]]), 1)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"tables: expected positive energies, got {error}") from error
+    return tables
+
+
+def _squares(cells: int) -> list[tuple[int, int]]:
+    """Return the shapes that a table of offsets may have."""
+    return [(size, size) for size in range(cells, cells + _MOST_MARGIN + 1)]
 
 
 def _nodes(values: Reduced | np.ndarray | None) -> Any:

@@ -115,9 +115,10 @@ def _measured(
 
 
 PUBLISHED: tuple[Patch, ...] = (
+    # The published probe is 5.5 mm from the middle, here 5 mm: cells of 2 mm.
     Patch(
-        name="40 x 30 mm", eps_r=2.33, tan_d=0.0, height_mm=1.57, cell_mm=1.0,
-        length=40, width=30, feed=14, margin_mm=17.5,
+        name="40 x 30 mm", eps_r=2.33, tan_d=0.0, height_mm=1.57, cell_mm=2.0,
+        length=20, width=15, feed=7, margin_mm=17.5,
         published_hz=2.37e9, source=_MATHWORKS,
     ),
     _measured(38.0, 57.0, 2.31),
