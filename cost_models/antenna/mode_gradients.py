@@ -40,7 +40,7 @@ def reduced_nodes(
         Modes(tables, mask, feeds, modes)
         for mask, feeds in zip(metal.value.astype(float), cells, strict=True)
     ]
-    values = vars(stacked(one.reduced() for one in solved))
+    values = vars(stacked(one.reduced for one in solved))
     n = len(solved)
     shapes = {name: values[name].shape[1:] for name in ARRAYS}
     ends = np.cumsum([0, *(math.prod(shapes[name]) for name in ARRAYS)])
@@ -70,7 +70,7 @@ def pullback(modes: Modes, slope: Reduced) -> Real:
     by_value = np.zeros_like(values)
     direct = np.zeros(len(psi)), np.zeros(len(charges))
     given = min(modes.count, len(values))
-    inductance, elastance = _of_matrices(slope, modes.reduced())
+    inductance, elastance = _of_matrices(slope, modes.reduced)
     _through_matrices(modes, given, inductance, elastance, by_psi, by_charge)
     by_value[:given] += np.einsum("fkk->k", elastance[:NODES])[:given]
     _through_feeds(modes, given, slope, by_charge, by_value, direct[1])
@@ -130,16 +130,14 @@ def _through_matrices(
 ) -> None:
     start = 0
     for axis, psi in enumerate(modes.currents):
-        change = modes.change_of_table(axis)
+        change = modes.inductance_changes[axis]
         rows = slice(start, start + len(psi))
         for part, table in enumerate((change.real, change.imag)):
             for f in range(NODES):
                 both = _symmetric(inductance[part * NODES + f], given)
-                by_psi[rows, :given] += modes.along(table[f], axis) @ (
-                    psi[:, :given] @ both
-                )
+                by_psi[rows, :given] += table[f] @ (psi[:, :given] @ both)
         start += len(psi)
-    gathered = modes.change_of_potential()
+    gathered = modes.potential_changes
     for part, matrices in enumerate((gathered.real, gathered.imag)):
         for f in range(NODES):
             both = _symmetric(elastance[part * NODES + f], given)

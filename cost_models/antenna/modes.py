@@ -142,7 +142,7 @@ def reduce_many(
 ) -> Reduced:
     """Return the reduced models of masks (n, c, c) at feeds (n, feeds, 2)."""
     return stacked(
-        Modes(tables, mask.astype(float), feeds, modes).reduced()
+        Modes(tables, mask.astype(float), feeds, modes).reduced
         for mask, feeds in zip(metal, cells, strict=True)
     )
 
@@ -212,19 +212,19 @@ class Modes:
             factor, vectors, lower=True, trans=1
         )
 
+    @cached_property
     def reduced(self) -> Reduced:
-        """Return the reduced model without the axis of designs, in double precision."""
+        """The reduced model without the axis of designs, in double precision."""
         k, given, tables = self.count, min(self.count, len(self.values)), self._tables
         inductance: Complex = np.repeat(np.eye(k)[None] + 0j, NODES, axis=0)
         elastance: Complex = _PADDED * inductance
         coupling = np.zeros((len(self.feeds), NODES, k), complex)
         for axis, psi in enumerate(self.currents):
             p = psi[:, :given]
-            change = self.along(self.change_of_table(axis), axis)
-            inductance[:, :given, :given] += p.T @ (change @ p)
+            inductance[:, :given, :given] += p.T @ (self.inductance_changes[axis] @ p)
         c = self.charges[:, :given]
         elastance[:, :given, :given] = np.diag(self.values[:given])
-        elastance[:, :given, :given] += c.T @ (self.change_of_potential() @ c)
+        elastance[:, :given, :given] += c.T @ (self.potential_changes @ c)
         coupling[..., :given] = (self.posts() @ c).transpose(1, 0, 2)
         above = self.potentials[self.feeds, given:] ** 2
         rest = np.stack(
@@ -242,17 +242,18 @@ class Modes:
             port=_parts(tables.port, 0),
         )
 
-    def change_of_table(self, axis: int) -> Complex:
-        """Return what a vector table has beside its real part at the middle."""
+    @cached_property
+    def inductance_changes(self) -> tuple[Complex, Complex]:
+        """What A has beside its real part at the middle, x and y, (NODES, edges, edges)."""
         tables = self._tables
-        return (tables.vector_x, tables.vector_y)[axis] - tables.base[axis]
+        changes = tables.vector_x - tables.base[0], tables.vector_y - tables.base[1]
+        pairs = zip(changes, self._edges, strict=True)
+        along_x, along_y = (tables_at(table, edges.i, edges.j) for table, edges in pairs)
+        return along_x, along_y
 
-    def along(self, table: np.ndarray, axis: int) -> np.ndarray:
-        """Return a table at the offsets of the edges along an axis, (..., edges, edges)."""
-        return tables_at(table, self._edges[axis].i, self._edges[axis].j)
-
-    def change_of_potential(self) -> Complex:
-        """Return what the potential between cells has beside its real part at the middle."""
+    @cached_property
+    def potential_changes(self) -> Complex:
+        """What V has beside its real part at the middle, (NODES, cells, cells)."""
         tables = self._tables
         return tables_at(tables.scalar - tables.base[2], self.i, self.j)
 

@@ -17,7 +17,7 @@ EVEN = ["electric", "magnetic", "scalars", "inductance", "elastance", "rest"]
 def test_pullback_is_the_gradient_of_finite_differences(name):
     rng = np.random.default_rng(0)
     metal, modes = rng.uniform(0.2, 1, (4, 4)), 4
-    made = Modes(TABLES, metal, FEEDS, modes).reduced()
+    made = Modes(TABLES, metal, FEEDS, modes).reduced
     slope = {key: np.zeros_like(getattr(made, key)) for key in ARRAYS}
     slope[name] = rng.normal(size=slope[name].shape)
     if name in ("inductance", "elastance"):
@@ -25,7 +25,7 @@ def test_pullback_is_the_gradient_of_finite_differences(name):
     found = pullback(Modes(TABLES, metal, FEEDS, modes), Reduced(**slope))
 
     def loss(at: np.ndarray) -> float:
-        again = getattr(Modes(TABLES, at, FEEDS, modes).reduced(), name)
+        again = getattr(Modes(TABLES, at, FEEDS, modes).reduced, name)
         return float((again * slope[name]).sum())
 
     for i, j in ((0, 0), (1, 2), (3, 3), (2, 1)):
@@ -50,7 +50,7 @@ def test_nodes_hold_the_models_and_their_gradient():
     slope = gradients(between, [node])[0]
 
     def loss(at: np.ndarray) -> float:
-        both = Modes(TABLES, at, FEEDS, 4).reduced().coupling
+        both = Modes(TABLES, at, FEEDS, 4).reduced.coupling
         return float((both[0] * both[1]).sum())
 
     up, down = metal[1].astype(float), metal[1].astype(float)
@@ -73,5 +73,5 @@ def test_what_vanishes_leaves_the_modes_of_the_rest():
 def test_degenerate_modes_leave_the_gradient_finite():
     metal = np.ones((4, 4))  # a square: pairs of equal modes
     made = Modes(TABLES, metal, FEEDS, 5)
-    slope = {key: np.ones_like(value) for key, value in vars(made.reduced()).items()}
+    slope = {key: np.ones_like(value) for key, value in vars(made.reduced).items()}
     assert np.isfinite(pullback(made, Reduced(**slope))).all()

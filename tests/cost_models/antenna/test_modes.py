@@ -57,7 +57,7 @@ def test_modes_diagonalise_both_matrices_in_the_middle_of_the_band():
     masks, feeds = designs(5, seed=3)
     for mask, feed in zip(masks, feeds, strict=True):
         modes = Modes(TABLES, mask.astype(float), feed[None], 40)
-        made, count, middle = modes.reduced(), len(modes.values), NODES // 2
+        made, count, middle = modes.reduced, len(modes.values), NODES // 2
         np.testing.assert_allclose(made.inductance[middle], np.eye(40), atol=1e-9)
         given = made.elastance[middle][:count, :count]
         np.testing.assert_allclose(given, np.diag(modes.values), atol=1e-9)
