@@ -204,7 +204,8 @@ def _patches_table(file: str, *, published: bool) -> Table:
             + ". The measured values are those of tables in the "
             "literature that quote the article; no copy of it was at hand to check them. Where "
             "the probes stood and how large the boards were is not known here. Curves of S11 were "
-            "not to be had as numbers, so resonances are compared.",
+            "not to be had as numbers: of the public repositories on patches that were searched, "
+            "none has both a table of S11 and the place of a probe. So resonances are compared.",
             _between_solvers(_lines(file, suite)),
         ),
         command="python -m workers.bench antenna published",
@@ -402,7 +403,8 @@ def _search_table(file: str) -> Table:
             "at while the method was built, the ten held-out ones never. One seed; annealing was "
             "tuned on six other specifications over eight settings.",
             "No learned surrogate takes part: screening starts by it reached a margin of 4 dB in "
-            "19 of 24 searches against 18 without, at 1.4 times the processor time.",
+            "19 of 24 searches against 18 without, at 1.4 times the processor time (measured with "
+            "the surrogate before the present one).",
         ),
         command="python -m workers.bench antenna search",
         source=source(file, remark=_BUSY),
