@@ -56,6 +56,9 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
         line = {"net": {**NET, "seed": seed}, "db_mae": 2.0, "complex_mae": error}
         line["random"] = {"rank_correlation": 0.9}
         lines.append({"suite": "antenna-surrogate", **head, **line})
+    reduced = {"modes": 20, "complex_mae": 0.023, "db_mae": 0.16}
+    reduced |= {"yardstick": "reduced", "rank_correlation": 0.9967}
+    lines.append({"suite": "antenna-surrogate", **head, **reduced})
     ablation = {"net": {**NET, "cavity": False}, "db_mae": 9.0}
     lines.append({"suite": "antenna-surrogate", **head, **ablation})
     (tmp_path / "2026-11-30-antenna-later.jsonl").write_text(
@@ -66,6 +69,9 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
     page = tables.page()
     text = render(page)
     assert "| cnn, rlc | 1,000 | 0.110 [0.100, 0.120] | 2.00 [2.00, 2.00] | 0.900" in text
+    assert (
+        "20 modes of the metal, nothing learned | – | 0.023 | 0.16 | 0.997 | – |" in text
+    )
     assert "9.00" not in text
     assert (
         "| funnel, the 20 specifications | 20 | 13 [10, 16] | 17 [14, 19] | 12 | 31 |"
