@@ -51,6 +51,7 @@ _SYSTEM = (
     "You write passages of a technical report in plain words. You never write numbers."
 )
 _LEAST_WORDS = 8  # of a leaf
+_MOST_WORDS = 60  # of a condition
 _RESAMPLES = 2000
 _WORD = re.compile(r"[a-z]+")
 
@@ -61,6 +62,11 @@ class Leaf:
 
     topic: str
     text: str  # what it has to tell, without figures
+
+    @property
+    def event(self) -> str:
+        """Return its beginning, which a condition can hold."""
+        return " ".join(self.text.split()[:_MOST_WORDS])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +156,7 @@ def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str,
         messages=(Message(role="system", text=_SYSTEM), Message(role="user", text=user)),
         sampling=Sampling(max_tokens=TOKENS, temperature=0.8, top_p=0.95, seed=seed),
         grammar=_PASSAGE,
-        control=leaf_conditions(row.text, substep) if substep else (),
+        control=leaf_conditions(row.event, substep) if substep else (),
     )
     ended = Ended()
     tokens = list(model.generate(request, ended))
