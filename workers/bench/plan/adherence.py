@@ -4,8 +4,9 @@ A leaf is a passage of a report of random results: its sentences without their f
 writes the passage from the report's topic and the leaf, under a grammar without digits, in two
 arms: free, and held to the leaf by `search.control`. Passages are stored, so that an arm that was
 interrupted goes on and a judge can be changed. A passage keeps to its leaf when its
-similarity to it is above the cut that 5 % of shuffled pairs pass; the judge is MiniLM
-(`workers.bench.plan.encoder`), or word vectors weighted by inverse document frequency without it.
+similarity to it is above the cut that 5 % of shuffled pairs pass. There are two judges: word
+vectors weighted by inverse document frequency, and MiniLM (`workers.bench.plan.encoder`) where it
+is installed.
 Slots are filled by templates in both arms, so they are present in all passages.
 """
 
@@ -38,6 +39,7 @@ from search.text_model import (
     TextModel,
     TextRequest,
 )
+from workers.bench.plan.encoder import Encoder, EncoderMissing
 from workers.bench.plan.report import passages_of
 from workers.bench.plan.results import plan_of
 
@@ -166,15 +168,30 @@ def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str,
 def judged(
     model: TextModel, store: Path, *, count: int, seed: int, substeps: Sequence[int]
 ) -> Iterator[Line]:
-    """Yield the lines of all arms, judged by word vectors over the leaves."""
+    """Yield the lines of all arms, by MiniLM where it is installed, else by word vectors."""
     rows = leaves(count, seed=seed)
     arms = {
         sub: arm(model, rows, store, substep=sub, seed=seed)
         for sub in substeps
         if not sub or model.capabilities.control
     }
-    similarity = word_vectors([row.text for row in rows])
-    yield from lines(rows, arms, similarity, judge="word vectors", seed=seed)
+    for judge, similarity in judges(rows):
+        yield from lines(rows, arms, similarity, judge=judge, seed=seed)
+
+
+def judges(rows: Sequence[Leaf]) -> Iterator[tuple[str, Similarity]]:
+    """Yield the names and similarities of the judges at hand."""
+    yield "word vectors", word_vectors([row.text for row in rows])
+    try:
+        encoder = Encoder()
+    except EncoderMissing:
+        return
+
+    def similarity(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
+        a, b = encoder.vectors(first), encoder.vectors(second)
+        return np.array([float(x @ y) for x, y in zip(a, b, strict=True)])
+
+    yield "MiniLM", similarity
 
 
 def lines(

@@ -34,7 +34,7 @@ def test_leaves_differ_and_have_no_figure() -> None:
 def test_a_model_that_obeys_gains_and_the_cut_lets_few_strangers_pass(
     tmp_path: Path,
 ) -> None:
-    free, held = adherence.judged(
+    free, held, *_ = adherence.judged(
         Obedient(),  # type: ignore[arg-type]
         tmp_path / "passages.jsonl",
         count=60,
