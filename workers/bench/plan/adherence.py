@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.control import leaf_conditions
+from search.condition import Condition
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.report.prose import lexicons
 from search.domains.plan.report.write import OF_LEAF, written
@@ -112,10 +112,10 @@ def leaves(count: int, *, seed: int) -> list[Leaf]:
 
 
 def arm(
-    model: TextModel, rows: Sequence[Leaf], store: Path, *, substep: int, seed: int
+    model: TextModel, rows: Sequence[Leaf], store: Path, *, strength: float, seed: int
 ) -> list[Written]:
     """Return what the model writes for leaves; passages in `store` are not written again."""
-    done = _stored(store, substep, seed)
+    done = _stored(store, strength, seed)
     streams = max(1, min(8, model.capabilities.streams))
     with ThreadPoolExecutor(streams) as pool, store.open("a") as file:
         for first in range(len(done), len(rows), BATCH):
@@ -123,7 +123,7 @@ def arm(
             began = time.process_time()
             texts = list(
                 pool.map(
-                    lambda row: _passage(model, row[1], substep, seed + row[0]),
+                    lambda row: _passage(model, row[1], strength, seed + row[0]),
                     enumerate(batch, start=first),
                 )
             )
@@ -132,24 +132,24 @@ def arm(
                 nats = -model.score(f"A report about {row.topic}. ", [text])[0]
                 passage = Written(text=text, tokens=count, nats=nats, cpu_s=spent)
                 done.append(passage)
-                line = {"substep": substep, "seed": seed, **asdict(passage)}
+                line = {"strength": strength, "seed": seed, **asdict(passage)}
                 file.write(json.dumps(line) + "\n")
             file.flush()
     return done[: len(rows)]
 
 
-def _stored(store: Path, substep: int, seed: int) -> list[Written]:
+def _stored(store: Path, strength: float, seed: int) -> list[Written]:
     store.parent.mkdir(parents=True, exist_ok=True)
     lines = store.read_text().splitlines() if store.exists() else []
     fields = ("text", "tokens", "nats", "cpu_s")
     return [
         Written(**{name: row[name] for name in fields})
         for row in map(json.loads, lines)
-        if (row["substep"], row["seed"]) == (substep, seed)
+        if (row["strength"], row["seed"]) == (strength, seed)
     ]
 
 
-def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str, int]:
+def _passage(model: TextModel, row: Leaf, strength: float, seed: int) -> tuple[str, int]:
     user = (
         f"The report is about {row.topic}. The next passage tells this: {row.text} "
         "Write the passage."
@@ -158,7 +158,7 @@ def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str,
         messages=(Message(role="system", text=_SYSTEM), Message(role="user", text=user)),
         sampling=Sampling(max_tokens=TOKENS, temperature=0.8, top_p=0.95, seed=seed),
         grammar=_PASSAGE,
-        control=leaf_conditions(row.event, substep) if substep else (),
+        control=(Condition(text=row.event, strength=strength),) if strength else (),
     )
     ended = Ended()
     tokens = list(model.generate(request, ended))
@@ -166,13 +166,13 @@ def _passage(model: TextModel, row: Leaf, substep: int, seed: int) -> tuple[str,
 
 
 def judged(
-    model: TextModel, store: Path, *, count: int, seed: int, substeps: Sequence[int]
+    model: TextModel, store: Path, *, count: int, seed: int, strengths: Sequence[float]
 ) -> Iterator[Line]:
     """Yield the lines of all arms, by MiniLM where it is installed, else by word vectors."""
     rows = leaves(count, seed=seed)
     arms = {
-        sub: arm(model, rows, store, substep=sub, seed=seed)
-        for sub in substeps
+        sub: arm(model, rows, store, strength=sub, seed=seed)
+        for sub in strengths
         if not sub or model.capabilities.control
     }
     for judge, similarity in judges(rows):
@@ -196,13 +196,13 @@ def judges(rows: Sequence[Leaf]) -> Iterator[tuple[str, Similarity]]:
 
 def lines(
     rows: Sequence[Leaf],
-    arms: Mapping[int, Sequence[Written]],
+    arms: Mapping[float, Sequence[Written]],
     similarity: Similarity,
     *,
     judge: str,
     seed: int,
 ) -> Iterator[Line]:
-    """Yield a line for each arm by its substep; 0 is without control, and comes first."""
+    """Yield a line for each arm by its strength; 0 is without control, and comes first."""
     texts = [row.text for row in rows]
     shuffled = [*texts[1:], texts[0]]
     cut = float(
@@ -214,7 +214,7 @@ def lines(
         )
     )
     free: NDArray[np.bool_] | None = None
-    for substep, passages in arms.items():
+    for strength, passages in arms.items():
         kept = similarity([w.text for w in passages], texts) > cut
         tokens = sum(w.tokens for w in passages)
         spent = sum(w.cpu_s for w in passages)
@@ -222,7 +222,7 @@ def lines(
             "figure": "adherence",
             "judge": judge,
             "cut": cut,
-            "substep": substep,
+            "strength": strength,
             "leaves": len(rows),
             "adherence": float(kept.mean()),
             "perplexity": math.exp(sum(w.nats for w in passages) / max(1, tokens)),

@@ -132,7 +132,7 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
         Path("bench-results/plan-passages.jsonl"),
         count=options.limit or 390,
         seed=options.seed,
-        substeps=(0, 1, 2),
+        strengths=(0.0, 1.0, 3.0),
     )
     model.close()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from search.control import leaf_conditions
+from search.condition import Condition
 from search.domains.plan.report.prose import Lexicon, fault_of, lexicons
 from search.domains.plan.reports import Part, Passage, Piece, Report, Section, Sentence
 from search.stop import StoppingCriterion
@@ -34,7 +34,9 @@ TEMPERATURE, TOP_P = 0.4, 0.95
 LEAST_RELEVANCE = 2.4
 REPETITION = 0.5  # nats per token, for a sentence of words that have all been used before
 _RESERVE_S, _RESERVE_SHARE = 5.0, 0.15  # left for the check and the files
-_SUBSTEP = 1  # strength of the control: that of a leaf's second step
+# Of the control: 1 samples the exact posterior for an exact head; 3 costs fluency without a gain in
+# adherence that could be measured.
+_STRENGTH = 1.0
 _SYSTEM = "You write one plain sentence for a technical report. You never write numbers."
 # Joiners that say what a part is about. Those that explain a figure stay: a small model explains
 # badly.
@@ -162,11 +164,15 @@ def candidate(model: TextModel, kind: str, stop: StoppingCriterion, *, seed: int
             stop=("\n",),
         ),
         grammar=lexicon.grammar() if capabilities.grammar else None,
-        control=leaf_conditions(lexicon.topic, _SUBSTEP) if capabilities.control else (),
+        control=_control(lexicon) if capabilities.control else (),
     )
     ended = Ended()
     text = "".join(token.text for token in model.generate(request, ended, stop=stop))
     return text.strip() if ended.finish is Finish.STOP else ""
+
+
+def _control(lexicon: Lexicon) -> tuple[Condition, ...]:
+    return (Condition(text=lexicon.topic, strength=_STRENGTH),)
 
 
 def _chosen(

@@ -39,7 +39,7 @@ def test_a_model_that_obeys_gains_and_the_cut_lets_few_strangers_pass(
         tmp_path / "passages.jsonl",
         count=60,
         seed=0,
-        substeps=(0, 1),
+        strengths=(0.0, 3.0),
     )
     assert free["adherence"] < 0.1
     assert held["adherence"] > 0.9
@@ -51,8 +51,8 @@ def test_a_model_that_obeys_gains_and_the_cut_lets_few_strangers_pass(
 def test_an_interrupted_arm_goes_on_and_writes_nothing_twice(tmp_path: Path) -> None:
     rows, store = adherence.leaves(40, seed=0), tmp_path / "passages.jsonl"
     model: Any = Obedient()
-    some = adherence.arm(model, rows[:20], store, substep=1, seed=3)
-    both = adherence.arm(model, rows, store, substep=1, seed=3)
+    some = adherence.arm(model, rows[:20], store, strength=3.0, seed=3)
+    both = adherence.arm(model, rows, store, strength=3.0, seed=3)
     assert both[:20] == some
     assert len(store.read_text().splitlines()) == len(both) == 40
 
