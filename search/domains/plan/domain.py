@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from search.domains import KINDS
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import nothing_open, refusal, state_of
-from search.domains.plan.outline.model import ModelProposer
+from search.domains.plan.outline.model import MODEL_S, ModelProposer
 from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
 from search.domains.plan.outline.tree import Material, outline_of
@@ -64,15 +64,23 @@ class Read(Protocol):
 
 
 class PlanDomain:
-    """The pipeline's stages. `text_model` is None where no language model can be reached."""
+    """The pipeline's stages. `text_model` is None where no language model can be reached.
+
+    model_s: seconds that an outline may spend on the model.
+    """
 
     packages = ()
 
     def __init__(
-        self, text_model: TextModel | None = None, *, read: Read = read_goal
+        self,
+        text_model: TextModel | None = None,
+        *,
+        read: Read = read_goal,
+        model_s: float = MODEL_S,
     ) -> None:
         self._text_model = text_model
         self._read = read
+        self._model_s = model_s
 
     def parse(
         self, spec: PlanSpec, inputs: Mapping[str, Path], workdir: Path
@@ -193,6 +201,7 @@ class PlanDomain:
             wishes=len(reading.wishes),
             stop=stop,
             seed=int(rng.integers(2**31)),
+            limit_s=self._model_s,
         )
 
     def _reported(

@@ -10,6 +10,8 @@ from search.domains.plan import PlanDomain
 from search.text_model import TextModel
 from workers.bench.plan.planning import Planner, Plans
 
+_PATIENCE_S = 300.0
+
 
 def planner(name: str) -> Plans:
     """Return an arm by its name. Raises ValueError."""
@@ -43,8 +45,11 @@ ARMS: Mapping[str, Callable[[], Plans]] = MappingProxyType(
     {
         # Templates alone, as without a language model.
         "templates": lambda: Planner(PlanDomain),
-        # With candidates of the embedded model.
-        "embedded": lambda: Planner(lambda: PlanDomain(_embedded())),
+        # With candidates of the embedded model; other work on the machine costs none of them, and
+        # CPU seconds tell what the limit of the product would leave.
+        "embedded": lambda: Planner(
+            lambda: PlanDomain(_embedded(), model_s=_PATIENCE_S), budget_s=3 * _PATIENCE_S
+        ),
         # Keywords and suffixes in place of the reader.
         "keywords": _keywords,
         # The embedded model writes the plan itself.

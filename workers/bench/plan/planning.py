@@ -55,8 +55,10 @@ class Plans(Protocol):
 class Planner:
     """The domain of kind `plan`, called as a worker does it."""
 
-    def __init__(self, make: Callable[[], PlanDomain]) -> None:
-        self._make = make
+    def __init__(
+        self, make: Callable[[], PlanDomain], *, budget_s: float = BUDGET_S
+    ) -> None:
+        self._make, self._budget_s = make, budget_s
 
     def plan(
         self,
@@ -107,7 +109,7 @@ class Planner:
         outcome = domain.search(
             problem,
             domain.encode(problem),
-            from_budget({"seconds": BUDGET_S}, threading.Event()),
+            from_budget({"seconds": self._budget_s}, threading.Event()),
             np.random.default_rng(seed),
             lambda point, solution=None: None,
         )
