@@ -492,7 +492,8 @@ def test_the_fields_of_a_plan_reach_its_outline(tmp_path: Path) -> None:
     assert not rest.approved
     assert rest_of(goal, tmp_path, "m.lp", approve="auto").approved
     assert rest_of("Solve m.lp for 6 s", tmp_path, "m.lp").memo != rest.memo
-    assert rest_of(goal, tmp_path).memo != rest.memo
+    with pytest.raises(InvalidInput, match="attach it with the goal"):
+        rest_of(goal, tmp_path)
     references, inputs = attached(tmp_path, "m.lp")
     names = []
     for text_model in ("auto", "none"):
