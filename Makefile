@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
+TEST_PROCESSES ?= 2
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 
@@ -59,7 +60,7 @@ serve: setup ## only start the service
 	$(BIN)/python -m services
 
 test: setup-torch setup-llm ## all tests, at the small scale
-	$(BIN)/python -m pytest --scale $(SCALE)
+	$(BIN)/python -m pytest --scale $(SCALE) --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 chaos: setup-dev ## kill and pause processes at the published scale (about an hour)
 	$(BIN)/python -m workers.bench service chaos --scale 1.0
