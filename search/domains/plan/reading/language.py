@@ -1,8 +1,11 @@
-"""Language of a goal, by a table of function words: only English is read."""
+"""Language of a goal, by tables of function words and of words of the trade."""
 
 from __future__ import annotations
 
 import re
+
+from search.domains.plan.reading.glossary import LANGUAGES, glossary
+from search.domains.plan.reading.stems import vocabulary
 
 _WORDS = re.compile(r"[^\W\d_]+")
 _LEAST_WORDS = 5
@@ -50,6 +53,12 @@ _ENGLISH = frozenset(
         "also hat war bin son is con par plus sans pas pour tot uit bei per y e u i w z med sin dos"
     ).split()
 )
+_ALSO_ENGLISH = vocabulary(
+    "band solver programm minute minutes machine machines table tables compile "
+    "optimise minimise solution maximum six go mo fin mine cent mille lot carte fois "
+    "temps taille fil page fort gut mal lang dick je bei ist des les est gruß samen "
+    "ce que faut chez ou et en"
+)
 _TABLE = {
     name: frozenset(words.split()) - (_ENGLISH if name != "English" else frozenset())
     for name, words in _FUNCTION_WORDS.items()
@@ -78,8 +87,12 @@ def foreign_language(text: str) -> str | None:
     words = [word.lower() for word in _WORDS.findall(text)]
     if len(words) < _LEAST_WORDS:
         return None
+    trade = {
+        name: frozenset(glossary(name)) - _ALSO_ENGLISH - _ENGLISH for name in LANGUAGES
+    }
     counts = {
-        name: sum(word in table for word in words) for name, table in _TABLE.items()
+        name: sum(word in table or word in trade.get(name, ()) for word in words)
+        for name, table in _TABLE.items()
     }
     english = counts.pop("English")
     name, most = max(counts.items(), key=lambda item: item[1])

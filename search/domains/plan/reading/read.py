@@ -11,6 +11,7 @@ from search.domains.plan.reading.bind import bind
 from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafts import Draft, Drafts, drafts_of
 from search.domains.plan.reading.flow import Edge, edges_of
+from search.domains.plan.reading.glossary import LANGUAGES
 from search.domains.plan.reading.language import foreign_language
 from search.domains.plan.reading.leaves import find_leaves
 from search.domains.plan.reading.lexicon import Role, lexicon_of
@@ -42,13 +43,18 @@ def read_goal(
         return Reading(goal=goal, wishes=(), refused=why_not)
     text = bounds.fold(goal)
     language = foreign_language(text.folded)
-    if language is not None:
+    if language is not None and language not in LANGUAGES:
         return Reading(
             goal=goal,
             wishes=(),
-            refused=f"goal: expected English, got {language}; write the goal in English",
+            refused=f"goal: expected English, German or French, got {language}; write the goal in "
+            "English",
         )
-    scene = scene_of(text, files, lexicon_of(tuple(sorted(specs.items()))))
+    scene = scene_of(text, files, lexicon_of(tuple(sorted(specs.items()))), language)
+    if language is not None:
+        scene.notes.append(
+            f"the goal was read from {language} word by word; check each value"
+        )
     if (why_not := _too_much(scene)) is not None:
         return Reading(goal=goal, wishes=(), refused=why_not)
     return _read(scene, dict(answers or {}))

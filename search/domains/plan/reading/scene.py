@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from search.domains.plan.reading.bounds import Text
+from search.domains.plan.reading.glossary import in_english
 from search.domains.plan.reading.lexicon import Item, Lexicon, Role
 from search.domains.plan.reading.numerals import with_numerals
 from search.domains.plan.reading.quantities import Quantity, quantities_of
@@ -135,9 +136,13 @@ class Scene:
         return [item for item in self.items if item.of(*roles)]
 
 
-def scene_of(text: Text, files: Sequence[FileFacts], lexicon: Lexicon) -> Scene:
+def scene_of(
+    text: Text, files: Sequence[FileFacts], lexicon: Lexicon, language: str | None = None
+) -> Scene:
     """Return the scene of a goal: tokens, typing errors undone, phrases and quantities found."""
     raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
+    if language is not None:
+        raw = in_english(raw, language)
     tokens = with_numerals([lexicon.correct(token) for token in raw])
     items = _with_outputs(tokens, lexicon.find(tokens), lexicon)
     unitless = {

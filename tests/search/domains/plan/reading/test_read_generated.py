@@ -11,7 +11,7 @@ import pytest
 from search.domains.plan.reading import read_goal
 from tests.search.domains.plan.reading.phrasing import SPECS, Sample, sample
 
-SAMPLES = 120
+SAMPLES = 80
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])

@@ -97,6 +97,19 @@ def test_another_language_is_refused_by_name() -> None:
     assert "Spanish" in (read_goal(goal, [], specs=SPECS).refused or "")
 
 
+def test_german_and_french_are_read_word_by_word() -> None:
+    goal = "Bitte a.mps höchstens drei Minuten lang mit SCIP lösen, zwei Promille Lücke genügen."
+    reading = read_goal(goal, [MODEL], specs=SPECS)
+    values = {v.path: v.value for v in reading.wishes[0].values}
+    expected = {"budget.seconds": 180, "spec.engine": "scip", "budget.target_gap": 0.002}
+    assert values == expected
+    assert any("German" in note for note in reading.notes)
+    goal = "Bonjour, pourriez-vous résoudre a.mps avec CP-SAT pendant cinq minutes au maximum ?"
+    reading = read_goal(goal, [MODEL], specs=SPECS)
+    values = {v.path: v.value for v in reading.wishes[0].values}
+    assert values == {"budget.seconds": 300, "spec.engine": "cp-sat"}
+
+
 def test_hidden_characters_are_named_and_do_not_join_words() -> None:
     reading = read_goal("solve a.m\u200bps with SC\u200bIP", [MODEL], specs=SPECS)
     assert any("hidden" in note for note in reading.notes)
