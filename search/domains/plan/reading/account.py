@@ -15,7 +15,7 @@ from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form
-from search.domains.plan.types import Reading
+from search.domains.plan.types import FileRole, Reading
 from trimtab.plans import NotDone, Question
 
 MAX_QUESTIONS = 3
@@ -34,6 +34,10 @@ _LABELS = (
     "no",
 )
 _REPEATS = ("times", "runs", "repetitions", "repeats")
+_REASON_OF_PLAN = (
+    "a plan in use cannot be read from a file yet; give it in the request as "
+    "constraints.current_plan"
+)
 _IGNORE = "it is only background"
 _COUNTERS = vocabulary(
     "times runs jobs files models programs antennas engines solvers seeds x steps "
@@ -213,7 +217,9 @@ def _unusable(scene: Scene, found: Found, not_done: list[NotDone]) -> None:
         not_done.append(
             NotDone(
                 text=name,
-                reason="by its content this is no model, list of tables or program",
+                reason=_REASON_OF_PLAN
+                if FileRole.PLAN in scene.files[name].roles
+                else "by its content this is no model, list of tables or program",
                 spans=scene.spans(tokens),
             )
         )
@@ -283,7 +289,13 @@ def _repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
     counted = [
         (q.start, q.end + 1, q.numbers[0])
         for q in scene.quantities
-        if not q.units and q.exact and scene.word(q.end) in _REPEATS
+        if not q.units
+        and q.exact
+        and (
+            scene.word(q.end) in _REPEATS
+            or "seeds" in (scene.word(q.end), scene.word(q.end + 1))
+        )
+        and not any(t in scene.used for t in q.tokens)
     ]
     counted += [
         (item.start, item.end, item.of(Role.RELATION)[0].value)

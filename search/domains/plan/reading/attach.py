@@ -185,7 +185,13 @@ def _shared_by(
         if any(scene.sentence(m) == scene.sentence(bound.at) for m in leaves[i].mentions)
     }
     if _distributes(scene, bound, bounds):
-        scope = (here if len(here) > 1 else set(free)) - _excepted(scene, bound, leaves)
+        lists = [
+            set(g) for g in groups if owner in g and _outside(bound, owner, g, leaves)
+        ]
+        listed = lists[0] if lists else here
+        scope = (listed if len(listed) > 1 else set(free)) - _excepted(
+            scene, bound, leaves
+        )
         if owner not in scope and scope:
             return [i for i in free if i in scope]
         return [i for i in free if i in scope or i == owner]
@@ -223,6 +229,8 @@ def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
     "with 48 GiB each" speaks of devices, not of jobs.
     """
     for item in scene.marks("each", "everything"):
+        if any(0 <= item.start - m.end <= 1 for m in scene.marks("after")):
+            continue  # "when all of that is done" speaks of the order
         near = [
             (_gap(scene, item, b), i)
             for i, b in enumerate(bounds)

@@ -20,9 +20,10 @@ _BARE = 1.6
 _LIMIT_WITHOUT_UNIT = 1.3
 _LIMIT = 2.2
 _DOUBT = 0.2  # two slots nearer to each other than this are two readings
+_BETTER = ("smaller", "faster", "quicker", "better", "cheaper", "lower")
 DIFFERENCES = vocabulary("less more longer shorter fewer extra higher lower larger")
 _LINKS = vocabulary(
-    "of is are = : to at be by than ( with from as a the be set equal equals stays "
+    "of is are may = : to at be by than ( with from as a the be set equal equals stays "
     "about around most least no more not max min maximum minimum below above under "
     "within up only just exactly approximately roughly should must shall will was "
     "goes has have x * - for"
@@ -33,13 +34,14 @@ _BEFORE_ELLIPSIS = vocabulary(
     "for another gets or and vs versus then with to on that it than , wait no sorry "
     "make rather not just of only meant mean from : be actually as maybe"
 )
+_ALSO_BEFORE = vocabulary("also too got have only another")
 _LIMITS = vocabulary(
     "at most least about only just no more than up roughly maximum max exactly under"
 )
 _BEHIND_ELLIPSIS = frozenset(
     listed(
         ", . ) and or for ? ! ; \n each then with instead apiece on if vs in sorry please would "
-        "also too as max at : gpus"
+        "also too as max at : gpus but dont"
     )
 ) | {""}
 _CONNECTIVES = vocabulary(
@@ -47,7 +49,7 @@ _CONNECTIVES = vocabulary(
 )
 _ALTERNATIVE = vocabulary(
     "as or vs versus and , another then no sorry . make that actually than not mean meant but ; "
-    "whether wait while instead from \n"
+    "whether wait while instead from : \n"
 )
 
 
@@ -120,6 +122,17 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
 
 def _describes(scene: Scene, quantity: Quantity) -> bool:
     """Return whether a quantity describes the input: "3 TB of embeddings"."""
+    if (
+        quantity.reading(Dimension.RATIO)
+        and quantity.units
+        and scene.word(quantity.end) in _BETTER
+    ):
+        scene.use(range(quantity.start, quantity.end), "a wish")
+        scene.notes.append(
+            f"“{scene.words(quantity.start, quantity.end + 1)}” is no limit of a job: the best "
+            "found is reported"
+        )
+        return True
     if not quantity.units or scene.word(quantity.end) != "of":
         return False
     if any(
@@ -266,7 +279,8 @@ def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
             scene.word(quantity.start - 2) == "-"
             and scene.tokens[quantity.start - 1].glued
         )
-        if scene.word(quantity.start - 1) == "=" or option:
+        seeds = scene.word(item.start) == "seeds" and quantity.shape is Shape.SINGLE
+        if scene.word(quantity.start - 1) == "=" or option or seeds:
             return None  # key=value, -s 7: the name stands in front
         between = range(quantity.end, item.start)
         cost, link, plain = 0.0, 0.25, 0.3
@@ -431,21 +445,25 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
         and (scene.sentence(quantity.start) - scene.sentence(other.at) <= 1 or what_if)
     ]
     beside_name = any(scene.used.get(t, "").startswith("file") for t in (at, at - 1))
-    if not candidates or not (near in _BEFORE_ELLIPSIS or what_if or beside_name):
+    if not candidates or not (
+        near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name
+    ):
         return None
     wanted = Dimension.TIME if near in ("for", "another", "gets") else None
     devices = [c for c in candidates if COUNT in c.paths.values()]
     if what_if and not devices and near not in _BEFORE_ELLIPSIS:
         return None
     timed = any(Dimension.TIME in _dimensions(scene, c) for c in candidates)
-    if devices and (what_if or near in ("as", "than", "on", "to") or not timed):
+    if devices and (
+        what_if or near in ("as", "than", "on", "to", "got", "have") or not timed
+    ):
         wanted = None
         candidates = devices
     other = next(
         (c for c in candidates if wanted in _dimensions(scene, c)), candidates[0]
     )
     words = {scene.word(i) for i in range(other.at, quantity.start)}
-    of_time = near in ("for", "gets") and wanted not in _dimensions(scene, other)
+    of_time = wanted is not None and wanted not in _dimensions(scene, other)
     if of_time or not (words & _ALTERNATIVE or what_if or beside_name):
         return None
     return _like(scene, quantity, other)

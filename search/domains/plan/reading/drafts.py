@@ -121,6 +121,12 @@ def _options(
     _replaced(scene, options)
     _plain_size(scene, options)
     for path, row in options.items():
+        # "passes only, no LLVM options": what is ruled out outranks what is only named.
+        if {o.value for o in row if isinstance(o.value, bool)} == {True, False} and len(
+            {o.tokens for o in row}
+        ) > 1:
+            options[path] = [o for o in row if o.value is False]
+    for path, row in options.items():
         if any(o.strong for o in row) and not all(o.strong for o in row):
             options[path] = [
                 replace(
@@ -239,6 +245,8 @@ def _numbers(
         and values[1] - values[0] < MAX_VARIANTS
     ):
         return tuple(range(int(values[0]), int(values[1]) + 1))
+    if bound.shape is Shape.RANGE and path == COUNT and scene.marks("what_if"):
+        return values  # "going from eight to a dozen"
     if bound.shape in (Shape.RANGE, Shape.AROUND) and not path.endswith("_hz"):
         low, high = (
             (values[0], values[1])
@@ -580,6 +588,10 @@ def _contradictions(
             _alternate(values, other) for p, other in many.items() if p != path
         )
         listed = len({o.tokens for o in values}) == 1
+        places = sorted(o.tokens[0] for o in values)
+        listed = listed or any(
+            places[0] < m.start < places[-1] for m in scene.marks("then")
+        )
         if (
             path in (SECONDS, MEMORY, "budget.target_gap")
             and alone

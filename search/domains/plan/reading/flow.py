@@ -309,10 +309,11 @@ def _outputs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     found = []
     for item in scene.with_role(Role.OUTPUT):
         for sense in item.of(Role.OUTPUT):
-            consumer = _consumer(scene, item, sense.kind)
+            owner = _maker(scene, item, sense.kind, jobs)
+            consumer = _consumer(scene, item, sense.kind, named=owner is not None)
             if consumer is None:
                 continue
-            pair = _pair(scene, item, sense.kind, jobs)
+            pair = owner or _pair(scene, item, sense.kind, jobs)
             if pair is None:
                 continue
             parent, child = pair
@@ -371,7 +372,36 @@ def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     return []
 
 
-def _consumer(scene: Scene, output: Item, kind: str) -> Item | None:
+def _maker(
+    scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
+) -> tuple[int, int] | None:
+    """Return (maker, reader) for "a warm start from y.mps's solution"."""
+    near = [
+        (m, i)
+        for i, job in enumerate(jobs)
+        if job.kind == kind
+        for m in job.mentions
+        if 0 < output.start - m <= 4
+        and scene.sentence(m) == scene.sentence(output.start)
+        and all(
+            scene.word(t) in ("'", "s", "the", "of", "best")
+            for t in range(m + 1, output.start)
+        )
+    ]
+    if not near:
+        return None
+    place, maker = max(near)
+    others = [
+        (m, i)
+        for i, job in enumerate(jobs)
+        if job.kind == kind and i != maker
+        for m in job.mentions
+        if scene.sentence(m) == scene.sentence(place)
+    ]
+    return (maker, min(others, key=lambda o: abs(o[0] - place))[1]) if others else None
+
+
+def _consumer(scene: Scene, output: Item, kind: str, *, named: bool) -> Item | None:
     """Return the phrase that says what an output is used for, in the same sentence."""
     near = [
         item
@@ -382,7 +412,16 @@ def _consumer(scene: Scene, output: Item, kind: str) -> Item | None:
         and item.start != output.start
     ]
     pronoun = {scene.word(i) for i in range(max(0, output.start - 4), output.start)}
-    if not pronoun & {"its", "the", "that", "his", "this", "their", "whatever", "best"}:
+    if not named and not pronoun & {
+        "its",
+        "the",
+        "that",
+        "his",
+        "this",
+        "their",
+        "whatever",
+        "best",
+    }:
         return None
     return min(near, key=lambda item: abs(item.start - output.start), default=None)
 

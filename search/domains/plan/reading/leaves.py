@@ -240,6 +240,12 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
         if word in ("former", "latter") and len(listed) == 2:
             found.append((i, listed[word == "latter"]))
             continue
+        if word == "other" and scene.word(i - 1) == "the" and len(listed) == 2:
+            earlier = [name for _, name in _named_so_far(scene, i) if name in listed]
+            if earlier:
+                found.append((i, listed[1 - listed.index(earlier[-1])]))
+                scene.use([i], "ordinal")
+            continue
         if word in ("last", "final") and scene.word(i + 1) in ("file", "one", "model"):
             if len(listed) >= 2:
                 found.append((i, listed[-1]))
@@ -265,6 +271,19 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
         ):
             found.append((i, listed[index]))
             scene.use(range(i, end + (noun not in (",", ".", ""))), "ordinal")
+    return found
+
+
+def _named_so_far(scene: Scene, end: int) -> list[tuple[int, str]]:
+    """Return the files named in front of a token, in the order of the text."""
+    found = []
+    for i in range(end):
+        by = scene.used.get(i, "")
+        if scene.tokens[i].form is Form.FILE:
+            word = scene.tokens[i].word.lower()
+            found.append((i, next(n for n in scene.files if n.lower() == word)))
+        elif by.startswith("file "):
+            found.append((i, by.removeprefix("file ")))
     return found
 
 
@@ -431,7 +450,7 @@ def _separate(scene: Scene, kind: str, nouns: list[Item]) -> list[Leaf]:
             scene.use([item.start - 1], "number of jobs")
             return [Leaf(kind=kind, mentions=[max(0, band.start - 1)]) for band in bands]
     mentions = [item.start for item in nouns]
-    labels = _labels(scene)
+    labels = _without_file(scene, _labels(scene))
     if len(labels) > 1:
         return [Leaf(kind=kind, mentions=[i, *_uses(scene, i)]) for i in labels]
     others = _other_ones(scene, kind, mentions)
@@ -442,6 +461,16 @@ def _separate(scene: Scene, kind: str, nouns: list[Item]) -> list[Leaf]:
     return [
         Leaf(kind=kind, mentions=[m for m in (start, *mentions) if start <= m < end])
         for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _without_file(scene: Scene, labels: list[int]) -> list[int]:
+    """Return the labels whose part names no file: such a part is a job of another kind."""
+    ends = [*labels[1:], len(scene.tokens)]
+    return [
+        label
+        for label, end in zip(labels, ends, strict=False)
+        if not any(scene.tokens[i].form is Form.FILE for i in range(label, end))
     ]
 
 

@@ -133,7 +133,14 @@ def _cell(scene: Scene, item: Item) -> tuple[list[int], list[Any]] | None:
 def _folders(scene: Scene, item: Item) -> tuple[list[int], list[Any]] | None:
     """Return the pattern of a folder that is left out: "except the tests"."""
     negation = _negated(scene, item)
-    if negation is None or negation.start > item.start:
+    out = any(
+        scene.word(i) == "out"
+        for i in range(item.end, min(item.end + 4, len(scene.tokens)))
+    )
+    in_front = {scene.word(i) for i in range(max(0, item.start - 3), item.start)}
+    kept_out = out and bool(in_front & {"keep", "leave"})
+    if not kept_out and (negation is None or negation.start > item.start):
         return None
-    scene.use(range(negation.start, negation.end), "negation")
+    if negation is not None and not kept_out:
+        scene.use(range(negation.start, negation.end), "negation")
     return [], [f"{scene.word(item.start)}/*"]

@@ -75,7 +75,7 @@ def _left_alone(scene: Scene) -> list[Scope]:
     """Return scopes of "leave old.mps alone"."""
     found = []
     for i, token in enumerate(scene.tokens):
-        if token.word != "leave":
+        if token.word not in ("leave", "keep"):
             continue
         near = range(i + 2, min(i + 8, len(scene.tokens)))
         end = next((t for t in near if scene.word(t) in _ALONE), None)

@@ -229,9 +229,16 @@ def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
         word = scene.word(end)
         if scene.ends_sentence(end):
             break
-        if word in (",", "and", "then", "before", "after", "but") and _starts_request(
-            scene, end + 1
-        ):
+        if word in (
+            ",",
+            ":",
+            "(",
+            "and",
+            "then",
+            "before",
+            "after",
+            "but",
+        ) and _starts_request(scene, end + 1):
             break
         end += 1
     return set(range(start, end))

@@ -59,6 +59,21 @@ def scaled(number: float, factor: float) -> float:
 
 
 _MOST_IN_A_LIST = 100
+_BEHIND_A_SECOND = (
+    "",
+    ".",
+    ",",
+    ";",
+    "for",
+    "is",
+    "on",
+    "each",
+    "per",
+    "and",
+    "at",
+    "max",
+    ")",
+)
 _TO = ("to", "through", "till", "until", "thru")
 _LIST = (",", "and", "or", "vs", "versus", "/", "&", "then")
 
@@ -134,6 +149,8 @@ def _amount(tokens: Sequence[Token], i: int) -> Quantity | None:
     value, end = _power(tokens, value, end)
     if (clock := _clock(tokens, at, value)) is not None:
         return replace(clock, start=i)
+    if end < len(tokens) and tokens[end].text == "G" and value in (2, 3, 4, 5, 6):
+        return None  # 5G is a network
     units, end = _unit(tokens, end)
     amount = Quantity(
         shape=Shape.SINGLE,
@@ -160,6 +177,8 @@ def _article(tokens: Sequence[Token], i: int) -> Quantity | None:
     if len(following) < 3 or following not in UNITS or following in ("inch", "mil"):
         return None
     units, end = _unit(tokens, i + 1)
+    if following == "second" and _word(tokens, end) not in _BEHIND_A_SECOND:
+        return None  # "a second rack"
     if not units or Dimension.TIME not in {u.dimension for u in units}:
         return None
     amount = Quantity(
@@ -299,13 +318,10 @@ def _more_time(tokens: Sequence[Token], amount: Quantity) -> Quantity:
     units, end = _unit(tokens, at + 1)
     smaller = next((u for u in units if u.dimension is Dimension.TIME), None)
     if smaller is None:
-        if (
-            joined
-            or units
-            or not tokens[at].glued
-            or time.factor <= 1
-            or not 0 < value < 60
-        ):
+        alone = _word(tokens, at + 1) in ("", ",", ".", ";", ")")
+        if joined or units or time.factor <= 1 or not 0 < value < 60:
+            return amount
+        if not (tokens[at].glued or alone):
             return amount
         smaller = Unit(dimension=Dimension.TIME, factor=time.factor / 60)
     if smaller.factor >= time.factor or value * smaller.factor >= time.factor * 10:

@@ -48,8 +48,8 @@ def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
             item for item in pending if not _multiply(scene, leaves, attached, item)
         ]
     _differences(scene, leaves, attached)
-    _same(scene, leaves, attached)
     _of_them(scene, leaves, attached)
+    _same(scene, leaves, attached)
 
 
 def _with_noun(scene: Scene, item: Item) -> bool:
