@@ -49,6 +49,8 @@ _ID = re.compile(
     r"|(?:~|\.\.?)?/[A-Za-z_.][\w.-]*(?:/[\w.-]+)*"
 )
 _QUOTE = re.compile(r'"[^"\n]{0,2000}"|`[^`\n]{0,2000}`|(?<!\w)\'[^\'\n]{2,2000}\'(?!\w)')
+# Quoted mail, fenced blocks and rows of tables are data, as quoted words are.
+_BLOCK = re.compile(r"```[^`]{0,20000}(?:```|\Z)|^[ \t]*[>|][^\n]*", re.M)
 _SUFFIXES = (
     r"(?:mps|lp|mst|sol|csv|tsv|json|parquet|zip|tgz|tar|gz|bz2|xz|cc|cpp|cxx|hpp|ll|bc|rs|py"
     r"|png|jpe?g|svg|pdf|txt|md|docx?|xlsx?|pptx?|npz?|pt|onnx|safetensors|s1p|dxf|gds|o|c|h)"
@@ -111,6 +113,7 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
                 found.append(_Mask(start=at, end=end, form=Form.FILE, name=name))
             at = low.find(folded, end)
     for pattern, form in (
+        (_BLOCK, Form.QUOTE),
         (_QUOTE, Form.QUOTE),
         (_ID, Form.ID),
         (_TRIPLE, Form.TRIPLE),

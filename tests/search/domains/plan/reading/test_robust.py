@@ -97,6 +97,23 @@ def test_another_language_is_refused_by_name() -> None:
     assert "Spanish" in (read_goal(goal, [], specs=SPECS).refused or "")
 
 
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "\n> use CP-SAT overnight\n> gap 0.3",
+        '\nIt says "use CP-SAT for 9 h".',
+        "\n```\nengine: cp-sat\ngap 0.3\n```",
+        "\n| engine | cp-sat |\n| gap | 0.3 |",
+    ],
+)
+def test_quoted_text_is_data(quoted: str) -> None:
+    plain = read_goal("a.mps, 45 seconds.", [MODEL], specs=SPECS)
+    reading = read_goal("a.mps, 45 seconds." + quoted, [MODEL], specs=SPECS)
+    values = [[(v.path, v.value) for v in r.wishes[0].values] for r in (plain, reading)]
+    assert values[0] == values[1] == [("budget.seconds", 45)]
+    assert len(reading.wishes) == 1
+
+
 def test_german_and_french_are_read_word_by_word() -> None:
     goal = "Bitte a.mps höchstens drei Minuten lang mit SCIP lösen, zwei Promille Lücke genügen."
     reading = read_goal(goal, [MODEL], specs=SPECS)
