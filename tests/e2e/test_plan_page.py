@@ -67,12 +67,12 @@ def test_a_goal_becomes_a_report(
     at_state(page, "AWAITING_APPROVAL")
     assert page.text(".goal") == GOAL
     assert "mail me" in page.text(".remark.warn")
-    for words, path in (("model.lp", "spec-model"), ("5 seconds", "budget-seconds")):
+    for words, anchor in (("model.lp", "leaf-l1"), ("5 seconds", "v-l1-budget-seconds")):
         link = (
             f"[...document.querySelectorAll('.goal .used')]"
             f".find((a) => a.textContent.includes('{words}'))?.hash"
         )
-        assert page.eval(link) == f"#v-l1-{path}"
+        assert page.eval(link) == f"#{anchor}"
     for look in ({}, {"dark": True}, {"width": 390, "height": 800}):
         page.look(**look)
         assert axe(page) == []
