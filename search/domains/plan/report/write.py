@@ -33,7 +33,7 @@ from search.domains.plan.reports import (
 from search.domains.plan.types import Fact
 from search.rest import EndedJob
 from search.stop import StoppingCriterion
-from search.text_model import TextModel
+from search.text_model import TextModel, TextModelError
 from trimtab.plans import Leaf, Outline
 
 OF_LEAF: tuple[Passages, ...] = ("asked", "outcome", "check", "limits")
@@ -69,13 +69,21 @@ def write_report(
     on_passage: is told how many passages of how many are written.
     """
     report = written(outline, jobs, facts, seed=seed)
-    if model is None or not model.capabilities.generates:
+    if model is None or not _generates(model):
         return report
     drafts = drafted(list(places_in(report)), model, stop, on_passage, seed=seed)
     if drafts.sentences:
         named = _model_fact(model.capabilities.name, Ids(len(facts)))
         report = written(outline, jobs, [*facts, named], seed=seed)
     return with_joiners(report, drafts, model)
+
+
+def _generates(model: TextModel) -> bool:
+    """Return whether a model can draft sentences; False too where the server has none."""
+    try:
+        return model.capabilities.generates
+    except TextModelError:
+        return False
 
 
 def _model_fact(name: str, ids: Ids) -> Fact:

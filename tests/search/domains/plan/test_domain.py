@@ -17,6 +17,7 @@ from search.domains import KINDS, Kind
 from search.domains.plan import PlanDomain, build
 from search.rest import EndedJob, Rest, Woken
 from search.stop import from_budget
+from search.text_model import ModelUnavailable
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
 from trimtab.plans import Outline
@@ -282,3 +283,23 @@ def test_goals_are_listed_in_the_order_of_their_jobs_and_an_answer_leaves_nothin
     assert next(iter(outline.goals)) == first_goal
     assert "as you answered: devices.memory_gib 80" in outline.notes
     assert second.rest.approved
+
+
+class NoModel:
+    """What a worker has on a server without a language model: every use of it fails."""
+
+    @property
+    def capabilities(self) -> Any:
+        raise ModelUnavailable("text_model: expected a language model, got none")
+
+
+def test_a_server_without_a_language_model_writes_the_report(tmp_path: Path) -> None:
+    rest = rest_of("Solve m.lp in 5 s", tmp_path, "m.lp")
+    references, inputs = attached(tmp_path, "m.lp")
+    spec = PlanSpec(goal="Solve m.lp in 5 s", files=references)
+    woken = Woken(
+        memo=rest.memo, jobs={"l1": ended("l1", outline_in(rest))}, approved=True
+    )
+    outcome, _ = run(build(NoModel()), spec, inputs, tmp_path, woken)  # type: ignore[arg-type]
+    assert outcome.rest is None
+    assert outcome.solution.text_model == ""
