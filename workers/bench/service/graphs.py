@@ -20,6 +20,17 @@ from workers.bench.service.http import LeanClient
 FAIL_SHARE = 0.12  # of jobs end FAILED by themselves
 DONE_SHARE = 0.3  # of edges are satisfied by any end
 FILE_SHARE = 0.02  # of graphs pass a solution file from one integer program to another
+PLAN_SHARE = 0.02  # of graphs are a plan that rests, is approved, and waits for a job
+_PLAN = {
+    "kind": "plan",
+    "spec": {
+        "goal": "Design a patch antenna for 2.40 to 2.48 GHz in 2 seconds.",
+        "text_model": "none",
+    },
+    "budget": {"seconds": 60.0},
+    "max_attempts": 10,
+}
+_LEAVES = 1
 _MODEL = "Minimize\n obj: 2 x + 3 y\nSubject To\n c: x + y >= 3\nGeneral\n x y\nEnd\n"
 
 
@@ -91,8 +102,11 @@ async def kill_graphs(
 ) -> dict[str, Any]:
     """Run random graphs while the service and its workers are killed. Raises Breach."""
     rng = random.Random(seed)
-    batches = [random_graph(rng) for _ in range(graphs)]
-    total = sum(map(len, batches))
+    plans = round(PLAN_SHARE * graphs)
+    batches = [*([_PLAN] for _ in range(plans))]
+    batches += [random_graph(rng) for _ in range(graphs - plans)]
+    rng.shuffle(batches)
+    total = sum(map(len, batches)) + _LEAVES * plans
     began = time.perf_counter()
     ids: dict[int, list[str]] = {}
     load = asyncio.create_task(_submit_all(server, batches, ids))
@@ -102,7 +116,7 @@ async def kill_graphs(
         lease_s=2.0,
         pending=[signal.SIGKILL] * worker_kills,
     )
-    killed = done = 0
+    killed, done, approve_at = 0, 0, began
     while done < total or not load.done():
         if time.perf_counter() - began > timeout_s:
             raise Breach(f"{total - done} of {total} jobs had not ended in {timeout_s} s")
@@ -115,11 +129,15 @@ async def kill_graphs(
         await asyncio.sleep(0.05)
         if load.done():
             load.result()
+        if plans and time.perf_counter() >= approve_at:
+            await _approve(server)
+            approve_at = time.perf_counter() + 1.0
         done = await _ended(server)
     seconds = time.perf_counter() - began
     server.stop()
     return {
         "graphs": graphs,
+        "plans": plans,
         "jobs": total,
         "service_kills": killed,
         "worker_kills": faults.made["SIGKILL"],
@@ -152,6 +170,22 @@ async def _submit_all(
     client.close()
 
 
+async def _approve(server: Server) -> None:
+    """Approve the outlines that wait for their owner; a lost answer is no harm."""
+    client = LeanClient(server.port, server.key, timeout_s=20)
+    try:
+        listed = await client.request("GET", "/v1/jobs?state=AWAITING_APPROVAL")
+        for job in listed.json()["items"]:
+            path = f"/v1/jobs/{job['id']}/outline"
+            seen = (await client.request("GET", path)).json()
+            body = {"revision": seen["revision"], "digest": seen["digest"]}
+            await client.request("POST", f"{path}/approve", body)
+    except (*BROKEN, KeyError):
+        return
+    finally:
+        client.close()
+
+
 async def _ended(server: Server) -> int:
     client = LeanClient(server.port, server.key, timeout_s=20)
     try:
@@ -175,13 +209,21 @@ def _check(
         for job_id, want in zip(ids[number], expected_states(jobs), strict=True)
         if states.get(job_id) != want
     ]
-    if wrong or len(states) != sum(map(len, batches)):
+    plans = [ids[number][0] for number, jobs in enumerate(batches) if jobs == [_PLAN]]
+    started = read_rows(server, "SELECT graph, state FROM job WHERE graph != id")
+    for plan in plans:
+        own = [state for graph, state in started if graph == plan]
+        if own != ["SUCCEEDED"] * _LEAVES:
+            wrong.append((plan, "its jobs SUCCEEDED", str(own)))
+    if wrong or len(states) != sum(map(len, batches)) + _LEAVES * len(plans):
         raise Breach(f"{len(wrong)} final states differ, e.g. {wrong[:3]}")
     early = read_rows(
         server,
         "SELECT e.child FROM job_edge e JOIN job p ON p.id = e.parent "
-        "JOIN attempt a ON a.job_id = e.child "
-        "WHERE p.finished_us IS NULL OR a.started_us < p.finished_us",
+        "JOIN attempt a ON a.job_id = e.child JOIN job c ON c.id = e.child "
+        # A plan runs before it has jobs; its report begins after all of them.
+        "WHERE (c.graph IS NULL OR c.graph != c.id OR a.outcome = 'result') "
+        "AND (p.finished_us IS NULL OR a.started_us < p.finished_us)",
     )
     ran = read_rows(
         server,
