@@ -101,6 +101,8 @@ class PlanDomain:
             return replace(problem, answers=_answers(woken.memo, outline))
         if unknown := sorted(set(woken.jobs) - set(outline.leaves)):
             raise InvalidInput(f"jobs: expected leaves of the outline, got {unknown[:5]}")
+        if not woken.approved:
+            return replace(problem, shown=outline)
         return replace(
             problem,
             approved=outline,
@@ -110,7 +112,7 @@ class PlanDomain:
 
     def encode(self, problem: PlanProblem) -> Reading | None:
         """Read the goal; None when it was read before. Raises InvalidInput."""
-        if problem.approved is not None:
+        if problem.approved is not None or problem.shown is not None:
             return None
         reading = self._read(
             problem.spec.goal, problem.files, answers=problem.answers, specs=OFFERED
@@ -132,6 +134,12 @@ class PlanDomain:
 
         Raises InvalidInput when nothing that the goal asks for can be done.
         """
+        if problem.shown is not None:
+            memo = {"outline": _json(problem.shown)}
+            detail = f"{len(problem.shown.leaves)} jobs, shown again"
+            return _resting(
+                Rest(state=JobState.AWAITING_APPROVAL, memo=memo, detail=detail)
+            )
         if problem.approved is None:
             if encoding is None:
                 raise ValueError("encoding: expected the reading of the goal, got None")

@@ -20,5 +20,7 @@ class PlanProblem:
     answers: Mapping[str, str] = field(default_factory=dict)  # by `Question.about`
     # The approved outline and the jobs of its leaves; None while the outline is to be made.
     approved: Outline | None = None
+    # An outline that its owner may have edited, when the plan was re-driven before an approval.
+    shown: Outline | None = None
     jobs: Mapping[str, EndedJob] = field(default_factory=dict)
     stop_requested: bool = False

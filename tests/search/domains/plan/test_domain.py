@@ -207,6 +207,20 @@ def test_a_goal_of_which_nothing_can_be_done_is_refused(tmp_path: Path) -> None:
         rest_of("write me a poem", tmp_path)
 
 
+def test_an_outline_that_was_never_approved_is_shown_again(tmp_path: Path) -> None:
+    """A plan that was cancelled at rest and is re-driven does not report on nothing."""
+    goal = "Solve m.lp"
+    rest = rest_of(goal, tmp_path, "m.lp", approve="auto")
+    edited = outline_in(rest).model_copy(update={"notes": ("by its owner",)})
+    memo = {"outline": edited.model_dump(mode="json")}
+    references, inputs = attached(tmp_path, "m.lp")
+    spec = PlanSpec(goal=goal, files=references)
+    woken = Woken(memo=memo, approved=False)
+    again, _ = run(build(), spec, inputs, tmp_path, woken)
+    assert (again.rest.state, again.rest.approved) == ("AWAITING_APPROVAL", False)
+    assert outline_in(again.rest) == edited
+
+
 def test_a_failed_leaf_is_repaired_then_reported(tmp_path: Path) -> None:
     goal = "Solve m.lp"
     rest = rest_of(goal, tmp_path, "m.lp")
