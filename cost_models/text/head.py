@@ -3,17 +3,20 @@
 FUDGE (Yang and Klein 2021, arXiv 2104.05218) asks a discriminator once for each continuation. This
 head answers for all of them from one state of the frozen language model:
 
-    log D_v = logsigmoid(<P e_v, g> + b_v + s),   g = tanh(A z + C c + a)
-    s = <w, g> + k cos(U z + u, W c + v) + s_0
+    log D_v = logsigmoid(t cos(d e_v', d q') + s)
+    s = k cos(U z + u, W c + v) + <w, tanh(A z + C c + a)> + s_0
 
 e_v is a token's embedding, z describes the text so far (`Trace`), c the condition
-(`condition_vector`). The *exact* form, kept as reference, judges a text after its last token was
-read, with weights of its own and without e_v.
+(`condition_vector`), e_v' and q' are the embedding and the mean state of the condition less their
+means, d a weight for each of their numbers. A learned product of e_v with the hidden values, and a
+bias of tokens, favoured words of the documentation that training reads, and are left out. The
+*exact* form, kept as reference, judges a text after its last token was read, with weights of its
+own and without e_v.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,13 +90,9 @@ class Scorer:
     k: float
     s0: float
 
-    def hidden(self, text: Floats, condition: Floats) -> Floats:
-        """Return g [..., h] of normed text [..., 3 width] and condition [..., 2 width]."""
-        hidden: Floats = np.tanh(text @ self.a.T + condition @ self.c.T + self.a0)
-        return hidden
-
-    def score(self, text: Floats, condition: Floats, hidden: Floats) -> Floats:
-        """Return s [...]."""
+    def score(self, text: Floats, condition: Floats) -> Floats:
+        """Return s [...] of normed text [..., 3 width] and condition [..., 2 width]."""
+        hidden = np.tanh(text @ self.a.T + condition @ self.c.T + self.a0)
         said, meant = text @ self.u.T + self.u0, condition @ self.w.T + self.w0
         lengths = np.linalg.norm(said, axis=-1) * np.linalg.norm(meant, axis=-1)
         match = (said * meant).sum(-1) / np.maximum(lengths, 1e-6)
@@ -107,29 +106,16 @@ class ControlHead:
     Raises ValueError for arrays that do not belong together.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, np.ndarray], embedding: Iterable[Floats]
-    ) -> None:
-        """Prepare.
-
-        Args:
-            arrays: as `python -m workers.train text control` publishes them.
-            embedding: of the language model, in blocks of rows [n, width].
-        """
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Prepare arrays as `python -m workers.train text control` publishes them."""
         wide = {name: np.asarray(value, np.float32) for name, value in arrays.items()}
         _check(wide)
         self.width = wide["mean"].shape[1]
         self._mean, self._scale = wide["mean"], wide["scale"]  # [2, width] each
         self.one_pass = _scorer(wide, "")
         self.exact = _scorer(wide, "exact_")
-        self._bias = wide["bias"]  # [vocabulary]
-        project = (wide["p"] / self._scale[1]).T  # [width, h]
-        parts = [(block - self._mean[1]) @ project for block in embedding]
-        self._tokens: Floats = np.concatenate(parts)  # [vocabulary, h]
-        if self._tokens.shape[0] != len(self._bias):
-            raise ValueError(
-                f"bias: expected {len(self._tokens)} tokens, got {len(self._bias)}; {_REMEDY}"
-            )
+        self._d, self._t = wide["d"], float(wide["t"][0])
+        self._item = wide["item"]  # [width], mean of the conditions' normed states
 
     def condition(self, vector: Floats) -> Floats:
         """Return a condition's vector [..., 2 width], normed."""
@@ -139,32 +125,37 @@ class ControlHead:
         """Return a text's vector [..., 3 width], normed."""
         return self._normed(vector, (0, 0, 1))
 
-    def log_chances(
-        self, text: Floats, conditions: Floats, tokens: NDArray[np.int64]
-    ) -> Floats:
+    def log_chances(self, text: Floats, conditions: Floats, rows: Floats) -> Floats:
         """Return [conditions, m]: log D for each token that may come next.
 
         Args:
             text: [3 width], normed.
             conditions: [conditions, 2 width], normed.
-            tokens: [m].
+            rows: [m, width], embeddings of the tokens.
         """
-        hidden = self.one_pass.hidden(text, conditions)  # [conditions, h]
-        score = self.one_pass.score(text, conditions, hidden)
-        logits = hidden @ self._tokens[tokens].T + self._bias[tokens] + score[:, None]
-        return log_sigmoid(logits)
+        score = self.one_pass.score(text, conditions)  # [conditions]
+        # An embedding and a state as the model's output head multiplies them, not normed.
+        own = _unit((rows - self._mean[1]) * self._d)  # [m, width]
+        meant = (conditions[:, : self.width] - self._item) * self._scale[0]
+        near = _unit(meant * self._d) @ own.T  # [conditions, m]
+        return log_sigmoid(self._t * near + score[:, None])
 
     def exact_log_chance(self, text: Floats, conditions: Floats) -> Floats:
         """Return [..., conditions]: log D of texts [..., 3 width] whose last token was read."""
         over = text[..., None, :]
-        hidden = self.exact.hidden(over, conditions)
-        return log_sigmoid(self.exact.score(over, conditions, hidden))
+        return log_sigmoid(self.exact.score(over, conditions))
 
     def _normed(self, vector: Floats, parts: tuple[int, ...]) -> Floats:
         mean = np.concatenate([self._mean[part] for part in parts])
         scale = np.concatenate([self._scale[part] for part in parts])
         normed: Floats = (vector - mean) / scale
         return normed
+
+
+def _unit(rows: Floats) -> Floats:
+    """Return rows [n, width] of length 1."""
+    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return unit
 
 
 def log_sigmoid(x: Floats) -> Floats:
@@ -189,13 +180,14 @@ def _scorer(arrays: Mapping[str, Floats], lead: str) -> Scorer:
 
 def _check(arrays: Mapping[str, Floats]) -> None:
     """Raise ValueError for missing arrays and for shapes that do not belong together."""
-    gate, width = arrays["p"].shape if "p" in arrays else (0, 0)
-    tokens = len(arrays["bias"]) if "bias" in arrays else 0
+    width = arrays["mean"].shape[-1] if "mean" in arrays else 0
+    gate = len(arrays["g"]) if "g" in arrays else 0
     expected: dict[str, tuple[int, ...]] = {
         "mean": (2, width),
         "scale": (2, width),
-        "p": (gate, width),
-        "bias": (tokens,),
+        "d": (width,),
+        "item": (width,),
+        "t": (1,),
     }
     for lead in ("", "exact_"):
         rank = len(arrays[f"{lead}u0"]) if f"{lead}u0" in arrays else 0

@@ -39,18 +39,15 @@ def load(
     front = Front(
         chat=partial(chat.prompt, tokenizer),
         bound=partial(Constraint, tokenizer=tokenizer),
-        control=_control(source, loaded.embedding, tokenizer),
+        control=_control(source, tokenizer),
     )
     return LocalTextModel(
         Engine(config, loaded, tokenizer, front, options), name=source.name
     )
 
 
-_BLOCK = 8192  # rows of the embedding that are float32 at once
-
-
 def _control(
-    source: weights.ModelSource, embedding: torch.Tensor, tokenizer: Tokenizer
+    source: weights.ModelSource, tokenizer: Tokenizer
 ) -> Callable[[Sequence[Condition]], Control | None] | None:
     """Return the control of the embedded model; None for others, which have no head."""
     if (
@@ -58,8 +55,7 @@ def _control(
         or head_name(source.name) not in manifest()
     ):
         return None
-    blocks = (rows.float().cpu().numpy() for rows in embedding.split(_BLOCK))
-    head = ControlHead(load_weights(head_name(source.name)), blocks)
+    head = ControlHead(load_weights(head_name(source.name)))
     return Steering(head, tokenizer.encode, tokenizer.eos).guide
 
 

@@ -89,6 +89,7 @@ class Guide:
         self._tokens = tokens
         self._strengths = [condition.strength for condition in conditions]
         self._vectors: NDArray[np.float32] | None = None
+        self._embed: Embeddings | None = None
         self._trace = Trace(steering.head.width)
 
     @property
@@ -102,7 +103,7 @@ class Guide:
             self._steering.vector(c.text, self._tokens[c.text], states, embed)
             for c in self._conditions
         ]
-        self._vectors = np.stack(rows)
+        self._vectors, self._embed = np.stack(rows), embed
 
     def observe(self, states: torch.Tensor, embeddings: torch.Tensor) -> None:
         """Add tokens that were read: states and embeddings, both [T, width]."""
@@ -119,11 +120,13 @@ class Guide:
             tokens: [m] that the logits belong to; None: the whole vocabulary.
         """
         assert self._vectors is not None
+        assert self._embed is not None
         judged = likeliest(logits)
         ids = judged if tokens is None else tokens[judged]
         head = self._steering.head
         text = head.text(self._trace.vector)
-        terms = head.log_chances(text, self._vectors, ids)
+        rows = _array(self._embed(ids.tolist()))
+        terms = head.log_chances(text, self._vectors, rows)
         # The head judges texts that go on. An end gets the mean of the other tokens: control
         # alone makes an answer neither longer nor shorter.
         ends = np.isin(ids, self._steering.endings)

@@ -27,8 +27,9 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {
         "mean": (2, WIDTH),
         "scale": (2, WIDTH),
-        "p": (RANK, WIDTH),
-        "bias": (TOKENS,),
+        "d": (WIDTH,),
+        "item": (WIDTH,),
+        "t": (1,),
     }
     for lead in ("", "exact_"):
         shapes |= {f"{lead}{name}": (RANK, 3 * WIDTH) for name in ("a", "u")}
@@ -47,23 +48,23 @@ def test_the_formula() -> None:
     rng = np.random.default_rng(1)
     weights = {name: value.astype(float) for name, value in arrays().items()}
     embedding = rng.standard_normal((TOKENS, WIDTH)).astype(np.float32)
-    head = ControlHead(arrays(), [embedding[:5], embedding[5:]])
-    states, rows = rng.standard_normal((2, 6, WIDTH)).astype(np.float32)
-    raw = condition_vector(states, rows)
+    head = ControlHead(arrays())
+    states, read = rng.standard_normal((2, 6, WIDTH)).astype(np.float32)
+    raw = condition_vector(states, read)
     trace = Trace(WIDTH)
-    for state, row in zip(states, rows, strict=True):
+    for state, row in zip(states, read, strict=True):
         trace.add(state, row)
 
     def norm(vector: np.ndarray, part: int) -> np.ndarray:
         normed: np.ndarray = (vector - weights["mean"][part]) / weights["scale"][part]
         return normed
 
-    c = [*norm(states.mean(0), 0), *norm(rows.mean(0), 1)]
+    c = [*norm(states.mean(0), 0), *norm(read.mean(0), 1)]
     share = np.array([DECAY ** (5 - i) for i in range(6)])
     share /= share.sum()
-    z = [*norm(states[-1], 0), *norm(share @ states, 0), *norm(share @ rows, 1)]
+    z = [*norm(states[-1], 0), *norm(share @ states, 0), *norm(share @ read, 1)]
 
-    def parts(lead: str) -> tuple[list[float], float]:
+    def parts(lead: str) -> float:
         names = ("a", "c", "a0", "u", "u0", "w", "w0", "g", "k", "s0")
         w = {name: weights[f"{lead}{name}"] for name in names}
         g = [math.tanh(w["a"][i] @ z + w["c"][i] @ c + w["a0"][i]) for i in range(RANK)]
@@ -71,18 +72,21 @@ def test_the_formula() -> None:
         meant = [float(w["w"][i] @ c + w["w0"][i]) for i in range(RANK)]
         match = sum(x * y for x, y in zip(said, meant, strict=True))
         match /= math.hypot(*said) * math.hypot(*meant)
-        return g, float(w["g"] @ g + w["k"][0] * match + w["s0"][0])
+        return float(w["g"] @ g + w["k"][0] * match + w["s0"][0])
 
     chosen = np.array([9, 0, 4])
-    got = head.log_chances(head.text(trace.vector), head.condition(raw)[None], chosen)
-    g, s = parts("")
+    rows = embedding[chosen]
+    got = head.log_chances(head.text(trace.vector), head.condition(raw)[None], rows)
+    s = parts("")
     for place, token in enumerate(chosen):
-        logit = (
-            (weights["p"] @ norm(embedding[token], 1)) @ g + weights["bias"][token] + s
-        )
+        d = weights["d"]
+        own = d * (embedding[token] - weights["mean"][1])
+        meant = d * (norm(states.mean(0), 0) - weights["item"]) * weights["scale"][0]
+        near = own @ meant / (math.hypot(*own) * math.hypot(*meant))
+        logit = weights["t"][0] * near + s
         assert got[0, place] == pytest.approx(-math.log1p(math.exp(-logit)), abs=2e-3)
     exact = head.exact_log_chance(head.text(trace.vector), head.condition(raw)[None])
-    assert exact[0] == pytest.approx(-math.log1p(math.exp(-parts("exact_")[1])), abs=2e-3)
+    assert exact[0] == pytest.approx(-math.log1p(math.exp(-parts("exact_"))), abs=2e-3)
 
 
 @given(st.floats(-200, 200, width=32))
@@ -105,11 +109,11 @@ def test_a_condition_is_read_after_the_lead() -> None:
     [
         ("u", np.zeros((RANK, WIDTH), np.float16)),
         ("exact_g", np.zeros(RANK + 1, np.float16)),
-        ("bias", np.zeros(TOKENS - 1, np.float16)),
+        ("d", np.zeros(WIDTH - 1, np.float16)),
         ("mean", None),
     ],
 )
 def test_arrays_that_do_not_fit(name: str, value: np.ndarray | None) -> None:
     wrong = {k: v for k, v in (arrays() | {name: value}).items() if v is not None}
     with pytest.raises(ValueError, match=f"{name}: expected"):
-        ControlHead(wrong, [np.zeros((TOKENS, WIDTH), np.float32)])
+        ControlHead(wrong)

@@ -139,8 +139,9 @@ def control_arrays(
     arrays = {
         "mean": normal(2, width),
         "scale": rng.uniform(0.5, 2.0, (2, width)).astype(np.float32),
-        "p": 4 * normal(rank, width),
-        "bias": 2 * normal(1, shape.vocabulary)[0],
+        "d": rng.uniform(0.5, 2.0, width).astype(np.float32),
+        "item": normal(width),
+        "t": np.array([40.0], np.float32),
     }
     for lead in ("", "exact_"):
         arrays |= {f"{lead}{name}": normal(rank, 3 * width) for name in ("a", "u")}
@@ -151,9 +152,5 @@ def control_arrays(
 
 
 def control_head(seed: int = 0) -> ControlHead:
-    """Return a random head for the model of `engine()` with its first seed."""
-    shape = config()
-    embedding = weights(shape).embedding.numpy()
-    return ControlHead(
-        control_arrays(shape, seed=seed), [embedding[:100], embedding[100:]]
-    )
+    """Return a random head for models of `config()`."""
+    return ControlHead(control_arrays(config(), seed=seed))

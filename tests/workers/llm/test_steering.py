@@ -91,8 +91,12 @@ class Plain:
         said, meant = w["u"] @ text + w["u0"], w["w"] @ condition + w["w0"]
         match = said @ meant / math.sqrt((said @ said) * (meant @ meant))
         s = w["g"] @ g + w["k"][0] * match + w["s0"][0]
-        tokens = self.norm(self.embeddings(range(random_model.VOCABULARY)), 1)
-        logits = tokens @ w["p"].T @ g + w["bias"] + s
+        every = self.embeddings(range(random_model.VOCABULARY))
+        width = every.shape[1]
+        own = (every - w["mean"][1]) * w["d"]
+        meant = (condition[:width] - w["item"]) * w["scale"][0] * w["d"]
+        near = own @ meant / np.linalg.norm(own, axis=1) / np.linalg.norm(meant)
+        logits = w["t"][0] * near + s
         chances: np.ndarray = -np.log1p(np.exp(-logits))
         return chances
 

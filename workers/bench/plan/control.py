@@ -99,8 +99,7 @@ def parity(work: Path, *, positions: int, top: int, seed: int) -> Iterator[Line]
     """
     reader = EmbeddedReader()
     states, items = load_states(work, "test"), load_items(work)
-    blocks = [reader.embedding]
-    head = ControlHead(load_weights(head_name(weights.EMBEDDED.name)), blocks)
+    head = ControlHead(load_weights(head_name(weights.EMBEDDED.name)))
     rng = np.random.default_rng(seed)
     ranks: list[float] = []
     laws: dict[float, list[float]] = {1.0: [], 3.0: []}
@@ -152,7 +151,8 @@ def _both(
         rows = reader.embeddings(ids)
         for place in range(boundary - 1, len(ids)):
             trace.add(hidden[place].numpy(), rows[place])
-        fast = head.log_chances(head.text(trace.vector), condition, chosen)[0]
+        near = reader.embeddings(chosen.tolist())
+        fast = head.log_chances(head.text(trace.vector), condition, near)[0]
         exact = []
         for token in chosen.tolist():
             after = decoder.read([token], 0, len(ids), [False], rule)

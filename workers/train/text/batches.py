@@ -27,11 +27,11 @@ class Batch:
 
     before: Tensor  # (b, t, 3w)
     after: Tensor  # (b, t, 3w)
-    tokens: Tensor  # (b, t)
     rows: Tensor  # (b, t, w)
     items: Tensor  # (b, k, 2w)
     labels: Tensor  # (b, k)
     hard: Tensor  # (b, k): judged against the item of prefix or completion of a spliced text
+    near: Tensor  # (b, k): another item of the completion's document
     weight: Tensor  # (b, k, t): 1 where a token and an item are there
 
     def at(self, places: Tensor) -> Batch:
@@ -39,11 +39,11 @@ class Batch:
         return Batch(
             before=self.before[:, places],
             after=self.after[:, places],
-            tokens=self.tokens[:, places],
             rows=self.rows[:, places],
             items=self.items,
             labels=self.labels,
             hard=self.hard,
+            near=self.near,
             weight=self.weight[:, :, places],
         )
 
@@ -123,11 +123,10 @@ def batch(
     size, most = len(numbers), COMPLETION_TOKENS
     before = np.zeros((size, most, 3 * width), np.float32)
     after = np.zeros_like(before)
-    tokens = np.zeros((size, most), np.int64)
     rows = np.zeros((size, most, width), np.float32)
     items = np.zeros((size, judged_items, 2 * width), np.float32)
     labels = np.zeros((size, judged_items), np.float32)
-    hard = np.zeros((size, judged_items), np.bool_)
+    hard, near = np.zeros((2, size, judged_items), np.bool_)
     weight = np.zeros((size, judged_items, most), np.float32)
     for i, (number, begin) in enumerate(zip(numbers, begins, strict=True)):
         ids, states = texts.states.text(number)
@@ -137,7 +136,6 @@ def batch(
         count = len(ids) - boundary
         before[i, :count] = whole[boundary - 1 : -1]
         after[i, :count] = whole[boundary:]
-        tokens[i, :count] = ids[boundary:]
         rows[i, :count] = embedded[boundary:]
         for k, row in enumerate(texts.pairs(number, rng)):
             items[i, k], labels[i, k], hard[i, k] = (
@@ -145,15 +143,15 @@ def batch(
                 row.label,
                 row.hard,
             )
-            weight[i, k, :count] = 1
+            near[i, k], weight[i, k, :count] = row.near, 1
         for k in range(4, judged_items):
             other = texts.drawer.other(
                 int(texts.states.item[number]), rng, same_document=False
             )
             items[i, k] = texts.items[other]
             weight[i, k, :count] = 2 / strangers
-    arrays = (before, after, tokens, rows, items, labels, hard, weight)
-    names = ("before", "after", "tokens", "rows", "items", "labels", "hard", "weight")
+    arrays = (before, after, rows, items, labels, hard, near, weight)
+    names = ("before", "after", "rows", "items", "labels", "hard", "near", "weight")
     made = {
         name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)
     }

@@ -39,30 +39,47 @@ def auc(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> float:
 
 
 def auc_by_length(net: HeadNet, texts: Texts) -> dict[str, dict[str, float]]:
-    """Return AUC per form: all tokens, each length, and hard pairs alone."""
+    """Return AUC per form: all tokens, each length, and kinds of items that do not fit.
+
+    `hard`: both items of spliced texts; `near`: others of the document; `far`: other documents.
+    """
     rng = np.random.default_rng(0)
     scores: dict[str, list[NDArray[np.float64]]] = {form: [] for form in FORMS}
-    labels, places, hard = [], [], []
+    labels, places = [], []
+    kinds: dict[str, list[NDArray[np.bool_]]] = {"hard": [], "near": []}
     # Means begin with the completion, as they do with an answer.
     every = range(len(texts.states))
     for drawn in batches(texts, every, rng, size=64, from_boundary=1.0):
         with torch.no_grad():
-            both = net(drawn.before, drawn.after, drawn.tokens, drawn.rows, drawn.items)
+            both = net(drawn.before, drawn.after, drawn.rows, drawn.items)
         there = drawn.weight.bool()
+
+        def flat(values: torch.Tensor, there: torch.Tensor = there) -> NDArray[np.bool_]:
+            spread = values[:, :, None].expand_as(there)
+            taken: NDArray[np.bool_] = spread[there].bool().numpy()
+            return taken
+
         for form, logits in zip(FORMS, both, strict=True):
             scores[form].append(logits[there].double().numpy())
-        labels.append(drawn.labels[:, :, None].expand_as(there)[there].bool().numpy())
-        hard.append(drawn.hard[:, :, None].expand_as(there)[there].numpy())
-        at = torch.arange(there.shape[2]).expand_as(there)
-        places.append(at[there].numpy())
-    label, place, tough = (np.concatenate(rows) for rows in (labels, places, hard))
+        labels.append(flat(drawn.labels))
+        kinds["hard"].append(flat(drawn.hard))
+        kinds["near"].append(flat(drawn.near))
+        places.append(torch.arange(there.shape[2]).expand_as(there)[there].numpy())
+    label, place = np.concatenate(labels), np.concatenate(places)
+    hard, near = (np.concatenate(kinds[name]) for name in ("hard", "near"))
+    shown = {
+        "all": np.ones_like(label),
+        "hard": hard,
+        "near": label | near,
+        "far": label | ~(hard | near),
+    }
+    shown |= {name: (place >= a) & (place < b) for name, (a, b) in LENGTHS.items()}
+    late = place >= _WITHIN
+    shown["far, 17-48"] = shown["far"] & late
     out: dict[str, dict[str, float]] = {}
     for form in FORMS:
         score = np.concatenate(scores[form])
-        out[form] = {"all": auc(score, label), "hard": auc(score[tough], label[tough])}
-        for name, (low, high) in LENGTHS.items():
-            inside = (place >= low) & (place < high)
-            out[form][name] = auc(score[inside], label[inside])
+        out[form] = {name: auc(score[some], label[some]) for name, some in shown.items()}
     return out
 
 
@@ -87,7 +104,6 @@ def drift(net: HeadNet, texts: Texts) -> dict[str, list[float]]:
                 logits, _ = net(
                     drawn.before,
                     drawn.after,
-                    drawn.tokens,
                     drawn.rows,
                     torch.from_numpy(own)[:, None],
                 )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +29,6 @@ class FitParams:
     rank: int = 256
     batch: int = 32
     rate: float = 5e-4
-    whitened: float = 0.3  # of the rate, for the maps that begin as whitening
     strangers: int = 8  # items of other documents beside the judged ones
     decay: float = 0.02  # of weights
     share: float = 0.33  # of the labelled tokens of a text, drawn for each epoch
@@ -44,15 +42,16 @@ def fit(
     params: FitParams,
     *,
     norms: NDArray[np.float32],
-    vocabulary: int,
     state: Path,
     say: Callable[[str], object],
 ) -> HeadNet:
     """Return the net with the weights of the epoch that was best on `valid`."""
     torch.manual_seed(params.seed)
     begin = start(train, norms, params.rank)
-    net = HeadNet(norms=norms, vocabulary=vocabulary, start=begin)
-    optimizer = torch.optim.AdamW(_groups(net, params), weight_decay=params.decay)
+    net = HeadNet(norms=norms, start=begin)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), params.rate, weight_decay=params.decay
+    )
     epoch, best, best_loss = checkpoint.restore(state, net, optimizer)
     numbers = _numbers(train, params)
     steps = params.epochs * -(-len(numbers) // params.batch)
@@ -73,7 +72,7 @@ def fit(
         for k, drawn in enumerate(drawing):
             done = epoch * -(-len(numbers) // params.batch) + k
             for group in optimizer.param_groups:
-                group["lr"] = group["share"] * params.rate * _schedule(done / steps)
+                group["lr"] = params.rate * _schedule(done / steps)
             loss = loss_of(net, drawn)
             optimizer.zero_grad()
             loss.backward()
@@ -100,7 +99,7 @@ def loss_of(net: HeadNet, drawn: Batch) -> torch.Tensor:
     """Return the loss, ()."""
     labels = drawn.labels[:, :, None].expand_as(drawn.weight)
     total = torch.zeros(())
-    for logits in net(drawn.before, drawn.after, drawn.tokens, drawn.rows, drawn.items):
+    for logits in net(drawn.before, drawn.after, drawn.rows, drawn.items):
         each = functional.binary_cross_entropy_with_logits(
             logits, labels, reduction="none"
         )
@@ -118,22 +117,6 @@ def evaluate(net: HeadNet, texts: Texts) -> float:
             for drawn in batches(texts, range(len(texts.states)), rng, size=64)
         ]
     return float(np.mean(losses))
-
-
-def _groups(net: HeadNet, params: FitParams) -> list[dict[str, Any]]:
-    """Return the parameters, those of the cosine apart: they change slowly."""
-    slow = [
-        parameter
-        for part in (net.one_pass, net.exact)
-        for layer in (part.u, part.w)
-        for parameter in layer.parameters()
-    ]
-    known = {id(parameter) for parameter in slow}
-    fast = [parameter for parameter in net.parameters() if id(parameter) not in known]
-    return [
-        {"params": fast, "lr": params.rate, "share": 1.0},
-        {"params": slow, "lr": params.rate, "share": params.whitened},
-    ]
 
 
 def _numbers(train: Texts, params: FitParams) -> list[int]:

@@ -69,16 +69,14 @@ class ScorerNet(nn.Module):
             self.u.bias.copy_(-self.u.weight @ start.text)
             self.w.bias.copy_(-self.w.weight @ start.item)
 
-    def forward(self, text: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return hidden values and scores.
-
-        Shapes: (b, t, 3w), (b, k, 2w) -> (b, k, t, h), (b, k, t).
-        """
+    def forward(self, text: Tensor, condition: Tensor) -> Tensor:
+        """Return scores. Shapes: (b, t, 3w), (b, k, 2w) -> (b, k, t)."""
         hidden = torch.tanh(self.a(text)[:, None] + self.c(condition)[:, :, None])
         said = functional.normalize(self.u(text), dim=-1)
         meant = functional.normalize(self.w(condition), dim=-1)
         match = torch.einsum("btr,bkr->bkt", said, meant)
-        return hidden, hidden @ self.g + self.k * match + self.s0
+        scores: Tensor = hidden @ self.g + self.k * match + self.s0
+        return scores
 
     def named(self, lead: str) -> dict[str, Tensor]:
         """Return the weights by the names of the published file."""
@@ -99,9 +97,7 @@ class ScorerNet(nn.Module):
 class HeadNet(nn.Module):
     """One-pass head and exact form, trained on the same texts and sharing nothing but inputs."""
 
-    def __init__(
-        self, *, norms: NDArray[np.float32], vocabulary: int, start: Start
-    ) -> None:
+    def __init__(self, *, norms: NDArray[np.float32], start: Start) -> None:
         """Begin with a cosine.
 
         norms: [2, 2, width]: mean and scale of states and of embeddings.
@@ -111,12 +107,9 @@ class HeadNet(nn.Module):
         self.register_buffer("norms", torch.from_numpy(norms.copy()))
         self.one_pass = ScorerNet(start)
         self.exact = ScorerNet(start)
-        self.p = nn.Linear(width, len(start.embeddings), bias=False)
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
-        with torch.no_grad():
-            # g begins near what the condition names, so that tokens are compared with that.
-            self.p.weight.mul_(0.1).add_(0.1 * start.embeddings)
-            self.one_pass.c.weight[:, width:] += 0.3 * start.embeddings
+        self.d = nn.Parameter(torch.ones(width))
+        self.t = nn.Parameter(torch.full((1,), 6.0))
+        self.register_buffer("item", start.item[:width].clone())
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> HeadNet:
@@ -124,7 +117,7 @@ class HeadNet(nn.Module):
         norms = np.stack([arrays["mean"], arrays["scale"]]).astype(np.float32)
         rank, gate = len(arrays["u0"]), len(arrays["g"])
         start = Start.nothing(norms.shape[-1], rank=rank, gate=gate)
-        net = cls(norms=norms, vocabulary=len(arrays["bias"]), start=start)
+        net = cls(norms=norms, start=start)
         with torch.no_grad():
             for name, place in net.named().items():
                 place.copy_(torch.from_numpy(np.asarray(arrays[name], np.float32)))
@@ -137,23 +130,29 @@ class HeadNet(nn.Module):
         return (vector - mean) / scale
 
     def forward(
-        self, before: Tensor, after: Tensor, tokens: Tensor, rows: Tensor, items: Tensor
+        self, before: Tensor, after: Tensor, rows: Tensor, items: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return logits of the one-pass head and of the exact form, (b, k, t) each.
 
-        Shapes: before, after (b, t, 3w): text up to, and with, each token; tokens (b, t);
-        rows (b, t, w): their embeddings; items (b, k, 2w).
+        Shapes: before, after (b, t, 3w): text up to, and with, each token; rows (b, t, w):
+        embeddings of the tokens; items (b, k, 2w).
         """
         condition = self.normed(items, (0, 1))
-        hidden, score = self.one_pass(self.normed(before, (0, 0, 1)), condition)
-        token = self.p(self.normed(rows, (1,)))
-        logits = torch.einsum("bktr,btr->bkt", hidden, token) + score
-        _, exact = self.exact(self.normed(after, (0, 0, 1)), condition)
-        return logits + self.bias[tokens][:, None], exact
+        score = self.one_pass(self.normed(before, (0, 0, 1)), condition)
+        width = rows.shape[-1]
+        own = (rows - self.norms[0, 1]) * self.d
+        meant = (condition[..., :width] - self.item) * self.norms[1, 0] * self.d
+        near = torch.einsum(
+            "btw,bkw->bkt",
+            functional.normalize(own, dim=-1),
+            functional.normalize(meant, dim=-1),
+        )
+        exact = self.exact(self.normed(after, (0, 0, 1)), condition)
+        return score + self.t * near, exact
 
     def named(self) -> dict[str, Tensor]:
         """Return the weights by the names of the published file."""
-        own = {"p": self.p.weight, "bias": self.bias}
+        own = {"d": self.d, "t": self.t, "item": self.item}
         return own | self.one_pass.named("") | self.exact.named("exact_")
 
     def arrays(self) -> dict[str, np.ndarray]:

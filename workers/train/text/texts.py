@@ -88,6 +88,11 @@ class Drawer:
             item=second,
         )
 
+    def together(self, first: int, second: int) -> bool:
+        """Return whether two sections are of one document."""
+        one, two = self._found[first], self._found[second]
+        return (one.package, one.document) == (two.package, two.document)
+
     def other(self, number: int, rng: np.random.Generator, *, same_document: bool) -> int:
         """Return another section: of the same document where it has one, else of another one."""
         section = self._found[number]
@@ -143,6 +148,7 @@ class Judged:
     item: int
     label: int
     hard: bool  # a spliced text against the item of its prefix or of its completion
+    near: bool = False  # another item of the completion's document
 
 
 def judged(
@@ -157,5 +163,6 @@ def judged(
     for same in (True, False, False)[: 4 - len(rows)]:
         item = drawer.other(second, rng, same_document=same)
         if item not in {row.item for row in rows}:
-            rows.append(Judged(item=item, label=0, hard=False))
+            near = drawer.together(item, second)
+            rows.append(Judged(item=item, label=0, hard=False, near=near))
     return rows

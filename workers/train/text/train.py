@@ -50,7 +50,6 @@ def train_head(
         texts["valid"],
         params,
         norms=norms(texts["train"].states, texts["train"].rows),
-        vocabulary=len(reader.embedding),
         state=work / f"{name}-{key(params)}.state",
         say=say,
     )

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cost_models.text.head import ControlHead, Trace
-from tests.workers.train.text.toy import WIDTH, WORDS, ToyReader, toy_sections
+from tests.workers.train.text.toy import WIDTH, ToyReader, toy_sections
 from workers.train.text.batches import batch, described, norms, start
 from workers.train.text.figures import auc, auc_by_length, drift
 from workers.train.text.fit import FitParams, fit
@@ -76,23 +76,21 @@ def test_the_net_is_the_published_form(work: Path) -> None:
     torch.manual_seed(0)
     scales = norms(texts.states, texts.rows)
     begin = start(texts, scales, 8)
-    net = HeadNet(norms=scales, vocabulary=WORDS, start=begin)
+    net = HeadNet(norms=scales, start=begin)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     drawn = batch(texts, [0, 1], [True, False], np.random.default_rng(0))
     with torch.no_grad():
-        logits, exact = net.eval()(
-            drawn.before, drawn.after, drawn.tokens, drawn.rows, drawn.items
-        )
-    head = ControlHead(net.arrays(), [reader.embedding])
+        logits, exact = net.eval()(drawn.before, drawn.after, drawn.rows, drawn.items)
+    head = ControlHead(net.arrays())
     again = HeadNet.of(net.arrays())
     assert again.arrays().keys() == net.arrays().keys()
     for name, value in net.arrays().items():
         assert np.array_equal(again.arrays()[name], value)
     for i, k, t in ((0, 0, 0), (0, 3, 1), (1, 2, 1)):
         items = head.condition(drawn.items[i].numpy())
-        token = drawn.tokens[i, t : t + 1].numpy()
-        got = head.log_chances(head.text(drawn.before[i, t].numpy()), items, token)[k, 0]
+        rows = drawn.rows[i, t : t + 1].numpy()
+        got = head.log_chances(head.text(drawn.before[i, t].numpy()), items, rows)[k, 0]
         log = torch.nn.functional.logsigmoid(torch.stack([logits, exact]))[:, i, k, t]
         assert got == pytest.approx(float(log[0]), abs=0.05, rel=0.02)
         after = head.text(drawn.after[i, t].numpy())
@@ -117,7 +115,7 @@ def test_training_learns_what_a_text_is_about(work: Path, tmp_path: Path) -> Non
 def test_an_interrupted_training_goes_on(work: Path, tmp_path: Path) -> None:
     reader = ToyReader()
     train, valid = (load_texts(FOUND, reader, work, part) for part in ("train", "valid"))
-    given = {"norms": norms(train.states, train.rows), "vocabulary": WORDS}
+    given = {"norms": norms(train.states, train.rows)}
     few = FitParams(epochs=2, rank=4)
 
     class Stop(Exception):
@@ -158,7 +156,8 @@ def test_a_net_that_knows_nothing(work: Path) -> None:
     torch.manual_seed(0)
     scales = norms(texts.states, texts.rows)
     nothing = Start.nothing(WIDTH, rank=8, gate=4)
-    net = HeadNet(norms=scales, vocabulary=WORDS, start=nothing)
+    net = HeadNet(norms=scales, start=nothing)
+    net.t.data.zero_()
     figures = auc_by_length(net.eval(), texts)
     assert figures["one_pass"]["all"] == pytest.approx(0.5, abs=0.1)
     lines = drift(net, texts)
