@@ -37,8 +37,8 @@ def table() -> Table:
             + ".",
             "`rolling` and `no-outline` never see the leaves: their adherence is a floor. Ranks of "
             "candidates use shared words, likelihood and repetition, neither the controller nor "
-            "the judge. Strength grows within an item as in the paper: 0, 3, 6 in a leaf of three "
-            "substeps, up to 10 in `no-outline`, whose one item has twelve.",
+            "the judge. Strength grows within an item as over the paper's eight substeps: 0, 6, "
+            "10 in a leaf of three.",
         ),
         command="python -m workers.bench plan story",
         source=source(STORY),

@@ -112,13 +112,13 @@ def test_arms(arm: str) -> None:
     held = [[c.strength for c in request.control] for request in writer.requests]
     match arm:
         case "full":
-            steps = [ramp(step) for step in range(SUBSTEPS) for _ in range(CANDIDATES)]
+            steps = [value for value in (0.0, 6.0, 10.0) for _ in range(CANDIDATES)]
             assert held == [[strength] for strength in steps * 4]
             texts = [request.control[0].text for request in writer.requests]
             assert list(dict.fromkeys(texts)) == [leaf.text for leaf in outline.leaves()]
         case "no-outline":
             steps = [
-                ramp(step) for step in range(4 * SUBSTEPS) for _ in range(CANDIDATES)
+                ramp(8 * step // 12) for step in range(12) for _ in range(CANDIDATES)
             ]
             assert held == [[strength] for strength in steps]
         case _:

@@ -26,6 +26,7 @@ from workers.bench.plan.story.words import overlap
 ARMS = ("rolling", "no-outline", "no-control", "full")
 SUBSTEPS, TOKENS, CANDIDATES = 3, 16, 2
 """Of a leaf, of a substep, and for each substep. DOC: 8, 64 and 8."""
+PAPER_SUBSTEPS = 8
 _SHOWN_WORDS = 32  # of the latest text
 _REPETITION = 5.0
 _TEMPERATURE = 0.8
@@ -53,7 +54,9 @@ def draft(arm: str, outline: Node, model: TextModel, *, seed: int) -> list[Passa
         written = ""
         for step in range(substeps):
             prompt = _prompt(outline, items, place, story + written)
-            control = () if arm == "no-control" else leaf_conditions(item.text, step)
+            # The ramp of the paper's eight substeps, over as many as there are.
+            rise = step * PAPER_SUBSTEPS // substeps
+            control = () if arm == "no-control" else leaf_conditions(item.text, rise)
             number = place * substeps + step
             texts = [
                 _write(
