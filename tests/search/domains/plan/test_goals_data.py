@@ -1,13 +1,9 @@
-"""The goals in words are complete, and every reference is a request that the kinds accept.
-
-`TRIMTAB_HELD_OUT` names the sealed file; without it only the developers' goals are read.
-"""
+"""The goals in words are complete, and every reference is a request that the kinds accept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +18,7 @@ from tests.search.domains.plan.goals import files
 from tests.search.domains.plan.goals.check import check
 from tests.search.domains.plan.goals.load import (
     DEVELOPER,
+    HELD_OUT,
     HERE,
     STRATA,
     Goal,
@@ -32,17 +29,12 @@ from tests.search.domains.plan.goals.load_hostile import PROPERTIES, load_hostil
 from tests.search.domains.plan.goals.references import answered, look_up
 from trimtab.specs.sharding import ShardingSpec
 from trimtab.tables import TablesError, read_tables
+from workers.bench.plan.references import text_of
 
-HELD_OUT = os.environ.get("TRIMTAB_HELD_OUT")
 KINDS = ("antenna", "compile", "ilp", "sharding")
 SETS = [
     pytest.param(DEVELOPER, 8, id="developer"),
-    pytest.param(
-        Path(HELD_OUT or "held_out.jsonl"),
-        4,
-        id="held-out",
-        marks=pytest.mark.skipif(not HELD_OUT, reason="TRIMTAB_HELD_OUT is not set"),
-    ),
+    pytest.param(HELD_OUT, 4, id="held-out"),
 ]
 
 
@@ -84,12 +76,10 @@ def test_a_question_that_must_be_asked_is_answered_with_an_effect(
             assert answer.set or answer.files, goal.id
 
 
-@pytest.mark.skipif(not HELD_OUT, reason="TRIMTAB_HELD_OUT is not set")
 def test_the_held_out_file_is_the_sealed_one_and_shares_no_goal() -> None:
-    path = Path(HELD_OUT or "")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(text_of(HELD_OUT).encode()).hexdigest()
     assert digest in (HERE / "SEAL.md").read_text()
-    here, there = load(DEVELOPER), load(path)
+    here, there = load(DEVELOPER), load(HELD_OUT)
     assert not {goal.id for goal in here} & {goal.id for goal in there}
     assert not {goal.goal for goal in here} & {goal.goal for goal in there}
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workers.bench.plan.references import text_of
+
 HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"
+HELD_OUT = HERE / "held_out.sealed"
 
 STRATA = (
     "single_leaf",
@@ -105,7 +108,7 @@ class Goal:
 
 def load(path: Path) -> tuple[Goal, ...]:
     """Read goals. Raises GoalError for a line that is not a goal."""
-    return tuple(_goal(line, path.name) for line in path.read_text().splitlines())
+    return tuple(_goal(line, path.name) for line in text_of(path).splitlines())
 
 
 def _goal(line: str, source: str) -> Goal:
