@@ -72,7 +72,7 @@ def test_yes_runs_it_and_prints_the_report(
 ) -> None:
     done = run("plan", "Solve it", "--yes", "--to", str(tmp_path / "new"))
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "new/report.md").read_bytes() == REPORT
+    assert (tmp_path / "new" / "report.md").read_bytes() == REPORT
     assert f"page: {URL}/jobs/{PLAN_ID}" in done.stderr
     for text in ("l1      RUNNING", "l2      SUCCEEDED", "plan    SUCCEEDED"):
         assert text in done.stderr

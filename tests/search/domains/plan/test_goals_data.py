@@ -20,6 +20,8 @@ from tests.search.domains.plan.goals.load import (
     DEVELOPER,
     HELD_OUT,
     HERE,
+    SECOND,
+    SECOND_HELD_OUT,
     STRATA,
     Goal,
     GoalError,
@@ -32,18 +34,26 @@ from trimtab.tables import TablesError, read_tables
 from workers.bench.plan.references import text_of
 
 KINDS = ("antenna", "compile", "ilp", "sharding")
+# Goals of each stratum; None: as they come in life, most of them of one job.
 SETS = [
     pytest.param(DEVELOPER, 8, id="developer"),
     pytest.param(HELD_OUT, 4, id="held-out"),
+    pytest.param(SECOND, None, id="second"),
+    pytest.param(SECOND_HELD_OUT, 6, id="second-held-out"),
 ]
+SEALED = (HELD_OUT, SECOND_HELD_OUT)
 
 
 @pytest.mark.parametrize(("path", "per_stratum"), SETS)
-def test_each_stratum_and_each_kind_has_its_share(path: Path, per_stratum: int) -> None:
+def test_each_stratum_and_each_kind_has_its_share(
+    path: Path, per_stratum: int | None
+) -> None:
     goals = load(path)
     assert len({goal.id for goal in goals}) == len(goals)
     assert len({goal.goal for goal in goals}) == len(goals)
-    assert Counter(g.stratum for g in goals) == dict.fromkeys(STRATA, per_stratum)
+    strata = Counter(goal.stratum for goal in goals)
+    assert set(strata) == set(STRATA)
+    assert per_stratum is None or set(strata.values()) == {per_stratum}
     kinds = Counter(
         kind for goal in goals for kind in {job.kind for job in goal.graphs[0].jobs}
     )
@@ -53,7 +63,7 @@ def test_each_stratum_and_each_kind_has_its_share(path: Path, per_stratum: int) 
 
 @pytest.mark.parametrize(("path", "per_stratum"), SETS)
 def test_each_reference_is_a_request_that_its_kind_accepts(
-    path: Path, per_stratum: int, tmp_path: Path
+    path: Path, per_stratum: int | None, tmp_path: Path
 ) -> None:
     table_file = tmp_path / "tables.csv"
     table_file.write_bytes(files.content("tables.csv"))
@@ -76,10 +86,11 @@ def test_a_question_that_must_be_asked_is_answered_with_an_effect(
             assert answer.set or answer.files, goal.id
 
 
-def test_the_held_out_file_is_the_sealed_one_and_shares_no_goal() -> None:
-    digest = hashlib.sha256(text_of(HELD_OUT).encode()).hexdigest()
+@pytest.mark.parametrize("sealed", SEALED, ids=lambda path: path.stem)
+def test_held_out_files_are_the_sealed_ones_and_share_no_goal(sealed: Path) -> None:
+    digest = hashlib.sha256(text_of(sealed).encode()).hexdigest()
     assert digest in (HERE / "SEAL.md").read_text()
-    here, there = load(DEVELOPER), load(HELD_OUT)
+    here, there = (*load(DEVELOPER), *load(SECOND)), load(sealed)
     assert not {goal.id for goal in here} & {goal.id for goal in there}
     assert not {goal.goal for goal in here} & {goal.goal for goal in there}
 

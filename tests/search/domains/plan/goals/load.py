@@ -13,6 +13,8 @@ from workers.bench.plan.references import text_of
 HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"
 HELD_OUT = HERE / "held_out.sealed"
+SECOND = HERE / "second.jsonl"
+SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 
 STRATA = (
     "single_leaf",
