@@ -96,9 +96,8 @@ def _of_matrices(slope: Reduced, made: Reduced) -> tuple[Real, Real]:
     inductance, elastance = slope.inductance.copy(), slope.elastance.copy()
     k = len(made.scalars)
     on = np.arange(k)
-    own, back = (
-        np.einsum("fkk->kf", m) for m in (made.inductance, made.elastance)
-    )  # (K, 2·NODES)
+    # (K, 2·NODES)
+    own, back = (np.einsum("fkk->kf", m) for m in (made.inductance, made.elastance))
     middle = NODES // 2
     value = np.maximum(back[:, middle], 1e-3)[:, None]
     clipped = back[:, middle] <= 1e-3

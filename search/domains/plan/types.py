@@ -99,9 +99,8 @@ class Fact:
     id: str  # letters only, so that no digit is ever legal in text of a model
     name: str  # `sharding.cost`, `ilp.gap`, `seconds`
     leaf: str  # leaf of the outline; empty for facts over several
-    value: (
-        str | bool
-    )  # the result's own decimal text, a word, or the truth of a predicate
+    # The result's own decimal text, a word, or the truth of a predicate
+    value: str | bool
     unit: str
     job: str | None  # that measured it; None for derived facts
     fence: int | None

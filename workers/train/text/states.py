@@ -54,9 +54,8 @@ class States:
     ids: NDArray[np.int32]  # [N]
     states: NDArray[np.float16]  # [N, width], after reading the token
     first: NDArray[np.int64]  # [n + 1]
-    boundary: NDArray[
-        np.int32
-    ]  # [n], of the first token of the completion, within the text
+    # [n], of the first token of the completion, within the text
+    boundary: NDArray[np.int32]
     prefix_item: NDArray[np.int32]  # [n]
     item: NDArray[np.int32]  # [n]
 

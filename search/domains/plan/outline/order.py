@@ -17,9 +17,8 @@ from search.domains.plan.types import Order, Wish
 class Links:
     """Which wish comes before which."""
 
-    orders: Mapping[
-        tuple[int, int], bool
-    ]  # (parent, child) → the child needs its success
+    # (parent, child) → the child needs its success
+    orders: Mapping[tuple[int, int], bool]
     files: frozenset[tuple[int, int]]  # (producer, reader)
     sequence: tuple[int, ...]  # all wishes, parents first
     broken: bool = False  # the stated order has a cycle, and was left out

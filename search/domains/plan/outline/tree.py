@@ -62,9 +62,8 @@ class _Draft:
     """What has been decided so far, by index of the wish."""
 
     chosen: dict[int, Chosen] = field(default_factory=dict)
-    open: dict[int, Candidate] = field(
-        default_factory=dict
-    )  # a required value is missing
+    # A required value is missing
+    open: dict[int, Candidate] = field(default_factory=dict)
     lost: dict[int, str] = field(default_factory=dict)  # why no candidate is left
     notes: list[str] = field(default_factory=list)
 

@@ -58,9 +58,8 @@ class Bound:
     """A value with the slot that it has in each kind that has one for it."""
 
     paths: Mapping[str, str]  # kind → slot
-    values: Mapping[
-        str, tuple[Any, ...]
-    ]  # kind → values in the spec's unit; several: variants
+    # Kind → values in the spec's unit; several: variants
+    values: Mapping[str, tuple[Any, ...]]
     tokens: tuple[int, ...]
     shape: Shape = Shape.SINGLE
     removes: bool = False  # the goal rules the value out
@@ -69,9 +68,8 @@ class Bound:
     rivals: tuple[str, ...] = ()  # titles of other slots that fit as well
     quantity: Quantity | None = None
     strong: bool = False  # outranks weaker statements of the same slot
-    costs: Mapping[str, float] = field(
-        default_factory=dict
-    )  # kind → distance to the slot's name
+    # Kind → distance to the slot's name
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def at(self) -> int:

@@ -40,9 +40,8 @@ class Draft:
     kind: str
     files: dict[str, str]
     settings: dict[str, Setting] = field(default_factory=dict)
-    removed: dict[str, tuple[int, ...]] = field(
-        default_factory=dict
-    )  # path=value → tokens
+    # `path=value` → tokens
+    removed: dict[str, tuple[int, ...]] = field(default_factory=dict)
     mentions: list[int] = field(default_factory=list)
     outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
     group: int = 0
