@@ -123,6 +123,7 @@ def _leaf_html(outline: Outline, name: str) -> str:
     rows = "".join(
         f"<tr><th>{escape(value.path)}</th><td>{escape(value.text)}</td>"
         f"<td>{f'<q>{escape(value.words)}</q> ' if value.words else ''}"
+        f"{f'your answer: {escape(value.answer)} ' if value.answer else ''}"
         f"{escape(value.default)}</td></tr>"
         for value in values_of(outline, leaf)
     )

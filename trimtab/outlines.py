@@ -31,6 +31,8 @@ class LeafValue:
     """The same as text; empty without any."""
     default: str = ""
     """Why it was chosen although the goal leaves it open, in words."""
+    answer: str = ""
+    """Answer of the owner that it comes from."""
 
 
 def values_of(outline: Outline, leaf: Leaf) -> list[LeafValue]:
@@ -49,6 +51,7 @@ def values_of(outline: Outline, leaf: Leaf) -> list[LeafValue]:
                 spans=spans,
                 words=words_of(outline.goal, spans),
                 default="; ".join(dict.fromkeys(_about_text(leaf.defaults, path))),
+                answer="; ".join(dict.fromkeys(_about_text(leaf.answered, path))),
             )
         )
     return values
@@ -249,7 +252,8 @@ def _leaf_lines(outline: Outline, name: str, state: str) -> list[str]:
     for value in values:
         source = f'"{value.words}"' if value.words else ""
         chosen = f"default: {value.default}" if value.default else ""
-        why = "  ".join(part for part in (source, chosen) if part)
+        answer = f"your answer: {value.answer}" if value.answer else ""
+        why = "  ".join(part for part in (source, answer, chosen) if part)
         line = f"        {value.path:{paths}}  {value.text:{texts}}  {why}"
         lines.append(line.rstrip())
     for parent, success in waits_for(outline, name):

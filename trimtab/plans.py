@@ -109,6 +109,8 @@ class Leaf(WireModel):
     """Words of the goal that a value comes from, by dotted path; `kind` for the leaf itself."""
     defaults: dict[str, str] = Field(default_factory=dict)
     """Choices that the goal leaves open, by dotted path, in words."""
+    answered: dict[str, str] = Field(default_factory=dict)
+    """The owner's answers that values come from, by dotted path."""
     post: tuple[str, ...] = ()
     """Conditions on the result; one that fails is repaired."""
     repair: tuple[Repair, ...] = ()
@@ -194,7 +196,7 @@ class Outline(WireModel):
     edges: dict[NodeId, LeafEdge] = Field(default_factory=dict)
     """Which leaf waits for which, beside those that read another's file."""
     questions: dict[NodeId, Question] = Field(default_factory=dict)
-    """What must be known before the plan can run."""
+    """What must be known before the plan can run; answered ones stay, with their answers."""
     answers: dict[NodeId, str] = Field(default_factory=dict)
     """The owner's answers, by question."""
     not_done: tuple[NotDone, ...] = ()

@@ -13,6 +13,7 @@ from services.plans.outlines import (
     open_questions,
     read_outline,
     require_repairs,
+    require_runnable,
 )
 from services.store.lifecycle import Verb
 from services.store.types import Claim, Completion, JobRecord, MemoRecord, NewJob
@@ -102,6 +103,7 @@ async def _children(
         return children
     if not (rest.approved and job.spec.get("approve") == "auto"):
         return None
+    require_runnable(outline)
     queued = await queued_jobs(context.store, job.tenant)
     return children if queued + len(children) <= context.max_queued_jobs else None
 

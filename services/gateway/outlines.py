@@ -18,6 +18,7 @@ from services.plans.outlines import (
     memo_of,
     read_outline,
     refused,
+    require_runnable,
 )
 from services.plans.patches import patched
 from services.store import codec
@@ -113,6 +114,7 @@ async def approve(
     approval = Approval(digest=digest)
     if job.state is JobState.AWAITING_APPROVAL and memo.digest == digest:
         outline = read_outline(memo.body)
+        require_runnable(outline)
         children = await children_of(
             outline, job, store=context.store, kinds=context.kinds
         )

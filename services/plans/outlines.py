@@ -24,6 +24,7 @@ from trimtab.specs.common import JobRequest, Needs, Spec, request_model
 
 OUTLINE = "outline"  # key of the outline in a memo
 PLAN_LABEL, LEAF_LABEL = "plan", "leaf"
+BEFORE_EDIT = "of the outline before the edit"
 _MAX_DEPTH = 32  # of a spec
 _FIX = "correct this part of the outline"
 
@@ -73,7 +74,8 @@ def digest_of(outline: Outline) -> str:
 def edited(before: Outline, document: Any) -> Outline:
     """Return an outline after its owner's edit. Raises InvalidBody.
 
-    A value that was changed no longer comes from words of the goal, nor from a default.
+    A value that was changed no longer comes from words of the goal, a default or an answer. What
+    was worked out from the outline before, its words and its seconds, says so.
     """
     after = read_outline({OUTLINE: document})
     leaves = {}
@@ -86,10 +88,24 @@ def edited(before: Outline, document: Any) -> Outline:
                     for path, mark in getattr(leaf, field).items()
                     if _value(old, path) == _value(leaf, path)
                 }
-                for field in ("spans", "defaults")
+                for field in ("spans", "defaults", "answered")
             }
         )
-    return after.model_copy(update={"leaves": leaves})
+    after = after.model_copy(update={"leaves": leaves})
+    same = (after.leaves, after.edges) == (before.leaves, before.edges)
+    return after if same else _outdated(after)
+
+
+def _outdated(outline: Outline) -> Outline:
+    """Return an outline whose words and seconds are marked as those before the edit."""
+    update: dict[str, Any] = {}
+    if outline.understood and not outline.understood.startswith(BEFORE_EDIT):
+        update["understood"] = f"{BEFORE_EDIT}: {outline.understood}"
+    seconds = outline.seconds
+    if seconds is not None and not seconds.basis.startswith(BEFORE_EDIT):
+        basis = f"{BEFORE_EDIT}: {seconds.basis}" if seconds.basis else BEFORE_EDIT
+        update["seconds"] = seconds.model_copy(update={"basis": basis})
+    return outline.model_copy(update=update)
 
 
 def _value(leaf: Leaf, dotted: str) -> Any:
@@ -126,6 +142,17 @@ def runnable(outline: Outline) -> set[str]:
     while lost := {name for name in runs if not needs[name] <= runs}:
         runs -= lost
     return runs
+
+
+def require_runnable(outline: Outline) -> None:
+    """Raise InvalidBody for an outline of which no leaf would run."""
+    if not runnable(outline):
+        raise refused(
+            ("leaves",),
+            "at least one job that runs",
+            "none: every job is dropped, or needs one that is",
+            fix="set /leaves/*/enabled of a job to true, or cancel the plan",
+        )
 
 
 def jobs_of(

@@ -183,6 +183,7 @@ def _value(name: str, value: LeafValue, item: Any, draft: Draft) -> SimpleNamesp
         words=value.words,
         words_href=f"#w-{value.spans[0].start}" if value.spans else "",
         default=value.default,
+        answer=value.answer,
         field=item,
         input=draft.values.get(value.path, shown),
         id=f"in-{value_anchor(name, value.path)}",

@@ -18,7 +18,13 @@ from pydantic import ValidationError
 
 from search.domains import KINDS
 from search.domains.plan.ledger import ledger_of
-from search.domains.plan.outline.decide import nothing_open, refusal, state_of
+from search.domains.plan.outline.decide import (
+    nothing_open,
+    refusal,
+    state_of,
+    with_answered,
+)
+from search.domains.plan.outline.describe import counted
 from search.domains.plan.outline.model import MODEL_S, ModelProposer
 from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
@@ -33,6 +39,7 @@ from search.rest import Rest, Woken
 from search.stop import StoppingCriterion
 from search.text_model import TextModel
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.outlines import open_questions
 from trimtab.plans import Outline
 from trimtab.results import Incumbent, JobState, Reason, Termination, Verification
 from trimtab.specs.common import Spec
@@ -98,7 +105,15 @@ class PlanDomain:
         """
         outline = _outline(woken.memo)
         if woken.memo.get("asked"):
-            return replace(problem, answers=_answers(woken.memo, outline))
+            return replace(
+                problem,
+                answers=_answers(woken.memo, outline),
+                answered=tuple(
+                    (question, outline.answers[name])
+                    for name, question in outline.questions.items()
+                    if outline.answers.get(name, "").strip()
+                ),
+            )
         if unknown := sorted(set(woken.jobs) - set(outline.leaves)):
             raise InvalidInput(f"jobs: expected leaves of the outline, got {unknown[:5]}")
         if not woken.approved:
@@ -136,7 +151,7 @@ class PlanDomain:
         """
         if problem.shown is not None:
             memo = {"outline": _json(problem.shown)}
-            detail = f"{len(problem.shown.leaves)} jobs, shown again"
+            detail = f"{counted(len(problem.shown.leaves), 'job')}, shown again"
             return _resting(
                 Rest(state=JobState.AWAITING_APPROVAL, memo=memo, detail=detail)
             )
@@ -179,6 +194,7 @@ class PlanDomain:
         )
         if proposer is not None:
             outline = proposer.noted(outline)
+        outline = with_answered(outline, problem.answered)
         state = state_of(outline)
         if state is None:
             raise InvalidInput(f"goal: {refusal(outline)}")
@@ -190,7 +206,8 @@ class PlanDomain:
             Rest(
                 state=state,
                 memo=memo,
-                detail=f"{len(outline.leaves)} jobs, {len(outline.questions)} questions",
+                detail=f"{counted(len(outline.leaves), 'job')}, "
+                f"{counted(len(open_questions(outline)), 'question')}",
                 approved=approved and state is JobState.AWAITING_APPROVAL,
             )
         )
@@ -314,8 +331,12 @@ def _resting(rest: Rest) -> SearchOutcome:
 
 def _outcome(report: Report, problem: PlanProblem) -> SearchOutcome:
     outline = problem.approved
-    jobs, without = len(problem.jobs), report.without_result
-    detail = f"report on {jobs} jobs; {without:g} parts of the plan have no result"
+    without = round(report.without_result)
+    detail = f"report on {counted(len(problem.jobs), 'job')}; " + (
+        f"{counted(without, 'part')} of the plan without a result"
+        if without
+        else "every part of the plan has a result"
+    )
     return SearchOutcome(
         termination=Termination(reason=Reason.COMPLETED, detail=detail),
         solution=report,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from search.domains.plan.types import FileFacts
 from search.rest import EndedJob
-from trimtab.plans import Outline
+from trimtab.plans import Outline, Question
 from trimtab.specs.plan import PlanSpec
 
 
@@ -18,6 +18,9 @@ class PlanProblem:
     spec: PlanSpec
     files: tuple[FileFacts, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)  # by `Question.about`
+    answered: tuple[
+        tuple[Question, str], ...
+    ] = ()  # in the order in which they were asked
     # The approved outline and the jobs of its leaves; None while the outline is to be made.
     approved: Outline | None = None
     # An outline that its owner may have edited, when the plan was re-driven before an approval.

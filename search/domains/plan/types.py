@@ -10,7 +10,7 @@ from typing import Any, Literal
 from trimtab.plans import NotDone, Question, Span
 
 ANSWERED = "as you answered: "
-"""Begins the note of a value that the owner gave when asked; it leaves nothing open."""
+"""Begins the note of a value that the owner gave when asked; the answer follows."""
 
 
 class FileRole(StrEnum):

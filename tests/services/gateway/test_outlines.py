@@ -294,6 +294,38 @@ def test_a_job_without_an_outline(api: TestClient, store: MemoryStore) -> None:
     assert "outline" not in job["links"]
 
 
+def test_an_outline_without_a_job_to_run_is_not_approved(
+    api: TestClient, store: MemoryStore
+) -> None:
+    plan = rested(store)
+    dropped = [replace(f"/leaves/{name}/enabled", False) for name in ("l1", "l3")]
+    assert edit(api, plan, *dropped).status_code == 200
+    answer = approve(api, plan)  # l2 needs a file of l1
+    assert answer.status_code == 422, answer.text
+    assert "/leaves: expected at least one job that runs" in answer.json()["detail"]
+    assert "enabled" in answer.text
+    assert api.get(f"/v1/jobs/{plan}").json()["state"] == "AWAITING_APPROVAL"
+    assert edit(api, plan, replace("/leaves/l3/enabled", True), revision="2").is_success
+    assert approve(api, plan).status_code == 202
+
+
+def test_an_edit_marks_what_was_worked_out_before_it(
+    api: TestClient, store: MemoryStore
+) -> None:
+    seconds = {"p50": 1.0, "p90": 2.0, "basis": "1 at once"}
+    document = outline(understood="l1: solve.", seconds=seconds)
+    document["leaves"]["l1"]["answered"] = {"budget.seconds": "5", "spec.format": "lp"}
+    plan = rested(store, document)
+    same = edit(api, plan, replace("/leaves/l1/seed", 0)).json()["outline"]
+    assert (same["understood"], same["seconds"]["basis"]) == ("l1: solve.", "1 at once")
+    for revision in ("2", "3"):
+        shorter = replace("/leaves/l1/budget/seconds", float(revision))
+        changed = edit(api, plan, shorter, revision=revision).json()["outline"]
+        assert changed["understood"] == "of the outline before the edit: l1: solve."
+        assert changed["seconds"]["basis"] == "of the outline before the edit: 1 at once"
+        assert changed["leaves"]["l1"]["answered"] == {"spec.format": "lp"}
+
+
 def test_an_approval_counts_towards_the_quota(
     anonymous: TestClient, key: Key, store: MemoryStore
 ) -> None:

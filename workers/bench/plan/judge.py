@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from trimtab.outlines import open_questions
 from trimtab.plans import Leaf, NotDone, Outline
 from workers.bench.plan.references import (
     Goal,
@@ -79,7 +80,8 @@ class Plan:
         """What the plan asks for, in its own words."""
         if self.outline is None:
             return ()
-        return tuple(question.about for question in self.outline.questions.values())
+        open_ = open_questions(self.outline)
+        return tuple(self.outline.questions[name].about for name in open_)
 
     @property
     def not_done(self) -> Sequence[NotDone]:

@@ -29,6 +29,7 @@ class Candidate:
     request: dict[str, Any]
     spans: dict[str, tuple[Span, ...]] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, Any] = field(default_factory=dict)  # values of answers, by path
     missing: tuple[Ask, ...] = ()  # required values that neither goal nor default binds
     unused: tuple[str, ...] = ()  # values of the wish that it leaves out
     logprob: float | None = None  # of a model's candidate, per token
@@ -112,12 +113,14 @@ def with_answers(candidate: Candidate, answers: Mapping[str, Any]) -> Candidate:
     if not answered:
         return candidate
     request = copy.deepcopy(candidate.request)
-    for ask in answered:
-        put(request, ask.path, answers[ask.about])
+    values = {ask.path: answers[ask.about] for ask in answered}
+    for path, value in values.items():
+        put(request, path, value)
     return replace(
         candidate,
         request=request,
-        spans={**candidate.spans, **{ask.path: () for ask in answered}},
+        spans={**candidate.spans, **dict.fromkeys(values, ())},
+        answered=values,
         missing=tuple(ask for ask in candidate.missing if ask not in answered),
     )
 

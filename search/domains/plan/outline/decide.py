@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from search.domains.plan.outline.candidates import Candidate
-from search.domains.plan.types import ANSWERED, Reading
+from search.domains.plan.types import Reading
+from trimtab.outlines import open_questions
 from trimtab.plans import Outline, Question
 from trimtab.results import JobState
 
@@ -41,9 +42,26 @@ def _subject(about: str) -> str:
     return about.removeprefix("spec.").replace(".0.", ".")
 
 
+def with_answered(outline: Outline, answered: Sequence[tuple[Question, str]]) -> Outline:
+    """Return a remade outline with the questions that were answered before, and their answers.
+
+    A question that is asked again, because its answer could not be read, stands once: open.
+    """
+    open_ = list(outline.questions.values())
+    again = {_subject(question.about) for question in open_}
+    kept = [row for row in answered if _subject(row[0].about) not in again]
+    questions = [*(question for question, _ in kept), *open_]
+    return outline.model_copy(
+        update={
+            "questions": {f"q{i}": question for i, question in enumerate(questions, 1)},
+            "answers": {f"q{i}": answer for i, (_, answer) in enumerate(kept, 1)},
+        }
+    )
+
+
 def state_of(outline: Outline) -> JobState | None:
     """Return the state in which the plan rests; None when there is nothing to do."""
-    if outline.questions:
+    if open_questions(outline):
         return JobState.NEEDS_INPUT
     if outline.leaves:
         return JobState.AWAITING_APPROVAL
@@ -53,10 +71,10 @@ def state_of(outline: Outline) -> JobState | None:
 def nothing_open(outline: Outline) -> bool:
     """Return whether the plan may start without its owner: all was said, and all is done."""
     return bool(outline.leaves) and not (
-        outline.questions
+        open_questions(outline)
         or outline.not_done
         or outline.not_understood
-        or any(not note.startswith((MODEL_NOTE, ANSWERED)) for note in outline.notes)
+        or any(not note.startswith(MODEL_NOTE) for note in outline.notes)
         or any(leaf.defaults for leaf in outline.leaves.values())
         or any(leaf.origin.source == "model" for leaf in outline.leaves.values())
     )

@@ -85,6 +85,11 @@ def listed(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return seconds in words, in the largest unit that is exact: `90 s`, `2 min`, `1 h`."""
     for unit, size in (("h", 3600), ("min", 60)):
@@ -94,20 +99,16 @@ def duration(seconds: float) -> str:
 
 
 def read_back(outline: Outline) -> str:
-    """Return the whole plan in words, one line for each leaf and each part that is left out."""
+    """Return the jobs of a plan in words, one line for each.
+
+    Questions and parts that are left out stand beside it in the outline.
+    """
     lines = []
     before: dict[str, list[str]] = {}
     for edge in outline.edges.values():
         before.setdefault(edge.child, []).append(edge.parent)
     for name, leaf in outline.leaves.items():
         lines.append(f"{name}: {_sentence(leaf, before.get(name, []))}")
-    lines += [f"Open: {question.text}" for question in outline.questions.values()]
-    lines += [
-        f"Not done: {_quoted(part.text)}: {part.reason}." for part in outline.not_done
-    ]
-    if outline.not_understood:
-        spans = [_quoted(outline.goal[s.start : s.end]) for s in outline.not_understood]
-        lines.append(f"Not understood: {', '.join(spans)}.")
     return "\n".join(lines)
 
 
@@ -148,11 +149,6 @@ def _label(path: str) -> str:
         return _LABELS[path]
     way = [word for word in path.split(".")[1:] if not word.isdecimal()]
     return (" ".join(way) or path).replace("_", " ")
-
-
-def _quoted(text: str) -> str:
-    text = " ".join(text.split())
-    return f"“{text if len(text) <= 80 else text[:79] + '…'}”"
 
 
 def _number(value: float) -> str:

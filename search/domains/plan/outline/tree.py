@@ -21,8 +21,9 @@ from search.domains.plan.outline.estimate import PastRun, seconds_of, total
 from search.domains.plan.outline.filters import Place
 from search.domains.plan.outline.groups import Group, groups_of, plan_of
 from search.domains.plan.outline.order import Links
+from search.domains.plan.outline.paths import get
 from search.domains.plan.outline.templates import library
-from search.domains.plan.types import FileFacts, Reading
+from search.domains.plan.types import ANSWERED, FileFacts, Reading, Wish
 from trimtab.plans import (
     LEAF_FILE,
     MAX_LEAVES,
@@ -205,11 +206,27 @@ def _leaf(
         priority=int(request.get("priority", 0)),
         spans={path: spans for path, spans in candidate.spans.items() if spans},
         defaults=dict(candidate.defaults),
+        answered=_answers_of(candidate, material.reading.wishes[index]),
         post=candidate.template.post,
         repair=making.allowed_repairs(candidate, material.reading.wishes[index]),
         seconds=seconds_of(candidate.kind, request["budget"], material.past),
         origin=Origin(source=candidate.source, id=candidate.id, rivals=row.rivals),
     )
+
+
+def _answers_of(candidate: Candidate, wish: Wish) -> dict[str, str]:
+    """Return the owner's answers that values of a leaf come from, by path."""
+    read = {
+        value.path: (value.value, value.note.removeprefix(ANSWERED))
+        for value in wish.values
+        if value.note.startswith(ANSWERED)
+    }
+    own = {path: (value, str(value)) for path, value in candidate.answered.items()}
+    return {
+        path: text
+        for path, (value, text) in (read | own).items()
+        if get(candidate.request, path) == value
+    }
 
 
 def _named(value: Any, names: Mapping[int, str]) -> Any:
@@ -257,7 +274,7 @@ def _value_notes(reading: Reading, draft: _Draft) -> list[str]:
         value.note
         for index in sorted(draft.chosen)
         for value in reading.wishes[index].values
-        if value.note
+        if value.note and not value.note.startswith(ANSWERED)
     ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from search.domains.plan.reading.answers import about_of
 from search.domains.plan.reading.drafts import Drafts
+from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.leaves import Doubt, Found
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.numerals import ordinal_of
@@ -75,6 +76,7 @@ def complete(
         not_done=tuple(not_done),
         questions=tuple(_question(scene, d) for d in unique[:MAX_QUESTIONS]),
         not_understood=scene.spans(_left_over(scene)),
+        notes=tuple(dict.fromkeys((*reading.notes, *scene.notes))),
     )
 
 
@@ -252,8 +254,10 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
     found = []
     for quantity in scene.quantities:
         tokens = range(quantity.start, quantity.end)
-        if any(t in scene.used for t in quantity.tokens) or _is_harmless(
-            scene, quantity.start, quantity, reading
+        if (
+            any(t in scene.used for t in quantity.tokens)
+            or describes_file(scene, quantity, reading)
+            or _is_harmless(scene, quantity.start, quantity, reading)
         ):
             continue
         words = scene.words(quantity.start, quantity.end)

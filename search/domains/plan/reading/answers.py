@@ -28,9 +28,7 @@ def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> Non
             slot = slot_about(scene, job, about)
             if slot is not None:
                 for path, value in _read(scene, slot, answer[:_MAX_CHARS]).items():
-                    job.settings[path] = Setting(
-                        value=value, tokens=(), note=f"{ANSWERED}{about} {answer[:80]}"
-                    )
+                    job.settings[path] = _setting(value, answer)
 
 
 def _set_number(scene: Scene, drafts: Drafts, number: str, answer: str) -> None:
@@ -46,7 +44,11 @@ def _set_number(scene: Scene, drafts: Drafts, number: str, answer: str) -> None:
         has_digit = any(c.isdigit() for c in answer)
         text = answer if has_digit else f"{number} {answer}"
         for path, value in _read(scene, named[0], text).items():
-            job.settings[path] = Setting(value=value, tokens=(), note="your answer")
+            job.settings[path] = _setting(value, answer)
+
+
+def _setting(value: Any, answer: str) -> Setting:
+    return Setting(value=value, tokens=(), note=f"{ANSWERED}{answer[:80]}")
 
 
 def slot_about(scene: Scene, job: Draft, about: str) -> Slot | None:

@@ -15,11 +15,13 @@ import pytest
 
 from search.domains import KINDS, Kind
 from search.domains.plan import PlanDomain, build
+from search.domains.plan.report.render.markdown import markdown_of
 from search.rest import EndedJob, Rest, Woken
 from search.stop import from_budget
 from search.text_model import ModelUnavailable
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
+from trimtab.outlines import outline_text, values_of
 from trimtab.plans import Outline
 from trimtab.results import Incumbent, JobState
 from trimtab.specs.common import Spec
@@ -186,12 +188,49 @@ def test_an_answer_completes_the_outline(tmp_path: Path) -> None:
         Woken(memo=memo),
     )
     assert outcome.rest.state is JobState.AWAITING_APPROVAL
-    leaf = outline_in(outcome.rest).leaves["l1"]
+    remade = outline_in(outcome.rest)
+    assert remade.questions == {"q1": question}
+    assert remade.answers == {"q1": "40 GiB"}
+    assert outcome.rest.detail == "1 job, 0 questions" == outcome.termination.detail
+    leaf = remade.leaves["l1"]
+    (row,) = (v for v in values_of(remade, leaf) if v.path == "spec.devices.0.memory_gib")
+    assert (row.answer, row.words, row.default) == ("40 GiB", "", "")
+    assert "your answer: 40 GiB" in outline_text(remade)
     assert leaf.spec["devices"][0] == {"count": 4, "hardware": "a100", "memory_gib": 40}
     assert [point.source for point in points] == [
         "outline: 0 of 1 jobs",
         "outline: 1 of 1 jobs",
     ]
+    last, _ = run(
+        build(),
+        PlanSpec(goal=goal, files=references),
+        inputs,
+        tmp_path,
+        Woken(memo=outcome.rest.memo, jobs={"l1": ended("l1", remade)}, approved=True),
+    )
+    assert last.termination.detail == (
+        "report on 1 job; every part of the plan has a result"
+    )
+    text = markdown_of(last.solution)
+    assert question.text in text
+    assert "“40 GiB”" in text
+    assert not any(words in text for words in ("no question", "No question"))
+    assert "Further figures" not in text.partition("## ")[2].partition("## ")[0]
+
+
+def test_a_question_that_is_asked_again_stands_once(tmp_path: Path) -> None:
+    goal = "Place t.csv on 4 A100 in 5 s"
+    first = rest_of(goal, tmp_path, "t.csv")
+    asked = outline_in(first).model_copy(update={"answers": {"q1": "plenty of it"}})
+    memo = {**first.memo, "outline": asked.model_dump(mode="json")}
+    references, inputs = attached(tmp_path, "t.csv")
+    spec = PlanSpec(goal=goal, files=references, approve=Approval.AUTO)
+    again, _ = run(build(), spec, inputs, tmp_path, Woken(memo=memo))
+    assert again.rest.state is JobState.NEEDS_INPUT
+    outline = outline_in(again.rest)
+    assert [row.about for row in outline.questions.values()] == ["devices.memory_gib"]
+    assert not outline.answers
+    assert not again.rest.approved
 
 
 @pytest.mark.parametrize("goal", ["hello", "optimise it"])
@@ -295,7 +334,8 @@ def test_goals_are_listed_in_the_order_of_their_jobs_and_an_answer_leaves_nothin
     assert [leaf.kind for leaf in outline.leaves.values()] == ["sharding", "ilp"]
     first_goal = outline.stages[outline.leaves["l1"].stage].goal
     assert next(iter(outline.goals)) == first_goal
-    assert "as you answered: devices.memory_gib 80" in outline.notes
+    assert not outline.notes
+    assert outline.leaves["l1"].answered == {"spec.devices.0.memory_gib": "80"}
     assert second.rest.approved
 
 

@@ -9,7 +9,7 @@ from search.domains.plan.report.render.text import RUN_IN, Facts, Run, with_unit
 from search.domains.plan.reports import Entry, Part, Passage, Piece, Report
 
 # Marks of CommonMark, and those that make links of addresses; text never begins a line.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&$:@^]|(?<=www)\.)", re.IGNORECASE)
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&$@^]|:(?! )|(?<=www)\.)", re.IGNORECASE)
 
 
 def markdown_of(report: Report) -> str:
