@@ -24,7 +24,9 @@ from trimtab.results import (
 )
 from trimtab.specs.common import Spec
 
-Fault = Literal["", "circle", "foreign", "kind", "unapproved", "endless", "no question"]
+Fault = Literal[
+    "", "circle", "foreign", "kind", "dropped", "unapproved", "endless", "no question"
+]
 FOREIGN = "sha256:" + "f" * 64
 
 
@@ -157,6 +159,8 @@ def _first_rest(spec: ErrandSpec, woken: Woken | None) -> Rest:
             leaves["l1"] = _leaf({"file": {"digest": FOREIGN}})
         case "kind":
             leaves["l1"] = _leaf({}, kind="errand")
+        case "dropped":
+            leaves = {name: leaf | {"enabled": False} for name, leaf in leaves.items()}
     outline = Outline.model_validate_json(
         json.dumps(
             base

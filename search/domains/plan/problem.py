@@ -18,9 +18,8 @@ class PlanProblem:
     spec: PlanSpec
     files: tuple[FileFacts, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)  # by `Question.about`
-    answered: tuple[
-        tuple[Question, str], ...
-    ] = ()  # in the order in which they were asked
+    # Questions with their answers, in the order in which they were asked.
+    answered: tuple[tuple[Question, str], ...] = ()
     # The approved outline and the jobs of its leaves; None while the outline is to be made.
     approved: Outline | None = None
     # An outline that its owner may have edited, when the plan was re-driven before an approval.

@@ -50,6 +50,7 @@ FAULTS = {
     "circle": "/edges: expected leaves that do not wait for one another",
     "foreign": "/leaves/l1",
     "kind": "/leaves/l1/kind: expected one of probe, root, got 'errand'",
+    "dropped": "/leaves: expected at least one job that runs",
     "unapproved": "expected AWAITING_APPROVAL before an approval",
     "endless": "got WAITING for nothing to start",
     "no question": "expected an open question",

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from search.domains.plan.report import report_files
 from search.domains.plan.report.render.html import html_of
-from search.domains.plan.report.render.markdown import markdown_of
+from search.domains.plan.report.render.markdown import escape, markdown_of
 from search.domains.plan.report.render.pdf import pdf_of
 from search.domains.plan.reports import Report
 from search.types import Extra
@@ -116,3 +116,8 @@ def test_files_are_written_and_named(tmp_path: Path) -> None:
     assert {"report.md", "report.html", "report.pdf", "ledger.json", "outline.json"} == {
         file.name for file in files
     }
+
+
+def test_a_note_is_escaped_only_where_it_must_be() -> None:
+    assert escape("language model: not ready") == "language model: not ready"
+    assert escape("http://evil.example :x:") == r"http\://evil.example \:x\:"
