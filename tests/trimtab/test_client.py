@@ -189,7 +189,7 @@ def test_a_state_of_a_newer_server_is_one_that_has_not_ended() -> None:
         assert (str(job.state), job.state.is_terminal) == ("PAUSED", False)
         assert job.view.after[0].state not in set(JobState)
         assert json.loads(job.view.model_dump_json())["state"] == "PAUSED"
-        assert job.wait(timeout_s=5).state is JobState.SUCCEEDED
+        assert job.wait(timeout_s=5, through_rest=True).state is JobState.SUCCEEDED
     assert script.answers == []
 
 
