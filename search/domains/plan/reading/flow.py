@@ -101,9 +101,7 @@ def _sequence(
     for at, item in cuts:
         before = [i for place, i in places if place < at]
         after = [i for place, i in places if place > at]
-        if not before:
-            continue
-        if not after:
+        if not before or not after:
             # "then …" about a job that is named by a pronoun has no job of its own.
             continue
         last = max(place for place, i in places if place < at)
@@ -117,18 +115,30 @@ def _sequence(
         following = [
             i for place, i in places if place > at and _joined(scene, first, place)
         ]
-        found += [
-            Edge(
-                parent=p,
-                child=c,
-                needs_success=False,
-                why=scene.words(item.start, item.end),
-                tokens=tuple(range(item.start, item.end)),
-            )
-            for p in previous
-            for c in following
-        ]
+        found += [_ordered(scene, item, p, c) for p in previous for c in following]
     return found
+
+
+def _ordered(scene: Scene, item: Item, parent: int, child: int) -> Edge:
+    """Return the order of two jobs that the words of an item ask for."""
+    return Edge(
+        parent=parent,
+        child=child,
+        needs_success=False,
+        why=scene.words(item.start, item.end),
+        tokens=tuple(range(item.start, item.end)),
+    )
+
+
+def _reading(parent: int, child: int, output: str, tokens: tuple[int, ...]) -> Edge:
+    """Return the order of a job that makes a file and one that reads it."""
+    return Edge(
+        parent=parent,
+        child=child,
+        needs_success=True,
+        why=f"reads {output}",
+        tokens=tokens,
+    )
 
 
 def _ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
@@ -169,6 +179,7 @@ def _joined(scene: Scene, left: int, right: int) -> bool:
 def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Order jobs by "B after A" and "before B, A"."""
     found = []
+    ends_of_last = _ends_of_last(scene, jobs)
     for item in scene.marks("after", "before"):
         if item.mark("then"):
             continue
@@ -201,12 +212,12 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if i not in inside
             and any(scene.sentence(m) == sentence for m in job.mentions)
         ]
-        if not inside and item in _ends_of_last(scene, jobs):
+        if not inside and item in ends_of_last:
             found += _waits_for_last(scene, jobs, item)
             continue
         if not inside or not outside:
             continue
-        if not (_is_clause(scene, item)):
+        if not _is_clause(scene, item):
             continue
         nearest = min(
             min(
@@ -230,15 +241,7 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
         for a in inside:
             for b in main:
                 first, second = (a, b) if item.mark("after") else (b, a)
-                found.append(
-                    Edge(
-                        parent=first,
-                        child=second,
-                        needs_success=False,
-                        why=scene.words(item.start, item.end),
-                        tokens=tuple(range(item.start, item.end)),
-                    )
-                )
+                found.append(_ordered(scene, item, first, second))
     return found
 
 
@@ -276,15 +279,7 @@ def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edg
     if not before:
         return []
     scene.use(range(item.start, item.end), "order")
-    return [
-        Edge(
-            parent=before[-1],
-            child=here[0],
-            needs_success=False,
-            why=scene.words(item.start, item.end),
-            tokens=tuple(range(item.start, item.end)),
-        )
-    ]
+    return [_ordered(scene, item, before[-1], here[0])]
 
 
 def _is_clause(scene: Scene, item: Item) -> bool:
@@ -324,15 +319,7 @@ def _outputs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             tokens = tuple(range(item.start, item.end))
             scene.use(tokens, "output")
             scene.use(range(consumer.start, consumer.end), "output")
-            found.append(
-                Edge(
-                    parent=parent,
-                    child=child,
-                    needs_success=True,
-                    why=f"reads {sense.path}",
-                    tokens=tokens,
-                )
-            )
+            found.append(_reading(parent, child, sense.path, tokens))
             break
     return found or _starts_of(scene, jobs)
 
@@ -360,15 +347,7 @@ def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
         jobs[pair[1]].outputs[sense.path] = (pair[0], "solution.sol")
         tokens = tuple(range(item.start, item.end))
         scene.use(tokens, "output")
-        return [
-            Edge(
-                parent=pair[0],
-                child=pair[1],
-                needs_success=True,
-                why="reads solution.sol",
-                tokens=tokens,
-            )
-        ]
+        return [_reading(pair[0], pair[1], "solution.sol", tokens)]
     return []
 
 
