@@ -41,6 +41,7 @@ from services.web.leaf_form import (
 from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
 from services.web.plan_view import plan_view, value_label
+from services.web.posted import MAX_FIELDS
 from services.web.render import REPORT_HEADERS, pages_of, see_other
 from trimtab.outlines import open_questions, values_of
 from trimtab.plans import OutlineView, PatchOperation
@@ -112,8 +113,7 @@ async def edit_leaf(
 ) -> Response:
     """Change, drop or keep a job of the outline; a refused change is shown beside it."""
     record = await context.store.get(job_id, tenant=visible_tenant(principal))
-    async with request.form(max_files=0, max_fields=2000) as form:
-        posted = {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
+    posted = await _posted(request, max_fields=MAX_FIELDS)
     seen = await _read(context, principal, job_id)
     if leaf not in seen.outline.leaves:
         raise NotFound(
@@ -171,6 +171,12 @@ def _sentences(error: InvalidBody | ValueError) -> list[str]:
     return str(error).split("\n")
 
 
+async def _posted(request: Request, *, max_fields: int) -> dict[str, str]:
+    """Return the fields of a form without files, with the line ends that were typed."""
+    async with request.form(max_files=0, max_fields=max_fields) as form:
+        return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
+
+
 def _revision(posted: Mapping[str, str]) -> int:
     text = posted.get("revision", "")
     if not text.isdecimal() or len(text) > 9:
@@ -184,8 +190,7 @@ async def answer_questions(
 ) -> Response:
     """Answer the questions; the outline is made again."""
     record = await context.store.get(job_id, tenant=visible_tenant(principal))
-    async with request.form(max_files=0, max_fields=100) as form:
-        posted = {name: str(value) for name, value in form.items()}
+    posted = await _posted(request, max_fields=100)
     seen = await _read(context, principal, job_id)
     answers = {
         name: posted.get(f"text:{name}", "").strip() or posted.get(f"choice:{name}", "")
@@ -212,8 +217,7 @@ async def approve_outline(
 ) -> Response:
     """Start the jobs of the outline that the page showed."""
     record = await context.store.get(job_id, tenant=visible_tenant(principal))
-    async with request.form(max_files=0, max_fields=10) as form:
-        posted = {name: str(value) for name, value in form.items()}
+    posted = await _posted(request, max_fields=10)
     try:
         await outlines.approve(
             context,
