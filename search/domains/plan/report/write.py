@@ -201,6 +201,13 @@ def _of_plan(about: Passages, ledger: Ledger, seed: int) -> list[Sentence]:
     return sentences_for(about, "plan", "", ledger.plan(), seed=seed)
 
 
+def _line(about: Passages, leaf: str, ledger: Ledger, seed: int) -> Passage:
+    """Return a passage about a leaf that has to name it."""
+    sentences = _of_leaf(about, leaf, ledger, seed)
+    title = ledger.leaf(leaf)["title"].id
+    return _passage(about, sentences, [title], ledger, leaf=leaf)
+
+
 def _summary(outline: Outline, ledger: Ledger, seed: int) -> Section:
     plan = ledger.plan()
     opening = _passage(
@@ -211,16 +218,7 @@ def _summary(outline: Outline, ledger: Ledger, seed: int) -> Section:
         else [],
         ledger,
     )
-    lines = [
-        _passage(
-            "summary",
-            _of_leaf("summary", leaf, ledger, seed),
-            [ledger.leaf(leaf)["title"].id],
-            ledger,
-            leaf=leaf,
-        )
-        for leaf in outline.leaves
-    ]
+    lines = [_line("summary", leaf, ledger, seed) for leaf in outline.leaves]
     return _section("summary", [opening, *lines])
 
 
@@ -306,13 +304,7 @@ def _not_done(outline: Outline, ledger: Ledger, seed: int) -> Section:
     ]
     whole = _passage("not_done", _of_plan("not_done", ledger, seed), evidence, ledger)
     left = [
-        _passage(
-            "not_done",
-            _of_leaf("not_done", leaf, ledger, seed),
-            [ledger.leaf(leaf)["title"].id],
-            ledger,
-            leaf=leaf,
-        )
+        _line("not_done", leaf, ledger, seed)
         for leaf in outline.leaves
         if _is_left(ledger.leaf(leaf))
     ]
