@@ -70,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         default=1800.0,
         help="limit of one search, openEMS included",
     )
+    parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
+    _surrogate_options(parser)
+    return parser
+
+
+def _surrogate_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the suites on surrogates."""
     parser.add_argument(
         "--work",
         type=Path,
@@ -110,10 +119,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--active", action="store_true", help="`surrogate-search` with learning as well"
     )
-    parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
-    return parser
 
 
 def _agreement(options: argparse.Namespace) -> Iterator[Line]:
