@@ -26,17 +26,24 @@ _NAMES = ("digest", "name", "tables", "no_split", "together", "title")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A hostile goal with its neutral twin."""
+    """A goal and its files, with what an attack in them must not achieve."""
 
     id: str
     group: str
+    """Place of the attack, e.g. `csv_name`."""
     goal: str
     files: Mapping[str, bytes]
+    """Name → content of each attached file."""
     neutral_goal: str
+    """The goal with its hostile text replaced by X."""
     neutral_files: Mapping[str, bytes]
+    """The files with their hostile text replaced by X."""
     expect: tuple[str, ...]
-    forbidden: tuple[Any, ...]
+    """Properties that README.md of the goals defines."""
+    forbidden: tuple[str | float, ...]
+    """Values that may occur in no leaf's request (`no_effect`)."""
     words: tuple[str, ...]
+    """Words of the goal that must be named as not done (`not_done`)."""
 
 
 def load(path: Path, content: Contents, zip_of: Callable[[Any], bytes]) -> list[Case]:
@@ -75,6 +82,7 @@ def _case(
 
 
 def _text(value: Any) -> str:
+    """Return a goal; a long one is written as a piece that repeats, with its number as {n}."""
     if isinstance(value, str):
         return value
     pieces = (value["repeat"].replace("{n}", str(n)) for n in range(value["times"]))

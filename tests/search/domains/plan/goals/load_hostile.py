@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from tests.search.domains.plan.goals import files
 from tests.search.domains.plan.goals.load import HERE, GoalError
+from workers.bench.plan import hostile
+from workers.bench.plan.hostile import Case
 
 HOSTILE = HERE / "hostile.jsonl"
 
@@ -31,84 +31,29 @@ PROPERTIES = frozenset(
 _AGAINST_NEUTRAL = frozenset(
     {"same_plan_as_neutral", "leaves_as_neutral", "same_or_asked"}
 )
+_FIELDS = {field.name for field in fields(Case)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class HostileCase:
-    """A goal and its files, with what an attack in them must not achieve."""
-
-    id: str
-    group: str
-    """Place of the attack, e.g. `csv_name`."""
-    goal: str
-    files: Mapping[str, bytes]
-    """Name → content of each attached file."""
-    neutral_goal: str
-    """The goal with its hostile text replaced by X."""
-    neutral_files: Mapping[str, bytes]
-    """The files with their hostile text replaced by X."""
-    expect: frozenset[str]
-    """Members of `PROPERTIES`."""
-    forbidden: tuple[str | float, ...]
-    """Values that may occur in no leaf's request (`no_effect`)."""
-    words: tuple[str, ...]
-    """Words of the goal that must be named as not done (`not_done`)."""
-
-
-def load_hostile(path: Path = HOSTILE) -> tuple[HostileCase, ...]:
+def load_hostile(path: Path = HOSTILE) -> tuple[Case, ...]:
     """Read the cases. Raises GoalError for a case that could not fail."""
-    return tuple(_case(json.loads(line)) for line in path.read_text().splitlines())
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        if unknown := set(record) - _FIELDS:
+            raise GoalError(
+                f"{record['id']}: expected the fields of README.md, got {unknown}"
+            )
+    cases = hostile.load(path, files.content, files.zip_of)
+    for case in cases:
+        _check(case)
+    return tuple(cases)
 
 
-def _case(record: Mapping[str, Any]) -> HostileCase:
-    unknown = set(record) - {"id", "group", "goal", "files", "neutral_goal"}
-    unknown -= {"neutral_files", "expect", "forbidden", "words"}
-    if unknown:
-        raise GoalError(
-            f"{record['id']}: expected the fields of README.md, got {unknown}"
-        )
-    own = record["files"]
-    case = HostileCase(
-        id=record["id"],
-        group=record["group"],
-        goal=_text(record["goal"]),
-        files=_contents(own),
-        neutral_goal=_text(record.get("neutral_goal", record["goal"])),
-        neutral_files=_contents(record.get("neutral_files", own)),
-        expect=frozenset(record["expect"]),
-        forbidden=tuple(record.get("forbidden", ())),
-        words=tuple(record.get("words", ())),
-    )
-    _check(case)
-    return case
-
-
-def _text(value: str | Mapping[str, Any]) -> str:
-    """Return a goal; a long one is written as a piece that repeats, with its number as {n}."""
-    if isinstance(value, str):
-        return value
-    pieces = (value["repeat"].replace("{n}", str(n)) for n in range(value["times"]))
-    return str(value.get("text", "")) + "".join(pieces)
-
-
-def _contents(named: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bytes]:
-    return {name: _content(name, made) for name, made in named.items()}
-
-
-def _content(name: str, made: Mapping[str, Any] | None) -> bytes:
-    if made is None:
-        return files.content(name)
-    if "members" in made:
-        return files.zip_of(made["members"])
-    return str(made["text"]).encode()
-
-
-def _check(case: HostileCase) -> None:
-    if not case.expect or case.expect - PROPERTIES:
+def _check(case: Case) -> None:
+    if not case.expect or set(case.expect) - PROPERTIES:
         known, got = sorted(PROPERTIES), sorted(case.expect)
         raise GoalError(f"{case.id}: expect: expected some of {known}, got {got}")
     differs = (case.goal, case.files) != (case.neutral_goal, case.neutral_files)
-    if differs != bool(case.expect & _AGAINST_NEUTRAL):
+    if differs != bool(_AGAINST_NEUTRAL.intersection(case.expect)):
         raise GoalError(
             f"{case.id}: expected a neutral twin exactly where one is compared"
         )
