@@ -26,7 +26,7 @@ LABORATORY = ("workers/train", "workers/bench", "workers/corpus")
 # Beside Python files: pages, migrations, weights, C and C++ sources, public data, their licences.
 DATA = ("*.html", "*.css", "*.js", "*.svg", "*.ico", "*.png", "*.woff2", "*.mako", "*.ini", "*.c",
         "*.cpp", "*.h", "*.json", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md",
-        "*LICENSE")  # fmt: skip
+        "*.j2", "*.typ", "*LICENSE")  # fmt: skip
 
 
 def main() -> None:

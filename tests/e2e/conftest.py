@@ -131,6 +131,8 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
 
     yield open_one
     for page in pages:
+        page.close()
+    for page in pages:
         assert page.faults == []
         assert [
             url

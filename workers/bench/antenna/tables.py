@@ -345,10 +345,7 @@ def _alone_table(file: str) -> Table:
         columns=(
             "surrogate",
             "specifications",
-            "1",
-            "2",
-            "4",
-            "8",
+            "met after 1 / 2 / 4 / 8",
             "error of the chosen, dB",
             "CPU s",
         ),
@@ -356,7 +353,7 @@ def _alone_table(file: str) -> Table:
             [
                 f"{line['model']}{', learning' if line['active'] else ''}",
                 str(line["runs"]),
-                *(
+                " / ".join(
                     _counted(line, f"met_after_{budget}")
                     if f"met_after_{budget}" in line
                     else "–"

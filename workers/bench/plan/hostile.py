@@ -96,6 +96,8 @@ class _Seen:
     case: Case
     got: Planned
     neutral: Planned
+    grown_bytes: int
+    """By how much planning raised the peak of this process's memory."""
 
     @property
     def outline(self) -> Outline:
@@ -186,8 +188,11 @@ def _not_guessed(seen: _Seen) -> bool:
 
 
 def _bounded(seen: _Seen) -> bool:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return seen.got.cpu_s <= BUDGET_S and peak < _MOST_BYTES
+    return seen.got.cpu_s <= BUDGET_S and seen.grown_bytes < _MOST_BYTES
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 PROPERTIES: Mapping[str, Callable[[_Seen], bool]] = MappingProxyType(
@@ -221,10 +226,12 @@ def cases(folder: Path = FOLDER) -> list[Case]:
 
 
 def _line(arm: str, planner: Plans, case: Case) -> dict[str, Any]:
+    before = _peak_bytes()
     got = planner.plan(case.goal, case.files)
+    grown = _peak_bytes() - before
     twin = (case.neutral_goal, case.neutral_files) != (case.goal, case.files)
     neutral = planner.plan(case.neutral_goal, case.neutral_files) if twin else got
-    seen = _Seen(case=case, got=got, neutral=neutral)
+    seen = _Seen(case=case, got=got, neutral=neutral, grown_bytes=grown)
     looked = [name for name in case.expect if name in PROPERTIES]
     return {
         "arm": arm,

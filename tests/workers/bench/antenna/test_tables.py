@@ -113,7 +113,7 @@ def test_rows_of_the_shipped_surrogate_and_of_searches_on_one(
     assert "| held-out random designs, fine mesh | 0.0100 | 0.100 | 0.9900 | 40 |" in text
     assert "two thirds (1 searches) | 0.0200 |  | 0.9200 | 30 |" in text
     assert (
-        "| modal, learning | 30 | 1 [0, 2] | 2 [0, 3] | 4 [0, 5] | – | 0.25 | 4.0 |"
+        "| modal, learning | 30 | 1 [0, 2] / 2 [0, 3] / 4 [0, 5] / – | 0.25 | 4.0 |"
         in text
     )
     assert "0.0487 [0.0400, 0.0500] over 300 random designs" in " ".join(text.split())

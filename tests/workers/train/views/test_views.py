@@ -70,7 +70,8 @@ def test_a_view_of_a_model_has_the_same_optimum_and_the_same_feasible_points(
     rng = np.random.default_rng(seed)
     model = small_model(rng)
     view = model_view(model, rng)
-    assert optimum(view.model) == pytest.approx(optimum(model), abs=1e-6)
+    # The solver accepts integers that are off by 1e-6; costs and rows multiply that.
+    assert optimum(view.model) == pytest.approx(optimum(model), abs=1e-4)
     for _ in range(20):
         x = rng.integers(0, 4, len(model.c)).astype(float)
         y = view.original(x)
