@@ -19,6 +19,7 @@ from workers.bench.lines import write_lines
 PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("agreement",),
     ("quality",),
+    ("advisor",),
     ("recall",),
     ("speed",),
     ("eviction",),
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--tokens",
         type=int,
         default=512,
-        help="length of a text of `quality`, `tuning`, `agreement`",
+        help="length of a text of `quality`, `tuning`, `advisor`, `agreement`",
     )
     parser.add_argument("--segments", type=int, default=20, help="texts of each type")
     parser.add_argument(
@@ -65,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         default=["prose", "code", "ledger"],
         choices=["prose", "code", "ledger"],
-        help="types of text of `quality` and `tuning`",
+        help="types of text of `quality`, `tuning` and `advisor`",
     )
     parser.add_argument("--draws", type=int, default=10, help="cases of each recall task")
     parser.add_argument(
@@ -123,6 +124,31 @@ def _quality(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
         ),
         budgets=quality.TUNED if tuning else quality.BUDGETS,
         done={(line["type"], line["segment"]) for line in lines},
+    )
+
+
+def _advisor(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
+    from workers.bench.llm import advisor, texts
+    from workers.bench.llm.model import load
+
+    model = load()
+    kinds = [texts.TextType(name) for name in options.types]
+    numbers = {
+        "calibrate": texts.TUNING[:1],
+        "choose": texts.TUNING[2:3],
+        "test": texts.TEST[: options.segments],
+    }
+    return advisor.run(
+        model,
+        {
+            stage: list(
+                texts.segments(
+                    model.encode, tokens=options.tokens, numbers=chosen, types=kinds
+                )
+            )
+            for stage, chosen in numbers.items()
+        },
+        lines=[line for line in lines if line["stage"] != "card"],
     )
 
 
@@ -233,6 +259,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "agreement": _agreement,
         "quality": _quality,
         "tuning": _quality,
+        "advisor": _advisor,
         "recall": _recall,
         "speed": _speed,
         "eviction": _eviction,

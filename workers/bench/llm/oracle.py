@@ -52,6 +52,8 @@ class Arm:
     """Neighbours over which scores are averaged when the prompt ends (SnapKV)."""
     pinned: frozenset[int] = frozenset()
     """Positions that never go."""
+    layers: tuple[Arm, ...] = ()
+    """Arms of the layers, where they differ; this arm's own fields then stand for none of them."""
 
     def __post_init__(self) -> None:
         if self.pool > 1 and self.chunk:
@@ -70,6 +72,10 @@ class Arm:
         """Capacity at which there is always a token that may go."""
         return len(self.pinned | set(range(self.sinks))) + self.recent + 1
 
+    def at(self, layer: int) -> Arm:
+        """Return the arm of a layer."""
+        return self.layers[layer] if self.layers else self
+
     def evicts(self, step: int) -> bool:
         """Return whether tokens may go at the end of a step."""
         if self.victim == Victim.NONE:
@@ -79,6 +85,10 @@ class Arm:
 
     def intact(self, tokens: int) -> int:
         """Return how many tokens of a text come before the first eviction takes effect."""
+        if self.layers:
+            return min(arm.intact(tokens) for arm in self.layers)
+        if self.victim == Victim.NONE:
+            return tokens
         for step in range(self.capacity - 1, tokens):
             if self.evicts(step):
                 return step + 1
@@ -94,6 +104,8 @@ class Arm:
 
 
 FULL = Arm(victim=Victim.NONE, capacity=0)
+Observe = Callable[[int, torch.Tensor, int], None]
+"""(layer, attention [A, KV, G, Q, q1] of queries from the last argument on)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +143,7 @@ def simulate(
     arms: Sequence[Arm],
     *,
     native: bool = True,
+    observe: Observe | None = None,
 ) -> Simulation:
     """Read a text with several caches side by side.
 
@@ -140,6 +153,7 @@ def simulate(
         ids: [T] int64.
         arms: rules, one per cache.
         native: steps in C++ where a compiler is at hand.
+        observe: gets the attention of each layer, block by block of queries.
 
     Returns:
         Hidden states and what left when, for each arm.
@@ -148,7 +162,7 @@ def simulate(
         raise ValueError(f"rope_scaling: expected none, got {dict(config.rope_scaling)}")
     with torch.no_grad():
         steps = oracle_native.library() if native else None
-        return _simulate(config, weights, ids, arms, steps)
+        return _simulate(config, weights, ids, arms, steps, observe)
 
 
 def _simulate(
@@ -157,17 +171,23 @@ def _simulate(
     ids: torch.Tensor,
     arms: Sequence[Arm],
     steps: ctypes.CDLL | None,
+    observe: Observe | None,
 ) -> Simulation:
     tokens = len(ids)
     x = weights.embedding[ids].float().expand(len(arms), -1, -1).clone()  # [A, T, width]
     turn = _rotation(config, tokens)
     # Until its first eviction an arm equals the full cache, whose products are copied.
-    full = next((a for a, arm in enumerate(arms) if arm.victim == Victim.NONE), None)
+    full = next(
+        (a for a, arm in enumerate(arms) if arm.victim == Victim.NONE and not arm.layers),
+        None,
+    )
     own = [0 if full in (None, a) else arm.intact(tokens) for a, arm in enumerate(arms)]
     left = []
-    for layer in weights.layers:
+    for number, layer in enumerate(weights.layers):
         qkv = _per_arm(x, own, full, partial(_projected, config, layer))
-        heads, gone = _attention(config, layer, qkv, turn, arms, steps)
+        here = [arm.at(number) for arm in arms]
+        seen = None if observe is None else partial(observe, number)
+        heads, gone = _attention(config, layer, qkv, turn, here, steps, seen)
         left.append(gone)
         x += _per_arm(heads, own, full, partial(linear, weight=layer.attention_out))
         x += _per_arm(x, own, full, partial(_feed_forward, config, layer))
@@ -221,6 +241,7 @@ def _attention(
     turn: tuple[torch.Tensor, torch.Tensor],
     arms: Sequence[Arm],
     steps: ctypes.CDLL | None,
+    observe: Callable[[torch.Tensor, int], None] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return [A, T, heads · D] after attention, and [A, KV, T] int32 as `Simulation.left`."""
     count, tokens = qkv.shape[:2]
@@ -246,6 +267,8 @@ def _attention(
         block = query[..., q0:q1, :].reshape(count, kv, -1, size)
         logits = (block @ key[:, :, :q1].mT).view(count, kv, group, q1 - q0, q1)
         memory.attend(logits, q0)
+        if observe is not None:
+            observe(logits, q0)
         weights = logits.view(count, kv, -1, q1)
         out[..., q0:q1, :] = (weights @ value[:, :, :q1]).view(
             count, kv, group, q1 - q0, size

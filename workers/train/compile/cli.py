@@ -4,6 +4,7 @@ The corpus has to be built first, by `python -m workers.corpus`.
 
 Product mode: mine, mean, screen, keep, matrix, race, matrix again, coreset and policy, in this
 order; `encoders` compares networks.
+`own` mines a coreset on your own modules alone, and needs no corpus.
 Paper mode: paper-discover, paper-table, paper-learn and paper-publish, in this order.
 All steps resume, except `race`, which continues from the best pipeline so far.
 """
@@ -15,7 +16,15 @@ from pathlib import Path
 
 from cost_models.weights import FOLDER
 from solvers.llvm.types import Metric
-from workers.train.steps import Run, Steps, add_step, progress, run_step, step_parser
+from workers.train.steps import (
+    Run,
+    StepError,
+    Steps,
+    add_step,
+    progress,
+    run_step,
+    step_parser,
+)
 
 RESULTS = Path("bench-results")
 
@@ -23,6 +32,7 @@ RESULTS = Path("bench-results")
 def parser() -> argparse.ArgumentParser:
     """Return the command line of this kind."""
     root, steps = step_parser("compile", __doc__)
+    _add_own_step(steps)
     _add_mining_steps(steps)
     _add_ordering_steps(steps)
     _add_paper_steps(steps)
@@ -32,6 +42,25 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run one step."""
     return run_step(parser(), argv)
+
+
+def _add_own_step(steps: Steps) -> None:
+    own = add_step(steps, "own", _own, "mine a coreset on your own modules")
+    own.add_argument(
+        "--modules", type=Path, nargs="+", required=True, help="bitcode or textual IR"
+    )
+    own.add_argument("--out", type=Path, required=True, help="coreset, JSON")
+    own.add_argument(
+        "--work",
+        type=Path,
+        default=RESULTS / "train/compile-own",
+        help="folder of the measurements, which a rerun replays",
+    )
+    own.add_argument("--evaluations", type=int, default=4000, help="compilations")
+    own.add_argument("--seconds", type=float, help="time limit; default: none")
+    own.add_argument("--count", type=int, default=12, help="number of pipelines")
+    own.add_argument("--seed", type=int, default=0, help="of the changes")
+    _add_metric(own)
 
 
 def _add_mining_steps(steps: Steps) -> None:
@@ -140,6 +169,45 @@ def _add_part(step: argparse.ArgumentParser) -> None:
 
 def _part(options: argparse.Namespace) -> tuple[int, int]:
     return options.part, options.parts
+
+
+def _own(options: argparse.Namespace) -> None:
+    import time
+
+    from workers.train.compile.own import (
+        MiningLimits,
+        MiningProgress,
+        mine_own,
+        read_modules,
+        write_coreset,
+    )
+
+    say = progress(options)
+    ends = time.monotonic() + options.seconds if options.seconds else float("inf")
+
+    def report(step: MiningProgress) -> None:
+        say(f"{step.stage}: {step.saved:.2%} after {step.evaluations} compilations")
+
+    try:
+        coreset = mine_own(
+            read_modules(options.modules),
+            options.work,
+            metric=options.metric,
+            seed=options.seed,
+            limits=MiningLimits(
+                evaluations=options.evaluations,
+                count=options.count,
+                stopped=lambda: time.monotonic() >= ends,
+            ),
+            report=report,
+        )
+    except ValueError as error:
+        raise StepError(str(error)) from None
+    write_coreset(coreset, options.out)
+    say(
+        f"first pipeline {coreset.saved[:, :1].mean():.2%}, shipped {coreset.shipped:.2%}; "
+        f"{len(coreset.candidates)} pipelines in {options.out}"
+    )
 
 
 def _mine(options: argparse.Namespace) -> None:

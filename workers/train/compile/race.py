@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,17 @@ _BLOCK = 8
 _LAGS = ((1, 2e-3), (2, 5e-4), (4, 0.0))
 _LEAST_GAIN = 5e-5  # of the mean: a change below it is noise
 _CANDIDATE_S = 10.0
+_MOST_REPEATS = (
+    1000  # draws in a row of pipelines that were tried, after which a climb ends
+)
+
+
+class Measurer(Protocol):
+    """Part of an engine that a race uses."""
+
+    def measure(self, recipes: Sequence[Recipe]) -> list[Measured]:
+        """Return the result of every recipe, in order."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,10 +59,11 @@ class Track:
     A pipeline saves 0 where it is larger than -Oz, because -Oz is then the answer.
     """
 
-    engines: Sequence[Engine]
+    engines: Sequence[Measurer]
     baseline: Floats  # (N,) sizes of -Oz
     weights: Floats  # (N,) equal for every package
     metric: Metric
+    block: int = _BLOCK  # programs after which a laggard is dropped
 
     def saved(self, recipe: Recipe, chosen: NDArray[np.int64]) -> Floats | None:
         """Return (len(chosen),) shares saved; None when the recipe failed on any program."""
@@ -72,13 +85,13 @@ class Track:
         """Return (N,) shares saved when a recipe beats `incumbent` to the end; None otherwise."""
         order = rng.permutation(len(self.engines))
         saved = np.zeros(len(order))
-        for done, low in enumerate(range(0, len(order), _BLOCK), start=1):
-            block = order[low : low + _BLOCK]
+        for done, low in enumerate(range(0, len(order), self.block), start=1):
+            block = order[low : low + self.block]
             shares = self.saved(recipe, block)
             if shares is None:
                 return None
             saved[block] = shares
-            run = order[: low + _BLOCK]
+            run = order[: low + self.block]
             lead = float(
                 self.weights[run] @ (saved - incumbent)[run] / self.weights[run].sum()
             )
@@ -107,36 +120,85 @@ def race(
         digests = {candidate.digest for candidate in compounds}
         unmeasured = [candidate for candidate in space if candidate.digest not in digests]
         edits = list(dict.fromkeys(e for c in (*compounds, *space) for e in c.edits))
-        best, saved = _best_start(track, compounds[:_STARTS], defaults)
+        best, saved = best_start(track, compounds[:_STARTS], defaults)
         say(
             f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, "
             f"{len(best.edits)} changes"
         )
-        tried, runs = {best.digest}, 0
-        while time.monotonic() < ends:
-            changed = (
-                _renamed(best.joined(unmeasured.pop(0)))
-                if unmeasured
-                else change(best, edits, rng)
+
+        def better(candidate: Candidate, shares: Floats, runs: int) -> None:
+            _write(folder, metric, candidate, track.mean(shares))
+            say(
+                f"{track.mean(shares):.3%} on the mean after {runs} changes tried: "
+                f"{candidate.name}, {len(candidate.edits)} changes"
             )
-            if changed.digest in tried:
-                continue
-            tried.add(changed.digest)
-            try:
-                recipe = changed.recipe(defaults)
-            except BadPipeline:
-                continue
-            runs += 1
-            shares = track.ahead(recipe, saved, rng)
-            if shares is not None:
-                best, saved = changed, shares
-                _write(folder, metric, best, track.mean(saved))
-                say(
-                    f"{track.mean(saved):.3%} on the mean after {runs} changes tried: "
-                    f"{best.name}, {len(best.edits)} changes"
-                )
+
+        best, runs = climb(
+            track,
+            (best, saved),
+            Changes(edits=edits, unmeasured=unmeasured, defaults=defaults),
+            rng,
+            over=lambda runs: time.monotonic() >= ends,
+            on_better=better,
+        )
         say(f"{runs} changes tried")
     return best
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Changes:
+    """Changes that a climb draws from."""
+
+    edits: Sequence[Edit]  # those of the best compounds first
+    unmeasured: Sequence[Candidate]  # single changes, tried once each before any is drawn
+    defaults: Mapping[str, str]  # level → pipeline of the installed LLVM
+    # (len(edits),) that sum to 1: edits are drawn in proportion. None: the first third more often.
+    chances: Floats | None = None
+
+
+def climb(
+    track: Track,
+    start: tuple[Candidate, Floats],
+    changes: Changes,
+    rng: np.random.Generator,
+    *,
+    over: Callable[[int], bool],
+    on_better: Callable[[Candidate, Floats, int], None],
+) -> tuple[Candidate, int]:
+    """Return the best pipeline on the mean by a (1+1) search, and how many changes were tried.
+
+    Args:
+        track: programs, and how a change is raced on them.
+        start: a pipeline and its (N,) shares saved.
+        changes: what is drawn.
+        rng: of the draws.
+        over: called with the number of changes tried; True ends the search.
+        on_better: called with each better pipeline, its shares, and that number.
+    """
+    best, saved = start
+    unmeasured, tried = list(changes.unmeasured), {best.digest}
+    runs = draws = 0
+    # Draws that were tried already cost nothing, and in a small space may be all that are left.
+    while not over(runs) and draws < _MOST_REPEATS:
+        changed = (
+            _renamed(best.joined(unmeasured.pop(0)))
+            if unmeasured
+            else change(best, changes.edits, rng, changes.chances)
+        )
+        draws += 1
+        if changed.digest in tried:
+            continue
+        tried.add(changed.digest)
+        try:
+            recipe = changed.recipe(changes.defaults)
+        except BadPipeline:
+            continue
+        runs, draws = runs + 1, 0
+        shares = track.ahead(recipe, saved, rng)
+        if shares is not None:
+            best, saved = changed, shares
+            on_better(best, saved, runs)
+    return best, runs
 
 
 def _modules(folder: Path) -> list[dict[str, object]]:
@@ -151,7 +213,7 @@ def _modules(folder: Path) -> list[dict[str, object]]:
 
 
 def _track(
-    engines: Sequence[Engine],
+    engines: Sequence[Measurer],
     modules: Sequence[Mapping[str, object]],
     oz: Recipe,
     metric: Metric,
@@ -165,14 +227,17 @@ def _track(
     )
 
 
-def _best_start(
+def best_start(
     track: Track, candidates: Sequence[Candidate], defaults: Mapping[str, str]
 ) -> tuple[Candidate, Floats]:
-    """(best candidate on the mean, its shares saved); -Oz when none saves anything."""
+    """Return (best candidate on the mean, its shares saved); -Oz when none saves anything."""
     everything = np.arange(len(track.engines))
     best, saved = Candidate(name="Oz"), np.zeros(len(track.engines))
     for candidate in candidates:
-        shares = track.saved(candidate.recipe(defaults), everything)
+        try:
+            shares = track.saved(candidate.recipe(defaults), everything)
+        except BadPipeline:
+            continue
         if shares is not None and track.mean(shares) > track.mean(saved):
             best, saved = candidate, shares
     return best, saved
@@ -204,22 +269,32 @@ def compounds_so_far(
 
 
 def change(
-    candidate: Candidate, edits: Sequence[Edit], rng: np.random.Generator
+    candidate: Candidate,
+    edits: Sequence[Edit],
+    rng: np.random.Generator,
+    chances: Floats | None = None,
 ) -> Candidate:
     """Add an edit, drop one, or swap one for another.
 
-    The first third of `edits`, those of the best compounds, is drawn more often.
+    Edits are drawn with `chances`; without them, the first third of `edits`, those of the best
+    compounds, is drawn more often.
     """
     changed = list(candidate.edits)
     move = rng.choice(["add", "drop", "swap"], p=[0.6, 0.2, 0.2])
     if move != "add" and changed:
         changed.pop(int(rng.integers(len(changed))))
     if move != "drop":
-        among = len(edits) // 3 if rng.random() < 0.5 else len(edits)
-        edit = edits[int(rng.integers(max(1, among)))]
+        edit = edits[_draw(len(edits), rng, chances)]
         if edit not in changed:
             changed.insert(int(rng.integers(len(changed) + 1)), edit)
     return _renamed(replace(candidate, edits=tuple(changed)))
+
+
+def _draw(count: int, rng: np.random.Generator, chances: Floats | None) -> int:
+    if chances is not None:
+        return int(rng.choice(count, p=chances))
+    among = count // 3 if rng.random() < 0.5 else count
+    return int(rng.integers(max(1, among)))
 
 
 def _renamed(candidate: Candidate) -> Candidate:
