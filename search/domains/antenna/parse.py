@@ -69,11 +69,6 @@ class AntennaProblem:
         return np.linspace(low, high, min(_MOST, max(_FEWEST, count)))
 
     @cached_property
-    def coarse(self) -> Tables:
-        """Interaction tables with one cell per pixel."""
-        return _tables(self.board, self.grid, *self.range_hz, len(self.frequencies_hz))
-
-    @cached_property
     def fine(self) -> Tables:
         """Interaction tables with 2 x 2 cells per pixel."""
         grid = self.grid.refined(FINE)

@@ -24,7 +24,7 @@ from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
 from solvers.field.openems.process import run as run_openems
 from solvers.field.sweep import sweep
-from solvers.field.tables import Tables, compute_tables
+from solvers.field.tables import Tables, compute_coarse_tables, compute_tables
 from trimtab.specs.antenna import AntennaSpec
 
 Real = NDArray[np.float64]
@@ -58,14 +58,17 @@ def run(
         factor: compute_tables(BOARD, grid.refined(factor), frequencies_hz)
         for factor in (1, 2, _FINEST)
     }
+    shifted = compute_coarse_tables(BOARD, grid, frequencies_hz)
     lines = []
     for number, design in enumerate(_designs(count, cells, seed)):
-        low, coarse_s = _by_moments(tables[1], design, 1)
+        low, coarse_s = _by_moments(shifted, design, 1)
+        plain, _ = _by_moments(tables[1], design, 1)
         high, fine_s = _by_moments(tables[2], design, 2)
         finest, finest_s = _by_moments(tables[_FINEST], design, _FINEST)
         line: dict[str, Any] = {
             "design": number,
             "coarse_fine": _mean_difference(low, high),
+            "coarse_fine_unshifted": _mean_difference(plain, high),
             "fine_finest": _mean_difference(high, finest),
             "coarse_cpu_s": coarse_s,
             "fine_cpu_s": fine_s,

@@ -91,6 +91,9 @@ ARMS: Mapping[str, Callable[[int, int, Effort], Line]] = MappingProxyType(
         "funnel, no corrections": lambda task, seed, effort: _funnel(
             task, seed, effort, verify_runs=1
         ),
+        "funnel with the surrogate": lambda task, seed, effort: _funnel(
+            task, seed, effort, model="antenna-duroid"
+        ),
         "annealing on the fine solver": lambda task, seed, effort: _direct(
             "annealing", task, seed, effort
         ),
