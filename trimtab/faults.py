@@ -180,6 +180,7 @@ def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault
         path=path,
         expected=expected,
         got="nothing" if kind == "missing" else _got(kind, location, item, context),
+        remedy=context.get("remedy", ""),
     )
 
 

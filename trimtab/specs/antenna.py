@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from trimtab.specs.common import ArtifactRef, Spec, WireModel
+from trimtab.specs.remedies import remedied
 
 C0_M_S = 299_792_458.0
 LEAST_HZ, MOST_HZ = 5e7, 6e10
@@ -21,7 +22,12 @@ _MOST_SPAN = 8.0  # highest frequency over lowest
 
 MODEL_AUTO, MODEL_NONE = "auto", "none"
 
-Hertz = Annotated[float, Field(gt=0)]
+_DECIBELS = "give dB: -10 is a tenth of the power reflected"
+_MILLIMETRES = "give millimetres"
+_FRACTION = "give a fraction, e.g. 0.02 for 2 %"
+
+_Index = Annotated[int, Field(ge=0), remedied("count cells from 0")]
+Hertz = Annotated[float, Field(gt=0), remedied("give hertz, e.g. 2.45e9")]
 
 
 class Topology(StrEnum):
@@ -64,7 +70,7 @@ class Band(WireModel):
     """Lower edge, hertz."""
     f_hi_hz: Hertz
     """Upper edge, hertz."""
-    s11_max_db: Annotated[float, Field(ge=-40, le=-1)] = -10.0
+    s11_max_db: Annotated[float, Field(ge=-40, le=-1), remedied(_DECIBELS)] = -10.0
     """Largest |S11| in the band, dB."""
 
 
@@ -75,22 +81,26 @@ class AvoidBand(WireModel):
     """Lower edge, hertz."""
     f_hi_hz: Hertz
     """Upper edge, hertz."""
-    s11_min_db: Annotated[float, Field(ge=-20, le=-0.1)] = -3.0
+    s11_min_db: Annotated[float, Field(ge=-20, le=-0.1), remedied(_DECIBELS)] = -3.0
     """Least |S11| in the band, dB."""
 
 
 class AntennaBoard(WireModel):
     """Substrate on a ground plane. The default is like RT/duroid 5880, 3.175 mm thick."""
 
-    eps_r: Annotated[float, Field(ge=1, le=12)] = 2.2
+    eps_r: Annotated[
+        float, Field(ge=1, le=12), remedied("give the value relative to air, e.g. 4.4")
+    ] = 2.2
     """Relative permittivity of the substrate."""
-    tan_d: Annotated[float, Field(ge=0, le=0.1)] = 0.001
+    tan_d: Annotated[float, Field(ge=0, le=0.1), remedied(_FRACTION)] = 0.001
     """Loss tangent of the substrate."""
-    height_mm: Annotated[float, Field(ge=0.2, le=8)] = 3.175
+    height_mm: Annotated[float, Field(ge=0.2, le=8), remedied(_MILLIMETRES)] = 3.175
     """Thickness of the substrate."""
-    conductivity_s_m: Annotated[float, Field(ge=1e5, le=1e8)] = 5.8e7
+    conductivity_s_m: Annotated[
+        float, Field(ge=1e5, le=1e8), remedied("give S/m, e.g. 5.8e7 for copper")
+    ] = 5.8e7
     """Conductivity of metal and ground plane; copper by default."""
-    size_mm: Annotated[float, Field(gt=0, le=1000)] | None = None
+    size_mm: Annotated[float, Field(gt=0, le=1000), remedied(_MILLIMETRES)] | None = None
     """Side of the square board with the grid at its centre, for the second solver. None: 24 mm of
     board beyond the grid on each side."""
 
@@ -98,9 +108,11 @@ class AntennaBoard(WireModel):
 class AntennaGrid(WireModel):
     """Square of cells that are metal or not."""
 
-    cells: Annotated[int, Field(ge=6, le=19)] = 12
+    cells: Annotated[
+        int, Field(ge=6, le=19), remedied("change cell_mm to cover the same square")
+    ] = 12
     """Cells along each side. More than 19 would exceed the fine solver's 3,000 unknowns."""
-    cell_mm: Annotated[float, Field(ge=0.1, le=20)] = 3.0
+    cell_mm: Annotated[float, Field(ge=0.1, le=20), remedied(_MILLIMETRES)] = 3.0
     """Side of a cell."""
 
 
@@ -148,23 +160,25 @@ class AntennaSpec(Spec):
     grid: AntennaGrid = Field(default_factory=AntennaGrid)
     """Cells that may be metal."""
     feed: Annotated[
-        tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None,
+        tuple[_Index, _Index] | None,
         Field(strict=False),
     ] = None
     """Cell (along x, along y, from 0) of the feed, a post of one cell from ground to metal. None:
     the search places it."""
     topology: Topology = Topology.PIXELS
     """Few rectangles, or any cells."""
-    max_rectangles: Annotated[int, Field(ge=1, le=8)] = 5
+    max_rectangles: Annotated[
+        int, Field(ge=1, le=8), remedied("topology pixels has any shape")
+    ] = 5
     """Rectangles of a design, at most."""
-    max_vias: Annotated[int, Field(ge=0, le=4)] = 0
+    max_vias: Annotated[int, Field(ge=0, le=4), remedied("0 is without vias")] = 0
     """Posts from metal to ground beside the feed, at most."""
-    z0_ohm: Annotated[float, Field(ge=5, le=500)] = 50.0
+    z0_ohm: Annotated[float, Field(ge=5, le=500), remedied("give ohms")] = 50.0
     """Reference impedance of S11."""
-    min_efficiency: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    min_efficiency: Annotated[float, Field(ge=0, le=0.95), remedied(_FRACTION)] = 0.0
     """Least efficiency at the centre of each band: power that metal and dielectric do not
     dissipate, over accepted power."""
-    min_feature_mm: Annotated[float, Field(ge=0, le=100)] = 0.0
+    min_feature_mm: Annotated[float, Field(ge=0, le=100), remedied(_MILLIMETRES)] = 0.0
     """Narrowest metal. 0: one cell."""
     symmetric: bool = False
     """Metal mirrored about the grid's centre line along x."""
@@ -177,15 +191,21 @@ class AntennaSpec(Spec):
     and pays. The result says which was used, or why none."""
     model_file: ArtifactRef | None = None
     """Uploaded surrogate of your own board, made by `python -m workers.train antenna`."""
-    coarse_solves: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    coarse_solves: Annotated[
+        int, Field(ge=1, le=1_000_000), remedied("300 to 10,000 are usual")
+    ] = 1000
     """Designs tried by the coarse solver (one unknown per cell edge), at most."""
-    fine_solves: Annotated[int, Field(ge=1, le=10_000)] = 60
+    fine_solves: Annotated[
+        int, Field(ge=1, le=10_000), remedied("8 to 100 are usual")
+    ] = 60
     """Solves by the fine solver (2 x 2 cells per cell), at most; a step that scores all neighbours
     of a design counts as one."""
-    verify_runs: Annotated[int, Field(ge=0, le=5)] = 3
+    verify_runs: Annotated[
+        int, Field(ge=0, le=5), remedied("0 leaves the second solver out")
+    ] = 3
     """Runs of the second solver, openEMS, at most; a design that it refuses is corrected by what it
     showed. 0: leave the check out."""
-    margin_db: Annotated[float, Field(ge=0, le=10)] = 3.0
+    margin_db: Annotated[float, Field(ge=0, le=10), remedied("3 or 4 dB are usual")] = 3.0
     """Margin to reach in every band, by the fine solver. Two solvers differ by about 3 dB."""
 
     @model_validator(mode="after")

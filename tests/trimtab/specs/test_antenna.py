@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from trimtab.specs.antenna import AntennaSpec
+from trimtab.faults import faults_of
+from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 from trimtab.specs.common import request_model
 
 BAND = {"f_lo_hz": 5.15e9, "f_hi_hz": 5.35e9}
@@ -91,6 +92,63 @@ def test_bad_input_is_refused_with_a_remedy(
     message = refused(**fields)
     for part in parts:
         assert part in message, message
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"board": {"height_mm": 0.003175}},
+            "board.height_mm: expected a value of at least 0.2, got 0.003175; give millimetres",
+        ),
+        (
+            {"board": {"tan_d": 2}},
+            "board.tan_d: expected a value of at most 0.1, got 2; give a fraction, e.g. 0.02 for "
+            "2 %",
+        ),
+        (
+            {"grid": {"cell_mm": 3000}},
+            "grid.cell_mm: expected a value of at most 20, got 3000; give millimetres",
+        ),
+        (
+            {"bands": [{**BAND, "s11_max_db": 10}]},
+            "bands.0.s11_max_db: expected a value of at most -1, got 10; give dB: -10 is a tenth "
+            "of the power reflected",
+        ),
+        (
+            {"feed": [-1, 3]},
+            "feed.0: expected a value of at least 0, got -1; count cells from 0",
+        ),
+        ({"board": {"eps_r": "x"}}, "board.eps_r: expected a number, got 'x'"),
+    ],
+)
+def test_numbers_out_of_range_have_a_remedy(
+    fields: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        AntennaSpec.model_validate_json(json.dumps({"bands": [BAND], **fields}))
+    assert str(faults_of(caught.value)[0]) == expected
+
+
+def test_every_range_has_a_remedy() -> None:
+    """Numbers out of the ranges of the schema, in every field that has one."""
+    for owner, path in (
+        (AntennaSpec, ()),
+        (AntennaBoard, ("board",)),
+        (AntennaGrid, ("grid",)),
+    ):
+        for name, schema in owner.model_json_schema()["properties"].items():
+            bounds = [schema, *schema.get("anyOf", [])]
+            least = next((row["minimum"] for row in bounds if "minimum" in row), None)
+            if least is None:
+                continue
+            value: dict[str, Any] = {name: least - 1}
+            for part in path:
+                value = {part: value}
+            with pytest.raises(ValidationError) as caught:
+                AntennaSpec.model_validate({"bands": [BAND], **value}, strict=False)
+            (fault,) = faults_of(caught.value)
+            assert fault.remedy, f"{name}: no remedy"
 
 
 def test_not_a_number_is_refused() -> None:
