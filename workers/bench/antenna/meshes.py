@@ -26,8 +26,9 @@ def run(*, work: Path) -> Iterator[dict[str, Any]]:
         coarse = read_shard(path.with_name(path.name.replace("fine-", "coarse-")))
         for index, source in enumerate(fine.source.tolist()):
             plain = coarse.curves[FINE_SHARE * index]
-            pair = _difference(_shifted(plain), fine.curves[index]), _difference(
-                plain, fine.curves[index]
+            pair = (
+                _difference(_shifted(plain), fine.curves[index]),
+                _difference(plain, fine.curves[index]),
             )
             found.setdefault(source, []).append(pair)
     for source, pairs in sorted(found.items()):
