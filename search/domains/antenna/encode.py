@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from search.domains.antenna.parse import AntennaProblem
 from solvers.field.board import C0
+from trimtab.specs.antenna import AntennaSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +19,12 @@ class Estimate:
     patch_bandwidths: tuple[float, ...]  # of one patch, relative, for each band
     band_widths: tuple[float, ...]  # asked for, relative
     half_waves: tuple[float, ...]  # side of the grid in half wavelengths, in each band
+    contradictions: tuple[str, ...] = ()  # a sentence for each edge with two limits
 
     @property
     def warnings(self) -> list[str]:
-        """Return a sentence for each band that one patch of this board cannot serve."""
-        sentences = []
+        """Return a sentence for each band that one patch of this board, or no antenna, serves."""
+        sentences = list(self.contradictions)
         if self.cells_per_wavelength < 10:
             sentences.append(
                 f"{self.cells_per_wavelength:.2g} cells per wavelength: the coarse solver is "
@@ -75,4 +77,22 @@ def estimate(problem: AntennaProblem) -> Estimate:
             for band, f in zip(spec.bands, centres, strict=True)
         ),
         half_waves=tuple(2 * size * f * eps**0.5 / C0 for f in centres),
+        contradictions=_contradictions(spec),
     )
+
+
+def _contradictions(spec: AntennaSpec) -> tuple[str, ...]:
+    """Return a sentence for each band that begins where one to avoid ends, or the reverse."""
+    sentences = []
+    for i, band in enumerate(spec.bands):
+        for j, avoid in enumerate(spec.avoid):
+            shared = {band.f_lo_hz, band.f_hi_hz} & {avoid.f_lo_hz, avoid.f_hi_hz}
+            margin = (band.s11_max_db - avoid.s11_min_db) / 2
+            if shared and margin < 0:
+                sentences.append(
+                    f"bands[{i}] and avoid[{j}] meet at {min(shared) / 1e9:g} GHz, where |S11| "
+                    f"would have to be at most {band.s11_max_db:g} and at least "
+                    f"{avoid.s11_min_db:g} dB: no margin above {margin:g} dB exists; leave a gap "
+                    "between them"
+                )
+    return tuple(sentences)

@@ -28,3 +28,18 @@ def test_a_wide_band_and_a_small_grid_are_warned_of(tmp_path: Path) -> None:
     assert "50.0% wide" in warnings
     assert "half wavelengths long" in warnings
     assert estimate(problem(tmp_path, grid={"cells": 8, "cell_mm": 2.5})).warnings == []
+
+
+def test_a_band_that_touches_one_to_avoid_has_a_bound_on_its_margin(
+    tmp_path: Path,
+) -> None:
+    band, beside = (
+        {"f_lo_hz": 6.0e9, "f_hi_hz": 6.2e9},
+        {"f_lo_hz": 6.2e9, "f_hi_hz": 7e9},
+    )
+    touching = problem(tmp_path, bands=[band], avoid=[beside])
+    (sentence,) = estimate(touching).warnings
+    assert "bands[0] and avoid[0] meet at 6.2 GHz" in sentence
+    assert "no margin above -3.5 dB exists; leave a gap" in sentence
+    apart = problem(tmp_path, bands=[band], avoid=[{**beside, "f_lo_hz": 6.5e9}])
+    assert estimate(apart).warnings == []
