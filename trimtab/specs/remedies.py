@@ -24,7 +24,7 @@ def remedied(remedy: str) -> WrapValidator:
             if item["type"] not in _RANGES:
                 raise
             raise PydanticCustomError(
-                item["type"],  # type: ignore[arg-type]  # one of our own texts
+                item["type"],
                 "{message}",
                 {**item["ctx"], "message": item["msg"], "remedy": remedy},
             ) from error
