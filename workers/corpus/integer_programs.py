@@ -28,6 +28,7 @@ import numpy as np
 from scipy import sparse
 
 from solvers.types import Floats, MilpModel
+from workers.corpus.mps import write_mps as write_mps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,52 +284,6 @@ def generate(family: str, size: str, seed: int) -> MilpModel:
     """Return an instance of `FAMILIES`. Raises KeyError for an unknown family or size."""
     recipe = FAMILIES[family]
     return recipe.make(recipe.sizes[size], seed)
-
-
-def write_mps(model: MilpModel, path: Path) -> None:
-    """Write a model of binaries and one-sided rows, as all families are, in free MPS format."""
-    if not (
-        model.integrality.all()
-        and (model.col_lower == 0).all()
-        and (model.col_upper == 1).all()
-    ):
-        raise ValueError("model: expected binary variables only, got others")
-    lower = np.isfinite(model.row_lower)
-    if bool((lower == np.isfinite(model.row_upper)).any()):
-        raise ValueError("model: expected rows with exactly one side, got others")
-    by_column = model.matrix.tocsc()
-    sides = np.where(lower, model.row_lower, model.row_upper)
-    with path.open("w") as file:
-        file.write(
-            f"NAME {model.name or 'model'}\n"
-            + ("OBJSENSE\n    MAX\n" if model.maximize else "")
-        )
-        file.write("ROWS\n N cost\n")
-        file.writelines(
-            f" {'G' if is_lower else 'L'} r{i}\n"
-            for i, is_lower in enumerate(lower.tolist())
-        )
-        file.write("COLUMNS\n M1 'MARKER' 'INTORG'\n")
-        for j, cost in enumerate(model.c.tolist()):
-            file.write(f" x{j} cost {_number(model.in_user_sense(cost))}\n")
-            span = slice(by_column.indptr[j], by_column.indptr[j + 1])
-            entries = zip(
-                by_column.indices[span].tolist(),
-                by_column.data[span].tolist(),
-                strict=True,
-            )
-            file.writelines(f" x{j} r{i} {_number(value)}\n" for i, value in entries)
-        file.write(" M2 'MARKER' 'INTEND'\nRHS\n")
-        file.writelines(
-            f" RHS r{i} {_number(side)}\n" for i, side in enumerate(sides.tolist())
-        )
-        file.write("BOUNDS\n")
-        file.writelines(f" BV BND x{j}\n" for j in range(model.n))
-        file.write("ENDATA\n")
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
 
 
 def main(argv: list[str]) -> int:
