@@ -44,9 +44,14 @@ class NeighbourhoodPolicy(nn.Module):
     """Messages variables → rows → variables, then one logit per variable.
 
     Buffers hold the mean and spread of each feature.
+
+    skip: add a linear map of the variable's own features and the mean of its rows'. A few dozen
+        states teach it, and the messages then learn what it lacks: they begin with logits of 0.
     """
 
-    def __init__(self, variables: int, rows: int, edges: int) -> None:
+    def __init__(
+        self, variables: int, rows: int, edges: int, *, skip: bool = False
+    ) -> None:
         super().__init__()
         for name, size in (("variable", variables), ("row", rows), ("edge", edges)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
@@ -64,6 +69,12 @@ class NeighbourhoodPolicy(nn.Module):
                 nn.init.orthogonal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        self.skip: nn.Linear | None = None
+        if skip:
+            self.skip = nn.Linear(variables + rows, 1)
+            nn.init.zeros_(self.skip.weight)
+            nn.init.zeros_(self.skip.bias)
+            nn.init.zeros_(self.head[-1].weight)
 
     def forward(
         self, variables: Tensor, rows: Tensor, edges: Tensor, index: Tensor
@@ -82,7 +93,19 @@ class NeighbourhoodPolicy(nn.Module):
         turned = torch.stack([index[1][order], index[0][order]])
         v = self.to_variables(r, v, e if uniform else e[order], turned, uniform=uniform)
         logits: Tensor = self.head(v)[:, 0]
-        return logits
+        if self.skip is None:
+            return logits
+        return logits + self.skip(self.own(variables, rows, index))[:, 0]
+
+    def own(self, variables: Tensor, rows: Tensor, index: Tensor) -> Tensor:
+        """Return (n, F + R): normalised features of each variable, and the mean of its rows'."""
+        r = (rows - self.row_mean) / self.row_std
+        total = r.new_zeros(len(variables), r.shape[1]).index_add_(
+            0, index[1], r[index[0]]
+        )
+        degree = torch.bincount(index[1], minlength=len(variables)).clamp_min(1)
+        v = (variables - self.variable_mean) / self.variable_std
+        return torch.cat([v, total / degree[:, None]], dim=1)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return weights and buffers by name, as the weights file holds them."""

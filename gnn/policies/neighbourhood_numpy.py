@@ -13,6 +13,10 @@ test_neighbourhood_numpy.py` checks that the logits are equal.
 | `{to_rows,to_variables}.attention.score_{send,edge}`        | (8, 8)       | its logits        |
 | `{to_rows,to_variables}.out.{0,2}.{weight,bias}` | (64, 128), (64, 64)     | MLP on the result |
 | `head.0.{weight,bias}`, `head.2.weight`          | (64, 64), (1, 64)       | logit             |
+| `skip.{weight,bias}`, absent in the shipped file | (1, F + R), (1,)        | added to it       |
+
+A file with `skip` and without `head` is a linear policy: no messages are computed. Graphs may have
+more variable features than the weights; those were added later, and are left out.
 
 The attention is computed by sparse × dense products. For receiver i, sender j and edge e a head's
 logit is att·LeakyReLU([a_i | b_j | e_ij]). LeakyReLU acts on each number separately, so the logit
@@ -53,8 +57,15 @@ class NeighbourhoodNet:
     def logits(self, graph: BipartiteGraph) -> np.ndarray:
         """Return (n,) one logit per variable; variables with larger ones are freed first."""
         w = self.weights
-        variables = self._embed("variable", _normalised(graph.variables, w, "variable"))
-        rows = self._embed("row", _normalised(graph.rows, w, "row"))
+        own = _normalised(
+            graph.variables[:, : len(w["variable_mean"])], w, "variable"
+        )  # (n, F)
+        of_rows = _normalised(graph.rows, w, "row")
+        linear = _skip(own, of_rows, graph.matrix, w)
+        if "head.2.weight" not in w:
+            return linear
+        variables = self._embed("variable", own)
+        rows = self._embed("row", of_rows)
         edges, which = _distinct(graph.edges)
         edges = _linear(_normalised(edges, w, "edge"), w, "edge.0")
         rows = self._convolve("to_rows", variables, rows, edges, which, graph.matrix)
@@ -63,7 +74,7 @@ class NeighbourhoodNet:
             "to_variables", rows, variables, edges, order, transposed
         )
         hidden = np.maximum(0.0, _linear(variables, w, "head.0"))
-        logits: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0]
+        logits: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0] + linear
         return logits
 
     def _embed(self, name: str, x: np.ndarray) -> np.ndarray:
@@ -152,6 +163,19 @@ def attend(
     norm = np.maximum(total[:, WIDTH:], 1e-30)
     message: np.ndarray = total[:, :WIDTH] / np.repeat(norm, HEAD_WIDTH, axis=1)
     return message
+
+
+def _skip(
+    own: np.ndarray, of_rows: np.ndarray, pattern: sparse.csr_matrix, w: Weights
+) -> np.ndarray:
+    """Return (n,) the linear part of the logits; 0 for weights without one."""
+    if "skip.weight" not in w:
+        return np.zeros(len(own), dtype=own.dtype)
+    degree = np.maximum(1, np.bincount(pattern.indices, minlength=len(own)))
+    mean = (pattern.T @ of_rows) / degree[:, None].astype(own.dtype)
+    both = np.concatenate([own, mean], axis=1)
+    linear: np.ndarray = _linear(both, w, "skip")[:, 0]
+    return linear
 
 
 def _leaky(x: np.ndarray) -> np.ndarray:

@@ -20,6 +20,10 @@ MARGIN = 6.0
 # Features are of the order of 1; one that hardly varies in training gets this spread.
 _LEAST_SPREAD = 0.1
 
+# Instances that recur are nearly alike: the few that a policy was fitted to must not make the
+# next one a stranger.
+_LEAST_RADIUS = 0.05
+
 # Names of the arrays in the weights file, which has had them since its first training run.
 PREFIX = "home."
 _CENTRES, _SPREADS, _RADII = (
@@ -37,7 +41,7 @@ def fit(summaries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         [np.maximum(_LEAST_SPREAD, s.std(axis=0)) for s in summaries.values()]
     )
     radii = [
-        max(_distance(one, centre, spread) for one in s)
+        max(_LEAST_RADIUS, *(_distance(one, centre, spread) for one in s))
         for s, centre, spread in zip(summaries.values(), centres, spreads, strict=True)
     ]
     return {

@@ -6,8 +6,10 @@ A new arm is a word in `trimtab.specs.ilp.Neighbourhood` with its meaning, a cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from cost_models.weights import load_weights, manifest
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
@@ -43,6 +45,8 @@ class ArmParts:
     slicer: Slicer
     # Takes a sentence for the notes of the result.
     note: Callable[[str], object] = _no_note
+    # Weights of the learned arm, fitted to the model's family; without them it uses the shipped.
+    policy: Mapping[str, np.ndarray] | None = None
 
     @property
     def model(self) -> MilpModel:
@@ -77,7 +81,10 @@ class Arm:
 
 
 def _cl_lns(parts: ArmParts) -> DestroyHeuristic:
-    net = NeighbourhoodNet(weights=load_weights(_CL_LNS_WEIGHTS))
+    fitted = parts.policy
+    net = NeighbourhoodNet(
+        weights=load_weights(_CL_LNS_WEIGHTS) if fitted is None else fitted
+    )
     return LearnedNeighbourhood(parts.model, parts.guide, net, note=parts.note)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from enum import IntEnum, auto
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
@@ -74,6 +75,17 @@ class VariableFeature(_Zero):
     VALUE_1 = auto()
     PRESENT_2 = auto()
     VALUE_2 = auto()
+    # Since 2026-11-30; the shipped weights know the columns above alone.
+    LOG_COST = auto()  # log |c| over the median of integer variables with a cost
+    LOG_REDUCED_COST = auto()  # log(1 + |d| over the median of nonzero ones)
+    UTILISATION = (
+        auto()
+    )  # at the incumbent, of what the variable switches, over its capacity
+    UTILISATION_LP = auto()
+    LINKED_COST = (
+        auto()
+    )  # of what it switches: at the incumbent less in the LP, log scale
+    MOVED = auto()  # distance it went within the window
 
 
 class RowFeature(_Zero):
@@ -91,6 +103,13 @@ class RowFeature(_Zero):
     INCUMBENT_SLACK = auto()  # over ‖a‖
 
 
+# Columns whose means describe a family (gnn.policies.out_of_distribution): those that the shipped
+# weights were described by.
+_DESCRIBES = [
+    feature
+    for feature in VariableFeature
+    if feature <= VariableFeature.VALUE_2 and not feature.name.startswith(_OF_INCUMBENTS)
+]
 _WINDOW_COLUMNS = (
     (VariableFeature.PRESENT_0, VariableFeature.VALUE_0),
     (VariableFeature.PRESENT_1, VariableFeature.VALUE_1),
@@ -126,6 +145,7 @@ class GraphBuilder:
             root.reduced_costs,
             root.row_duals,
         )
+        self._switches = SwitchRows(model, self._rows, self._rhs)
         self._variables = self._static_variables()
         self._row_nodes = self._static_rows()
 
@@ -143,6 +163,13 @@ class GraphBuilder:
         variables[:, VariableFeature.INCUMBENT_DIFFERENCE] = np.minimum(
             1.0, np.abs(newest - self._x_lp) / self._range
         )
+        variables[:, VariableFeature.UTILISATION] = self._switches.utilisation(newest)
+        variables[:, VariableFeature.LINKED_COST] = _signed_log(
+            self._switches.cost(newest) - self._switches.cost(self._x_lp), self._cost_unit
+        )
+        values = [self._scaled(x) for x in incumbents[:WINDOW]]
+        for one, other in pairwise(values):
+            variables[:, VariableFeature.MOVED] += np.abs(one - other)
         slack = (self._rhs - self._rows @ newest) / self._row_norm
         tight = slack <= 1e-6
         rows[:, RowFeature.INCUMBENT_TIGHT] = tight
@@ -156,11 +183,7 @@ class GraphBuilder:
 
     def summary(self) -> Floats:
         """Return the mean of each feature that does not depend on incumbents, variables first."""
-        variables = [
-            i
-            for i, f in enumerate(VariableFeature)
-            if not f.name.startswith(_OF_INCUMBENTS)
-        ]
+        variables = list(_DESCRIBES)
         rows = [
             i for i, f in enumerate(RowFeature) if not f.name.startswith(_OF_INCUMBENTS)
         ]
@@ -260,7 +283,22 @@ class GraphBuilder:
         ) / self._degree
         mean, _, _, high = self._by_column(self._dual[entry_row])
         out[:, F.DUAL_MEAN], out[:, F.DUAL_MAX] = mean, high
+        # A penalty column of 1,000 a unit would leave nothing of costs over the largest |c|.
+        size = np.abs(model.c)
+        out[:, F.LOG_COST] = np.where(
+            size > 0,
+            np.clip(np.log(np.maximum(size, 1e-12) / self._cost_unit), -_CLIP, _CLIP),
+            0.0,
+        )
+        out[:, F.LOG_REDUCED_COST] = np.log1p(
+            np.abs(self._reduced) / _median_of_nonzero(np.abs(self._reduced))
+        )
+        out[:, F.UTILISATION_LP] = self._switches.utilisation(self._x_lp)
         return out
+
+    @cached_property
+    def _cost_unit(self) -> float:
+        return _median_of_nonzero(np.abs(self._model.c[self._model.integrality]))
 
     @cached_property
     def _lp_tight(self) -> np.ndarray:
@@ -313,6 +351,57 @@ class GraphBuilder:
         empty = ~np.isfinite(low)
         low[empty] = high[empty] = 0.0
         return mean, np.sqrt(np.maximum(0.0, square - mean**2)), low, high
+
+
+class SwitchRows:
+    """Rows Σ a x ≤ M y: an integer variable y that switches others, and how much they use of M.
+
+    Set-ups, open sites and arcs, and units that are on.
+    """
+
+    def __init__(self, model: MilpModel, rows: sparse.csr_matrix, rhs: Floats) -> None:
+        entry_row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        negative = rows.data < 0
+        lengths = np.diff(rows.indptr)
+        counted = np.bincount(entry_row, weights=negative, minlength=len(lengths))
+        switching = (counted == 1) & (lengths > 1) & (rhs == 0)
+        switch = negative & switching[entry_row] & model.integrality[rows.indices]
+        entries = np.flatnonzero(switch)
+        self._of_row = entry_row[entries]
+        self._column = rows.indices[entries]
+        self._capacity = -rows.data[entries].astype(np.float64)
+        used = rows[self._of_row].astype(np.float64)
+        used.data = np.maximum(used.data, 0.0)
+        self._used = used
+        self._count = np.maximum(1.0, np.bincount(self._column, minlength=model.n))
+        # Each switched column once for its switch, however many rows link them.
+        linked = sparse.csr_matrix(
+            (np.ones(len(entries)), (self._column, np.arange(len(entries)))),
+            shape=(model.n, len(entries)),
+        ) @ (used > 0)
+        linked.data[:] = 1.0
+        self._linked, self._c = linked, model.c
+
+    def utilisation(self, x: Floats) -> Floats:
+        """Return (n,) the mean share of M that is used, in [0, 1]; 0 for other variables."""
+        share = np.clip((self._used @ x) / self._capacity, 0.0, 1.0)
+        total = np.bincount(self._column, weights=share, minlength=len(self._c))
+        return total / self._count
+
+    def cost(self, x: Floats) -> Floats:
+        """Return (n,) what the switched variables cost at x; 0 for other variables."""
+        cost: Floats = self._linked @ (self._c * x)
+        return cost
+
+
+def _median_of_nonzero(values: Floats) -> float:
+    used = values[values > 1e-9]
+    return float(np.median(used)) if len(used) else 1.0
+
+
+def _signed_log(values: Floats, unit: float) -> Floats:
+    logs: Floats = np.sign(values) * np.log1p(np.abs(values) / unit)
+    return np.clip(logs, -_CLIP, _CLIP)
 
 
 def _rank(values: Floats) -> Floats:

@@ -3,6 +3,7 @@
     x̂ ← start heuristic
     repeat  pick an arm (bandit) and its size k
             X ← arm's destroy heuristic, |X| ≈ k            (search.lns.arms)
+            X ← X and what must be free for X to move       (search.lns.coupling)
             x ← solve the sub-MIP over X below the cutoff   (search.lns.sub_mip and a solver)
             accept improvements; adapt k to how the sub-MIP ended; reward the arm
             take over better solutions from the rest of the run
@@ -24,6 +25,7 @@ import numpy as np
 
 from search.bandit import DiscountedBandit
 from search.lns.arms import ActiveArm
+from search.lns.coupling import Coupling
 from search.lns.guide import Guide
 from search.lns.intensify import Intensifier
 from search.lns.observer import LnsObserver, Repair
@@ -41,6 +43,9 @@ _TURN_SHARE = 0.3
 # A sub-MIP that ends without a result before this share of its limit in processor time was short
 # of a core, not too large.
 _FULL_SHARE = 0.8
+# Least limit of a sub-MIP, in times of its LP over the continuous variables alone.
+_BASES = 6.0
+_LIMIT_GROWTH = 1.5
 _WAIT_S = 0.005  # while all arms wait for the root LP
 # Of the intensifier beside the arms, between two looks at the rest of the run.
 _SLICE_S = 0.5
@@ -96,8 +101,12 @@ class LnsLoop:
         self._arms = {arm.name: arm.heuristic for arm in arms}
         self._intensifier = intensifier
         self._params, self._rng, self._observer = params, rng, observer
-        self._limit_s = min(_FIRST_LIMIT_S, params.sub_mip_s)
+        self._base_s = 0.0  # of a sub-MIP without free integer variables
+        self._limit_s = self._least_limit_s
         self._stale_s = 0.0
+        self._coupling = Coupling(self._model, slicer.by_row)
+        # Size of a completed neighbourhood over that of the arm's own choice.
+        self._completion = {arm.name: 1.0 for arm in arms}
         self._sizes = _first_sizes(self._model, arms, params)
         names = [] if intensifier is None else [intensifier.name]
         # Without arms, an intensifier that goes beside them is the one arm.
@@ -119,6 +128,7 @@ class LnsLoop:
         self.x, self.objective = start, self._model.objective(start)
         self._pool.add(self.objective, start)
         self._intensify_start()
+        self._settle_continuous()
         while not self._deadline.over():
             self._take_over()
             self._take_late_start()
@@ -137,6 +147,28 @@ class LnsLoop:
     def sizes(self) -> dict[str, int]:
         """Current size of each arm."""
         return {name: size.count for name, size in self._sizes.items()}
+
+    @property
+    def _least_limit_s(self) -> float:
+        """Least limit of a sub-MIP: what its LP takes must leave room to search."""
+        return min(max(_FIRST_LIMIT_S, _BASES * self._base_s), self._params.sub_mip_s)
+
+    def _settle_continuous(self) -> None:
+        """Optimise the continuous variables of a mixed model, and learn what that takes.
+
+        Every sub-MIP pays for it, because continuous variables are always free. Against a limit
+        near this time no neighbourhood is quick, and all sizes fell to their least.
+        """
+        if self.x is None or bool(self._model.integrality.all()):
+            return
+        sub = self._slicer.cut(self.x, ~self._model.integrality)
+        if sub is None or sub.model.n == 0 or self._deadline.over():
+            return
+        limit_s = max(0.05, min(self._params.sub_mip_s, self._deadline.left_s()))
+        result, self._base_s = self._solve(sub, limit_s, self.objective)
+        self._limit_s = max(self._limit_s, self._least_limit_s)
+        if result.x is not None:
+            self._accept(sub.lift(self.x, result.x), "lns:continuous")
 
     def _intensify_start(self) -> None:
         """Call the intensifier while it gains much, before any arm has a turn."""
@@ -218,7 +250,7 @@ class LnsLoop:
         size = self._sizes[name]
         cutoff = self.objective - self._least_improvement()
         movable, must = self._movable(size.count, cutoff, self.x)
-        free = arm.choose(self.x, size.count, self._rng, movable) | must
+        free = self._chosen(name, self.x, size.count, movable) | must
         sub = self._slicer.cut(self.x, free)
         if sub is None or self._deadline.over():
             return 0.0
@@ -232,13 +264,30 @@ class LnsLoop:
         proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
         if proved or improved or used_s >= _FULL_SHARE * limit_s:
             self._sizes[name] = size.after(
-                proved=proved, improved=improved, seconds=used_s, limit_s=limit_s
+                proved=proved,
+                improved=improved,
+                seconds=used_s,
+                limit_s=limit_s,
+                base_s=self._base_s,
             )
+            if not proved and size.count == size.least:
+                # No smaller size is left, so the limit was too short.
+                self._raise_limit()
         after = sub.lift(self.x, result.x) if improved and result.x is not None else None
         self._observer.on_repair(
             Repair(arm=name, before=self.x, free=free, proved=proved, after=after)
         )
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
+
+    def _chosen(self, name: str, x: Floats, count: int, movable: Bools) -> Bools:
+        """Return (n,) an arm's choice, completed, of about `count` integer variables."""
+        integer = self._model.integrality
+        own = max(1, round(count / self._completion[name]))
+        chosen = self._arms[name].choose(x, own, self._rng, movable)
+        free = self._coupling.completed(x, chosen)
+        ratio = float((free & integer).sum()) / max(1, int((chosen & integer).sum()))
+        self._completion[name] = 0.5 * (self._completion[name] + ratio)
+        return free
 
     def _movable(self, count: int, cutoff: float, x: Floats) -> tuple[Bools, Bools]:
         """Return (n,) the variables an arm may free and those that must be free."""
@@ -291,14 +340,15 @@ class LnsLoop:
         """Keep sub-MIPs short while they help; allow longer ones after several without success."""
         if improved:
             self._stale_s = 0.0
-            self._limit_s = max(
-                min(_FIRST_LIMIT_S, self._params.sub_mip_s), 0.9 * self._limit_s
-            )
+            self._limit_s = max(self._least_limit_s, 0.9 * self._limit_s)
             return
         self._stale_s += seconds
         if self._stale_s >= self._params.patience * self._limit_s:
             self._stale_s = 0.0
-            self._limit_s = min(self._params.sub_mip_s, 1.5 * self._limit_s)
+            self._raise_limit()
+
+    def _raise_limit(self) -> None:
+        self._limit_s = min(self._params.sub_mip_s, _LIMIT_GROWTH * self._limit_s)
 
     def _take_over(self) -> None:
         """Continue from a better solution of the rest of the run, if there is one."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from search.lns.decision_rows import decision_rows
 from search.lns.guide import Guide
 from solvers.types import Bools, Floats, MilpModel
 
@@ -20,6 +21,7 @@ Ints64 = NDArray[np.int64]
 _DIFFERS = 1e-6
 _EPSILON = 0.05  # ε of LB-RELAX-R: least chance of a variable
 _SLACK = 1e-6  # relative; rows with less are tight
+_MOST_ROWS = 5_000  # that a ball in the graph grows through
 
 
 class DestroyHeuristic(Protocol):
@@ -105,7 +107,9 @@ class VariableGraphNeighbourhood(DestroyBase):
     """Ball in the graph of variables that share rows.
 
     Variables that share rows can trade with one another; uniformly chosen ones of a sparse model
-    often cannot. Baseline VARIABLE of CL-LNS (Huang et al., ICML 2023).
+    often cannot. Baseline VARIABLE of CL-LNS (Huang et al., ICML 2023). The ball grows through
+    continuous variables without counting them: set-ups of one item share no row, but its stock
+    joins them.
     """
 
     def __init__(
@@ -119,21 +123,23 @@ class VariableGraphNeighbourhood(DestroyBase):
     ) -> Bools:
         """Return a breadth-first ball around a random variable, its last row trimmed at random."""
         candidates = self._candidates(movable)
-        return self._free(
-            candidates if len(candidates) <= count else self._grow(count, rng, candidates)
-        )
+        if len(candidates) <= count:
+            return self._free(candidates)
+        return self._filled(self._grow(count, rng, candidates), count, rng, candidates)
 
     def _grow(self, count: int, rng: np.random.Generator, candidates: Ints64) -> Ints64:
-        allowed = np.zeros(self._model.n, dtype=bool)
+        integer = self._model.integrality
+        allowed = ~integer
         allowed[candidates] = True
         taken = np.zeros_like(allowed)
         rows_seen = np.zeros(self._rows.shape[0], dtype=bool)
         frontier = rng.choice(candidates, size=1)
         taken[frontier] = True
-        room = count - 1
-        while room > 0:
+        room, rows_left = count - 1, _MOST_ROWS
+        while room > 0 and rows_left > 0:
             rows = np.unique(_members(self._columns, frontier))
-            rows = rng.permutation(rows[~rows_seen[rows]])
+            rows = rng.permutation(rows[~rows_seen[rows]])[:rows_left]
+            rows_left -= len(rows)
             fresh: list[Ints64] = []
             for row in rows:
                 rows_seen[row] = True
@@ -141,11 +147,12 @@ class VariableGraphNeighbourhood(DestroyBase):
                     self._rows.indptr[row] : self._rows.indptr[row + 1]
                 ]
                 columns = columns[allowed[columns] & ~taken[columns]]
-                if len(columns) > room:
-                    columns = rng.choice(columns, size=room, replace=False)
+                counted = columns[integer[columns]]
+                if len(counted) > room:
+                    counted = columns = rng.choice(counted, size=room, replace=False)
                 taken[columns] = True
                 fresh.append(columns)
-                room -= len(columns)
+                room -= len(counted)
                 if room <= 0:
                     break
             frontier = np.concatenate(fresh) if fresh else frontier[:0]
@@ -157,7 +164,7 @@ class VariableGraphNeighbourhood(DestroyBase):
                 frontier = rng.choice(rest, size=1)
                 taken[frontier] = True
                 room -= 1
-        return np.flatnonzero(taken)
+        return np.flatnonzero(taken & integer)
 
 
 def _members(
@@ -175,12 +182,14 @@ def _members(
 class ConstraintBlockNeighbourhood(DestroyBase):
     """Variables of random rows, tight rows first, because these hold the incumbent back.
 
-    After the row-based neighbourhoods of Song et al. (NeurIPS 2020).
+    After the row-based neighbourhoods of Song et al. (NeurIPS 2020). A row's continuous variables
+    stand for the integer ones that switch them (search.lns.decision_rows).
     """
 
     def __init__(self, model: MilpModel, by_row: sparse.csr_matrix) -> None:
         super().__init__(model)
         self._rows = by_row
+        self._decisions = decision_rows(model, by_row)
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
@@ -197,9 +206,9 @@ class ConstraintBlockNeighbourhood(DestroyBase):
         tight_first = np.where(slack <= _SLACK * scale, 0.0, 1.0)
         order = np.argsort(tight_first + 0.999 * rng.random(model.m))
         # Enough rows at once: their members in order, each variable at its first occurrence.
-        lengths = np.diff(self._rows.indptr)[order]
+        lengths = np.diff(self._decisions.indptr)[order]
         rows = order[: int(np.searchsorted(np.cumsum(lengths), 8 * count)) + 1]
-        members = _members(self._rows, rows)
+        members = _members(self._decisions, rows)
         members = members[(model.integrality & movable)[members]]
         _, first = np.unique(members, return_index=True)
         return self._filled(

@@ -39,9 +39,20 @@ class Size:
         return int(min(self.most, max(self.least, round(self.k))))
 
     def after(
-        self, *, proved: bool, improved: bool, seconds: float, limit_s: float
+        self,
+        *,
+        proved: bool,
+        improved: bool,
+        seconds: float,
+        limit_s: float,
+        base_s: float = 0.0,
     ) -> Size:
-        """Return the size for the next call."""
+        """Return the size for the next call.
+
+        base_s: what a sub-MIP takes without free integer variables, which no size changes; the
+        continuous variables of a mixed model are always free.
+        """
+        seconds, limit_s = max(0.0, seconds - base_s), max(1e-9, limit_s - base_s)
         if not proved:
             # An improvement at the limit is still too slow: a smaller neighbourhood is quicker.
             factor = self.shrink if not improved else (1 + self.shrink) / 2

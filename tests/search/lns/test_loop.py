@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ from search.lns.observer import LnsObserver, Repair
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel
+from solvers.types import Floats, MilpModel, SolveParams, SolveResult
 from tests.search.models import brute_force, milp, random_cover
 from trimtab.specs.ilp import Neighbourhood
 from workers.corpus import integer_programs
+from workers.corpus.mixed_programs import generate
 
 
 class Recorder(LnsObserver):
@@ -188,3 +190,39 @@ def test_granularity(costs: list[float], expected: float) -> None:
 
 def test_granularity_needs_whole_variables() -> None:
     assert granularity(milp([2, 4], [(0, [1, 1], 5)], integer=[True, False])) == 0.0
+
+
+class SlowLp(HighsSolver):
+    """HiGHS whose every solve takes a quarter of a second of processor time at least."""
+
+    BASE_S = 0.25
+
+    def solve(self, model: MilpModel, *args: Any, **kwargs: Any) -> SolveResult:
+        began = time.process_time()
+        result = super().solve(model, *args, **kwargs)
+        while time.process_time() - began < self.BASE_S:
+            pass
+        return result
+
+
+def test_sizes_leave_their_floor_where_each_lp_is_slow() -> None:
+    """Ten set-ups at a time moved for 20 s where the LP took half of a sub-MIP's limit."""
+    model = generate("lot-sizing", 1, size="tiny")
+    found = HighsSolver().solve(model, SolveParams(time_limit_s=5, relative_gap=0.5))
+    assert found.x is not None
+    start = np.where(model.integrality, np.round(found.x), found.x)
+    recorder = Recorder()
+    slicer = Slicer(model)
+    guide = Guide(model, deadline=Deadline(stop=lambda: recorder.iterations >= 3))
+    loop = LnsLoop(
+        guide,
+        slicer=slicer,
+        solver=SlowLp(),
+        arms=make_arms((Neighbourhood.RANDOM,), ArmParts(guide=guide, slicer=slicer)),
+        params=LnsParams(least=4),
+        rng=np.random.default_rng(7),
+        observer=recorder,
+    )
+    loop.run(start)
+    assert loop.sizes["random"] > 7  # 15 % of 48 at first
+    assert recorder.steps[0].free[~model.integrality].all()

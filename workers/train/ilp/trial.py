@@ -1,0 +1,145 @@
+"""A run of the neighbourhood search alone, in one process and against processor time.
+
+Beside other work a second of the clock is worth less; processor seconds compare on a busy machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.domains.ilp.search.slots import IncumbentSlot, IncumbentSlots
+from search.domains.ilp.search.start_heuristics import StartHeuristics
+from search.lns.arms import ArmParts, make_arms
+from search.lns.core_columns import CoreColumns
+from search.lns.deadline import Deadline
+from search.lns.focus import RootFocus
+from search.lns.guide import Guide
+from search.lns.loop import ArmStatistics, LnsLoop, LnsParams
+from search.lns.observer import LnsObserver, Repair
+from search.lns.sub_mip import Slicer
+from solvers.highs import HighsSolver
+from solvers.types import Floats, MilpModel
+from trimtab.specs.ilp import Neighbourhood
+
+Trace = list[tuple[float, float]]
+
+
+def _never() -> bool:
+    return False
+
+
+class CpuDeadline(Deadline):
+    """Time limit in processor seconds of this process, from now on."""
+
+    def __init__(self, seconds: float, *, stop: Callable[[], bool] = _never) -> None:
+        super().__init__(stop=stop)
+        self._until, self._ends = time.process_time() + seconds, stop
+
+    def over(self) -> bool:
+        """Return True once the time is used or `stop()` is True."""
+        return self.left_s() <= 0 or self._ends()
+
+    def left_s(self) -> float:
+        """Return the processor seconds that are left, at least 0."""
+        return max(0.0, self._until - time.process_time())
+
+
+@dataclass(kw_only=True)
+class Log(LnsObserver):
+    """Record of every incumbent, when it came, and of the sets that held nothing better at it."""
+
+    began: float = field(default_factory=time.process_time)
+    incumbents: list[tuple[float, Floats]] = field(default_factory=list)
+    # Parallel to `incumbents`.
+    failed: list[list[np.ndarray]] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+    def on_improvement(self, objective: float, x: Floats, source: str) -> None:
+        """Begin a new incumbent; the first one is the start."""
+        self.incumbents.append((objective, x))
+        self.failed.append([])
+        self.times.append(time.process_time() - self.began)
+
+    def on_repair(self, step: Repair) -> None:
+        """Record a set that was closed without a gain."""
+        if step.proved and step.after is None:
+            self.failed[-1].append(step.free)
+
+    @property
+    def trace(self) -> Trace:
+        """Processor seconds and objective of each incumbent."""
+        pairs = zip(self.times, self.incumbents, strict=True)
+        return [(at, objective) for at, (objective, _) in pairs]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """Outcome of one run."""
+
+    log: Log
+    arms: Mapping[str, ArmStatistics]
+    sizes: Mapping[str, int]
+
+    @property
+    def objective(self) -> float:
+        """Objective of the last incumbent, minimised."""
+        return self.log.incumbents[-1][0]
+
+    @property
+    def x(self) -> Floats:
+        """The last incumbent, (n,)."""
+        return self.log.incumbents[-1][1]
+
+
+def first_solution(
+    model: MilpModel,
+    *,
+    seconds: float,
+    rng: np.random.Generator,
+    stop: Callable[[], bool] = _never,
+) -> Floats | None:
+    """Return (n,) the first solution of the heuristics that a run uses; None if there is none."""
+    guide = Guide(model, deadline=CpuDeadline(seconds, stop=stop))
+    # A slot that nobody writes: a run's other processes are missing here.
+    others = IncumbentSlots(IncumbentSlot(model.n))
+    return StartHeuristics(guide, Slicer(model), others=others, rng=rng).find()
+
+
+def run_trial(
+    model: MilpModel,
+    start: Floats,
+    *,
+    words: Sequence[Neighbourhood],
+    seconds: float,
+    seed: int,
+    policy: Mapping[str, np.ndarray] | None = None,
+    params: LnsParams | None = None,
+    stop: Callable[[], bool] = _never,
+) -> Trial:
+    """Improve `start` by these arms for some processor seconds.
+
+    policy: weights of the learned arm; without them it uses the shipped ones.
+    """
+    log = Log()
+    slicer = Slicer(model)
+    guide = Guide(
+        model,
+        deadline=CpuDeadline(seconds, stop=stop),
+        focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
+    )
+    loop = LnsLoop(
+        guide,
+        slicer=slicer,
+        solver=HighsSolver(),
+        arms=make_arms(words, ArmParts(guide=guide, slicer=slicer, policy=policy)),
+        params=LnsParams() if params is None else params,
+        rng=np.random.default_rng((seed, 3)),
+        observer=log,
+    )
+    log.on_improvement(model.objective(start), start, "start")
+    loop.run(start)
+    return Trial(log=log, arms=loop.statistics, sizes=loop.sizes)
