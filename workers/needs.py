@@ -13,7 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 PROVIDERS: Mapping[str, str] = MappingProxyType(
-    {"text_model": "workers.llm.client:connected"}
+    {
+        "learners": "workers.learn.table:learners",
+        "text_model": "workers.llm.client:connected",
+    }
 )
 """Name → `module:function` that makes the thing, without arguments."""
 

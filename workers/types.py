@@ -64,6 +64,9 @@ class Task:
     limits: TaskLimits = field(default_factory=TaskLimits)
     baseline: bool = False
     """The kind has an answer without a search, for a run that dies before it reports any."""
+    resumes: bool = False
+    """A lost attempt is continued by the next one instead of finished: its checkpoint holds no
+    answer yet."""
     start: bytes | None = None
     """Checkpoint of an earlier attempt: the search begins from it."""
     needs: tuple[str, ...] = ()

@@ -4,7 +4,7 @@
 
 The server's wheel holds the runtime packages below one folder, `trimtab_server/`, because their
 names (`services`, `search`, ...) would collide with other people's in a shared site-packages.
-Training, measurements and corpora (workers.train, .bench, .corpus) stay in the checkout. Name,
+Measurements and corpora (workers.bench, .corpus) stay in the checkout. Name,
 version and dependencies come from the root's pyproject.toml.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("services", "workers", "search", "cost_models", "solvers", "gnn", "cuda")
-LABORATORY = ("workers/train", "workers/bench", "workers/corpus")
+LABORATORY = ("workers/bench", "workers/corpus")
 # Beside Python files: pages, migrations, weights, C and C++ sources, public data, their licences.
 DATA = ("*.html", "*.css", "*.js", "*.svg", "*.ico", "*.png", "*.woff2", "*.mako", "*.ini", "*.c",
         "*.cpp", "*.h", "*.json", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md",

@@ -15,6 +15,7 @@ from trimtab.specs.antenna import AntennaSpec
 from trimtab.specs.common import Spec
 from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
+from trimtab.specs.learn import LearnSpec
 from trimtab.specs.plan import PlanSpec
 from trimtab.specs.probe import ProbeSpec
 from trimtab.specs.sharding import ShardingSpec
@@ -30,6 +31,8 @@ class Kind:
     preload: tuple[str, ...] = ()  # modules that a warm worker imports in advance
     baseline: bool = False  # has an answer without a search: search.types.HasBaseline
     needs: tuple[str, ...] = ()  # arguments of the builder: workers.needs.PROVIDERS
+    # A lost attempt is continued from its checkpoint, which holds no answer yet.
+    resumes: bool = False
 
     @property
     def name(self) -> str:
@@ -72,6 +75,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 builder="search.domains.plan:build",
                 preload=("search.domains.plan",),
                 needs=("text_model",),
+            ),
+            Kind(
+                spec=LearnSpec,
+                builder="search.domains.learn:build",
+                preload=("search.domains.learn",),
+                needs=("learners",),
+                resumes=True,
             ),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )

@@ -51,6 +51,7 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         input_names=names,
         limits=context.limits,
         baseline=kind.baseline,
+        resumes=kind.resumes,
         needs=kind.needs,
         start=start,
         woken=woken,

@@ -15,6 +15,7 @@ SPECS = {
     "antenna": "trimtab.specs.antenna:AntennaSpec",
     "compile": "trimtab.specs.compile:CompileSpec",
     "ilp": "trimtab.specs.ilp:IlpSpec",
+    "learn": "trimtab.specs.learn:LearnSpec",
     "plan": "trimtab.specs.plan:PlanSpec",
     "probe": "trimtab.specs.probe:ProbeSpec",
     "sharding": "trimtab.specs.sharding:ShardingSpec",
@@ -28,6 +29,7 @@ _MODULES = {
     "CompileSpec": "trimtab.specs.compile",
     "IlpSpec": "trimtab.specs.ilp",
     "JobRequest": "trimtab.specs.common",
+    "LearnSpec": "trimtab.specs.learn",
     "PlanSpec": "trimtab.specs.plan",
     "ProbeSpec": "trimtab.specs.probe",
     "ShardingSpec": "trimtab.specs.sharding",
@@ -41,6 +43,7 @@ __all__ = [
     "CompileSpec",
     "IlpSpec",
     "JobRequest",
+    "LearnSpec",
     "PlanSpec",
     "ProbeSpec",
     "ShardingSpec",
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
     from trimtab.specs.compile import CompileSpec
     from trimtab.specs.ilp import IlpSpec
+    from trimtab.specs.learn import LearnSpec
     from trimtab.specs.plan import PlanSpec
     from trimtab.specs.probe import ProbeSpec
     from trimtab.specs.sharding import ShardingSpec

@@ -212,6 +212,7 @@ def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
         input_names={name: path.name for name, path in job.inputs.items()},
         limits=batch.limits,
         baseline=kind.baseline,
+        resumes=kind.resumes,
         needs=kind.needs,
         start=best,
         finish=_ATTEMPTS_LOST

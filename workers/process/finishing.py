@@ -52,6 +52,8 @@ def finishing_task(
         or outcome.termination.reason in _FINAL
     ):
         return None
+    if task.resumes and outcome.status is OutcomeStatus.LOST and not stopped:
+        return None
     # A worker that was lost before it reported anything is tried again instead of answering with
     # the baseline.
     baseline = (

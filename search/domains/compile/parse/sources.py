@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.domains.compile.parse.archive import Unpacked, pattern, unpack
+from search.archives import Unpacked, pattern, unpack
 from search.types import InvalidInput
 from trimtab.specs.compile import Build, CompileSpec, Language
 

@@ -13,7 +13,7 @@ from typing import Any
 import highspy
 import pytest
 
-from search.domains.compile.parse.archive import unpack
+from search.archives import unpack
 from tests.search.domains.plan.goals import files
 from tests.search.domains.plan.goals.check import check
 from tests.search.domains.plan.goals.load import (

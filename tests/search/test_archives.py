@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.parse.archive import ArchiveLimits, pattern, unpack
+from search.archives import ArchiveLimits, pattern, unpack
 from search.types import InvalidInput
 
 SMALL = ArchiveLimits(

@@ -1,0 +1,1 @@
+"""Search of the kind `learn`: fit, then judge."""

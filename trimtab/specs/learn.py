@@ -1,0 +1,114 @@
+"""Kind `learn`: fit the models of another kind to a user's own instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, model_validator
+
+from trimtab.specs.common import ArtifactRef, Spec, WireModel
+from trimtab.specs.sharding import Hardware
+
+MODEL_AUTO, MODEL_SHIPPED = "auto", "shipped"
+MODEL_ID_PATTERN = r"mdl_[0-9A-Z]{26}"
+MOST_FILES = 500
+CARD_FILE, MODEL_FILE, PICTURE_FILE = "card.json", "model.safetensors", "card.svg"
+
+
+class Target(StrEnum):
+    """Kind of job that a model is for."""
+
+    ILP = "ilp"
+    """A CL-LNS policy for a family of models."""
+    COMPILE = "compile"
+    """A coreset of pass pipelines, and a ranker, mined on a code base."""
+    SHARDING = "sharding"
+    """Cost models fitted to measurements of a device."""
+    ANTENNA = "antenna"
+    """A surrogate fitted to a board."""
+
+
+class ShardingLearnOptions(WireModel):
+    """Options of target `sharding`."""
+
+    hardware: Annotated[Hardware, Field(strict=False)] = Hardware.A100
+    """Profile that jobs name for these devices. Jobs with devices of this profile may use the
+    model, and the shipped model is judged with it."""
+    steps: Annotated[int, Field(ge=10, le=20_000)] = 1_500
+    """Steps of the fine-tuning, at most."""
+
+
+class LearnSpec(Spec):
+    """Fit the models of a kind to your own instances. The job holds some of them out, and a card
+    decides by them whether later jobs may use the model."""
+
+    KIND: ClassVar[str] = "learn"
+    OUTPUTS: ClassVar[tuple[str, ...]] = (MODEL_FILE, CARD_FILE, PICTURE_FILE)
+    LIMITS: ClassVar[tuple[str, ...]] = ()
+    SUMMARY: ClassVar[str] = (
+        "Fits a kind's models to your own instances; a card decides whether jobs use them."
+    )
+
+    target: Annotated[Target, Field(strict=False)]
+    """Kind of job that the model is for: ilp, compile, sharding or antenna."""
+    instances: Annotated[
+        tuple[ArtifactRef, ...], Field(max_length=MOST_FILES, strict=False)
+    ] = ()
+    """Uploaded files, one instance each; for sharding the collector's files."""
+    archive: ArtifactRef | None = None
+    """Uploaded .zip, .tar or .tar.gz with the instances, instead of `instances`."""
+    measured: ArtifactRef | None = None
+    """Uploaded .csv of measured labels with columns instance and value, where the target takes
+    them; the collector's files hold theirs."""
+    held_out: Annotated[float, Field(ge=0.1, le=0.5)] = 0.25
+    """Share of the instances that the model is judged by and not fitted to."""
+    sharding: ShardingLearnOptions | None = None
+    """Options of target sharding."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> LearnSpec:
+        if bool(self.instances) == (self.archive is not None):
+            got = "both" if self.instances else "neither"
+            raise ValueError(
+                f"expected exactly one of `instances` and `archive`, got {got}; upload the files "
+                "and name their digests, or pack them into one archive"
+            )
+        for target in Target:
+            if target is self.target or getattr(self, target.value, None) is None:
+                continue
+            raise ValueError(
+                f"{target.value}: expected no options of another target than "
+                f"{self.target.value}, got some; drop them"
+            )
+        digests = [reference.digest for reference in self.instances]
+        if len(set(digests)) != len(digests):
+            raise ValueError(
+                f"instances: expected every file once, got {len(digests) - len(set(digests))} "
+                "again; drop the repetitions"
+            )
+        return self
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        """Return the uploaded files: `instances.N`, `archive`, `measured`."""
+        files = {f"instances.{n}": file for n, file in enumerate(self.instances)}
+        for name in ("archive", "measured"):
+            if (reference := getattr(self, name)) is not None:
+                files[name] = reference
+        return files
+
+    def options(self) -> Any:
+        """Return the options of the target; its defaults when none are given."""
+        stated = getattr(self, self.target.value, None)
+        default = OPTIONS.get(self.target)
+        return default() if stated is None and default is not None else stated
+
+    @classmethod
+    def unit_of(cls, spec: Mapping[str, Any]) -> str:
+        """Return nothing: the card names the unit of its metric."""
+        return ""
+
+
+OPTIONS: Mapping[Target, type[WireModel]] = {Target.SHARDING: ShardingLearnOptions}
+"""Options of the targets that have some; each is also a field of `LearnSpec` of that name."""

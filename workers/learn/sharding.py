@@ -1,0 +1,195 @@
+"""Target `sharding`: the shipped compute model fitted to measurements of the user's devices.
+
+An instance is a measured set of tables, from the collector's files. The metric is the absolute
+percentage error of the predicted milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from cost_models.sharding.hardware import PROFILES
+from cost_models.weights import load_weights
+from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
+from search.model_files import parse_model, write_model
+from search.types import InvalidInput
+from trimtab.cards import Metric
+from trimtab.specs.learn import ShardingLearnOptions
+from trimtab.specs.sharding import Hardware
+from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.few_shot import (
+    NEUTRAL,
+    Calibration,
+    Inputs,
+    Tuning,
+    TuningState,
+    calibrate,
+    fine_tune,
+    folded,
+    predict,
+)
+from workers.train.sharding.measured import MeasuredSet, arrays_of, read_measured
+
+TARGET = "sharding"
+SHIPPED = "trimtab-compute-0"
+MOST_SETS = 20_000
+_STATE = "tuning.safetensors"
+
+
+class ShardingLearner:
+    """`Learner` of the sharding cost models."""
+
+    target = TARGET
+    metric = Metric(name="absolute percentage error", unit="%")
+    least_instances = 40
+    judge_share = 0.1
+    packages = ("numpy", "scipy")
+
+    def __init__(self) -> None:
+        self._hardware = Hardware.A100
+
+    def prepare(
+        self,
+        sources: Sequence[Source],
+        labels: Source | None,
+        options: Any,
+        workdir: Path,
+    ) -> list[Instance]:
+        """Read the sets of all files, which must be of one machine and one batch."""
+        self._hardware = _options(options).hardware
+        if labels is not None:
+            raise InvalidInput(
+                "measured: expected none for sharding, because the collector's files hold the "
+                f"times, got {labels.name!r}; leave it out"
+            )
+        instances: list[Instance] = []
+        first: tuple[str, str, int] | None = None
+        for source in sources:
+            try:
+                file = read_measured(source.path)
+            except CollectError as error:
+                text = str(error).replace(str(source.path), source.name)
+                raise InvalidInput(f"instances: {source.name}: {text}") from None
+            this = (source.name, file.machine, file.batch)
+            first = first or this
+            if this[1:] != first[1:]:
+                what = "batch" if this[1] == first[1] else "device"
+                raise InvalidInput(
+                    f"instances: {source.name}: expected measurements of one device with one "
+                    f"batch, got another {what} than in {first[0]}; fit one model for each"
+                )
+            for n, one in enumerate(file.sets):
+                instances.append(
+                    Instance(
+                        key=one.key,
+                        name=f"{source.name}#{n}",
+                        data=one,
+                        label=one.cost_ms,
+                    )
+                )
+            if len(instances) > MOST_SETS:
+                raise InvalidInput(
+                    f"instances: expected at most {MOST_SETS:,} measured sets, got more; a few "
+                    "hundred are enough"
+                )
+        return instances
+
+    def fit(self, instances: Sequence[Instance], run: FitRun, options: Any) -> Fitted:
+        """Fit the device's constants, then fine-tune the net from the shipped weights."""
+        options = _options(options)
+        base = PROFILES[options.hardware]
+        sets = arrays_of([_labelled(instance) for instance in instances])
+        shipped = load_weights(SHIPPED)
+        state_file = run.folder / _STATE
+        if state_file.is_file():
+            arrays = load_file(state_file)
+            logs = arrays.pop("calibration")
+            found = Calibration(factors=tuple(logs[:-1].tolist()), scale=float(logs[-1]))
+            state = TuningState.from_arrays(arrays)
+        else:
+            found = calibrate(shipped, sets, base, stop=run.stop)
+            state = TuningState.new(folded(shipped, found))
+        profile = replace(found, scale=1.0).profile(base)
+        numbers = np.array([*found.factors, found.scale])
+
+        def on_validation(state: TuningState, loss: float, error: float) -> bool:
+            _save(state_file, {**state.to_arrays(), "calibration": numbers})
+            run.save()
+            known = loss if np.isfinite(loss) else error
+            run.report(
+                Point(
+                    step=max(1, state.step),
+                    steps=options.steps,
+                    loss=float(known),
+                    validation=error,
+                )
+            )
+            return run.stop()
+
+        weights = fine_tune(
+            state,
+            Inputs.of(state.weights, sets, profile),
+            Tuning(steps=options.steps, seed=run.seed),
+            on_validation=on_validation,
+        )
+        path = run.workdir / "fitted.safetensors"
+        scope = {
+            "hardware": options.hardware.value,
+            "factors": list(found.factors),
+            "batch": sets.tables.batch,
+            "sets": len(sets),
+            "widths": [int(sets.width.min()), int(sets.width.max())],
+        }
+        write_model(path, weights, target=TARGET, scope=scope)
+        return Fitted(
+            path=path,
+            notes=(
+                f"Constants of the device, as factors of {options.hardware.value}: "
+                + ", ".join(f"{factor:.3g}" for factor in found.factors)
+                + " (memory bandwidth, cache size, cache bandwidth, clock).",
+            ),
+            figures={"calibration": asdict(found), "steps": state.step},
+        )
+
+    def evaluate(
+        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+    ) -> float:
+        """Return the absolute percentage error on a set."""
+        if model is None:
+            weights: Any = load_weights(SHIPPED)
+            calibration, hardware = NEUTRAL, self._hardware
+        else:
+            fitted = parse_model(
+                model.read_bytes(), id_="the fitted model", target=TARGET
+            )
+            weights, hardware = fitted.arrays, Hardware(fitted.scope["hardware"])
+            calibration = Calibration(factors=tuple(fitted.scope["factors"]), scale=1.0)
+        one = _labelled(instance)
+        cost = predict(weights, arrays_of([one]), PROFILES[hardware], calibration)
+        return float(100 * abs(cost[0] / one.cost_ms - 1))
+
+
+def _options(options: Any) -> ShardingLearnOptions:
+    return (
+        options if isinstance(options, ShardingLearnOptions) else ShardingLearnOptions()
+    )
+
+
+def _labelled(instance: Instance) -> MeasuredSet:
+    """Return the set with its merged label."""
+    one: MeasuredSet = instance.data
+    assert instance.label is not None
+    return replace(one, cost_ms=instance.label)
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    part = path.with_suffix(".part")
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, part)
+    os.replace(part, path)
