@@ -64,6 +64,8 @@ class Track:
     weights: Floats  # (N,) equal for every package
     metric: Metric
     block: int = _BLOCK  # programs after which a laggard is dropped
+    # Standard errors of the paired gain by which a pipeline must be ahead; 0: any gain counts.
+    margin: float = 0.0
 
     def saved(self, recipe: Recipe, chosen: NDArray[np.int64]) -> Floats | None:
         """Return (len(chosen),) shares saved; None when the recipe failed on any program."""
@@ -97,7 +99,14 @@ class Track:
             )
             if any(done >= blocks and lead < -lag for blocks, lag in _LAGS):
                 return None
-        return saved if self.mean(saved) > self.mean(incumbent) + _LEAST_GAIN else None
+        return saved if self.is_ahead(saved, incumbent) else None
+
+    def is_ahead(self, saved: Floats, incumbent: Floats) -> bool:
+        """Tell whether (N,) shares are better on the mean by more than the margin."""
+        gain = saved - incumbent
+        mean = self.mean(gain)
+        error = float(np.sqrt((self.weights**2) @ (gain - mean) ** 2))
+        return mean > _LEAST_GAIN + self.margin * error
 
 
 def race(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from search.domains.compile.search.coreset import load_coreset
+from search.domains.compile.search.fitted import read_document
 from solvers.llvm.frontend import Control, SourceTree, compile_to_bitcode
 from solvers.llvm.types import Metric, Target
 from workers.bench.compile.own import gain, halves
@@ -16,7 +17,6 @@ from workers.train.compile.own import (
     MiningLimits,
     MiningProgress,
     mine_own,
-    read_coreset,
     read_modules,
 )
 from workers.train.compile.replay import MeasurementLog, OwnModule
@@ -74,7 +74,7 @@ def test_no_worse_than_the_shipped_first_on_its_own_modules(
     assert saved["best_of_first"] == sorted(saved["best_of_first"])
     assert steps[0].stage == "shipped"
     assert [step.evaluations for step in steps] == sorted(s.evaluations for s in steps)
-    metric, candidates = read_coreset(json.loads(json.dumps(document)))
+    metric, candidates = read_document(json.loads(json.dumps(document)))
     assert metric is METRIC
     assert len(candidates) <= LIMITS.count
 
@@ -117,7 +117,7 @@ def test_modules_that_cannot_be_mined_are_refused(
     with pytest.raises(ValueError, match="evaluations: expected a positive number"):
         MiningLimits(evaluations=0)
     with pytest.raises(ValueError, match="format: expected"):
-        read_coreset({"format": "else"})
+        read_document({"format": "else"})
 
 
 def test_halves_share_no_module_and_keep_all() -> None:
