@@ -1,7 +1,7 @@
 """Ranker of a mined coreset: ridge regression from a program's features to the shares saved.
 
 It is kept only where it helps: modules are left out one by one, and the pipeline that it puts first
-must save more on the left-out ones than the coreset's own first, by more than a standard error.
+must save more on the left-out ones than the coreset's own first, by two standard errors.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 STRENGTHS = (30.0, 300.0, 3000.0)  # of the ridge, over standardised features
 LEAST_MODULES = 8
 _LEAST_GAIN = 5e-4  # of the share saved: less is not worth a model
+_ERRORS = 2.0  # standard errors by which the ranker must be ahead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def try_ranker(features: Floats, saved: Floats) -> RankerTrial:
     strength = max(gains, key=lambda s: float(gains[s].mean()))
     gain = gains[strength]
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(modules))
-    helps = mean > max(_LEAST_GAIN, error)
+    helps = mean > max(_LEAST_GAIN, _ERRORS * error)
     return RankerTrial(
         ranker=_ridge(features, saved, strength) if helps else None,
         gain=mean,
