@@ -74,7 +74,7 @@ def draw(
         for first in range(0, count, _TRAJECTORY):
             _search(board, min(_TRAJECTORY, count - first), first, rng, score)
         return
-    for sample in _independent(board, count, rng):
+    for sample in independent(board, count, rng):
         score(sample)
 
 
@@ -101,9 +101,10 @@ def random_spec(
     )
 
 
-def _independent(
+def independent(
     board: TrainingBoard, count: int, rng: np.random.Generator
 ) -> Iterator[Sample]:
+    """Draw designs that no search visits: random rectangles, and mutations of earlier ones."""
     made: list[tuple[Layouts, Design]] = []
     settings = []
     for feed in board.feeds:

@@ -129,10 +129,12 @@ def fit(
     state: Path,
     say: Callable[[str], object],
     start: dict[str, Tensor] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Net:
     """Train, a step on each set in turn; return the net with averaged weights.
 
-    An epoch passes over the last set. Resumes from `state` after the last whole epoch.
+    An epoch passes over the last set. Resumes from `state` after the last whole epoch. stopped:
+    called after each epoch; True ends the training.
     """
     torch.manual_seed(params.seed)
     net = Net(shape, params.seed)
@@ -155,6 +157,8 @@ def fit(
             f"epoch {number + 1}/{params.epochs} loss {loss:.4f} steps without finite gradient "
             f"{run.skipped} cpu {time.process_time() - began:.0f} s"
         )
+        if stopped():
+            break
     net.load_state_dict(average)
     net.eval()
     return net

@@ -113,6 +113,17 @@ def shard_paths(folder: Path, kind: str) -> list[Path]:
     return sorted(folder.glob(f"{kind}-*.npz"))
 
 
+def write_labelled(
+    path: Path, board: TrainingBoard, rows: list[tuple[Sample, Label]], *, seed: int
+) -> None:
+    """Write designs labelled on the coarse mesh as a shard.
+
+    Families are numbers of their founders within the shard.
+    """
+    shard = int(path.stem.rpartition("-")[2])
+    _write(path, _packed(board, rows, seed=seed, shard=shard, **_mesh("coarse")))
+
+
 def _mesh(kind: str) -> dict[str, object]:
     return {"mesh": kind, "solver": SOLVER_VERSIONS[kind]}
 

@@ -71,10 +71,12 @@ def make_surrogate(
     *,
     say: Callable[[str], object],
     start: Surrogate | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Surrogate:
     """Train on the shards in `work` and measure on held-out designs. Resumes.
 
-    start: a surrogate whose weights to begin with, of this or of another board.
+    start: a surrogate whose weights to begin with, of this or of another board. stopped: called
+    after each epoch; True ends the training with what it has.
     """
     coarse = _read(board, work, "coarse", plan)
     if coarse is None:
@@ -90,6 +92,7 @@ def make_surrogate(
         state=work / f"fit-{plan.coarse.digest}-coarse-{coarse.digest[:8]}.safetensors",
         say=say,
         start=None if start is None else _state_of(start, shape),
+        stopped=stopped,
     )
     if fine is not None and plan.fine_epochs:
         sets.append(TrainingSet(samples=fine, rows=fine.train_rows, fine=True))
@@ -100,6 +103,7 @@ def make_surrogate(
             state=work / f"fit-{plan.digest}-fine-{fine.digest[:8]}.safetensors",
             say=say,
             start=net.state_dict(),
+            stopped=stopped,
         )
     figures = measured(net, coarse, fine)
     for name, value in figures.items():
