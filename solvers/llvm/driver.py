@@ -194,6 +194,45 @@ def object_by_clang(
         out.write_bytes(made.read_bytes())
 
 
+def objects_by_clang(
+    modules: Sequence[Path],
+    folder: Path,
+    *,
+    requested: Target,
+    flags: Sequence[str] = (),
+    level: str = "Oz",
+    more: Sequence[str] = (),
+    timeout_s: float = 300.0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[Path]:
+    """Write the objects that clang's own passes make of modules into `folder`, in order.
+
+    more: further arguments, as `-flto` or `-mllvm`. Raises SourceError, LlvmMissing, Stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    command, words = command_for(
+        Path("module.c"), requested, [*_without_paths(flags), "-nostdinc"], folder
+    )
+    for i, module in enumerate(modules):
+        (folder / f"{i}.bc").write_bytes(module.read_bytes())
+    names = [f"{i}.bc" for i in range(len(modules))]
+    done = run_held(
+        [*command.words, *words, f"-{level}", "-w", *more, "-c", "-x", "ir", *names],
+        command=command,
+        root=folder,
+        timeout_s=timeout_s,
+        stopped=stopped,
+    )
+    objects = [folder / f"{i}.o" for i in range(len(modules))]
+    if done.exit_code != 0 or not all(path.exists() for path in objects):
+        raise SourceError(
+            f"clang -{level} {shlex.join(more)}".rstrip(),
+            diagnostics(done, command.folders, folder, folder),
+        )
+    return objects
+
+
 def _codegen(arguments: Sequence[str]) -> Iterator[str]:
     """Translate options of `clang -cc1` into those of `llc`."""
     for place, word in enumerate(arguments):

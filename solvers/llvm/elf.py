@@ -82,7 +82,18 @@ def sizes_of(data: bytes) -> ObjectSizes:
         raise BadObject(f"damaged ELF object of {len(data)} bytes: {error}") from error
 
 
-def _read(data: bytes) -> ObjectSizes:
+def sections_of(data: bytes) -> list[tuple[str, int, int, int]]:
+    """Return (name, type, flags, size) of each section of an ELF file.
+
+    Raises BadObject, struct.error or IndexError.
+    """
+    wide, order = _form(data)
+    rows = _sections(data, wide=wide, order=order)
+    return [(name, row.kind, row.flags, row.size) for row, name in rows]
+
+
+def _form(data: bytes) -> tuple[bool, str]:
+    """Return whether an ELF file has 64 bits, and its byte order for `struct`."""
     if data[:4] != b"\x7fELF" or len(data) < 52:
         raise BadObject(
             f"not an ELF object: {len(data)} bytes that start with {data[:4]!r}"
@@ -92,6 +103,11 @@ def _read(data: bytes) -> ObjectSizes:
         raise BadObject(
             f"expected ELF class and byte order 1 or 2, got {data[4]} and {data[5]}"
         )
+    return wide, order
+
+
+def _read(data: bytes) -> ObjectSizes:
+    wide, order = _form(data)
     sections = _sections(data, wide=wide, order=order)
     code = loadable = 0
     allocated: dict[str, int] = {}

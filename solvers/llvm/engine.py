@@ -92,15 +92,19 @@ class Engine:
         limits: EngineLimits = _LIMITS,
         workdir: Path | None = None,
         installed: Installed | None = None,
+        link: Mapping[str, Any] | None = None,
     ) -> None:
         """Start the server with `module` (bitcode or textual IR); its folder is made in `workdir`.
+
+        link: an order of `server_link`, with the weights `flash`, `ram` and `beyond`: each
+            candidate is linked, and sizes are the linked program's.
 
         Raises BadModule with LLVM's own message (BadTarget: about triple, CPU or features),
         LlvmMissing or EngineDied.
         """
         self.target, self.limits = target, limits
         self.installed = installed or find_llvm()
-        self._module, self._workdir = module, workdir
+        self._module, self._workdir, self._link = module, workdir, link
         self._process: ServerProcess | None = None
         self._closed, self._lock = False, threading.Lock()
         most = limits.module_bytes * (
@@ -317,6 +321,7 @@ class Engine:
                 "seconds": self.limits.candidate_s,
                 "memory_bytes": self.limits.memory_bytes,
                 "instructions": self.limits.instructions,
+                "link": self._link,
             }
             try:
                 reply = list(process.ask(request, seconds=_START_S))[-1]
@@ -419,6 +424,9 @@ def _measured(recipe: Recipe, reply: Mapping[str, Any]) -> Measured:
             sections=reply.get("sections", {}),
             functions=reply.get("functions", {}),
             unwind=reply.get("unwind", {}),
+            ram_bytes=reply.get("ram", 0),
+            image_bytes=reply.get("image", 0),
+            beyond_bytes=reply.get("beyond", 0),
         )
     return Measured(
         recipe=recipe,

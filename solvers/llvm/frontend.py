@@ -33,9 +33,10 @@ _MOST_SOURCES = 2000
 _MOST_TEXT = 20_000  # characters of diagnostics
 _SHOWN_INCLUDES = 3  # at each end of a chain of includes
 _MEMORY_BYTES = 4 * 2**30
+_ASSEMBLE_S = 60.0
 _MODULE_BYTES = 256 * 2**20
 # Neither date nor machine enters the result.
-_STEADY = ("-fno-color-diagnostics", "-fmacro-backtrace-limit=6", "-g0")
+_STEADY = ("-fno-color-diagnostics", "-fmacro-backtrace-limit=6")
 _ASKS_FOR_WARNINGS = re.compile(r"-W.*|-pedantic(-errors)?")
 _ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
@@ -69,6 +70,7 @@ class Control:
     stopped: Callable[[], bool] = lambda: False  # called while the compiler runs
     # Called where `flags` request warnings.
     on_warnings: Callable[[str], object] = lambda text: None
+    debug: bool = False  # keep debug information
 
 
 _NO_TREE, _FREE = SourceTree(), Control()
@@ -124,6 +126,7 @@ def compile_to_bitcode(
                     *words,
                     *(() if any(map(_ASKS_FOR_WARNINGS.fullmatch, words)) else ("-w",)),
                     *_STEADY,
+                    "-g" if control.debug else "-g0",
                     f"-ffile-prefix-map={root}=.",
                     "-o",
                     str(out),
@@ -361,3 +364,42 @@ def _common(paths: Sequence[Path]) -> Path:
 
 def _shown(path: Path, root: Path) -> str:
     return os.path.relpath(path, root)
+
+
+def assemble(
+    sources: Sequence[Path],
+    folder: Path,
+    *,
+    target: Target,
+    flags: Sequence[str] = (),
+    root: Path,
+    include: Sequence[Path] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[Path]:
+    """Write the object of each assembly source (.s, or .S with macros) into `folder`, in order.
+
+    Raises SourceError with the assembler's messages, LlvmMissing, Stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    objects: list[Path] = []
+    for i, path in enumerate(sources):
+        command, words = command_for(Path("unit.c"), target, flags, root.resolve())
+        for extra in include:
+            words += ["-I", str(extra.resolve())]
+        out = folder.resolve() / f"assembly-{i}.o"
+        done = _held(
+            command,
+            [*words, "-w", "-c", "-o", str(out), str(path.resolve())],
+            root=root.resolve(),
+            readable=[root.resolve(), *(extra.resolve() for extra in include)],
+            writable=out.parent,
+            timeout_s=_ASSEMBLE_S,
+            stopped=stopped,
+        )
+        if done.exit_code != 0 or not out.exists():
+            raise SourceError(
+                f"{_shown(path.resolve(), root.resolve())} does not assemble",
+                diagnostics(done, command.folders, root.resolve(), out.parent),
+            )
+        objects.append(out)
+    return objects

@@ -54,6 +54,9 @@ class ObjectSizes:
     code_bytes: int
     loadable_bytes: int
     sections: Mapping[str, int]  # allocated sections that occupy the file
+    ram_bytes: int = (
+        0  # allocated sections that may be written, thread-local ones without data not
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,17 +154,23 @@ class LlvmPrograms:
 
     def object_sizes(self, file: Path) -> ObjectSizes:
         """Measure the sections of an object by `llvm-readelf`."""
-        code = loadable = 0
+        code = loadable = ram = 0
         sections: dict[str, int] = {}
         for line in self._call("llvm-readelf", "-SW", str(file)).splitlines():
             row = _SECTION.match(line)
-            if row is None or "A" not in row["flags"] or row["type"] == "NOBITS":
+            if row is None or "A" not in row["flags"]:
                 continue
-            size = int(row["size"], 16)
+            size, empty = int(row["size"], 16), row["type"] == "NOBITS"
+            if _in_ram(row):
+                ram += size
+            if empty:
+                continue
             loadable += size
             code += size if "X" in row["flags"] else 0
             sections[row["name"]] = sections.get(row["name"], 0) + size
-        return ObjectSizes(code_bytes=code, loadable_bytes=loadable, sections=sections)
+        return ObjectSizes(
+            code_bytes=code, loadable_bytes=loadable, sections=sections, ram_bytes=ram
+        )
 
     def commands(self, recipe: Recipe) -> list[str]:
         """Return the shell lines that repeat a pipeline and make the object by hand."""
@@ -244,6 +253,18 @@ class LlvmPrograms:
             raise LlvmProgramFailed(f"{program} ended with {done.returncode}: {errors}")
         out = done.stdout.decode(errors="replace")
         return out + errors if with_stderr else out
+
+
+def _in_ram(row: re.Match[str]) -> bool:
+    """Tell whether a section of `llvm-readelf` is data or bss of a linked program."""
+    if row["type"] == "NOBITS":
+        return "T" not in row["flags"] and row["name"] != ".relro_padding"
+    # Code and unwind tables count as read-only, as in `elf_image`.
+    return (
+        "W" in row["flags"]
+        and "X" not in row["flags"]
+        and not row["name"].startswith((".eh_frame", ".ARM.ex", ".gcc_except_table"))
+    )
 
 
 def discardable(text: str) -> frozenset[str]:

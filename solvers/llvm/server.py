@@ -25,6 +25,7 @@ from solvers.llvm.children import STDERR_BYTES, Job, limit_files, limit_memory, 
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.module import Module, Refused, Session
 from solvers.llvm.options import unknown_option
+from solvers.llvm.server_link import LinkFailed, link_and_measure
 from solvers.parent import die_with_parent
 
 _DETAIL = 2000
@@ -40,6 +41,7 @@ class Server:
     def __init__(self, request: Request, out: int) -> None:
         self._out = out
         self.folder, self.llc = str(request["folder"]), str(request["llc"])
+        self.link: dict[str, Any] | None = request.get("link")
         self.seconds, self.memory_bytes = (
             float(request["seconds"]),
             int(request["memory_bytes"]),
@@ -227,11 +229,30 @@ class Server:
                     "functions": sizes.functions,
                     "unwind": sizes.unwind,
                 }
+                if self.link is not None:
+                    try:
+                        answer |= self._linked(self.link, made)
+                    except LinkFailed as failed:
+                        reply({"outcome": "refused", "detail": str(failed)[:_DETAIL]})
+                        return
                 if keep:
                     self._keep(f"{keep}.o", made)
             reply(answer)
 
         return job
+
+    def _linked(self, order: dict[str, Any], made: bytes) -> dict[str, Any]:
+        """Return the sizes of the program that the linker makes of an object."""
+        image, beyond = link_and_measure(order, made, self.folder)
+        weighted = order["flash"] * image.flash + order["ram"] * image.ram
+        return {
+            "code": image.parts["code"],
+            "loadable": image.flash,
+            "sections": image.sections,
+            "ram": image.ram,
+            "image": round(weighted + order["beyond"] * beyond),
+            "beyond": beyond,
+        }
 
     def _options(self, options: Sequence[str]) -> list[str]:
         """Return a recipe's options, and those of the target that the recipe leaves alone."""

@@ -230,17 +230,19 @@ def _zig(prefix: Sequence[str]) -> Path | None:
     """
     if "ziglang" not in prefix:
         return None
-    wheel = importlib.util.find_spec("ziglang")
-    program = (
-        Path(wheel.origin).with_name("zig")
-        if wheel is not None and wheel.origin
-        else None
-    )
-    if program is None or not program.exists():
+    program = wheel_zig()
+    if program is None:
         raise LlvmMissing(
             "the wheel `ziglang` has no program `zig`: expected version 0.17 (pip install ziglang)"
         )
     return program
+
+
+def wheel_zig() -> Path | None:
+    """Return the program of the wheel `ziglang`, or None without it."""
+    wheel = importlib.util.find_spec("ziglang")
+    program = Path(wheel.origin).with_name("zig") if wheel and wheel.origin else None
+    return program if program is not None and program.exists() else None
 
 
 def _is_native(target: Target) -> bool:

@@ -20,6 +20,8 @@ class Metric(StrEnum):
     LOADABLE_BYTES = "loadable_bytes"
     CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
     IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
+    # Of a linked program: weighted sum of flash and RAM, and what exceeds a region.
+    IMAGE_BYTES = "image_bytes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +139,10 @@ class Sizes:
     functions: Mapping[str, int] = field(default_factory=dict)
     # Bytes of each function's entry in .eh_frame, where it has one.
     unwind: Mapping[str, int] = field(default_factory=dict)
+    # Linked programs only; code and loadable bytes and sections are then the program's, too.
+    ram_bytes: int = 0  # writable memory
+    image_bytes: int = 0  # Metric.IMAGE_BYTES
+    beyond_bytes: int = 0  # more than the linker script's regions hold
 
     def of(self, metric: Metric) -> int:
         """Return the size that `metric` names."""

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.answer import PROMISE_OF_SIZE, PROMISE_OF_TIME
+from search.domains.compile.answer import (
+    PROMISE_OF_IMAGE,
+    PROMISE_OF_SIZE,
+    PROMISE_OF_TIME,
+)
 from tests.deploy.markdown import DOCS, ROOT, headings
 
 # Documents that the product or a test writes; they are not in the repository.
@@ -132,7 +136,11 @@ def test_no_paths_of_one_machine() -> None:
 
 @pytest.mark.parametrize(
     ("page", "promise"),
-    [("compile-results.md", PROMISE_OF_SIZE), ("compile-run-time.md", PROMISE_OF_TIME)],
+    [
+        ("compile-results.md", PROMISE_OF_SIZE),
+        ("compile-run-time.md", PROMISE_OF_TIME),
+        ("compile-images.md", PROMISE_OF_IMAGE),
+    ],
 )
 def test_guides_quote_the_promises(page: str, promise: str) -> None:
     text = (DOCS / "guide" / page).read_text(encoding="utf-8")

@@ -197,13 +197,64 @@ class Run(WireModel):
 
 
 class Link(WireModel):
-    """Libraries and objects to link for runs. The result itself is an object file, not linked."""
+    """Libraries and objects to link for runs. The result itself is an object file, and a linked
+    program with `image`."""
 
     libraries: Annotated[tuple[Library, ...], Field(max_length=8, strict=False)] = ()
     """m, pthread, dl, rt; the C and C++ libraries are always linked."""
     objects: Annotated[tuple[ArtifactRef, ...], Field(max_length=16, strict=False)] = ()
     """Uploaded object files, bitcode or sources that complete the program and are not optimised,
     e.g. a test's `main`."""
+
+
+class Icf(StrEnum):
+    """Folding of identical code by the linker."""
+
+    NONE = "none"
+    SAFE = "safe"
+    """Only functions whose address nothing compares."""
+    ALL = "all"
+    """Also functions whose addresses are compared: pointers to them may become equal."""
+
+
+class Image(WireModel):
+    """A linked program as the result: all modules searched as one, symbols internal except for
+    those in use from outside, linked by lld without unused sections."""
+
+    entry: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z_$.][\w$.]*$|^$")] = ""
+    """Entry symbol. Empty: ENTRY of the linker script, or the target's own."""
+    keep: Annotated[
+        tuple[Annotated[ShortText, Field(min_length=1)], ...],
+        Field(max_length=1000, strict=False),
+    ] = ()
+    """Symbols to keep, as names or patterns (`isr_*`), beside those that are found: entry point,
+    `used` and `retain` attributes, the linker script, assembly, prebuilt objects."""
+    shared: bool = False
+    """Link a shared object and keep what it exports."""
+    script: InsidePath | None = None
+    """Linker script inside the archive. Its memory regions are limits."""
+    icf: Icf = Icf.NONE
+    """Folding of identical functions by the linker."""
+    flash_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Weight of bytes in flash: code, constants, unwind tables, initialisers."""
+    ram_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Weight of bytes in writable memory: data and bss."""
+    debug: bool = False
+    """Keep debug information (-g); its sections do not count."""
+    plain_flags: bool = True
+    """Also look for plain flags of clang that save most, to paste into a Makefile."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Image:
+        if self.flash_weight == 0 and self.ram_weight == 0:
+            raise ValueError(
+                "flash_weight, ram_weight: expected at least one above 0, got 0 and 0"
+            )
+        if self.shared and (self.entry or self.script):
+            raise ValueError(
+                "shared: expected neither `entry` nor `script` with a shared object; leave them out"
+            )
+        return self
 
 
 class CompileSpec(Spec):
@@ -223,6 +274,11 @@ class CompileSpec(Spec):
         "sizes.csv",
         "sizes.svg",
         "report.md",
+        "image.elf",
+        "image.json",
+        "image.map",
+        "image.svg",
+        "flags.txt",
     )
     FILES: ClassVar[FileInput | None] = FileInput(
         field="source",
@@ -290,6 +346,8 @@ class CompileSpec(Spec):
     """Without `runs`: run a program that has a `main` once, without arguments or input."""
     link: Link = Field(default_factory=Link)
     """Libraries and objects to link for runs."""
+    image: Image | None = None
+    """Optimise the linked program instead of the object, e.g. `{}` for a program with `main`."""
     per_function: bool = True
     """Also choose between pipelines function by function, which costs no more compilations."""
     llvm_options: bool = True
@@ -317,6 +375,14 @@ class CompileSpec(Spec):
             raise ValueError(
                 "runs: expected at least one with objective run_time, got none, and run_by_itself "
                 "is off; add a run"
+            )
+        if self.image is not None and self.objective not in (
+            Objective.LOADABLE_BYTES,
+            Objective.CODE_BYTES,
+        ):
+            raise ValueError(
+                "objective: expected loadable_bytes or code_bytes with `image`, got "
+                f"{self.objective.value}; change the objective, or leave image out"
             )
         return self
 

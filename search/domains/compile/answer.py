@@ -22,6 +22,13 @@ PROMISE_OF_SIZE = (
     "unoptimised program on the given runs, or labelled unvalidated; on any doubt you get -Oz "
     "back. No proof of equivalence is claimed."
 )
+PROMISE_OF_IMAGE = (
+    "The linked program is never larger, by the chosen weights and for the chosen target, than "
+    "clang -Oz with --gc-sections, without and with -flto, of the same LLVM and linker; accepted "
+    "by LLVM's verifier; the symbols of the keep list stay; observed to behave as the unoptimised "
+    "program on the given runs, or labelled unvalidated; on any doubt you get your own build back. "
+    "No proof of equivalence is claimed."
+)
 PROMISE_OF_TIME = (
     "Its CPU time on the given runs was below that of -O2 of the same LLVM in fresh pairs of "
     "runs, with the confidence interval reported; otherwise you get -O2 back. It may be larger "
@@ -29,6 +36,13 @@ PROMISE_OF_TIME = (
     "unoptimised program on the given runs. No proof of equivalence is claimed, and other inputs "
     "may take other time."
 )
+
+
+def promise_of(*, timed: bool, image: bool) -> str:
+    """Return the promise made for an answer."""
+    if timed:
+        return PROMISE_OF_TIME
+    return PROMISE_OF_IMAGE if image else PROMISE_OF_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +93,29 @@ class Quarantined:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class PlainFlags:
+    """Plain flags of clang that make the smallest program without a search."""
+
+    compile_flags: tuple[str, ...]
+    link_flags: tuple[str, ...]
+    options: tuple[str, ...]  # of LLVM, which the flags pass on
+    sizes: Sizes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageAnswer:
+    """Linked program of an answer."""
+
+    file: Path
+    map: Path  # of the linker
+    by: str  # OURS, or the name of the user's build that is not larger
+    words: tuple[str, ...]  # arguments of ld.lld, with @inputs and @out
+    kept: Mapping[str, str]  # symbol → why it is not internal
+    flags: PlainFlags | None = None  # the best plain flags that were tried
+    overflow: str = ""  # the linker's message where it does not fit into its regions
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CompileSolution:
     """Optimised program as the search claims it; the check measures everything again."""
@@ -98,6 +135,16 @@ class CompileSolution:
     timing: Timing | None = None
     why_unvalidated: str = ""  # reason for an empty `cases`
     quarantined: Sequence[Quarantined] = ()
+    image: ImageAnswer | None = None  # linked programs only
+    differing: tuple[
+        str, ...
+    ] = ()  # rows that behave differently from the unoptimised program
+    reference: str = "Oz"  # the row of `levels` that the answer is compared with
+
+    @property
+    def oz(self) -> Sizes:
+        """Sizes of the row that the answer is compared with."""
+        return self.levels[self.reference]
 
     @property
     def rows(self) -> dict[str, Sizes]:
@@ -107,6 +154,16 @@ class CompileSolution:
     @property
     def size_table(self) -> list[dict[str, Any]]:
         """Rows of the size table in a job's summary."""
+        if self.image is not None:
+            return [
+                {
+                    "level": name,
+                    "flash_bytes": sizes.loadable_bytes,
+                    "ram_bytes": sizes.ram_bytes,
+                    "code_bytes": sizes.code_bytes,
+                }
+                for name, sizes in self.rows.items()
+            ]
         return [
             {
                 "level": name,
@@ -132,8 +189,8 @@ class CompileSolution:
         return self.timing.sentence()
 
     def saved(self, metric: Metric) -> float:
-        """Return the share by which the answer is smaller than -Oz."""
-        oz = self.levels["Oz"].of(metric)
+        """Return the share by which the answer is smaller than the row it is compared with."""
+        oz = self.oz.of(metric)
         return (oz - self.sizes.of(metric)) / oz if oz else 0.0
 
 

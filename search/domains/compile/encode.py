@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from search.domains.compile.baselines import BEYOND_WEIGHT, Baseline, measured
+from search.domains.compile.builds import OZ_GC, OZ_LTO, build_own
 from search.domains.compile.parse.module import engine_limits
 from search.domains.compile.parse.problem import CompileProblem
 from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.frontend import SourceError
 from solvers.llvm.install import Installed, find_llvm
 from solvers.llvm.types import (
     BadModule,
@@ -48,6 +53,11 @@ class Prepared:
     rows: Mapping[str, Recipe]  # level of the size table → recipe
     levels: dict[str, Measured]  # levels measured so far
     notes: tuple[str, ...]
+    # Linked programs only: the user's own builds by name.
+    baselines: dict[str, Baseline] = field(default_factory=dict)
+    builds_s: float = 0.0  # that they took
+    # Names of those that behave differently from the unoptimised program.
+    differing: set[str] = field(default_factory=set)
 
     @property
     def sizes(self) -> dict[str, Sizes]:
@@ -63,6 +73,9 @@ class Prepared:
 def prepare(problem: CompileProblem) -> Prepared:
     """Start the engine and measure -Oz. Raises InvalidInput."""
     limits = engine_limits(problem.module)
+    began = time.monotonic()
+    baselines = _baselines(problem)
+    builds_s = time.monotonic() - began
     try:
         installed = find_llvm()
         engine, completed = _start_engine(problem, limits)
@@ -71,7 +84,8 @@ def prepare(problem: CompileProblem) -> Prepared:
     except LlvmMissing as error:
         raise InvalidInput(f"this server cannot compile: {error}") from error
     try:
-        return _measured_at_oz(problem, engine, installed, completed)
+        prepared = _measured_at_oz(problem, engine, installed, completed)
+        return replace(prepared, baselines=baselines, builds_s=builds_s)
     except BaseException:
         engine.kill()
         raise
@@ -89,6 +103,7 @@ def prepare_oz(problem: CompileProblem) -> Prepared:
             rows={"Oz": _recipe(problem, "Oz", pipelines)},
             levels={},
             notes=tuple(problem.notes),
+            baselines=_baselines(problem),
         )
     except BaseException:
         engine.close()
@@ -96,7 +111,10 @@ def prepare_oz(problem: CompileProblem) -> Prepared:
 
 
 def _measured_at_oz(
-    problem: CompileProblem, engine: Engine, installed: Installed, completed: int
+    problem: CompileProblem,
+    engine: Engine,
+    installed: Installed,
+    completed: int,
 ) -> Prepared:
     pipelines = {
         level: _readable(engine, level, text) for level, text in problem.pipelines.items()
@@ -107,12 +125,21 @@ def _measured_at_oz(
     }
     # Only -Oz here: the search measures the other levels, because it watches the clock.
     (oz,) = engine.measure([rows["Oz"]])
+    notes = list(problem.notes)
+    if oz.outcome is Outcome.REFUSED and problem.image is not None:
+        # The linker misses a symbol: better a larger program than none.
+        notes.append(
+            f"all symbols are kept, because the program does not link otherwise: {oz.detail[:500]}"
+        )
+        problem.module.write_bytes(problem.image.linked.read_bytes())
+        engine.close()
+        engine, completed = _start_engine(problem, engine_limits(problem.module))
+        (oz,) = engine.measure([rows["Oz"]])
     if oz.outcome is not Outcome.OK:
         raise InvalidInput(
             f"-Oz itself fails on this module ({oz.outcome.value}): "
             f"{oz.detail or 'LLVM gave no message'}"
         )
-    notes = list(problem.notes)
     if engine.info.inline_asm:
         notes.append(
             "the program has inline assembly: it is kept unchanged, and its behaviour is "
@@ -133,6 +160,36 @@ def _measured_at_oz(
     )
 
 
+def _baselines(problem: CompileProblem) -> dict[str, Baseline]:
+    """Build what the answer may not be larger than. Raises InvalidInput when no build links."""
+    baselines: dict[str, Baseline] = {}
+    if problem.image is None:
+        return baselines
+    for i, name in enumerate((OZ_GC, OZ_LTO)):
+        try:
+            build = build_own(problem, name, problem.workdir / f"baseline-{i}")
+            baselines[name] = measured(problem.image, build)
+        except SourceError as error:
+            if name == OZ_GC:
+                raise InvalidInput(f"{name}: {error}") from error
+        except LlvmMissing as error:
+            raise InvalidInput(f"this server cannot link: {error}") from error
+    return baselines
+
+
+def _link_order(problem: CompileProblem) -> dict[str, Any] | None:
+    """Return the engine's order to link candidates, with the weights of their sizes."""
+    image = problem.image
+    if image is None:
+        return None
+    return {
+        **image.line.order(image.relaxed),
+        "flash": image.flash_weight,
+        "ram": image.ram_weight,
+        "beyond": BEYOND_WEIGHT,
+    }
+
+
 def _recipe(problem: CompileProblem, level: str, pipelines: Mapping[str, str]) -> Recipe:
     options = SHOWN_LEVELS[problem.flavour][level]
     return Recipe(pipeline=pipelines[level], options=options)
@@ -150,6 +207,7 @@ def _start_engine(problem: CompileProblem, limits: EngineLimits) -> tuple[Engine
             target=problem.machine,
             limits=limits,
             workdir=problem.workdir,
+            link=_link_order(problem),
         )
 
     engine = start()

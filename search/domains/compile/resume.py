@@ -10,7 +10,12 @@ from typing import Any
 
 import orjson
 
-from search.domains.compile.answer import CompileSolution, target_text
+from search.domains.compile.answer import (
+    CompileSolution,
+    ImageAnswer,
+    PlainFlags,
+    target_text,
+)
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.parse.sources import listed
 from search.types import SearchOutcome
@@ -40,6 +45,9 @@ def to_bytes(solution: CompileSolution) -> bytes:
             "cases": [[_case(case), timeout_s] for case, timeout_s in solution.cases],
             "timing": dataclasses.asdict(solution.timing) if solution.timing else None,
             "why_unvalidated": solution.why_unvalidated,
+            "image": _image(solution.image),
+            "differing": list(solution.differing),
+            "reference": solution.reference,
         }
     )
 
@@ -72,6 +80,9 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
         ),
         timing=None if read["timing"] is None else Timing(**read["timing"]),
         why_unvalidated=str(read["why_unvalidated"]),
+        image=_image_of(read.get("image"), folder),
+        differing=tuple(map(str, read.get("differing", ()))),
+        reference=str(read.get("reference", "Oz")),
     )
 
 
@@ -87,13 +98,53 @@ def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutc
             "target": target_text(problem.machine),
             "sources": listed(problem.sources),
             "objective": problem.spec.objective.value,
-            "oz": solution.levels["Oz"].of(problem.metric),
+            "oz": solution.oz.of(problem.metric),
             "saved": solution.saved(problem.metric),
             "found_by": solution.name,
             "behaviour": solution.behaviour,
             "sizes": solution.size_table,
             "notes": list(problem.notes),
         },
+    )
+
+
+def _image(image: ImageAnswer | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    flags = image.flags
+    return {
+        "file": _text(image.file.read_bytes()),
+        "map": _text(image.map.read_bytes()),
+        "by": image.by,
+        "words": list(image.words),
+        "kept": dict(image.kept),
+        "overflow": image.overflow,
+        "flags": flags and dataclasses.asdict(flags),
+    }
+
+
+def _image_of(data: Mapping[str, Any] | None, folder: Path) -> ImageAnswer | None:
+    if data is None:
+        return None
+    for name, key in (("image.elf", "file"), ("image.map", "map")):
+        (folder / name).write_bytes(_bytes(data[key]))
+    (folder / "image.elf").chmod(0o755)
+    flags = data["flags"]
+    return ImageAnswer(
+        file=folder / "image.elf",
+        map=folder / "image.map",
+        by=str(data["by"]),
+        words=tuple(map(str, data["words"])),
+        kept={str(name): str(why) for name, why in data["kept"].items()},
+        overflow=str(data["overflow"]),
+        flags=None
+        if flags is None
+        else PlainFlags(
+            compile_flags=tuple(map(str, flags["compile_flags"])),
+            link_flags=tuple(map(str, flags["link_flags"])),
+            options=tuple(map(str, flags["options"])),
+            sizes=_sizes(flags["sizes"]),
+        ),
     )
 
 

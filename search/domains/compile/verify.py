@@ -37,10 +37,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.answer import CompileSolution
+from search.domains.compile.answer import OURS, CompileSolution, ImageAnswer
+from search.domains.compile.builds import (
+    GCC,
+    OZ,
+    OZ_GC,
+    OZ_LTO,
+    PLAIN_FLAGS,
+    Build,
+    build_gcc,
+    build_own,
+    link_objects,
+    unoptimised_objects,
+)
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
+from solvers.llvm.frontend import SourceError
 from solvers.llvm.pairs import time_pairs
 from solvers.llvm.programs import LlvmProgramFailed, LlvmPrograms, discardable
 from solvers.llvm.types import Metric
@@ -90,10 +103,11 @@ class Check:
 
     def run(self) -> Verification:
         """Run all checks; programs run only when the files have no fault."""
-        for check in (self.verifier, self.symbols, self.replay, self.sizes):
+        sizes = self.sizes if self.solution.image is None else self.image
+        for check in (self.verifier, self.symbols, self.replay, sizes):
             try:
                 check()
-            except LlvmProgramFailed as error:
+            except (LlvmProgramFailed, SourceError) as error:
                 self.faults.append(str(error))
                 self.checks.setdefault(check.__name__, "failed")
         if not self.faults:
@@ -101,7 +115,7 @@ class Check:
                 self.runs()
                 if self.problem.timed:
                     self.time()
-            except LlvmProgramFailed as error:
+            except (LlvmProgramFailed, SourceError) as error:
                 self.checks["runs_equal"] = f"{UNVALIDATED}: {error}"
         valid = not self.faults
         return Verification(
@@ -120,6 +134,11 @@ class Check:
         if "time" in self.checks:
             return f"accepted by LLVM's verifier, same symbols; {equal}; {self.checks['time']}"
         behaviour = f"behaviour {runs}" if runs.startswith(UNVALIDATED) else equal
+        if self.solution.image is not None:
+            return (
+                "accepted by LLVM's verifier, linked again with the same result, not larger than "
+                f"the user's own builds; {behaviour}"
+            )
         return (
             f"accepted by LLVM's verifier, same symbols, not larger than -Oz; {behaviour}"
         )
@@ -228,6 +247,82 @@ class Check:
             )
         self.objective = float(size)
 
+    def image(self) -> None:
+        """The program links again to the same file, and is no larger than the user's builds."""
+        answer, problem, metric = self.solution.image, self.problem, self.problem.metric
+        assert answer is not None
+        assert problem.image is not None
+        again = self._linked_again(answer)
+        same = again.read_bytes() == answer.file.read_bytes()
+        self.checks["linked_again"] = "the same program" if same else "another program"
+        if not same:
+            self.faults.append("linking the answer again makes another program")
+        size = self._image_size(answer.file)
+        for name in (OZ_GC, OZ_LTO):
+            if name not in self.solution.levels:
+                continue
+            row = build_own(problem, name, self.folder / f"image-{len(self.checks)}")
+            reference = self._image_size(row.file)
+            self.checks[f"{name}_made_again"] = reference
+            equal = name in self._comparable()
+            if size > reference and equal and not row.overflow:
+                self.faults.append(
+                    f"{metric.value}: {size:,} is larger than the {reference:,} of {name}"
+                )
+        claimed, beyond = self.solution.sizes.of(metric), self.solution.sizes.beyond_bytes
+        if not beyond and size != claimed:
+            self.faults.append(
+                f"{metric.value}: the search claimed {claimed:,}, the tools measure {size:,}"
+            )
+        defined = self.programs.external_symbols(answer.file)
+        if missing := frozenset(problem.image.demanded) - defined:
+            self.faults.append(f"symbols of image.keep are gone: {_listed(missing)}")
+        measured = self.programs.object_sizes(answer.file)
+        self.checks["sizes"] = (
+            f"{measured.loadable_bytes:,} bytes of flash, {measured.ram_bytes:,} of RAM, "
+            f"{measured.code_bytes:,} of code"
+        )
+        if answer.overflow:
+            self.checks["fits"] = answer.overflow
+        self.objective = float(claimed if beyond else size)
+
+    def _comparable(self) -> frozenset[str]:
+        """Names of the user's builds that were found to behave as the unoptimised program."""
+        return frozenset(self.solution.levels) - frozenset(self.solution.differing)
+
+    def _image_size(self, file: Path) -> int:
+        """Return the objective's bytes of a linked program by `llvm-readelf`."""
+        image, sizes = self.problem.image, self.programs.object_sizes(file)
+        assert image is not None
+        if self.problem.metric is Metric.CODE_BYTES:
+            return sizes.code_bytes
+        if self.problem.metric is Metric.LOADABLE_BYTES:
+            return sizes.loadable_bytes
+        return round(
+            image.flash_weight * sizes.loadable_bytes + image.ram_weight * sizes.ram_bytes
+        )
+
+    def _linked_again(self, answer: ImageAnswer) -> Path:
+        """Link the answer's object, or make the user's own build, again."""
+        folder = self.folder / "linked"
+        folder.mkdir(exist_ok=True)
+        assert self.problem.image is not None
+        if answer.by == OURS:
+            file, _ = link_objects(self.problem.image, [self.solution.object], folder)
+            return file
+        row: Build | None
+        if answer.by == GCC:
+            row = build_gcc(self.problem, folder)
+        elif answer.by == PLAIN_FLAGS and answer.flags is not None:
+            words = answer.flags.options
+            name = OZ_LTO if "-flto" in answer.flags.compile_flags else OZ_GC
+            row = build_own(self.problem, name, folder, flags=words)
+        else:
+            name = answer.by if answer.by in (OZ, OZ_GC, OZ_LTO) else OZ_GC
+            row = build_own(self.problem, name, folder)
+        assert row is not None
+        return row.file
+
     def _instructions(self) -> tuple[int, int]:
         """IR instructions of the answer, and of -Oz where they are the objective (else 0)."""
         ours = self.programs.count_instructions(self.solution.bitcode)
@@ -243,10 +338,7 @@ class Check:
             reason = self.solution.why_unvalidated or "there is nothing to run"
             self.checks["runs_equal"] = f"{UNVALIDATED}: {reason}"
             return
-        plain = self.folder / "O0.o"
-        self.programs.emit_object(self.problem.module, plain, level="0")
-        reference = self._link(plain, "O0")
-        ours = self._link(self.solution.object, "ours")
+        reference, ours = self._programs()
         equal = counted = 0
         uncounted: list[str] = []
         for number, (case, timeout_s) in enumerate(self.solution.cases):
@@ -274,6 +366,20 @@ class Check:
             self.checks["runs_equal"] = f"{UNVALIDATED}: no run repeats itself"
         if uncounted:
             self.checks["runs_not_counted"] = uncounted
+
+    def _programs(self) -> tuple[Path, Path]:
+        """Return the linked unoptimised program, and the answer's."""
+        if self.problem.image is not None and self.solution.image is not None:
+            objects = unoptimised_objects(self.problem, self.folder / "O0")
+            reference, message = link_objects(
+                self.problem.image, objects, self.folder / "O0"
+            )
+            if message:
+                raise SourceError("the unoptimised program does not fit", message)
+            return reference, self.solution.image.file
+        plain = self.folder / "O0.o"
+        self.programs.emit_object(self.problem.module, plain, level="0")
+        return self._link(plain, "O0"), self._link(self.solution.object, "ours")
 
     def time(self) -> None:
         """Objective run_time: time the answer against -O2 made here; clearly slower is a fault."""

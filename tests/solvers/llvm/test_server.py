@@ -36,10 +36,13 @@ def test_start_up_imports_neither_numpy_nor_dataclasses() -> None:
             "capi",
             "children",
             "elf",
+            "elf_image",
+            "link_order",
             "module",
             "options",
             "pipeline_text",
             "server",
+            "server_link",
             "server_process",
         )
     }

@@ -34,28 +34,41 @@ def build_module(
     on_warnings: Callable[[str], object],
 ) -> None:
     """Write one unoptimised `module` of all sources. Raises InvalidInput, SourceError."""
-    workdir = module.parent
-    paths = [path for _, path in sources.files]
-    ir = [path for path in paths if language_of_name(path.name) is Language.IR]
-    compiled = [path for path in paths if path not in ir]
-    if not compiled and len(ir) == 1:
-        _assemble(ir[0], target, module)
-        return
-    parts = compile_to_bitcode(
-        compiled,
-        workdir=made(workdir / "front-end"),
-        target=target,
-        flavour=flavour_of(spec),
-        flags=sources.build.flags,
-        tree=SourceTree(include=sources.build.include),
-        control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings),
-    )
-    for i, path in enumerate(ir):
-        parts.append(_assemble(path, target, module.with_name(f"ir-{i}.bc")).read_bytes())
+    parts = build_units(sources, spec, target, module.parent, on_warnings)
     if len(parts) == 1:
         module.write_bytes(parts[0])
     else:
-        module.write_bytes(link_bitcode(parts, workdir=made(workdir / "link")))
+        module.write_bytes(link_bitcode(parts, workdir=made(module.parent / "link")))
+
+
+def build_units(
+    sources: Sources,
+    spec: CompileSpec,
+    target: Target,
+    workdir: Path,
+    on_warnings: Callable[[str], object],
+) -> list[bytes]:
+    """Return an unoptimised module of each source. Raises InvalidInput, SourceError."""
+    paths = [path for _, path in sources.files]
+    ir = [path for path in paths if language_of_name(path.name) is Language.IR]
+    compiled = [path for path in paths if path not in ir]
+    debug = spec.image is not None and spec.image.debug
+    parts = (
+        []
+        if not compiled
+        else compile_to_bitcode(
+            compiled,
+            workdir=made(workdir / "front-end"),
+            target=target,
+            flavour=flavour_of(spec),
+            flags=sources.build.flags,
+            tree=SourceTree(include=sources.build.include),
+            control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings, debug=debug),
+        )
+    )
+    for i, path in enumerate(ir):
+        parts.append(_assemble(path, target, workdir / f"ir-{i}.bc").read_bytes())
+    return parts
 
 
 def build_objects(

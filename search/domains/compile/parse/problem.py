@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from search.domains.compile.parse.image import (
+    ONE_SECTION_EACH,
+    ImageProblem,
+    build_image,
+)
 from search.domains.compile.parse.module import (
     build_module,
     build_objects,
@@ -49,6 +54,7 @@ class CompileProblem:
     cxx: bool  # linked as C++
     notes: tuple[str, ...]
     workdir: Path
+    image: ImageProblem | None = None  # None: the object is the result
 
     @property
     def timed(self) -> bool:
@@ -80,13 +86,20 @@ def parse_problem(
             "triple of this machine"
         )
     sources = read_sources(spec, inputs, workdir)
+    if spec.image is not None:
+        flags = (*ONE_SECTION_EACH, *sources.build.flags)
+        sources = replace(sources, build=replace(sources.build, flags=flags))
+    image: ImageProblem | None = None
     languages = {language_of_name(path.name) for _, path in sources.files}
     module = workdir / "original.bc"
     warnings: list[str] = []
     try:
         driver = decide_target(languages, sources.build, target, made(workdir / "driver"))
-        build_module(sources, spec, target, module, warnings.append)
         objects = build_objects(spec, inputs, target, workdir)
+        if spec.image is None:
+            build_module(sources, spec, target, module, warnings.append)
+        else:
+            image = build_image(spec, sources, target, objects, module, warnings.append)
     except SourceError as error:
         raise InvalidInput(f"{error}{hint_for(str(error), spec)}") from error
     except LlvmMissing as error:
@@ -111,7 +124,7 @@ def parse_problem(
         machine=driver.target,
         pipelines=driver.levels,
         flags=sources.build.flags,
-        metric=Metric.LOADABLE_BYTES if timed else Metric(spec.objective.value),
+        metric=_metric(spec, image),
         cases=tuple(
             _case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)
         ),
@@ -123,7 +136,16 @@ def parse_problem(
         cxx=any(language_of_name(name) is Language.CXX for name in names),
         notes=tuple(notes),
         workdir=workdir,
+        image=image,
     )
+
+
+def _metric(spec: CompileSpec, image: ImageProblem | None) -> Metric:
+    if spec.objective is Objective.RUN_TIME:
+        return Metric.LOADABLE_BYTES
+    if image is not None and image.weighted:
+        return Metric.IMAGE_BYTES
+    return Metric(spec.objective.value)
 
 
 def _case(run: Run, stdin_file: Path | None) -> RunCase:

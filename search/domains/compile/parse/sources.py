@@ -24,6 +24,7 @@ _LANGUAGES: Mapping[str, Language] = {
     ".bc": Language.IR,
 }
 SOURCE_SUFFIXES = ", ".join(sorted(_LANGUAGES))
+_ASSEMBLY, _PREBUILT = (".S", ".s"), (".o", ".a")
 _SUFFIX = {Language.C: ".c", Language.CXX: ".cpp", Language.IR: ".ll"}
 _HEAD_BYTES = 512
 _MOST_SOURCES = 2000
@@ -73,6 +74,10 @@ class Sources:
     files: Sequence[tuple[str, Path]]  # (name for people, file)
     build: BuildOptions
     notes: Sequence[str] = ()
+    # Linked images only: assembly, objects and archives of the program, and its folder.
+    assembly: Sequence[Path] = ()
+    prebuilt: Sequence[Path] = ()
+    root: Path | None = None
 
 
 def read_sources(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Sources:
@@ -91,7 +96,7 @@ def read_sources(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -
     with file.open("rb") as opened:
         head = opened.read(_HEAD_BYTES)
     if head[:2] in _ARCHIVE_MAGIC or name.lower().endswith(_ARCHIVE_SUFFIXES):
-        return _from_archive(spec.build, file, name, workdir)
+        return _from_archive(spec, file, name, workdir)
     # The compiler takes the language from the suffix, and the uploaded name may have any.
     language = language_of_name(name) or _language_of_content(head)
     suffix = ".bc" if head.startswith(BITCODE_MAGIC) else _SUFFIX[language]
@@ -113,8 +118,8 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> Sources:
-    tree = unpack(file, workdir / "source", name=name)
+def _from_archive(spec: CompileSpec, file: Path, name: str, workdir: Path) -> Sources:
+    tree, build = unpack(file, workdir / "source", name=name), spec.build
     notes = []
     if tree.left_out:
         shown = ", ".join(tree.left_out[:LISTED])
@@ -122,8 +127,11 @@ def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> Sources
         notes.append(
             f"{len(tree.left_out)} links of the archive were left out: {shown}{more}"
         )
-    chosen = _choose_files(tree, build, name)
-    if len(chosen) > 1:
+    image = spec.image is not None
+    all_chosen = _choose_files(tree, build, name, image=image)
+    chosen = [path for path in all_chosen if language_of_name(path) is not None]
+    others = [tree.folder / path for path in all_chosen if path not in chosen]
+    if len(chosen) > 1 and not image:
         notes.append(
             f"{len(chosen)} sources were linked into one module, which was optimised as a whole "
             "(-Oz too); all their external symbols are kept"
@@ -132,21 +140,31 @@ def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> Sources
         files=[(path, tree.folder / path) for path in chosen],
         build=BuildOptions.of(build, tree.folder, tree.top),
         notes=notes,
+        assembly=[path for path in others if path.suffix in _ASSEMBLY],
+        prebuilt=[path for path in others if path.suffix in _PREBUILT],
+        root=tree.folder,
     )
 
 
-def _choose_files(tree: Unpacked, build: Build, name: str) -> list[str]:
-    """Files of the archive to compile: those that build.files names, or all C and C++ sources."""
+def _choose_files(
+    tree: Unpacked, build: Build, name: str, *, image: bool = False
+) -> list[str]:
+    """Files of the archive to compile: those that build.files names, or all C and C++ sources.
+
+    image: assembly too, and the objects and archives that build.files names.
+    """
     if build.files:
-        chosen = _matching_files(tree, build.files, name)
+        chosen = _matching_files(tree, build.files, name, image=image)
     else:
         sources = [path for path in tree.files if language_of_name(path) is not None]
         chosen = [path for path in sources if language_of_name(path) is not Language.IR]
         if not chosen and len(sources) == 1:
             chosen = sources
+        if image:
+            chosen += [path for path in tree.files if path.endswith(_ASSEMBLY)]
     excluded = [pattern(_below_top(glob, tree.top)) for glob in build.exclude]
     chosen = [path for path in chosen if not any(match.match(path) for match in excluded)]
-    if not chosen:
+    if not any(language_of_name(path) is not None for path in chosen):
         raise InvalidInput(
             f"{name}: expected at least one source to compile ({SOURCE_SUFFIXES}), got none"
         )
@@ -158,7 +176,13 @@ def _choose_files(tree: Unpacked, build: Build, name: str) -> list[str]:
     return chosen
 
 
-def _matching_files(tree: Unpacked, globs: Sequence[str], name: str) -> list[str]:
+def _matching_files(
+    tree: Unpacked, globs: Sequence[str], name: str, *, image: bool = False
+) -> list[str]:
+    def is_source(path: str) -> bool:
+        linked = image and path.endswith((*_ASSEMBLY, *_PREBUILT))
+        return linked or language_of_name(path) is not None
+
     chosen: list[str] = []
     for glob in globs:
         match = pattern(_below_top(glob, tree.top))
@@ -168,9 +192,9 @@ def _matching_files(tree: Unpacked, globs: Sequence[str], name: str) -> list[str
                 f"build.files: {glob!r} matches none of the {len(tree.files)} files of {name}, "
                 f"such as {', '.join(map(repr, tree.files[:LISTED]))}"
             )
-        sources = [path for path in hits if language_of_name(path) is not None]
+        sources = [path for path in hits if is_source(path)]
         if len(sources) < len(hits) and not glob.endswith("*"):
-            other = next(path for path in hits if language_of_name(path) is None)
+            other = next(path for path in hits if not is_source(path))
             raise InvalidInput(
                 f"build.files: expected sources ({SOURCE_SUFFIXES}), got {other!r}"
             )

@@ -13,6 +13,7 @@ from typing import Any
 
 from search.domains.compile.answer import CompileSolution
 from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.produce.image import flags_text, image_figures
 from search.domains.compile.produce.picture import draw_sizes
 from search.domains.compile.produce.report import write_report
 from search.types import Extra, Produced
@@ -44,7 +45,7 @@ def produce(
             "application/json",
         ),
         ("sizes.csv", lambda: to_csv(rows), "text/csv"),
-        ("sizes.svg", lambda: draw_sizes(rows, title=_title(solution)), "image/svg+xml"),
+        ("sizes.svg", lambda: _drawn(solution), "image/svg+xml"),
         (
             "report.md",
             lambda: write_report(problem, solution, validation, programs),
@@ -60,11 +61,42 @@ def produce(
         _copied(workdir, "original.bc", problem.module),
         _copied(workdir, "recipe.json", solution.recipe_file, "application/json"),
         Produced(name=VALIDATION, path=checked, media_type="application/json"),
+        *_image_files(problem, solution, workdir),
         *(
             Extra(name=name, write=partial(_write, text), media_type=media_type)
             for name, text, media_type in texts
         ),
     ]
+
+
+def _image_files(
+    problem: CompileProblem, solution: CompileSolution, workdir: Path
+) -> list[Produced | Extra]:
+    """Write the linked program, its map, figures and plain flags."""
+    image = solution.image
+    if image is None:
+        return []
+    figures = workdir / "image.json"
+    figures.write_text(
+        json.dumps(image_figures(problem, solution), indent=1), encoding="utf-8"
+    )
+    program = _copied(workdir, "image.elf", image.file)
+    program.path.chmod(0o755)
+    return [
+        program,
+        Produced(name=figures.name, path=figures, media_type="application/json"),
+        _copied(workdir, "image.map", image.map, "text/plain"),
+        Extra(
+            name="flags.txt",
+            write=partial(_write, lambda: flags_text(solution)),
+            media_type="text/plain",
+        ),
+    ]
+
+
+def _drawn(solution: CompileSolution) -> str:
+    title = _title(solution)
+    return draw_sizes(solution.rows, title=title, reference=solution.reference)
 
 
 def _write(text: Callable[[], str], path: Path) -> None:
@@ -109,12 +141,11 @@ def _ordered(parts: Iterable[Mapping[str, int]]) -> list[str]:
 
 
 def _title(solution: CompileSolution) -> str:
-    oz, ours = solution.levels["Oz"].loadable_bytes, solution.sizes.loadable_bytes
+    oz, ours = solution.oz.loadable_bytes, solution.sizes.loadable_bytes
     if not oz:
         return f"{ours:,} loadable bytes"
-    return (
-        f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
-    )
+    name = "-Oz" if solution.image is None else solution.reference
+    return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against {name} ({oz:,})"
 
 
 def pipeline_text(solution: CompileSolution, programs: LlvmPrograms) -> str:

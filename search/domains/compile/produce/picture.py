@@ -36,10 +36,11 @@ def kind_of(section: str) -> str:
     )
 
 
-def draw_sizes(levels: Mapping[str, Sizes], *, title: str) -> str:
-    """Return an SVG. `levels` by name, in the order drawn; it has `Oz` and, last, ours."""
-    oz, ours = levels["Oz"], levels[OURS]
-    functions = changed_most(oz.functions, ours.functions)
+def draw_sizes(levels: Mapping[str, Sizes], *, title: str, reference: str = "Oz") -> str:
+    """Return an SVG. `levels` by name, in the order drawn; it has `reference` and, last, ours."""
+    oz, ours = levels[reference], levels[OURS]
+    # Builds of the user are measured without functions.
+    functions = changed_most(oz.functions, ours.functions) if oz.functions else []
     end = _TOP + _ROW * len(levels)
     height = end + 30 + (50 + _ROW * len(functions) if functions else 0)
     drawing = Drawing(_LEFT + _WIDTH + _RIGHT, height, title=title, colours=_COLOURS)
@@ -79,7 +80,7 @@ def _draw_legend(drawing: Drawing, levels: Mapping[str, Sizes]) -> None:
 
 
 def _label(level: str) -> str:
-    return level if level == OURS else f"-{level}"
+    return level if level == OURS or " " in level else f"-{level}"
 
 
 def _draw_level(drawing: Drawing, name: str, sizes: Sizes, y: int, longest: int) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 from search.domains.compile.answer import (
     OURS,
-    PROMISE_OF_SIZE,
-    PROMISE_OF_TIME,
     CompileSolution,
+    promise_of,
     target_text,
 )
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.parse.sources import listed
+from search.domains.compile.produce.image import report_lines
 from search.domains.compile.produce.picture import changed_most
 from solvers.llvm.programs import LlvmPrograms
 from solvers.llvm.types import Sizes
@@ -32,10 +32,10 @@ def write_report(
         f"{_headline(problem, solution)} Found by `{solution.name}` with {solution.build_id} for "
         f"{target_text(problem.machine)}.",
         "",
-        f"**Promise.** {PROMISE_OF_TIME if problem.timed else PROMISE_OF_SIZE}",
+        f"**Promise.** {promise_of(timed=problem.timed, image=solution.image is not None)}",
         "",
-        *_sizes(solution),
-        *_functions(solution),
+        *(_sizes(solution) if solution.image is None else report_lines(solution)),
+        *(_functions(solution) if solution.image is None else ()),
         *_checks(validation),
     ]
     if problem.notes:
@@ -48,15 +48,16 @@ def _headline(problem: CompileProblem, solution: CompileSolution) -> str:
     if problem.timed:
         return f"CPU time of the runs: {solution.time}."
     ours = solution.sizes.of(problem.metric)
-    theirs = solution.levels["Oz"].of(problem.metric)
+    theirs = solution.oz.of(problem.metric)
+    name = "-Oz" if solution.image is None else solution.reference
     words = problem.metric.value.replace("_", " ")
     change = f"{100 * (ours - theirs) / theirs:+.2f} %" if theirs else "no change"
-    return f"{ours:,} {words}, {change} against the {theirs:,} of -Oz."
+    return f"{ours:,} {words}, {change} against the {theirs:,} of {name}."
 
 
 def _sizes(solution: CompileSolution) -> list[str]:
     """Lines of the tables by level and by section."""
-    rows, oz = solution.rows, solution.levels["Oz"]
+    rows, oz = solution.rows, solution.oz
     sections = sorted({section for sizes in rows.values() for section in sizes.sections})
     lines = [
         "## Sizes",
@@ -89,7 +90,7 @@ def _row(name: str, sizes: Sizes, oz: Sizes) -> str:
 
 def _functions(solution: CompileSolution) -> list[str]:
     """Lines of the table of functions that changed most."""
-    rows = changed_most(solution.levels["Oz"].functions, solution.sizes.functions)
+    rows = changed_most(solution.oz.functions, solution.sizes.functions)
     changed = [row for row in rows if row[1] != row[2]]
     if not changed:
         return []

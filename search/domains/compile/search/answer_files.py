@@ -5,14 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from search.domains.compile.answer import RECIPE_FORMAT, CompileSolution, Quarantined
+from search.domains.compile.answer import (
+    OURS,
+    RECIPE_FORMAT,
+    CompileSolution,
+    ImageAnswer,
+    PlainFlags,
+    Quarantined,
+)
+from search.domains.compile.baselines import Baseline, sizes_of
+from search.domains.compile.builds import PLAIN_FLAGS, link_objects
 from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.incumbents import Accepted
 from solvers.llvm.execute import RunCase
 from solvers.llvm.pairs import Timing
+from solvers.llvm.types import Metric, Sizes
 
 
 def write_answer(
@@ -35,6 +46,13 @@ def write_answer(
     recipe_file = folder / "recipe.json"
     recipe_file.write_text(_recipe_text(problem, prepared, best))
     assert built.measured.sizes is not None
+    sizes, objective = built.measured.sizes, best.value
+    levels, reference, image = prepared.sizes, "Oz", None
+    if problem.image is not None:
+        image, sizes = _image_answer(problem, prepared, best, folder)
+        objective = float(sizes.of(problem.metric))
+        levels = {name: row.sizes for name, row in prepared.baselines.items()}
+        reference = _reference(prepared, problem.metric)
     return CompileSolution(
         name=best.name,
         recipe=built.measured.recipe,
@@ -42,14 +60,70 @@ def write_answer(
         bitcode=folder / "optimised.bc",
         text=folder / "optimised.ll",
         object=folder / "optimised.o",
-        sizes=built.measured.sizes,
-        objective=best.value,
-        levels=prepared.sizes,
+        sizes=sizes,
+        objective=objective,
+        levels=levels,
         build_id=prepared.installed.build_id,
         cases=cases,
         timing=timing,
         why_unvalidated=why_unvalidated,
         quarantined=tuple(quarantined),
+        image=image,
+        reference=reference,
+        differing=tuple(sorted(prepared.differing)),
+    )
+
+
+def rival_of(prepared: Prepared, metric: Metric) -> Baseline | None:
+    """Return the smallest of the user's own builds that behaves the same; None without any."""
+    usable = [
+        row
+        for row in prepared.baselines.values()
+        if row.build.name not in prepared.differing
+    ]
+    return min(usable, key=lambda row: row.of(metric), default=None)
+
+
+def _reference(prepared: Prepared, metric: Metric) -> str:
+    """Name of the user's smallest build, without the flags that the search looked for."""
+    rows = [row for row in prepared.baselines.values() if row.build.name != PLAIN_FLAGS]
+    return min(rows, key=lambda row: row.of(metric)).build.name
+
+
+def _image_answer(
+    problem: CompileProblem, prepared: Prepared, best: Accepted, folder: Path
+) -> tuple[ImageAnswer, Sizes]:
+    """Link the incumbent, and take the user's own build where that is smaller."""
+    image = problem.image
+    assert image is not None
+    ours = folder / "linked"
+    ours.mkdir(exist_ok=True)
+    file, overflow = link_objects(image, [folder / "optimised.o"], ours)
+    sizes, by = sizes_of(image, file, overflow), OURS
+    sizes = replace(sizes, functions=(best.built.measured.sizes or sizes).functions)
+    rival = rival_of(prepared, problem.metric)
+    if rival is not None and rival.of(problem.metric) < sizes.of(problem.metric):
+        sizes, build = rival.sizes, rival.build
+        file, by, overflow = build.file, build.name, build.overflow
+    plain = prepared.baselines.get(PLAIN_FLAGS)
+    return (
+        ImageAnswer(
+            file=file,
+            map=file.with_name("image.map"),
+            by=by,
+            words=image.line.words,
+            kept=image.kept,
+            flags=None
+            if plain is None
+            else PlainFlags(
+                compile_flags=plain.build.compile_flags,
+                link_flags=plain.build.link_flags,
+                options=plain.build.options,
+                sizes=plain.sizes,
+            ),
+            overflow=overflow,
+        ),
+        sizes,
     )
 
 

@@ -6,10 +6,11 @@ See `deploy/docs/design/compile.md`, "Behaviour oracle".
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from search.domains.compile.builds import link_objects
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from search.types import InvalidInput
@@ -69,7 +70,7 @@ class BehaviourOracle:
         """Wall-clock seconds that the reference took on all cases."""
         return sum(row.reference.seconds for row in self._cases)
 
-    def record_reference(self, plain: bytes, *, has_main: bool) -> None:
+    def record_reference(self, plain: bytes | Sequence[Path], *, has_main: bool) -> None:
         """Run the unoptimised program twice on each case.
 
         Raises InvalidInput when a run that the spec requests cannot be made.
@@ -114,6 +115,10 @@ class BehaviourOracle:
             return Verdict(equal=False, compared=0, detail=detail)
         except Stopped:
             return Verdict(equal=False, compared=0, stopped=True)
+        return self.compare_program(program)
+
+    def compare_program(self, program: Path) -> Verdict:
+        """Run a linked program on every case."""
         for row in self._cases:
             ran = self.run(program, row.case, row.timeout_s)
             if ran.limit == "seconds" and not self._stopped():
@@ -134,11 +139,17 @@ class BehaviourOracle:
         self._cases.clear()
         self.why_unvalidated = why
 
-    def link(self, code: bytes) -> Path:
-        """Link an object file to a program. Raises SourceError, Stopped."""
+    def link(self, code: bytes | Sequence[Path]) -> Path:
+        """Link an object file, or the objects of an image, to a program.
+
+        Raises SourceError, Stopped.
+        """
         self._programs += 1
         folder = self._folder / f"program-{self._programs}"
         folder.mkdir()
+        if self._problem.image is not None:
+            return self._link_image(code, folder)
+        assert isinstance(code, bytes)
         return link_program(
             [code, *self._problem.objects],
             workdir=folder,
@@ -147,6 +158,20 @@ class BehaviourOracle:
             cxx=self._problem.cxx,
             stopped=self._stopped,
         )
+
+    def _link_image(self, code: bytes | Sequence[Path], folder: Path) -> Path:
+        """Link as the answer is linked. Raises SourceError, Stopped."""
+        assert self._problem.image is not None
+        objects = code
+        if isinstance(objects, bytes):
+            (folder / "program.o").write_bytes(objects)
+            objects = [folder / "program.o"]
+        program, message = link_objects(
+            self._problem.image, objects, folder, stopped=self._stopped
+        )
+        if message:
+            raise SourceError("the program does not fit", message)
+        return program
 
     def run(self, program: Path, case: RunCase, timeout_s: float) -> Ran:
         """Run a program once under limits."""
@@ -168,7 +193,9 @@ class BehaviourOracle:
     def _differs(self, detail: str) -> Verdict:
         return Verdict(equal=False, compared=len(self._cases), detail=detail)
 
-    def _link_reference(self, plain: bytes, *, requested: bool) -> Path | None:
+    def _link_reference(
+        self, plain: bytes | Sequence[Path], *, requested: bool
+    ) -> Path | None:
         try:
             return self.link(plain)
         except SourceError as error:

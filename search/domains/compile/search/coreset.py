@@ -89,6 +89,8 @@ def list_for(metric: Metric, oz: Sizes) -> Metric:
     Without unwind tables, loadable bytes are code bytes and constant data. Much of what the list of
     loadable bytes saves is in those tables, partly at the cost of code.
     """
+    if metric is Metric.IMAGE_BYTES:
+        metric = Metric.LOADABLE_BYTES
     has_unwind_tables = any(name.startswith(_UNWIND_TABLES) for name in oz.sections)
     return (
         Metric.CODE_BYTES

@@ -7,14 +7,16 @@ import time
 import numpy as np
 
 from search.domains.compile.answer import CompileSolution
+from search.domains.compile.builds import unoptimised_objects
 from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
-from search.domains.compile.search.answer_files import write_answer
+from search.domains.compile.search.answer_files import rival_of, write_answer
 from search.domains.compile.search.behaviour import NOT_RUN, BehaviourOracle
 from search.domains.compile.search.incumbents import Accepted, Incumbents, value_of
 from search.domains.compile.search.paper import search_paper
 from search.domains.compile.search.product import search_product
 from search.domains.compile.search.quarantine import reduce_quarantined
+from search.domains.compile.search.rivals import build_rivals, compare_baselines
 from search.domains.compile.search.run_time import reserve_s as run_time_reserve_s
 from search.domains.compile.search.run_time import search_run_time
 from search.domains.compile.search.state import SearchState, Trials
@@ -29,6 +31,7 @@ from trimtab.specs.compile import Mode
 _LEAST_RESERVE_S = 0.3  # seconds kept for the check
 _MOST_RESERVE = 0.4  # of the time left
 _CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
+_CHECK_BUILDS = 1.5  # times the user's own builds, which the check makes again
 _CHECK_RUNS = 3  # runs of each case that the check makes
 _NOT_COMPARED = "the run ended before it was compared"
 
@@ -50,6 +53,7 @@ def search_program(
     state = _new_state(problem, prepared, stop, rng, on_incumbent, built)
     _record_reference(state)
     notes = [*prepared.notes, *state.oracle.notes]
+    notes += compare_baselines(state)
     comparable = problem.timed or _accept_oz(state, notes)
     state.reserve_s = _reserve_s(state)
     _measure_levels(state)
@@ -65,6 +69,7 @@ def search_program(
     elif comparable and not state.over():
         paper = problem.spec.mode is Mode.PAPER
         trials = search_paper(state) if paper else search_product(state)
+    notes += build_rivals(state)
     reduce_quarantined(
         state.incumbents.quarantined, prepared.engine, state.oracle, stopped=state.over
     )
@@ -102,11 +107,22 @@ def report_oz(
     except CandidateFailed:
         return {}  # the search meets the same failure and handles it
     oz = Accepted(name="Oz", value=value_of(measured, problem.metric), built=built)
+    value, source = _answered(problem, prepared, oz)
     on_incumbent(
-        Incumbent(elapsed_s=0.0, objective=oz.value, source=oz.name),
+        Incumbent(elapsed_s=0.0, objective=value, source=source),
         lambda: write_unchecked(problem, prepared, oz, "reported"),
     )
     return {measured.program: built}
+
+
+def _answered(
+    problem: CompileProblem, prepared: Prepared, best: Accepted
+) -> tuple[float, str]:
+    """Return value and name of the answer: of the user's own build where that is smaller."""
+    rival = rival_of(prepared, problem.metric)
+    if rival is not None and rival.of(problem.metric) < best.value:
+        return float(rival.of(problem.metric)), rival.build.name
+    return best.value, best.name
 
 
 def write_unchecked(
@@ -132,11 +148,13 @@ def _new_state(
     built: dict[str, Built],
 ) -> SearchState:
     oracle = BehaviourOracle(
-        problem, folder=problem.workdir / "runs", stopped=lambda: stop(None)
+        problem, folder=problem.workdir / "runs", stopped=lambda: stop.remaining_s() <= 0
     )
 
     def report(accepted: Accepted) -> None:
         cases, why = oracle.cases, oracle.why_unvalidated
+        if _answered(problem, prepared, accepted)[1] != accepted.name:
+            return  # the user's own build is smaller, and was reported
         on_incumbent(
             Incumbent(elapsed_s=0.0, objective=accepted.value, source=accepted.name),
             lambda: write_answer(
@@ -171,8 +189,13 @@ def _record_reference(state: SearchState) -> None:
     """Run the unoptimised program, if it may be run and there is time."""
     engine, oracle = state.prepared.engine, state.oracle
     if state.problem.may_run and not state.stop(None):
+        has_main = "main" in engine.info.exported
+        if state.problem.image is not None:
+            objects = unoptimised_objects(state.problem, state.problem.workdir / "O0")
+            oracle.record_reference(objects, has_main=has_main)
+            return
         plain = engine.build(Recipe(pipeline=state.prepared.pipelines["O0"]))
-        oracle.record_reference(plain.object, has_main="main" in engine.info.exported)
+        oracle.record_reference(plain.object, has_main=has_main)
     else:
         oracle.why_unvalidated = (
             "the time was up before it was run" if state.problem.may_run else NOT_RUN
@@ -211,6 +234,7 @@ def _reserve_s(state: SearchState) -> float:
     """Seconds the check will need: compilations by LLVM's tools, and the runs again."""
     oz_s, runs_s = state.prepared.levels["Oz"].seconds, state.oracle.run_s
     needed_s = _LEAST_RESERVE_S + _CHECK_COMPILES * oz_s + _CHECK_RUNS * runs_s
+    needed_s += _CHECK_BUILDS * state.prepared.builds_s
     return min(needed_s, _MOST_RESERVE * state.stop.remaining_s())
 
 

@@ -6,16 +6,15 @@ from collections import Counter
 from typing import Any
 
 from search.domains.compile.answer import (
-    PROMISE_OF_SIZE,
-    PROMISE_OF_TIME,
     CompileSolution,
+    promise_of,
     target_text,
 )
 from search.domains.compile.parse.sources import listed
 from search.domains.compile.search.state import SearchState, Trials
 from trimtab.results import Limit, Reason, Termination
 
-_SHOWN_QUARANTINED = 40
+_SHOWN_QUARANTINED, _SHOWN_KEPT = 40, 40
 
 
 def termination_of(state: SearchState, solution: CompileSolution) -> Termination:
@@ -37,13 +36,43 @@ def _time_detail(solution: CompileSolution) -> str:
 
 def _size_detail(state: SearchState, solution: CompileSolution) -> str:
     metric = state.problem.metric
-    size, oz = solution.objective, float(solution.levels["Oz"].of(metric))
+    size, oz = solution.objective, float(solution.oz.of(metric))
     detail = f"{size:,.0f} {metric.value.replace('_', ' ')}"
     if oz:
-        detail += f", {100 * (size - oz) / oz:+.2f} % against -Oz"
+        detail += f", {100 * (size - oz) / oz:+.2f} % against {_compared_with(solution)}"
     if solution.why_unvalidated:
         detail += f"; unvalidated: {solution.why_unvalidated}"
     return detail
+
+
+def _compared_with(solution: CompileSolution) -> str:
+    return "-Oz" if solution.image is None else solution.reference
+
+
+def image_summary(solution: CompileSolution) -> dict[str, Any]:
+    """Return the part of a summary that a linked program has."""
+    image = solution.image
+    if image is None:
+        return {}
+    plain = image.flags
+    return {
+        "compared_with": solution.reference,
+        "answer_by": image.by,
+        "ram_bytes": solution.sizes.ram_bytes,
+        "fits": not image.overflow,
+        **({"overflow": image.overflow} if image.overflow else {}),
+        "kept": dict(sorted(image.kept.items())[:_SHOWN_KEPT]),
+        **(
+            {
+                "plain_flags": " ".join(
+                    dict.fromkeys((*plain.compile_flags, *plain.link_flags))
+                ),
+                "plain_flags_flash_bytes": plain.sizes.loadable_bytes,
+            }
+            if plain
+            else {}
+        ),
+    }
 
 
 def summary_of(
@@ -62,14 +91,15 @@ def summary_of(
         "sources": listed(problem.sources),
         "instructions": prepared.engine.info.ir_instructions,
         "objective": problem.spec.objective.value,
-        "oz": solution.levels["Oz"].of(problem.metric),
+        "oz": solution.oz.of(problem.metric),
         "saved": solution.saved(problem.metric),
         "found_by": solution.name,
         "pipelines_tried": trials.count or len(trials.table),
         "outcomes": dict(sorted(outcomes.items())),
         "policy": trials.policy,
         "behaviour": solution.behaviour,
-        "promise": PROMISE_OF_TIME if problem.timed else PROMISE_OF_SIZE,
+        "promise": promise_of(timed=problem.timed, image=solution.image is not None),
+        **image_summary(solution),
         **({"time": solution.time} if problem.timed else {}),
         "search_s": seconds,
         "sizes": solution.size_table,

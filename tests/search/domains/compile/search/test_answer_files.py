@@ -26,7 +26,7 @@ def test_files_hold_the_program_and_the_recipe_its_digests(tmp_path: Path) -> No
         sizes={"Oz": sizes},
     )
     answer = write_answer(
-        cast("Any", SimpleNamespace(machine=Target(cpu="x86-64"))),
+        cast("Any", SimpleNamespace(machine=Target(cpu="x86-64"), image=None)),
         prepared,
         Accepted(name="Oz", value=5.0, built=built),
         tmp_path / "answer",

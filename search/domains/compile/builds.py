@@ -1,0 +1,215 @@
+"""Builds of a linked program: a user's own, without a search, and the link of an answer.
+
+A user's build is made from the same sources by the tools that a user calls: clang for each unit,
+then lld by the line of clang's driver. Nothing is measured here, because the check of an answer
+makes the builds again and measures them by other means than the search.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.domains.compile.parse.image import ONE_SECTION_EACH, ImageProblem
+from search.domains.compile.parse.problem import CompileProblem
+from solvers.llvm.confined import Limits
+from solvers.llvm.driver import objects_by_clang
+from solvers.llvm.frontend import SourceError, diagnostics, run_tool
+from solvers.llvm.lld import LinkLine, Overflow, link_image
+
+OZ, OZ_GC, OZ_LTO = "clang -Oz", "clang -Oz, gc", "clang -Oz -flto, gc"
+GCC, PLAIN_FLAGS = "gcc -Os, gc", "plain flags"
+_GCC_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+_GCC_S = 120.0
+_GCCS = ((r"x86_64-.*linux-gnu$", "gcc"), (r"(arm|thumb)v?.*-none-", "arm-none-eabi-gcc"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """A linked program, and how a user makes it."""
+
+    name: str
+    file: Path  # linked with larger regions where it does not fit into the script's
+    compile_flags: tuple[str, ...]  # of clang
+    link_flags: tuple[str, ...]  # of clang's driver at the link
+    options: tuple[str, ...] = ()  # of LLVM, which the flags pass on
+    overflow: str = ""  # the linker's message where it does not fit
+
+
+def build_own(
+    problem: CompileProblem,
+    name: str,
+    folder: Path,
+    *,
+    flags: Sequence[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> Build:
+    """Build one of OZ, OZ_GC and OZ_LTO; `flags` are options of LLVM (`-mllvm` words) for it.
+
+    Raises SourceError with the tools' messages, LlvmMissing, Stopped.
+    """
+    image = problem.image
+    assert image is not None
+    lto, gc = name == OZ_LTO, name != OZ
+    own = tuple(flag for flag in problem.flags if flag not in ONE_SECTION_EACH)
+    more = (*(ONE_SECTION_EACH if gc else ()), *(("-flto",) if lto else ()))
+    mllvm = tuple(word for flag in flags for word in ("-mllvm", flag))
+    objects = objects_by_clang(
+        image.units,
+        folder / "objects",
+        requested=problem.target,
+        flags=own,
+        more=(*more, *(() if lto else mllvm)),
+        stopped=stopped,
+    )
+    line = image.lto_line if lto else image.line
+    if not gc:
+        line = _without_gc(line)
+    if lto:
+        line = line.with_words(*mllvm)
+    file, message = _link(image, line, objects, folder, stopped)
+    shutil.rmtree(folder / "objects", ignore_errors=True)
+    link_flags = [*(["-flto"] if lto else []), *(["-Wl,--gc-sections"] if gc else [])]
+    link_flags += [f"-Wl,{','.join(mllvm)}"] if lto and mllvm else []
+    return Build(
+        name=name,
+        file=file,
+        compile_flags=("-Oz", *more, *(() if lto else mllvm)),
+        link_flags=tuple(link_flags),
+        options=tuple(flags),
+        overflow=message,
+    )
+
+
+def unoptimised_objects(problem: CompileProblem, folder: Path) -> list[Path]:
+    """Write the -O0 objects of all units. Raises SourceError, LlvmMissing, Stopped."""
+    assert problem.image is not None
+    return objects_by_clang(
+        problem.image.units,
+        folder,
+        requested=problem.target,
+        flags=problem.flags,
+        level="O0",
+    )
+
+
+def link_objects(
+    image: ImageProblem,
+    objects: Sequence[Path],
+    folder: Path,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> tuple[Path, str]:
+    """Link objects as the answer is linked: (program, message where it does not fit).
+
+    Such a program is linked with larger regions. Writes the linker's map beside the program. Raises
+    SourceError, LlvmMissing, Stopped.
+    """
+    return _link(image, image.line, objects, folder, stopped)
+
+
+def _link(
+    image: ImageProblem,
+    line: LinkLine,
+    objects: Sequence[Path],
+    folder: Path,
+    stopped: Callable[[], bool],
+) -> tuple[Path, str]:
+    out = folder / "image.elf"
+    extra = (f"-Map={folder.resolve() / 'image.map'}",)
+    try:
+        link_image(line, objects, out, extra=extra, stopped=stopped)
+    except Overflow as error:
+        if image.relaxed is None:
+            raise
+        words = tuple(
+            str(image.relaxed) if word == str(line.script) else word
+            for word in line.words
+        )
+        larger = LinkLine(words=words, readable=line.readable, script=image.relaxed)
+        link_image(larger, objects, out, extra=extra, stopped=stopped)
+        return out, error.diagnostics
+    return out, ""
+
+
+def _without_gc(line: LinkLine) -> LinkLine:
+    words = tuple(
+        word
+        for word in line.words
+        if word != "--gc-sections" and not word.startswith("--icf")
+    )
+    return LinkLine(words=words, readable=line.readable, script=line.script)
+
+
+def build_gcc(
+    problem: CompileProblem,
+    folder: Path,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Build | None:
+    """Build by the target's gcc at -Os, where it is installed and all sources are C or C++.
+
+    lld links, as for all others. Raises SourceError with gcc's messages, LlvmMissing, Stopped.
+    """
+    image = problem.image
+    assert image is not None
+    gcc = _gcc_for(problem)
+    if gcc is None or not image.sources:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    objects = []
+    for i, source in enumerate(image.sources):
+        out = folder.resolve() / f"{i}.o"
+        words = [
+            gcc, "-Os", *_GCC_SECTIONS, *_for_gcc(problem.flags, source, problem.target.pic),
+            *(word for path in image.include for word in ("-I", str(path.resolve()))),
+            "-w", "-c", str(source.resolve()), "-o", str(out),
+        ]  # fmt: skip
+        done = run_tool(
+            "gcc",
+            words,
+            cwd=image.root,
+            limits=Limits(wall_s=_GCC_S),
+            readable=[image.root, *(path.resolve() for path in image.include)],
+            writable=[folder.resolve()],
+            environment={
+                "PATH": "/usr/bin:/bin",
+                "LC_ALL": "C",
+                "TMPDIR": str(folder.resolve()),
+            },
+            stopped=stopped,
+        )
+        if done.exit_code != 0 or not out.exists():
+            message = diagnostics(done, (), image.root, folder.resolve())
+            raise SourceError(f"gcc does not compile {source.name}", message)
+        objects.append(out)
+    file, message = _link(image, image.line, objects, folder, stopped)
+    return Build(
+        name=GCC,
+        file=file,
+        compile_flags=("-Os", *_GCC_SECTIONS),
+        link_flags=("-Wl,--gc-sections",),
+        overflow=message,
+    )
+
+
+def _gcc_for(problem: CompileProblem) -> str | None:
+    """Return the gcc that makes code for the problem's target, or None."""
+    triple = problem.target.triple
+    name = next((gcc for start, gcc in _GCCS if re.match(start, triple)), None)
+    return shutil.which(name) if name else None
+
+
+def _for_gcc(flags: Sequence[str], source: Path, pic: bool | None) -> list[str]:
+    """Return the caller's flags that gcc shares, and the relocation model of the target."""
+    cxx = source.suffix in (".cc", ".cpp", ".cxx")
+    other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
+    shared = [
+        flag
+        for flag in flags
+        if re.match(r"-(D|U|std=|I|m|f)", flag) and not re.fullmatch(other, flag)
+    ]
+    return [*shared, "-fpie" if pic else "-fno-pie"]

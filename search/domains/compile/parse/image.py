@@ -1,0 +1,279 @@
+"""Linked program of a compile job: modules, symbols to keep, and the linker's lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.domains.compile.parse.module import build_units, made
+from search.domains.compile.parse.sources import Sources
+from search.types import InvalidInput
+from solvers.llvm.driver import objects_by_clang
+from solvers.llvm.frontend import SourceError, assemble, link_bitcode
+from solvers.llvm.keeps import (
+    NothingKept,
+    Wanted,
+    internalise,
+    kept,
+    read_program,
+    symbols_of,
+    text_of,
+)
+from solvers.llvm.lld import LinkLine, LinkOptions, decide_link, relaxed
+from solvers.llvm.toolchain import is_hosted
+from solvers.llvm.types import Target
+from trimtab.specs.compile import CompileSpec, Icf, Image
+
+ONE_SECTION_EACH = ("-ffunction-sections", "-fdata-sections")
+# Symbols that a target starts at, where nothing else is said.
+_ENTRIES = ("main", "_start", "Reset_Handler")
+_TRIPLE = re.compile(r'^target triple = "(?P<triple>[^"]*)"', re.MULTILINE)
+_LIBRARIES_CHECKED = ("libc.so.6", "libm.so.6", "libc.a", "libm.a")
+_IR = (".ll", ".bc")
+_IR_HEAD = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b", b"; ModuleID")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageProblem:
+    """What a linked program is made of, beside the module that is searched."""
+
+    units: tuple[Path, ...]  # unoptimised module of each source, as clang makes it
+    sources: tuple[Path, ...]  # C and C++ sources; none where the program has IR too
+    include: tuple[Path, ...]  # folders of headers
+    root: Path  # folder of the sources
+    linked: Path  # the module before symbols became internal
+    line: LinkLine  # of lld, with --gc-sections, the script, objects and folding
+    lto_line: LinkLine  # the same for bitcode of `clang -flto`
+    kept: Mapping[str, str]  # symbol → reason
+    demanded: tuple[str, ...]  # symbols of the user's list, which stay in any case
+    relaxed: Path | None  # the linker script with larger regions
+    flash_weight: float
+    ram_weight: float
+
+    @property
+    def weighted(self) -> bool:
+        """True when sizes are weighted, or a script's regions limit them."""
+        return (self.flash_weight, self.ram_weight) != (1.0, 0.0) or (
+            self.line.script is not None
+        )
+
+
+def build_image(
+    spec: CompileSpec,
+    sources: Sources,
+    target: Target,
+    objects: Sequence[Path],
+    module: Path,
+    on_warnings: Callable[[str], object],
+) -> ImageProblem:
+    """Write the linked and internalised `module`, and return the rest of the program.
+
+    Raises InvalidInput, SourceError, LlvmMissing.
+    """
+    image, workdir = spec.image, module.parent
+    assert image is not None
+    units = _write_units(spec, sources, target, workdir, on_warnings)
+    root = sources.root or workdir
+    prebuilt = [
+        *assemble(
+            sources.assembly,
+            made(workdir / "assembly"),
+            target=target,
+            flags=_of_assembly(sources.build.flags),
+            root=root,
+            include=sources.build.include,
+        ),
+        *sources.prebuilt,
+        *_as_objects(objects, target, workdir),
+    ]
+    options = LinkOptions(
+        cxx=_is_cxx(sources),
+        shared=image.shared,
+        script=_script(image, sources),
+        script_folders=(root,) if image.script else (),
+        libraries=tuple(f"-l{library.value}" for library in spec.link.libraries),
+        entry=image.entry,
+        icf="" if image.icf is Icf.NONE else image.icf.value,
+    )
+    plain = workdir / "linked.bc"
+    plain.write_bytes(
+        link_bitcode(
+            [unit.read_bytes() for unit in units], workdir=made(workdir / "link")
+        )
+    )
+    keep, demanded = _kept(spec, image, plain, prebuilt, options, target)
+    internalise(plain, module, keep)
+    options = replace(options, roots=demanded)
+    lines = [
+        decide_link(target, replace(options, lto=lto), workdir=made(workdir / "driver"))
+        for lto in (False, True)
+    ]
+    line, lto_line = (each.with_objects(prebuilt) for each in lines)
+    names = [path for _, path in sources.files]
+    return ImageProblem(
+        units=units,
+        sources=() if any(path.suffix in _IR for path in names) else tuple(names),
+        include=tuple(sources.build.include),
+        root=root.resolve(),
+        linked=plain,
+        line=line,
+        lto_line=lto_line,
+        kept=keep,
+        demanded=demanded,
+        relaxed=_relaxed(options.script, workdir),
+        flash_weight=image.flash_weight,
+        ram_weight=image.ram_weight,
+    )
+
+
+def _write_units(
+    spec: CompileSpec,
+    sources: Sources,
+    target: Target,
+    workdir: Path,
+    on_warnings: Callable[[str], object],
+) -> tuple[Path, ...]:
+    folder = made(workdir / "units")
+    units = []
+    parts = build_units(sources, spec, target, workdir, on_warnings)
+    for i, code in enumerate(parts):
+        units.append(folder / f"{i}.bc")
+        units[-1].write_bytes(code)
+    # IR comes after what is compiled, in the order of its names.
+    names = [name for name, path in sources.files if path.suffix in _IR]
+    _check_targets(
+        dict(zip(names, units[len(units) - len(names) :], strict=True)), target
+    )
+    return tuple(units)
+
+
+def _check_targets(units: Mapping[str, Path], target: Target) -> None:
+    """Refuse IR for another architecture: llvm-link only warns. Raises InvalidInput."""
+    for name, unit in units.items():
+        try:
+            found = _TRIPLE.search(text_of(unit, workdir=unit.parent))
+        except SourceError as error:
+            raise InvalidInput(
+                f"{name}: this LLVM cannot read the module: {error.diagnostics}"
+            ) from error
+        if found is None or not found["triple"]:
+            continue
+        theirs, ours = (
+            triple.partition("-")[0] for triple in (found["triple"], target.triple)
+        )
+        if theirs != ours:
+            raise InvalidInput(
+                f"{name}: expected IR for {target.triple}, got IR for {found['triple']}; compile "
+                "all modules for one target, or set target.triple"
+            )
+
+
+def _kept(
+    spec: CompileSpec,
+    image: Image,
+    plain: Path,
+    prebuilt: Sequence[Path],
+    options: LinkOptions,
+    target: Target,
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the symbols to keep with reasons, and those of the user's list."""
+    workdir = plain.parent
+    program = read_program(text_of(plain, workdir=workdir))
+    line = decide_link(target, options, workdir=made(workdir / "driver"))
+    libraries = _libraries(line)
+    library = symbols_of(
+        [path for path in libraries if path.suffix == ".a"], workdir=workdir
+    ) | symbols_of(
+        [path for path in libraries if path.suffix != ".a"],
+        workdir=workdir,
+        dynamic=True,
+    )
+    script = options.script.read_text(errors="replace") if options.script else ""
+    entries = [image.entry] if image.entry else []
+    if not image.shared:
+        entries += _ENTRIES
+    try:
+        names = kept(
+            program,
+            Wanted(
+                entries=entries,
+                script=script,
+                objects=symbols_of(prebuilt, workdir=workdir),
+                library=library,
+                patterns=image.keep,
+                shared=image.shared,
+            ),
+        )
+    except NothingKept as error:
+        raise InvalidInput(f"image.keep[{error.index}]: {error}") from error
+    if not names and not prebuilt:
+        expected = "`main`" if is_hosted(target.triple) else "an entry symbol"
+        raise InvalidInput(
+            f"image: expected a program with {expected}, got one without; name it in image.entry "
+            "or image.keep, or set image.shared"
+        )
+    demanded = tuple(name for name, why in names.items() if why == "your list")
+    return names, demanded
+
+
+def _libraries(line: LinkLine) -> list[Path]:
+    """Return the C libraries in the folders of a line: a program may replace their functions."""
+    folders = [path for path in line.readable if path.is_dir()]
+    found: dict[str, Path] = {}
+    for name in _LIBRARIES_CHECKED:
+        stem = name.partition(".")[0]
+        if f"-l{stem.removeprefix('lib')}" not in line.words or stem in found:
+            continue
+        for folder in folders:
+            if (folder / name).is_file():
+                found[stem] = folder / name
+                break
+    return list(found.values())
+
+
+def _script(image: Image, sources: Sources) -> Path | None:
+    if image.script is None:
+        return None
+    if sources.root is None:
+        raise InvalidInput(
+            "image.script: expected an archive that holds the linker script, got one source; pack "
+            "both into a .tar.gz or .zip"
+        )
+    path = sources.root / image.script
+    if not path.is_file():
+        path = sources.root / image.script.partition("/")[2]
+    if not path.is_file():
+        raise InvalidInput(
+            f"image.script: expected a file of the archive, got {image.script!r}"
+        )
+    return path.resolve()
+
+
+def _relaxed(script: Path | None, workdir: Path) -> Path | None:
+    if script is None:
+        return None
+    # Beside the original, so that INCLUDE finds the same files.
+    return relaxed(script, script.with_name(f".relaxed-{script.name}"))
+
+
+def _as_objects(objects: Sequence[Path], target: Target, workdir: Path) -> list[Path]:
+    """Return objects and archives unchanged, and IR compiled."""
+    made_objects: list[Path] = []
+    for i, path in enumerate(objects):
+        with path.open("rb") as file:
+            is_ir = file.read(16).startswith(_IR_HEAD)
+        if is_ir:
+            (path,) = objects_by_clang([path], workdir / f"object-{i}", requested=target)
+        made_objects.append(path)
+    return made_objects
+
+
+def _of_assembly(flags: Sequence[str]) -> list[str]:
+    """Return the flags that shape assembly: macros and the machine."""
+    return [flag for flag in flags if re.match(r"-(D|U|m|I|i)", flag)]
+
+
+def _is_cxx(sources: Sources) -> bool:
+    return any(path.suffix in (".cc", ".cpp", ".cxx") for _, path in sources.files)

@@ -1,0 +1,112 @@
+"""Builds that the answer of a linked program is compared with, beside those of `encode`.
+
+They are the user's plain build, gcc's, and the best of a few sets of plain flags: what a person can
+paste into a Makefile without a search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from search.domains.compile.baselines import Baseline, measured
+from search.domains.compile.builds import (
+    OZ,
+    OZ_GC,
+    OZ_LTO,
+    PLAIN_FLAGS,
+    build_gcc,
+    build_own,
+)
+from search.domains.compile.search.state import SearchState
+from solvers.llvm.frontend import SourceError, Stopped
+from solvers.llvm.types import LlvmMissing
+
+# Options of LLVM that were smallest alone on programs of the tuning set, best first: block
+# placement for size, no loop strength reduction, no hoisting out of loops.
+_TSP = "-apply-ext-tsp-for-size"
+PLAIN_SETS: tuple[tuple[str, ...], ...] = (
+    (_TSP, "-disable-lsr", "-disable-machine-licm"),
+    (_TSP, "-disable-lsr", "-disable-machine-licm", "-inline-threshold=0"),
+    (_TSP,),
+    ("-disable-lsr", "-disable-machine-licm"),
+)
+
+
+def compare_baselines(state: SearchState) -> list[str]:
+    """Run the user's own builds; those that behave differently are no answer. Returns notes."""
+    notes = []
+    for row in state.prepared.baselines.values():
+        name, verdict = row.build.name, state.oracle.compare_program(row.build.file)
+        if not verdict.equal and not verdict.stopped and row.sizes.beyond_bytes == 0:
+            state.prepared.differing.add(name)
+            notes.append(
+                f"{name} behaves differently from the unoptimised program ({verdict.detail}): "
+                "it is compared with, and is no answer"
+            )
+    return notes
+
+
+def build_rivals(state: SearchState) -> list[str]:
+    """Build the table's other programs while there is time. Returns notes."""
+    problem = state.problem
+    if problem.image is None:
+        return []
+    notes: list[str] = []
+    for name in (OZ, "gcc"):
+        if _over(state):
+            break
+        try:
+            folder = problem.workdir / f"rival-{name.replace(' ', '')}"
+            build = (
+                build_own(problem, OZ, folder, stopped=lambda: _over(state))
+                if name == OZ
+                else build_gcc(problem, folder, stopped=lambda: _over(state))
+            )
+            if build is not None:
+                _add(state, measured(problem.image, build))
+        except (SourceError, LlvmMissing) as error:
+            notes.append(f"{name}: not in the table: {str(error)[:300]}")
+            continue
+        except Stopped:
+            break
+    image = problem.spec.image
+    if image is not None and image.plain_flags:
+        _plain_flags(state)
+    return notes
+
+
+def _plain_flags(state: SearchState) -> None:
+    """Build with sets of plain flags, and keep the smallest that behaves the same."""
+    problem, metric = state.problem, state.problem.metric
+    assert problem.image is not None
+    best: Baseline | None = None
+    for number, flags in enumerate(PLAIN_SETS):
+        for name in (OZ_LTO, OZ_GC):
+            if _over(state) or name not in state.prepared.baselines:
+                continue
+            folder = problem.workdir / f"plain-{number}-{name == OZ_LTO}"
+            try:
+                build = build_own(
+                    problem, name, folder, flags=flags, stopped=lambda: _over(state)
+                )
+                row = measured(problem.image, build)
+            except (SourceError, LlvmMissing, Stopped):
+                continue
+            smaller = best is None or row.of(metric) < best.of(metric)
+            if smaller and state.oracle.compare_program(build.file).equal:
+                best = row
+    if best is not None:
+        build = replace(best.build, name=PLAIN_FLAGS)
+        state.prepared.baselines[PLAIN_FLAGS] = replace(best, build=build)
+
+
+def _add(state: SearchState, row: Baseline) -> None:
+    name = row.build.name
+    state.prepared.baselines[name] = row
+    if not state.oracle.compare_program(row.build.file).equal:
+        state.prepared.differing.add(name)
+
+
+def _over(state: SearchState) -> bool:
+    """Tell whether time is up: evaluations count compilations of the search, not these."""
+    return state.left_s <= 0

@@ -1,0 +1,244 @@
+"""Link programs with lld by the line that clang's driver decides, confined.
+
+`clang -###` names start files, libraries and the emulation for a target, as it would for a user.
+The line is then given to lld itself, once for each candidate, without the driver's start-up time.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from solvers.llvm import install
+from solvers.llvm.confined import Limits
+from solvers.llvm.flags import FlagRefused, checked_linker_flags
+from solvers.llvm.frontend import SourceError, diagnostics, run_held, run_tool
+from solvers.llvm.link_order import INPUTS, OUT, OVERFLOW
+from solvers.llvm.toolchain import BadTarget, Command, compiler, is_hosted, wheel_zig
+from solvers.llvm.types import LlvmMissing, Target
+
+LINK_S = 120.0
+_MEMORY_BYTES = 8 * 2**30
+# A region's length in MEMORY of a linker script.
+_LENGTH = re.compile(r"(?i)\b(LENGTH|len|l)(\s*=\s*)([^,\n}]+)")
+_MEMORY = re.compile(r"\bMEMORY\s*\{(?P<body>[^}]*)\}")
+_RELAXED_BY = 0x10000000
+_NO_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+class Overflow(SourceError):
+    """The program does not fit into a region of its linker script."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkOptions:
+    """Choices of a link beside its objects."""
+
+    cxx: bool = False
+    shared: bool = False  # a shared object, not a program
+    script: Path | None = None
+    script_folders: tuple[
+        Path, ...
+    ] = ()  # where INCLUDE and INPUT of the script may read
+    libraries: tuple[str, ...] = ()  # -lm
+    entry: str = ""  # symbol; empty: the linker's choice
+    roots: tuple[str, ...] = ()  # symbols that stay though nothing refers to them
+    gc: bool = True  # --gc-sections
+    lto: bool = False  # inputs are bitcode of `clang -flto`
+    icf: str = ""  # "safe" or "all": fold identical code
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkLine:
+    """Arguments of lld, with INPUTS and OUT in the place of objects and program."""
+
+    words: tuple[str, ...]
+    readable: tuple[Path, ...] = ()  # folders and files beyond the system's
+    script: Path | None = None
+
+    def words_for(self, inputs: Sequence[str], out: str) -> list[str]:
+        """Return the arguments for these objects."""
+        words: list[str] = []
+        for word in self.words:
+            words += inputs if word == INPUTS else [out if word == OUT else word]
+        return words
+
+    def with_words(self, *more: str) -> LinkLine:
+        """Return the line with further arguments at its end."""
+        return LinkLine(
+            words=(*self.words, *more), readable=self.readable, script=self.script
+        )
+
+    def with_objects(self, objects: Sequence[Path]) -> LinkLine:
+        """Return the line with further objects and archives after the inputs."""
+        place = self.words.index(INPUTS) + 1
+        names = [str(path.resolve()) for path in objects]
+        return LinkLine(
+            words=(*self.words[:place], *names, *self.words[place:]),
+            readable=(*self.readable, *(path.resolve() for path in objects)),
+            script=self.script,
+        )
+
+    def order(self, relaxed_script: Path | None = None) -> dict[str, Any]:
+        """Return the order for the engine's server (`server_link.link_and_measure`)."""
+        program = lld()
+        words = [*program.words, *self.words]
+        relaxed = [
+            str(relaxed_script) if word == str(self.script) else word for word in words
+        ]
+        return {
+            "words": words,
+            "readable": [str(path) for path in (*program.folders, *self.readable)],
+            "relaxed": relaxed if relaxed_script is not None else [],
+        }
+
+
+def lld() -> Command:
+    """Return lld: of the LLVM in use, of Debian, or of the wheel `ziglang`. Raises LlvmMissing."""
+    installed = install.find_llvm()
+    own = installed.tools / "ld.lld" if installed.tools else None
+    major = installed.version.split(".")[0]
+    path = str(own) if own and own.is_file() else shutil.which(f"ld.lld-{major}")
+    if path:
+        return Command(
+            words=(path, "--threads=1"), folders=(Path(path).resolve().parents[1],)
+        )
+    zig = wheel_zig()
+    if zig is None:
+        raise LlvmMissing(
+            "no lld: pip install ziglang, or apt-get install lld-22 (Debian)"
+        )
+    return Command(words=(str(zig), "ld.lld", "--threads=1"), folders=(zig.parent,))
+
+
+def decide_link(
+    target: Target,
+    options: LinkOptions,
+    *,
+    workdir: Path,
+    flags: Sequence[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> LinkLine:
+    """Return the line that clang's driver gives the linker for a target.
+
+    A target without an operating system has no start files and libraries beside the caller's.
+    Raises SourceError, LlvmMissing, Stopped.
+    """
+    hosted = is_hosted(target.triple)
+    try:
+        command = compiler(target, cxx=options.cxx, freestanding=not hosted, flags=flags)
+        libraries = checked_linker_flags(options.libraries)
+    except (BadTarget, FlagRefused) as error:
+        raise SourceError(str(error), "") from error
+    words = [*command.words, *flags, "-Oz", "-w", *_form(target, options, hosted=hosted)]
+    workdir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=workdir, prefix="line-") as name:
+        folder = Path(name).resolve()
+        (folder / "inputs.o").write_bytes(b"")
+        done = run_held(
+            [*words, "-###", "inputs.o", "-o", "program.out", *libraries],
+            command=command,
+            root=folder,
+            timeout_s=LINK_S,
+            stopped=stopped,
+        )
+        text = done.stderr.decode("utf-8", "replace")
+        lines = [line for line in text.splitlines() if line.startswith(' "')]
+        if done.exit_code != 0 or " error: " in text or not lines:
+            raise SourceError(
+                f"no line to link for {target.triple}",
+                diagnostics(done, command.folders, folder, folder),
+            )
+    return _line(shlex.split(lines[-1])[1:], options)
+
+
+def _form(target: Target, options: LinkOptions, *, hosted: bool) -> list[str]:
+    """Return arguments of the driver for the kind of program."""
+    words = ["-flto"] if options.lto else []
+    if options.shared:
+        words.append("-shared")
+    elif hosted:
+        words.append("-no-pie" if target.pic is False else "-pie")
+    return words if hosted else [*words, "-nostdlib"]
+
+
+def _line(words: Sequence[str], options: LinkOptions) -> LinkLine:
+    """Return the line of a driver's words and the options that concern the linker alone."""
+    names = {"inputs.o": INPUTS, "program.out": OUT}
+    folders = [Path(word[2:]) for word in words if word.startswith("-L/")]
+    files = [Path(word) for word in words if word.startswith("/")]
+    own = ["--gc-sections"] if options.gc else []
+    own += [f"--entry={options.entry}"] if options.entry else []
+    own += [f"--undefined={name}" for name in options.roots]
+    own += [f"--icf={options.icf}"] if options.icf else []
+    if options.script is not None:
+        own += [f"-L{options.script.parent}", "-T", str(options.script)]
+    return LinkLine(
+        words=(*(names.get(word, word) for word in words if _exists(word)), *own),
+        readable=tuple(
+            path.resolve()
+            for path in (*folders, *files, *options.script_folders)
+            if path.exists()
+        ),
+        script=options.script,
+    )
+
+
+def _exists(word: str) -> bool:
+    return not word.startswith("-L/") or Path(word[2:]).is_dir()
+
+
+def link_image(
+    line: LinkLine,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    extra: Sequence[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> str:
+    """Link objects into `out`, whose folder lld may write, and return its standard output.
+
+    Raises Overflow, SourceError with the linker's own message, LlvmMissing, Stopped.
+    """
+    program = lld()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = [str(path.resolve()) for path in inputs]
+    done = run_tool(
+        "the linker",
+        [*program.words, *line.words_for(names, str(out.resolve())), *extra],
+        cwd=out.parent,
+        limits=Limits(
+            wall_s=LINK_S, cpu_s=4 * LINK_S, memory_bytes=_MEMORY_BYTES, open_files=1024
+        ),
+        readable=[*program.folders, *line.readable, *(path.resolve() for path in inputs)],
+        writable=[out.parent.resolve()],
+        environment={**_NO_ENVIRONMENT, "TMPDIR": str(out.parent.resolve())},
+        stopped=stopped,
+    )
+    if done.exit_code != 0 or not out.exists():
+        message = diagnostics(done, program.folders, out.parent.resolve(), out.parent)
+        kind = Overflow if OVERFLOW.search(message) else SourceError
+        raise kind("the program does not link", message)
+    out.chmod(0o755)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def relaxed(script: Path, out: Path) -> Path | None:
+    """Write a linker script with larger regions, to measure programs that do not fit.
+
+    None for a script whose regions cannot be found.
+    """
+    text = script.read_text(encoding="utf-8", errors="replace")
+    larger = _MEMORY.sub(
+        lambda match: _LENGTH.sub(rf"\1\2(\3) + {_RELAXED_BY:#x}", match[0]), text
+    )
+    if larger == text:
+        return None
+    out.write_text(larger, encoding="utf-8")
+    return out
