@@ -211,6 +211,7 @@ class Icf(StrEnum):
     """Folding of identical code by the linker."""
 
     NONE = "none"
+    """No folding."""
     SAFE = "safe"
     """Only functions whose address nothing compares."""
     ALL = "all"

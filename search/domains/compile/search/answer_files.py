@@ -48,11 +48,13 @@ def write_answer(
     assert built.measured.sizes is not None
     sizes, objective = built.measured.sizes, best.value
     levels, reference, image = prepared.sizes, "Oz", None
+    differing: tuple[str, ...] = ()
     if problem.image is not None:
         image, sizes = _image_answer(problem, prepared, best, folder)
         objective = float(sizes.of(problem.metric))
         levels = {name: row.sizes for name, row in prepared.baselines.items()}
         reference = _reference(prepared, problem.metric)
+        differing = tuple(sorted(prepared.differing))
     return CompileSolution(
         name=best.name,
         recipe=built.measured.recipe,
@@ -70,7 +72,7 @@ def write_answer(
         quarantined=tuple(quarantined),
         image=image,
         reference=reference,
-        differing=tuple(sorted(prepared.differing)),
+        differing=differing,
     )
 
 
