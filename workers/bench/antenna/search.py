@@ -164,24 +164,36 @@ def _summaries(arm: str, lines: Sequence[Line], effort: Effort) -> Iterator[Line
         # A run without success counts as one that needed more than all solves.
         solves = np.where(shifted, [line["fine_solves"] for line in own], effort.fine + 1)
         cpu = np.array([line["cpu_s"] for line in own])
+        tasks = [line["task"] for line in own]
         yield {
             "arm": arm,
             "on": name,
             "runs": len(own),
+            "seeds": len({line["run_seed"] for line in own}),
             "met_by_fine_solver": sum((line["margin_db"] or -1) >= 0 for line in own),
             "exact": int(exact.sum()),
-            "exact_interval": interval(exact, np.sum),
+            "exact_interval": interval(exact, np.sum, tasks),
             "within_2_percent": int(shifted.sum()),
-            "within_2_percent_interval": interval(shifted, np.sum),
+            "within_2_percent_interval": interval(shifted, np.sum, tasks),
             "median_fine_solves": float(np.median(solves)),
-            "median_fine_solves_interval": interval(solves, np.median),
+            "median_fine_solves_interval": interval(solves, np.median, tasks),
             "median_cpu_s": float(np.median(cpu)),
             "most_cpu_s": float(cpu.max()),
         }
 
 
-def interval(values: Any, statistic: Callable[..., Any]) -> list[float]:
-    """Return the 95 % bootstrap interval over specifications."""
-    rng = np.random.default_rng(0)
-    drawn = rng.choice(np.asarray(values, float), (_RESAMPLES, len(values)))
-    return [float(v) for v in np.quantile(statistic(drawn, axis=1), (0.025, 0.975))]
+def interval(
+    values: Any, statistic: Callable[..., Any], groups: Sequence[int] | None = None
+) -> list[float]:
+    """Return the 95 % bootstrap interval over the values, or over groups of them.
+
+    groups: of each value, as its specification; runs of one are not independent.
+    """
+    known, rng = np.asarray(values, float), np.random.default_rng(0)
+    own = np.arange(len(known)) if groups is None else np.asarray(groups)
+    members = [np.flatnonzero(own == group) for group in np.unique(own)]
+    drawn = [
+        statistic(known[np.concatenate([members[k] for k in chosen])])
+        for chosen in rng.integers(len(members), size=(_RESAMPLES, len(members)))
+    ]
+    return [float(v) for v in np.quantile(drawn, (0.025, 0.975))]

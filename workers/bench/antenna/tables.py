@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from workers.bench.antenna.stored import BUSY, counted, lines_of, newest
+from workers.bench.antenna.study_tables import study_tables
 from workers.bench.tables.page import Headline, Page, Table
-from workers.bench.tables.results import RESULTS, Row, rows_of, source
+from workers.bench.tables.results import Row, source
 
-_BUSY = "Other work ran on the machine: CPU seconds, not wall seconds, are stated."
+_LONGEST_S = 60.0  # of a design on two cores, openEMS apart: the goal
 _DIFFERENCES = {
     "coarse_fine": (
         "1 x 1 against 2 x 2 cells a pixel, frequencies scaled by 1.006",
@@ -32,19 +32,19 @@ _DIFFERENCES = {
 
 def page() -> Page:
     """Return the page; suites without results yet have no table."""
-    solvers = _newest("agreement")
+    solvers = newest("agreement")
     tables = [
         _agreement_table(solvers),
-        _patches_table(_newest("patches"), published=False),
-        _patches_table(_newest("published"), published=True),
+        _patches_table(newest("patches"), published=False),
+        _patches_table(newest("published"), published=True),
     ]
-    if study := _newest("surrogate", required=False):
-        tables.append(_study_table(study))
-    if shipped := _newest("surrogate-ranks", required=False):
+    if study := newest("surrogate", required=False):
+        tables += study_tables(study)
+    if shipped := newest("surrogate-ranks", required=False):
         tables.append(_shipped_table(shipped))
-    if alone := _newest("surrogate-search", required=False):
+    if alone := newest("surrogate-search", required=False):
         tables.append(_alone_table(alone))
-    if search := _newest("search", required=False):
+    if search := newest("search", required=False):
         tables.append(_search_table(search))
     return Page(
         title="Measured: antennas",
@@ -56,25 +56,8 @@ def page() -> Page:
     )
 
 
-def _newest(suite: str, *, required: bool = True) -> str:
-    """Return the newest result file that holds lines of a suite, without its ending."""
-    wanted = f'"suite": "antenna-{suite}"'
-    files = [
-        file.stem
-        for file in sorted(RESULTS.glob("*-antenna-*.jsonl"))
-        if wanted in file.read_text()
-    ]
-    if required and not files:
-        raise FileNotFoundError(f"{RESULTS}: expected lines of suite antenna-{suite}")
-    return files[-1] if files else ""
-
-
-def _lines(file: str, suite: str) -> list[Row]:
-    return [row for row in rows_of(file) if row["suite"] == f"antenna-{suite}"]
-
-
 def _agreement_table(file: str) -> Table:
-    lines = _lines(file, "agreement")
+    lines = lines_of(file, "agreement")
     (total,) = (line for line in lines if line["design"] == "all")
     designs = [line for line in lines if line["design"] != "all"]
     rows = []
@@ -119,14 +102,14 @@ def _agreement_table(file: str) -> Table:
             f"{second:.1f}.",
         ),
         command="python -m workers.bench antenna agreement",
-        source=source(file, remark=_BUSY),
+        source=source(file, remark=BUSY),
     )
 
 
 def _meshes() -> list[str]:
     """Return a sentence on more designs, where they were measured."""
-    file = _newest("meshes", required=False)
-    rows = {row["designs_of"]: row for row in _lines(file, "meshes")} if file else {}
+    file = newest("meshes", required=False)
+    rows = {row["designs_of"]: row for row in lines_of(file, "meshes")} if file else {}
     if "rectangles" not in rows:
         return []
     parts = ", ".join(
@@ -157,7 +140,7 @@ def _missed(total: Row) -> list[str]:
 def _patches_table(file: str, *, published: bool) -> Table:
     suite = "published" if published else "patches"
     rows = []
-    for line in _lines(file, suite):
+    for line in lines_of(file, suite):
         expected = line["published_hz"] if published else line["cavity_hz"]
         cells = [
             f"{line['patch']}, ε_r {line['eps_r']:g}, {line['height_mm']:g} mm",
@@ -185,9 +168,9 @@ def _patches_table(file: str, *, published: bool) -> Table:
             columns=("patch, substrate", "theory", "method of moments", "openEMS"),
             rows=rows,
             command="python -m workers.bench antenna patches",
-            source=source(file, remark=_BUSY),
+            source=source(file, remark=BUSY),
         )
-    sources = dict.fromkeys(line["source"] for line in _lines(file, suite))
+    sources = dict.fromkeys(line["source"] for line in lines_of(file, suite))
     return Table(
         title="Published patches",
         intro="Resonance in GHz against published values of probe-fed patches. Nothing is fitted: "
@@ -210,10 +193,10 @@ def _patches_table(file: str, *, published: bool) -> Table:
             "the probes stood and how large the boards were is not known here. Curves of S11 were "
             "not to be had as numbers: of the public repositories on patches that were searched, "
             "none has both a table of S11 and the place of a probe. So resonances are compared.",
-            _between_solvers(_lines(file, suite)),
+            _between_solvers(lines_of(file, suite)),
         ),
         command="python -m workers.bench antenna published",
-        source=source(file, remark=_BUSY),
+        source=source(file, remark=BUSY),
     )
 
 
@@ -234,54 +217,9 @@ def _between_solvers(lines: Sequence[Row]) -> str:
     )
 
 
-def _study_table(file: str) -> Table:
-    groups: dict[tuple[str, str, int], list[Row]] = defaultdict(list)
-    for line in _lines(file, "surrogate"):
-        if "net" in line and _plain(line["net"]):
-            net = line["net"]
-            groups[net["trunk"], net["head"], net["samples"]].append(line)
-    rows = [
-        [
-            f"{trunk}, {head}",
-            f"{samples:,}",
-            _spread([line.get("complex_mae") for line in lines], 3),
-            _spread([line["db_mae"] for line in lines], 2),
-            _spread(
-                [line.get("random", {}).get("rank_correlation") for line in lines], 3
-            ),
-            str(len(lines)),
-        ]
-        for (trunk, head, samples), lines in sorted(
-            groups.items(), key=lambda item: item[0]
-        )
-    ]
-    rows += [
-        [
-            f"{line['modes']} modes of the metal, nothing learned",
-            "–",
-            f"{line['complex_mae']:.3f}",
-            f"{line['db_mae']:.2f}",
-            f"{line['rank_correlation']:.3f}",
-            "–",
-        ]
-        for line in _lines(file, "surrogate")
-        if line.get("modes")
-    ]
-    return Table(
-        title="Surrogate: heads and trunks",
-        intro="Errors on held-out designs, mean [least, largest] over the seeds: of S11 in the "
-        "complex plane, of its level with a floor at -26 dB, and Spearman's correlation of band "
-        "scores on random designs.",
-        columns=("trunk, head", "samples", "error of S11", "error, dB", "rank", "seeds"),
-        rows=rows,
-        command="python -m workers.bench antenna surrogate",
-        source=source(file, remark=_BUSY),
-    )
-
-
 def _shipped_table(file: str) -> Table:
     """Errors and ranks of the shipped surrogate beside what was asked for."""
-    lines = _lines(file, "surrogate-ranks")
+    lines = lines_of(file, "surrogate-ranks")
     rows = [
         [
             f"held-out {line['held_out']} designs, {line['mesh']} mesh",
@@ -313,7 +251,7 @@ def _shipped_table(file: str) -> Table:
             ]
     rates = {
         (row["mesh"], row.get("feeds", 1)): row["sweeps_a_cpu_s"]
-        for row in _lines(file, "surrogate-rates")
+        for row in lines_of(file, "surrogate-rates")
     }
     notes = []
     if rates:
@@ -332,13 +270,13 @@ def _shipped_table(file: str) -> Table:
         rows=rows,
         notes=notes,
         command="python -m workers.bench antenna surrogate-ranks",
-        source=source(file, remark=_BUSY),
+        source=source(file, remark=BUSY),
     )
 
 
 def _alone_table(file: str) -> Table:
     """Searches on a surrogate alone, judged by the fine solver."""
-    lines = [line for line in _lines(file, "surrogate-search") if "on" in line]
+    lines = [line for line in lines_of(file, "surrogate-search") if "on" in line]
     return Table(
         title="Search on a surrogate alone",
         intro="Specifications met by the fine solver (margin of at least 0 dB) when a genetic "
@@ -358,7 +296,7 @@ def _alone_table(file: str) -> Table:
                 f"{line['model']}{', learning' if line['active'] else ''}",
                 str(line["runs"]),
                 " / ".join(
-                    _counted(line, f"met_after_{budget}")
+                    counted(line, f"met_after_{budget}")
                     if f"met_after_{budget}" in line
                     else "–"
                     for budget in (1, 2, 4, 8)
@@ -369,26 +307,18 @@ def _alone_table(file: str) -> Table:
             for line in lines
         ],
         command="python -m workers.bench antenna surrogate-search",
-        source=source(file, remark=_BUSY),
-    )
-
-
-def _plain(net: Mapping[str, Any]) -> bool:
-    """Return whether a net is one of the comparison, not of an ablation."""
-    return (
-        bool(net.get("cavity", True))
-        and net.get("feeds", 6) != 1
-        and net.get("poles") == (20 if net["head"] == "modal" else 12)
+        source=source(file, remark=BUSY),
     )
 
 
 def _search_table(file: str) -> Table:
-    lines = [line for line in _lines(file, "search") if "on" in line]
+    runs = [line for line in lines_of(file, "search") if "task" in line]
+    lines = [line for line in lines_of(file, "search") if "on" in line]
     return Table(
         title="Search, judged by openEMS",
         intro="Specifications that openEMS confirms at the exact band, and within a shift of 2 %; "
         "fine solves until then (median over all, a failure counted as one more than the "
-        "limit).",
+        "limit). Intervals over specifications.",
         columns=(
             "arm, specifications",
             "runs",
@@ -401,54 +331,58 @@ def _search_table(file: str) -> Table:
             [
                 f"{line['arm']}, {line['on']}",
                 str(line["runs"]),
-                _counted(line, "exact"),
-                _counted(line, "within_2_percent"),
+                counted(line, "exact"),
+                counted(line, "within_2_percent"),
                 f"{line['median_fine_solves']:g}",
                 f"{line['median_cpu_s']:.0f}",
             ]
             for line in lines
         ],
         notes=(
-            "The currencies differ: the funnel also solves designs on the coarse mesh (62 to 1,000 "
-            "of them), which the rivals do not have, and a step that scores all neighbours of a "
-            "design on the fine mesh counts as one fine solve.",
-            "Specification 1 was run twice: the first run needed 111 fine solves, over the limit "
-            "of 100; counted as a miss, the funnel confirms 17 of 20. Eight of the 20 were looked "
-            "at while the method was built, the ten held-out ones never. One seed; annealing was "
-            "tuned on six other specifications over eight settings.",
-            "No learned surrogate takes part: screening starts by it reached a margin of 4 dB in "
-            "19 of 24 searches against 18 without, at 1.4 times the processor time (measured with "
-            "the surrogate before the present one).",
+            *_search_costs(runs),
+            "Eight of the 20 specifications were looked at while the method was built, the ten "
+            "held-out ones never. Annealing was tuned on six other specifications over eight "
+            "settings.",
         ),
         command="python -m workers.bench antenna search",
-        source=source(file, remark=_BUSY),
+        source=source(file, remark=BUSY),
     )
 
 
-def _counted(line: Row, name: str) -> str:
-    low, high = line[f"{name}_interval"]
-    return f"{line[name]} [{low:g}, {high:g}]"
-
-
-def _spread(values: Sequence[float | None], digits: int) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return "–"
-    mean = f"{statistics.mean(known):.{digits}f}"
-    if len(known) == 1:
-        return mean
-    return f"{mean} [{min(known):.{digits}f}, {max(known):.{digits}f}]"
+def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
+    """Return sentences on solves and seconds of the funnel, and on seeds."""
+    own = [run for run in runs if run["arm"].startswith("funnel") and "cpu_s" in run]
+    if not own:
+        return ()
+    coarse = [run["coarse_solves"] for run in own]
+    fine = [run["fine_solves"] for run in own]
+    slow = sum(run["cpu_s"] > _LONGEST_S for run in own)
+    seeds: dict[str, set[int]] = {}
+    for run in runs:
+        seeds.setdefault(run["arm"], set()).add(run["run_seed"])
+    told = ", ".join(
+        f"{arm} {', '.join(map(str, sorted(some)))}" for arm, some in seeds.items()
+    )
+    return (
+        "The currencies differ: the funnel also solves designs on the coarse mesh "
+        f"({min(coarse)} to {max(coarse):,} of them), which the rivals do not have, and a step "
+        "that scores all neighbours of a design on the fine mesh counts as one fine solve.",
+        f"No run of the funnel took more than {max(fine)} fine solves. {slow} of {len(own)} took "
+        f"more than {_LONGEST_S:g} CPU seconds without openEMS, at most "
+        f"{max(run['cpu_s'] for run in own):.0f}.",
+        f"Seeds: {told}.",
+    )
 
 
 def _headline(solvers: str, search: str) -> Headline:
-    (total,) = (row for row in _lines(solvers, "agreement") if row["design"] == "all")
+    (total,) = (row for row in lines_of(solvers, "agreement") if row["design"] == "all")
     better = (
         f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 on average over "
         f"{total['designs']} random designs"
     )
     arms = {
         line["arm"].split()[0]: line
-        for line in (_lines(search, "search") if search else ())
+        for line in (lines_of(search, "search") if search else ())
         if line.get("on") == "the 20 specifications"
     }
     if "funnel" in arms:

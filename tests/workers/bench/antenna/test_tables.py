@@ -39,7 +39,7 @@ def test_the_stored_lines_give_a_page() -> None:
     assert "## Patches against cavity theory" in text
     assert "Chang, Long and" in text
     for row in (line for line in text.splitlines() if line.startswith("| ")):
-        assert row.count("|") in (5, 6, 7, 9), row
+        assert 4 <= row.count("|") <= 7, row
 
 
 def test_study_and_search_have_tables_once_their_lines_are_stored(
@@ -52,27 +52,34 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
         {"suite": "antenna-search", **head, **SEARCH},
         {"suite": "antenna-search", **head, "task": 0, "arm": "funnel"},
     ]
-    for seed, error in enumerate((0.10, 0.12)):
-        line = {"net": {**NET, "seed": seed}, "db_mae": 2.0, "complex_mae": error}
-        line["random"] = {"rank_correlation": 0.9}
-        lines.append({"suite": "antenna-surrogate", **head, **line})
+    nets: list[dict[str, Any]] = [
+        {"net": {**NET, "seed": 0}, "db_mae": 2.0, "complex_mae": 0.10, "epochs": 26},
+        {"net": {**NET, "seed": 1}, "db_mae": 2.0, "complex_mae": 0.12, "epochs": 26},
+        {"net": {**NET, "samples": 5000}, "db_mae": 1.8, "complex_mae": 0.09},
+        {"net": {**NET, "head": "direct"}, "db_mae": 3.0, "complex_mae": 0.22},
+        {"net": {**NET, "head": "czp"}, "db_mae": 1.5},
+        {"net": {**NET, "head": "db"}, "db_mae": 2.0},
+        {"net": {**NET, "cavity": False}, "db_mae": 9.0},
+    ]
+    for net in nets:
+        net["random"] = {"rank_correlation": 0.9}
     reduced = {"modes": 20, "complex_mae": 0.023, "db_mae": 0.16}
     reduced |= {"yardstick": "reduced", "rank_correlation": 0.9967}
-    lines.append({"suite": "antenna-surrogate", **head, **reduced})
-    ablation = {"net": {**NET, "cavity": False}, "db_mae": 9.0}
-    lines.append({"suite": "antenna-surrogate", **head, **ablation})
+    lines += [{"suite": "antenna-surrogate", **head, **net} for net in [*nets, reduced]]
     (tmp_path / "2026-11-30-antenna-later.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in lines)
     )
-    for module in (tables, results):
-        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     page = tables.page()
     text = render(page)
-    assert "| cnn, rlc | 1,000 | 0.110 [0.100, 0.120] | 2.00 [2.00, 2.00] | 0.900" in text
-    assert (
-        "20 modes of the metal, nothing learned | – | 0.023 | 0.16 | 0.997 | – |" in text
-    )
-    assert "9.00" not in text
+    assert "| trunk, head | 1,000 | 5,000 |" in text
+    assert "| cnn, rlc | 0.110 [0.100, 0.120] | 0.090 |" in text
+    assert "| cnn, rlc | 2.00 [2.00, 2.00] | 1.80 |" in text
+    assert "Passes over the training designs: 26 at 1,000." in text
+    assert "| cnn, 1,000 | rlc 0.110 | 0.220 | 50 % | 25 % | 1 |" in text
+    assert "| 20 modes of the metal, nothing learned | 0.023 | 0.16 | 0.997 |" in text
+    assert "| cnn, rlc, 1,000: without the cavity model | – | 9.00 | 0.900 | 1 |" in text
+    assert "| cnn, rlc, 1,000: as above | 0.110 [0.100, 0.120] |" in text
     assert (
         "| funnel, the 20 specifications | 20 | 13 [10, 16] | 17 [14, 19] | 12 | 31 |"
         in text
@@ -107,8 +114,7 @@ def test_rows_of_the_shipped_surrogate_and_of_searches_on_one(
     (tmp_path / "2026-11-30-antenna-more.jsonl").write_text(
         "".join(json.dumps(line) + "\n" for line in lines)
     )
-    for module in (tables, results):
-        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
     text = render(tables.page())
     assert "| held-out random designs, fine mesh | 0.0100 | 0.100 | 0.9900 | 40 |" in text
     assert "two thirds (1 searches) | 0.0200 |  | 0.9200 | 30 |" in text

@@ -1,0 +1,48 @@
+"""Stored lines of the antenna suites."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from workers.bench.tables import results
+from workers.bench.tables.results import Row, rows_of
+
+BUSY = "Other work ran on the machine: CPU seconds, not wall seconds, are stated."
+
+
+def newest(suite: str, *, required: bool = True) -> str:
+    """Return the newest result file that holds lines of a suite, without its ending."""
+    wanted = f'"suite": "antenna-{suite}"'
+    files = [
+        file.stem
+        for file in sorted(results.RESULTS.glob("*-antenna-*.jsonl"))
+        if wanted in file.read_text()
+    ]
+    if required and not files:
+        raise FileNotFoundError(
+            f"{results.RESULTS}: expected lines of suite antenna-{suite}"
+        )
+    return files[-1] if files else ""
+
+
+def lines_of(file: str, suite: str) -> list[Row]:
+    """Return the lines of a suite in a result file."""
+    return [row for row in rows_of(file) if row["suite"] == f"antenna-{suite}"]
+
+
+def counted(line: Row, name: str) -> str:
+    """Return a count with its interval."""
+    low, high = line[f"{name}_interval"]
+    return f"{line[name]} [{low:g}, {high:g}]"
+
+
+def spread(values: Sequence[float | None], digits: int) -> str:
+    """Return mean, least and largest; a dash without values."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    mean = f"{statistics.mean(known):.{digits}f}"
+    if len(known) == 1:
+        return mean
+    return f"{mean} [{min(known):.{digits}f}, {max(known):.{digits}f}]"
