@@ -19,12 +19,23 @@ from cost_models.antenna.modes import BoardTables, nodes
 from search.domains.antenna.parse import FINE, field_board, field_grid
 from solvers.field.board import Board, Cell, Grid
 from solvers.field.tables import Tables, compute_tables, load_tables
+from trimtab.faults import faults_of
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 from workers.train.steps import StepError
 
 FREQUENCIES = 121
 REFERENCE_OHM = 50.0
 _LEAST_HZ, _MOST_HZ = 2e9, 8e9
+# Of a job's band in messages, and what the file calls it.
+_NAMES = {
+    "bands[0]: expected f_lo_hz below f_hi_hz": "f_min_hz: expected a value below f_max_hz",
+    "bands[0].f_lo_hz": "f_min_hz",
+    "bands.0.f_lo_hz": "f_min_hz",
+    "bands[0].f_hi_hz": "f_max_hz",
+    "bands.0.f_hi_hz": "f_max_hz",
+    "bands: expected a highest": "f_max_hz: expected a highest",
+    "split the job": "make a surrogate for each part",
+}
 _KEYS = {"board", "grid", "feed", "f_min_hz", "f_max_hz"}
 
 
@@ -141,35 +152,27 @@ def read_board(path: Path) -> TrainingBoard:
         raise StepError(
             f"board: expected the keys {', '.join(sorted(_KEYS))}, got {unknown[0]!r}; remove it"
         )
+    low, high = document.get("f_min_hz", _LEAST_HZ), document.get("f_max_hz", _MOST_HZ)
     try:
-        made = TrainingBoard(
-            board=AntennaBoard.model_validate(document.get("board", {}), strict=False),
-            grid=AntennaGrid.model_validate(document.get("grid", {}), strict=False),
-            feeds=(_feed(document.get("feed")),),
-            f_min_hz=float(document.get("f_min_hz", _LEAST_HZ)),
-            f_max_hz=float(document.get("f_max_hz", _MOST_HZ)),
+        # A job on the board: its checks are resolution, electrical size and feed.
+        spec = AntennaSpec.model_validate(
+            {
+                "bands": [{"f_lo_hz": low, "f_hi_hz": high}],
+                "board": document.get("board", {}),
+                "grid": document.get("grid", {}),
+                "feed": document.get("feed"),
+            },
+            strict=False,
         )
-        made.spec(made.feeds[0])  # the checks of a job: resolution, electrical size, feed
-    except (ValidationError, ValueError, TypeError) as error:
-        raise StepError(f"board: {path}: {_text(error)}") from error
-    return made
-
-
-def _feed(value: Any) -> Cell | None:
-    if value is None:
-        return None
-    if (
-        not isinstance(value, list)
-        or len(value) != 2
-        or {type(v) for v in value} != {int}
-    ):
-        raise ValueError(f"feed: expected two cell numbers or null, got {value!r:.80}")
-    return value[0], value[1]
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return f"{place}: {first['msg']}, got {first['input']!r:.80}"
-    return str(error)
+    except ValidationError as error:
+        text = str(faults_of(error)[0])
+        for name, key in _NAMES.items():
+            text = text.replace(name, key)
+        raise StepError(f"{path}: {text}") from error
+    return TrainingBoard(
+        board=spec.board,
+        grid=spec.grid,
+        feeds=(spec.feed,),
+        f_min_hz=spec.lowest_hz,
+        f_max_hz=spec.highest_hz,
+    )
