@@ -248,7 +248,7 @@ def _plain(net: Mapping[str, Any]) -> bool:
 
 
 def _mean(lines: Sequence[Row], name: str) -> float:
-    return statistics.mean(line[name] for line in lines)
+    return float(statistics.mean(line[name] for line in lines))
 
 
 def _lower(value: float, base: float) -> str:
