@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from trimtab.specs.common import ArtifactRef, Spec, WireModel
+from trimtab.specs.compile import Define, InsidePath
 from trimtab.specs.sharding import Hardware
 
 MODEL_AUTO, MODEL_SHIPPED = "auto", "shipped"
@@ -40,6 +41,43 @@ class ShardingLearnOptions(WireModel):
     """Steps of the fine-tuning, at most."""
 
 
+class SizeObjective(StrEnum):
+    """Size that mined pipelines minimise."""
+
+    LOADABLE_BYTES = "loadable_bytes"
+    """Bytes that occupy memory or flash."""
+    CODE_BYTES = "code_bytes"
+    """Bytes of executable sections alone."""
+    IR_INSTRUCTIONS = "ir_instructions"
+    """Number of LLVM instructions."""
+
+
+class CompileLearnOptions(WireModel):
+    """Options of target `compile`."""
+
+    objective: Annotated[SizeObjective, Field(strict=False)] = (
+        SizeObjective.LOADABLE_BYTES
+    )
+    """Size to minimise. Jobs with the same objective may use the model."""
+    evaluations: Annotated[int, Field(ge=30, le=2_000)] = 100
+    """Compilations for each module that the pipelines are mined on."""
+    pipelines: Annotated[int, Field(ge=1, le=24)] = 12
+    """Pipelines of the coreset, at most."""
+    include: Annotated[tuple[InsidePath, ...], Field(max_length=50, strict=False)] = ()
+    """Folders of the archive with headers."""
+    defines: Annotated[tuple[Define, ...], Field(max_length=100, strict=False)] = ()
+    """Macros, NAME or NAME=VALUE."""
+
+
+class AntennaLearnOptions(WireModel):
+    """Options of target `antenna`."""
+
+    designs: Annotated[int, Field(ge=60, le=20_000)] = 800
+    """Designs that are drawn and solved, those held out among them."""
+    epochs: Annotated[int, Field(ge=1, le=200)] = 20
+    """Passes over the designs, at most."""
+
+
 class LearnSpec(Spec):
     """Fit the models of a kind to your own instances. The job holds some of them out, and a card
     decides by them whether later jobs may use the model."""
@@ -66,6 +104,10 @@ class LearnSpec(Spec):
     """Share of the instances that the model is judged by and not fitted to."""
     sharding: ShardingLearnOptions | None = None
     """Options of target sharding."""
+    compile: CompileLearnOptions | None = None
+    """Options of target compile."""
+    antenna: AntennaLearnOptions | None = None
+    """Options of target antenna."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> LearnSpec:
@@ -110,5 +152,9 @@ class LearnSpec(Spec):
         return ""
 
 
-OPTIONS: Mapping[Target, type[WireModel]] = {Target.SHARDING: ShardingLearnOptions}
+OPTIONS: Mapping[Target, type[WireModel]] = {
+    Target.SHARDING: ShardingLearnOptions,
+    Target.COMPILE: CompileLearnOptions,
+    Target.ANTENNA: AntennaLearnOptions,
+}
 """Options of the targets that have some; each is also a field of `LearnSpec` of that name."""

@@ -12,6 +12,8 @@ from workers.needs import load
 LEARNERS: Mapping[str, str] = MappingProxyType(
     {
         "sharding": "workers.learn.sharding:ShardingLearner",
+        "compile": "workers.learn.compile:CompileLearner",
+        "antenna": "workers.learn.antenna:AntennaLearner",
     }
 )
 """Target → `module:class`, imported only when a job asks for that target."""

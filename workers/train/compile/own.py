@@ -35,7 +35,7 @@ from search.domains.compile.search.fitted import FORMAT
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import BadModule, EngineDied, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
-from workers.train.compile.race import Changes, Track, climb
+from workers.train.compile.climb import Changes, Track, climb
 from workers.train.compile.replay import MeasurementLog, OwnModule, ReplayEngine
 
 Floats = NDArray[np.float64]

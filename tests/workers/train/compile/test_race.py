@@ -14,8 +14,9 @@ from search.domains.compile.search.coreset import load_coreset
 from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
+from workers.train.compile.climb import Track, change
 from workers.train.compile.mine import raced
-from workers.train.compile.race import Track, change, compounds_so_far
+from workers.train.compile.race import compounds_so_far
 
 EDITS = [
     Edit(op=Op.DROP, anchor=name)
