@@ -45,6 +45,7 @@ KINDS = (
 LEAST_SLOTS = 12
 """Of a layer: the sinks, recent tokens and some more."""
 GRID = (0.1, 0.2)  # of a text: short caches of one layer alone
+_NOISE_SHARE = 0.95
 UNIFORM, PREDICTED, FREQUENCY, MEASURED, LEAST, SENSITIVITY = (
     "uniform",
     "profile law",
@@ -270,8 +271,10 @@ def _proportional(wanted: NDArray[Any], total: int, tokens: int) -> list[int]:
 def _curves(alone: NDArray[np.float64], tokens: int) -> NDArray[np.float64]:
     """Divergence of each layer with 1, …, T slots: power laws through the measured points."""
     at = np.array([max(LEAST_SLOTS, int(share * tokens)) for share in GRID], float)
+    # In bfloat16 any change, however small, diverges by about as much: the least of all layers.
+    above = np.minimum.accumulate(alone, axis=1) - _NOISE_SHARE * alone.min()
     # Divergence falls about like a power of the slots; the last piece continues to the whole text.
-    logs = np.log(np.maximum(np.minimum.accumulate(alone, axis=1), 1e-9))
+    logs = np.log(np.maximum(above, 1e-9))
     k = np.log(np.arange(1, tokens + 1))
     out = np.empty((len(alone), tokens))
     for row, values in enumerate(logs):
