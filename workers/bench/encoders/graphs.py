@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ class Task:
     @property
     def inputs(self) -> int:
         """Features of a node."""
-        return self.graphs[0].x.shape[1]
+        return int(self.graphs[0].x.shape[1])
 
     @property
     def outputs(self) -> int:
@@ -184,7 +185,7 @@ def train(
         drawn = rng.choice(rows, min(task.batch, len(rows)), replace=False)
         value = loss(net, [task.graphs[i] for i in drawn])
         optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         nn.utils.clip_grad_norm_(net.parameters(), training.clip)
         optimizer.step()
         schedule.step()
@@ -196,9 +197,13 @@ def widths(task: Task, parameters_like: int) -> dict[str, int]:
     """Return the width of each encoder with about the parameters of GRMP of a width."""
     target = parameters_of(TaskNet(task, str(Encoder.GRMP), parameters_like))
     return {
-        encoder: width_for(target, lambda width, e=encoder: TaskNet(task, e, width))
-        for encoder in ENCODERS
+        encoder: width_for(target, partial(_net, task, encoder)) for encoder in ENCODERS
     }
+
+
+def _net(task: Task, encoder: str, width: int) -> nn.Module:
+    # Attention of the papers has two heads, so widths are even; `width_for` tries even ones.
+    return TaskNet(task, encoder, width)
 
 
 def split(

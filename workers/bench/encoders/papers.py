@@ -43,7 +43,9 @@ class HalfConvolutions(nn.Module):  # type: ignore[misc]
         self.used = used
         self.first = nn.Sequential(nn.Linear(inputs, width), nn.ReLU())
         self.edge = nn.Embedding(used, width)
-        self.attention = nn.ModuleList(SeparableAttention(width) for _ in range(2))
+        self.attention = nn.ModuleList(
+            SeparableAttention(width, _HEADS) for _ in range(2)
+        )
         self.out = nn.ModuleList(
             nn.Sequential(nn.Linear(2 * width, width), nn.ReLU()) for _ in range(2)
         )
@@ -70,14 +72,10 @@ class Convolutions(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.cells = cells
         self.stem = nn.Conv2d(inputs, width, 3, padding=1)
-        self.inner, self.outer, self.whole = (
-            nn.ModuleList(make() for _ in range(_LAYERS))
-            for make in (
-                lambda: nn.Conv2d(width, width, 3, padding=1),
-                lambda: nn.Conv2d(width, width, 3, padding=1),
-                lambda: nn.Linear(width, width),
-            )
-        )
+        layers = range(_LAYERS)
+        self.inner = nn.ModuleList(_convolution(width) for _ in layers)
+        self.outer = nn.ModuleList(_convolution(width) for _ in layers)
+        self.whole = nn.ModuleList(nn.Linear(width, width) for _ in layers)
 
     def forward(
         self, x: Tensor, sender: Tensor, receiver: Tensor, relation: Tensor
@@ -93,3 +91,7 @@ class Convolutions(nn.Module):  # type: ignore[misc]
         flat = h.flatten(2).transpose(1, 2)
         padded = torch.cat([flat, torch.zeros(len(flat), 1, flat.shape[2])], dim=1)
         return padded.flatten(0, 1)
+
+
+def _convolution(width: int) -> nn.Module:
+    return nn.Conv2d(width, width, 3, padding=1)

@@ -1,0 +1,306 @@
+"""Labelled graphs of three domains: programs, antennas and integer programs.
+
+Labels are what the domains' own trainers learn from: shares saved by pipelines, |S11| over
+frequency, and sets of variables that improve an incumbent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnn.ranges.antennas import antenna_relations
+from gnn.ranges.integer_programs import integer_program_relations
+from gnn.ranges.programs import ProgramEdges, program_relations
+from gnn.ranges.relations import Relations
+from search.domains.compile.search.coreset import load_coreset
+from search.lns.features import GraphBuilder
+from solvers.llvm.graph import ProgramGraph
+from solvers.llvm.pipeline import BadPipeline
+from solvers.llvm.types import Metric, Outcome, Recipe
+from solvers.llvm.vocabulary import TOKENS, EdgeColumn, NodeColumn, NodeKind
+from solvers.relaxation import Relaxation
+from workers.bench.encoders.graphs import Graph, Readout, Task
+from workers.bench.encoders.papers import Convolutions, Gean, HalfConvolutions
+from workers.corpus import integer_programs
+from workers.corpus.build import read
+from workers.train.antenna.boards import DEFAULT
+from workers.train.antenna.dataset import Samples, read_samples
+from workers.train.antenna.figures import decibel
+from workers.train.antenna.shards import shard_paths
+from workers.train.compile.replay import MeasurementLog, OwnModule, ReplayEngine
+from workers.train.ilp.states import ExpertParams, collect, load, save
+
+Say = Callable[[str], None]
+MOST_NODES = 700  # of a compact program graph
+PIPELINES = 8  # of the shipped coreset, as labels
+HASHED = 32  # features of a node's words
+POINTS = 24  # frequencies of an antenna
+_SCALE_DB = 10.0
+QUICK = ExpertParams(expert_s=1.0, steps=2, negatives=10, sub_mip_s=0.2, negatives_s=1.5)
+"""Limits of the expert: a state in about two seconds, where training takes a minute."""
+
+
+def programs(corpus: Path, work: Path, *, most: int, say: Say) -> Task:
+    """Return programs of the corpus, with the shares that eight pipelines save. Resumes."""
+    log = MeasurementLog(work / "programs")
+    graphs: list[Graph] = []
+    groups: list[str] = []
+    kinds: tuple[str, ...] = ()
+    rows = sorted(read(corpus), key=lambda r: (int(str(r["ir_instructions"])), r["sha"]))
+    for row in rows:
+        if len(graphs) == most:
+            break
+        path = corpus / "modules" / f"{str(row['sha'])[:16]}.bc"
+        module = OwnModule(name=str(row["name"]), bitcode=path.read_bytes())
+        with ReplayEngine(module, log) as engine:
+            graph = engine.engine.graph().compact()
+            if len(graph.nodes) > MOST_NODES:
+                continue
+            target = _saved(engine)
+        if target is not None:
+            made, kinds = _program(graph, target)
+            graphs.append(made)
+            groups.append(str(row["package"]))
+    say(f"programs: {len(graphs)} of {len(set(groups))} packages")
+    if not graphs:
+        raise ValueError(
+            f"programs: expected modules in {corpus}, got none; run python -m workers.corpus"
+        )
+    return Task(
+        name="programs",
+        relations=kinds,
+        graphs=tuple(graphs),
+        groups=tuple(groups),
+        readout=Readout.GRAPH,
+        metric="mean squared error of shares saved, in points squared",
+        paper=lambda inputs, width: Gean(inputs, width, len(kinds)),
+        batch=6,
+    )
+
+
+def _saved(engine: ReplayEngine) -> NDArray[np.float32] | None:
+    """Points saved by each pipeline against -Oz, negative where larger; None without -Oz."""
+    defaults = engine.default_pipelines()
+    (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
+    if oz.sizes is None or oz.sizes.of(Metric.LOADABLE_BYTES) == 0:
+        return None
+    base = oz.sizes.of(Metric.LOADABLE_BYTES)
+    points = []
+    for candidate in load_coreset()[:PIPELINES]:
+        try:
+            (measured,) = engine.measure([candidate.recipe(defaults)])
+        except BadPipeline:
+            return None
+        if measured.outcome is not Outcome.OK or measured.sizes is None:
+            return None
+        points.append(100 * (1 - measured.sizes.of(Metric.LOADABLE_BYTES) / base))
+    target: NDArray[np.float32] = np.clip(np.array(points), -20, 20).astype(np.float32)
+    return target
+
+
+def _edges(graph: ProgramGraph) -> ProgramEdges:
+    edges = graph.edges.astype(np.int64)
+    nodes = graph.nodes.astype(np.int64)
+    return ProgramEdges(
+        block=nodes[:, NodeColumn.BLOCK],
+        function=nodes[:, NodeColumn.FUNCTION],
+        source=edges[:, EdgeColumn.SOURCE],
+        target=edges[:, EdgeColumn.TARGET],
+        flow=edges[:, EdgeColumn.FLOW],
+        position=edges[:, EdgeColumn.POSITION],
+    )
+
+
+def _program(
+    graph: ProgramGraph, target: NDArray[np.float32]
+) -> tuple[Graph, tuple[str, ...]]:
+    """Graph of a program, and the names of its relations."""
+    words = _hashed_words()
+    nodes = graph.nodes.astype(np.int64)
+    features = np.concatenate(
+        [words[nodes[:, NodeColumn.TOKEN]], words[nodes[:, NodeColumn.TYPE]]], axis=1
+    )
+    instruction = nodes[:, NodeColumn.KIND] == NodeKind.INSTRUCTION
+    relations = program_relations(_edges(graph))
+    kinds = tuple(kind.name for kind in relations.kinds)
+    return _graph(relations, features, instruction, target), kinds
+
+
+def _hashed_words() -> NDArray[np.float32]:
+    """Random signs for each word of the vocabulary, the same in every run."""
+    return np.stack(
+        [
+            np.random.default_rng(
+                list(hashlib.sha256(token.encode()).digest()[:8])
+            ).choice([-1.0, 1.0], HASHED // 2)
+            for token in TOKENS
+        ]
+    ).astype(np.float32)
+
+
+def _graph(
+    relations: Relations,
+    features: NDArray[np.float32],
+    marked: NDArray[np.bool_],
+    target: NDArray[np.float32],
+    **sets: NDArray[np.float32],
+) -> Graph:
+    """Graph with zero features at virtual nodes."""
+    virtual = relations.virtual
+    return Graph(
+        x=np.concatenate(
+            [features, np.zeros((virtual, features.shape[1]), np.float32)]
+        ).astype(np.float32),
+        sender=relations.sender,
+        receiver=relations.receiver,
+        relation=relations.relation,
+        marked=np.concatenate([marked, np.zeros(virtual, bool)]),
+        target=target,
+        real=len(features),
+        **sets,
+    )
+
+
+def antennas(work: Path, *, most: int, say: Say) -> Task:
+    """Return solved designs of the default board, with |S11| at 24 frequencies.
+
+    work: folder with the coarse shards of `python -m workers.train antenna data`. Raises ValueError
+    without any.
+    """
+    paths = shard_paths(work, "coarse")
+    if not paths:
+        raise ValueError(
+            f"antennas: expected coarse shards in {work}, got none; run python -m workers.train "
+            f"antenna data --samples 2000 --fine 0 --work {work}"
+        )
+    samples = read_samples(paths[: -(-most // 400)], None)
+    rows = np.arange(len(samples))[:most]
+    graphs = [_antenna(samples, int(row)) for row in rows]
+    say(f"antennas: {len(graphs)} designs")
+    kinds = _antenna_relations(samples, 0).kinds
+    cells = samples.masks.shape[1]
+    return Task(
+        name="antennas",
+        relations=tuple(kind.name for kind in kinds),
+        graphs=tuple(graphs),
+        groups=tuple(_founders(samples, rows)),
+        readout=Readout.GRAPH,
+        metric="mean squared error of |S11|, in (10 dB)²",
+        paper=lambda inputs, width: Convolutions(inputs, width, cells),
+    )
+
+
+def _founders(samples: Samples, rows: NDArray[np.intp]) -> list[str]:
+    """Group of each design: designs whose metal differs in few cells are of one family."""
+    groups: list[str] = []
+    kept: list[tuple[NDArray[np.bool_], str]] = []
+    for row in rows:
+        mask = samples.masks[row]
+        near = next((n for m, n in kept[-400:] if int((m ^ mask).sum()) <= 12), None)
+        name = near or f"family {row}"
+        kept.append((mask, name))
+        groups.append(name)
+    return groups
+
+
+def _antenna_relations(samples: Samples, row: int) -> Relations:
+    board = DEFAULT.facts
+    feed = samples.feeds[row, 0].astype(int)
+    middle = (board.f_min_hz + board.f_max_hz) / 2
+    guided = 299_792_458.0 / middle / np.sqrt(board.eps_r)
+    cells = samples.masks.shape[1]
+    return antenna_relations(
+        samples.masks[row],
+        [int(feed[0] * cells + feed[1])],
+        pixel_m=(board.cell_m, board.cell_m),
+        guided_wavelength_m=float(guided),
+    )
+
+
+def _antenna(samples: Samples, row: int) -> Graph:
+    mask = samples.masks[row]
+    cells = len(mask)
+    feed = samples.feeds[row, 0].astype(int)
+    place = np.indices(mask.shape) / (cells - 1) - 0.5
+    at_feed = np.zeros(mask.shape)
+    at_feed[feed[0], feed[1]] = 1.0
+    features = np.stack([mask, at_feed, *place], axis=-1).reshape(-1, 4)
+    curve = decibel(samples.curves[row])
+    points = np.linspace(0, len(curve) - 1, POINTS).round().astype(int)
+    return _graph(
+        _antenna_relations(samples, row),
+        features.astype(np.float32),
+        at_feed.ravel() > 0,
+        (curve[points] / _SCALE_DB + 0.5).astype(np.float32),
+    )
+
+
+def models(
+    work: Path, *, most: int, say: Say, families: Sequence[str] = ("vertex-cover",)
+) -> Task:
+    """Return states of a quick expert on small integer programs. Resumes."""
+    folder = work / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    graphs: list[Graph] = []
+    groups: list[str] = []
+    kinds: tuple[str, ...] = ()
+    seed = 0
+    while len(graphs) < most and seed < 4 * most:
+        seed += 1
+        for family in families:
+            path = folder / f"{family}-{seed}.npz"
+            if not path.is_file():
+                save(collect(family, seed, QUICK, say=lambda text: None), path)
+                say(f"models: {path.name}")
+            made, kinds = _states(family, seed, path)
+            graphs += made
+            groups += [f"{family} {seed}"] * len(made)
+    say(f"models: {len(graphs)} states of {len(set(groups))} instances")
+    return Task(
+        name="models",
+        relations=kinds,
+        graphs=tuple(graphs[:most]),
+        groups=tuple(groups[:most]),
+        readout=Readout.NODES,
+        metric="contrastive loss of CL-LNS, in nats",
+        paper=lambda inputs, width: HalfConvolutions(inputs, width, 4),
+        batch=4,
+    )
+
+
+def _states(family: str, seed: int, path: Path) -> tuple[list[Graph], tuple[str, ...]]:
+    model = integer_programs.generate(family, "1/5", seed)
+    root = Relaxation(model).root()
+    builder = GraphBuilder(model, root)
+    graphs: list[Graph] = []
+    kinds: tuple[str, ...] = ()
+    past: list[NDArray[np.float64]] = []
+    for state in load(path):
+        past = [state.x, *past][:3]
+        seen = builder.at(past)
+        if len(seen.rows) != model.matrix.shape[0]:
+            raise ValueError(f"{family}: expected rows with one side, got ranges")
+        relations = integer_program_relations(model.matrix, model.c, most=4)
+        kinds = tuple(kind.name for kind in relations.kinds)
+        width = seen.variables.shape[1] + seen.rows.shape[1] + 1
+        features = np.zeros((model.n + len(seen.rows), width), np.float32)
+        features[: model.n, : seen.variables.shape[1]] = seen.variables
+        features[model.n :, seen.variables.shape[1] : -1] = seen.rows
+        features[model.n :, -1] = 1.0
+        marked = np.arange(len(features)) < model.n
+        graphs.append(
+            _graph(
+                relations,
+                features,
+                marked,
+                np.zeros(1, np.float32),
+                positives=state.positives.astype(np.float32),
+                negatives=state.negatives.astype(np.float32),
+            )
+        )
+    return graphs, kinds
