@@ -95,6 +95,23 @@ class TargetGap(_Criterion):
         return self.limit is not None
 
 
+class AbsoluteGap(_Criterion):
+    """Ends once |objective - bound| is at most `target`, in units of the objective."""
+
+    def __init__(self, target: float) -> None:
+        if not target >= 0:
+            raise ValueError(f"absolute gap: expected a number >= 0, got {target!r}")
+        self._target = target
+
+    def __call__(self, best: Incumbent | None) -> bool:
+        """Return True once the gap is small enough."""
+        if best is None or best.objective is None or best.bound is None:
+            return self.limit is not None
+        if abs(best.objective - best.bound) <= self._target:
+            self.limit = Limit.TARGET_GAP
+        return self.limit is not None
+
+
 class EvaluationLimit(_Criterion):
     """Ends after `count` evaluations, as counted by `spend`."""
 

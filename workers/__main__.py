@@ -1,5 +1,7 @@
 """`python -m workers batch jobs.jsonl --out results.jsonl`: run a file of jobs here or over Ray.
 
+`python -m workers stream` runs jobs for its parent, as `workers.batch.stream` describes.
+
 Exit codes: 0 all jobs succeeded; 1 some did not (their records say why); 2 invalid arguments or
 file; 3 the executor could not be started; 130 interrupted (resume with --resume).
 """
@@ -21,6 +23,7 @@ from pathlib import Path
 from workers.batch.jobs import BadBatch, BatchJob, read_jobs
 from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write_parquet
 from workers.batch.run import Batch, pending, run
+from workers.batch.stream import own_streams, serve
 from workers.executor import NAMES, open_executor
 from workers.types import TaskLimits
 
@@ -59,14 +62,23 @@ def main(argv: list[str]) -> int:
         type=Path,
         help="folder for the produced files, named by their SHA-256",
     )
-    batch.add_argument("--sandbox", choices=("auto", "rlimit", "bwrap"), default="auto")
-    batch.add_argument(
-        "--memory-gb", type=float, default=6.0, help="memory limit of a run, GiB"
-    )
     batch.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    stream = commands.add_parser("stream", help="run jobs over standard input and output")
+    for command in (batch, stream):
+        command.add_argument(
+            "--sandbox", choices=("auto", "rlimit", "bwrap"), default="auto"
+        )
+        command.add_argument(
+            "--memory-gb", type=float, default=6.0, help="memory limit of a run, GiB"
+        )
+    stream.add_argument("--kind", default="ilp", help="kind whose modules are preloaded")
     options = parser.parse_args(argv)
-    if options.concurrency < 1 or options.memory_gb <= 0:
-        parser.error("--concurrency, --memory-gb: expected positive numbers")
+    if options.memory_gb <= 0:
+        parser.error("--memory-gb: expected a positive number")
+    if options.command == "stream":
+        return asyncio.run(_stream(options))
+    if options.concurrency < 1:
+        parser.error("--concurrency: expected a positive number")
     try:
         return _batch(options)
     except (BadBatch, BadJournal, JournalInUse, OSError) as error:
@@ -158,6 +170,29 @@ async def _run(
         except asyncio.CancelledError:
             print("batch: interrupted; continue with --resume", file=sys.stderr)
             return INTERRUPTED
+        finally:
+            await executor.close()
+    return 0
+
+
+async def _stream(options: argparse.Namespace) -> int:
+    source, send = own_streams()
+    limits = TaskLimits(memory_bytes=round(options.memory_gb * 2**30))
+    with tempfile.TemporaryDirectory(prefix="trimtab-stream-") as folder:
+        executor = open_executor(
+            "process",
+            workers=1,
+            scratch_dir=Path(folder) / "runs",
+            sandbox=options.sandbox,
+            preload=_preload(options.kind),
+        )
+        try:
+            await executor.open()
+        except (RuntimeError, ValueError) as error:
+            send({"type": "fault", "detail": str(error)})
+            return 3
+        try:
+            await serve(executor, limits, source=source, send=send)
         finally:
             await executor.close()
     return 0

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from search.stop import (
+    AbsoluteGap,
     AnyOf,
     EvaluationLimit,
     OwnerStop,
@@ -87,3 +88,14 @@ def test_the_first_part_that_ends_gives_its_limit() -> None:
 def test_impossible_limits_are_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_an_absolute_gap_is_in_units_of_the_objective() -> None:
+    stop = AbsoluteGap(2.0)
+    assert not stop(None)
+    assert not stop(Incumbent(elapsed_s=0, objective=10.0, bound=None))
+    assert not stop(Incumbent(elapsed_s=0, objective=10.0, bound=7.9))
+    assert stop(Incumbent(elapsed_s=0, objective=-10.0, bound=-8.0))
+    assert stop.limit is Limit.TARGET_GAP
+    with pytest.raises(ValueError, match="a number >= 0, got -1"):
+        AbsoluteGap(-1)

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, live, plans, server
+from trimtab.cli import chat, jobs, live, plans, server, solve
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -51,6 +51,7 @@ app = typer.Typer(
     name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
 )
 app.command(context_settings=_PASS_ON)(server.serve)
+app.command()(solve.solve)
 app.command()(jobs.submit)
 app.command()(jobs.watch)
 app.command("list")(jobs.list_jobs)

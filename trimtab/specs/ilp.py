@@ -74,6 +74,7 @@ class IlpSpec(Spec):
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "solution.sol",
         "solution.json",
+        "duals.json",
         "curve.csv",
         "curve.svg",
     )
@@ -104,6 +105,9 @@ class IlpSpec(Spec):
     the complete solver's."""
     warm_start: ArtifactRef | None = None
     """Uploaded solution to start from, a .sol or .mst text file. A partial one is completed."""
+    absolute_gap: Annotated[float, Field(ge=0)] | None = None
+    """End when |objective - bound| is at most this, in units of the objective; the relative gap is
+    `budget.target_gap`."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
     """Options of the large neighbourhood search."""
     _variables: Variables | None = PrivateAttr(default=None)

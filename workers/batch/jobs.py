@@ -49,9 +49,9 @@ def read_jobs(path: Path, *, kinds: Mapping[str, Kind] = KINDS) -> list[BatchJob
     """
     jobs: list[BatchJob] = []
     seen: dict[str, int] = {}
-    files = _Files()
+    files = Files()
     for number, line in _lines(path):
-        job = _parse(number, line, folder=path.parent, kinds=kinds, files=files)
+        job = parse_line(number, line, folder=path.parent, kinds=kinds, files=files)
         if job.id in seen:
             raise BadBatch(
                 f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; "
@@ -76,9 +76,16 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line
 
 
-def _parse(
-    number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind], files: _Files
+def parse_line(
+    number: int,
+    line: bytes,
+    *,
+    folder: Path,
+    kinds: Mapping[str, Kind] = KINDS,
+    files: Files | None = None,
 ) -> BatchJob:
+    """Read one line, with paths relative to `folder`. An invalid one is a job with a problem."""
+    files = files or Files()
     raw_digest = _digest(line.strip())
     job_id = f"line-{number}"
 
@@ -141,7 +148,7 @@ def _parse(
 
 
 def _resolve_files(
-    spec: Any, kind: Kind, folder: Path, files: _Files
+    spec: Any, kind: Kind, folder: Path, files: Files
 ) -> tuple[Any, dict[str, Path]]:
     """Replace each `NAME_path` by a reference to the file's content; also return the paths."""
     if not isinstance(spec, dict):
@@ -162,13 +169,14 @@ def _resolve_files(
     return resolved, inputs
 
 
-class _Files:
+class Files:
     """Cache of files' references: thousands of jobs may share a model."""
 
     def __init__(self) -> None:
         self._references: dict[Path, dict[str, Any]] = {}
 
     def reference(self, path: Path) -> dict[str, Any]:
+        """Return digest, name and size of a file. Raises ValueError for one that is not there."""
         if path not in self._references:
             if not path.is_file():
                 raise ValueError(f"{path}: no such file")

@@ -23,11 +23,13 @@ from workers.batch.jobs import BatchJob
 from workers.batch.journal import BadJournal, Journal, Json
 from workers.retry import RETRIED, Backoff
 from workers.types import (
+    Execution,
     Executor,
     Finish,
     Outcome,
     OutcomeStatus,
     ProducedFile,
+    Progress,
     Task,
     TaskLimits,
 )
@@ -51,17 +53,25 @@ STATES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Settings of a batch run."""
+class RunContext:
+    """Settings of one job's run."""
 
     executor: Executor
-    journal: Journal
-    concurrency: int
     limits: TaskLimits
     files_dir: Path | None = None  # folder for produced files, named by their SHA-256
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     backoff: Backoff = field(default_factory=Backoff)
     silence_s: float = SILENCE_S
+    on_start: Callable[[Execution], None] = lambda execution: None  # of each attempt
+    on_event: Callable[[Progress], None] = lambda progress: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch(RunContext):
+    """Settings of a batch run."""
+
+    journal: Journal
+    concurrency: int
 
 
 def pending(jobs: Sequence[BatchJob], journal: Journal) -> list[BatchJob]:
@@ -91,7 +101,7 @@ async def run(
 
     async def worker() -> None:
         for job in waiting:
-            record = await _run_job(batch, job, rng)
+            record = await run_job(batch, job, rng)
             # fsync blocks the loop for a moment; a record must not be lost.
             batch.journal.append(record)
             on_done(record)
@@ -101,7 +111,8 @@ async def run(
             group.create_task(worker())
 
 
-async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
+async def run_job(context: RunContext, job: BatchJob, rng: random.Random) -> Json:
+    """Run one job, lost attempts included, and return its record. Cancel it to discard the run."""
     began = time.monotonic()
     attempts = 0
     artifacts: Json = {}
@@ -111,12 +122,12 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
     else:
         while True:
             attempts += 1
-            outcome, artifacts, best = await _attempt(batch, job, attempts, best)
+            outcome, artifacts, best = await _attempt(context, job, attempts, best)
             # One attempt more when there is a checkpoint: it only verifies and writes that.
             most = job.request.max_attempts + (best is not None)
             if outcome.status not in RETRIED or attempts >= most:
                 break
-            await asyncio.sleep(batch.backoff.delay_s(attempts, rng))
+            await asyncio.sleep(context.backoff.delay_s(attempts, rng))
     termination = outcome.termination
     if outcome.status in RETRIED:
         termination = termination.model_copy(update={"limit": Limit.ATTEMPTS})
@@ -146,11 +157,11 @@ def _result(outcome: Outcome, artifacts: Json) -> Json | None:
 
 
 async def _attempt(
-    batch: Batch, job: BatchJob, number: int, best: bytes | None
+    context: RunContext, job: BatchJob, number: int, best: bytes | None
 ) -> tuple[Outcome, Json, bytes | None]:
     """Run one attempt; return its outcome, its files, and the checkpoint for the next one."""
     try:
-        execution = await batch.executor.start(_task(batch, job, number, best))
+        execution = await context.executor.start(_task(context, job, number, best))
     except Exception as error:
         # No memory to fork, or an unreachable cluster: another attempt may succeed.
         detail = f"no worker could be started: {error}"
@@ -161,27 +172,28 @@ async def _attempt(
     async def guard() -> None:
         nonlocal silent
         while True:
-            await asyncio.sleep(min(1.0, batch.silence_s / 4))
-            if execution.silent_s > batch.silence_s:
+            await asyncio.sleep(min(1.0, context.silence_s / 4))
+            if execution.silent_s > context.silence_s:
                 silent = True
                 await execution.cancel()
                 return
 
     guarding = asyncio.create_task(guard())
     try:
-        async for _ in execution.events():
-            pass  # the trace is in the result
+        context.on_start(execution)
+        async for progress in execution.events():
+            context.on_event(progress)
         outcome = await execution.result()
         if outcome.status is OutcomeStatus.CANCELLED:  # not by an owner: a batch has none
             why = "the executor ended it"
             if silent:
-                why = f"no report for {batch.silence_s:g} s"
+                why = f"no report for {context.silence_s:g} s"
             lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
             outcome = replace(lost, usage=outcome.usage)
         artifacts: Json = {}
         try:
             artifacts = await asyncio.to_thread(
-                _store_files, outcome.produced, batch.files_dir
+                _store_files, outcome.produced, context.files_dir
             )
         except OSError as error:
             detail = f"the files could not be stored: {error}"
@@ -194,11 +206,11 @@ async def _attempt(
         await execution.close()
 
 
-def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
+def _task(context: RunContext, job: BatchJob, number: int, best: bytes | None) -> Task:
     request = job.request
     if request is None:
         raise ValueError(f"job {job.id} has no request")
-    kind = batch.kinds[job.kind]
+    kind = context.kinds[job.kind]
     return Task(
         job_id=job.id,
         fence=number,
@@ -210,7 +222,7 @@ def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
         budget=request.budget.model_dump(mode="json"),
         inputs=job.inputs,
         input_names={name: path.name for name, path in job.inputs.items()},
-        limits=batch.limits,
+        limits=context.limits,
         baseline=kind.baseline,
         resumes=kind.resumes,
         needs=kind.needs,

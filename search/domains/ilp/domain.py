@@ -20,7 +20,7 @@ from search.domains.ilp.search.settle import Settlement
 from search.domains.ilp.search.supervisor import supervise
 from search.domains.ilp.search.warm_start import WarmStart, prepare, summary_after
 from search.domains.ilp.solution import IlpSolution, from_bytes, to_bytes
-from search.stop import StoppingCriterion
+from search.stop import AbsoluteGap, AnyOf, StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel
 from solvers.types import Floats
@@ -64,6 +64,8 @@ class IlpDomain:
         if start is not None:
             problem = replace(problem, warm_start=start.x)
         recorder = Recorder(problem, encoding, on_incumbent)
+        if problem.spec.absolute_gap is not None:
+            stop = AnyOf(stop, AbsoluteGap(problem.spec.absolute_gap))
         try:
             warm = _warm_start(problem, encoding, stop, recorder)
             scaled = _scaled_problem(problem, encoding, warm)
@@ -92,7 +94,10 @@ class IlpDomain:
             problem.checker.close()
             return outcome
         solution = IlpSolution(
-            x=outcome.solution, objective=outcome.objective, curve=recorder.curve
+            x=outcome.solution,
+            objective=outcome.objective,
+            curve=recorder.curve,
+            optimal=outcome.termination.reason is Reason.OPTIMAL,
         )
         return replace(outcome, solution=solution)
 
@@ -108,7 +113,7 @@ class IlpDomain:
     def produce(
         self, problem: IlpProblem, solution: IlpSolution, workdir: Path
     ) -> list[Produced | Extra]:
-        """Write solution.sol and solution.json; offer curve.csv and curve.svg."""
+        """Write solution.sol and solution.json; offer duals.json, curve.csv and curve.svg."""
         return produce_stage.produce(problem, solution, workdir)
 
     def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:

@@ -1,4 +1,4 @@
-"""Produce phase: the solution as text and JSON, and the curve as table and picture."""
+"""Produce phase: the solution as text and JSON, duals of an LP, the curve as table and picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from search.domains.ilp.duals import DUALS_FILE, has_duals, write_duals
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.solution import Curve, IlpSolution
 from search.drawing.curves import step_curves
@@ -17,9 +18,17 @@ from solvers.types import Floats
 def produce(
     problem: IlpProblem, solution: IlpSolution, workdir: Path
 ) -> list[Produced | Extra]:
-    """Write `solution.sol` and `solution.json`; offer `curve.csv` and `curve.svg`."""
+    """Write `solution.sol` and `solution.json`; offer `duals.json` and the curve's two files."""
     files = write_solution(problem, solution.x, workdir)
-    return [*files, *curve_extras(solution.curve)]
+    return [*files, *_duals(problem, solution), *curve_extras(solution.curve)]
+
+
+def _duals(problem: IlpProblem, solution: IlpSolution) -> list[Extra]:
+    """Offer the duals of an optimal solution of an LP."""
+    if not (solution.optimal and has_duals(problem.model)):
+        return []
+    write = partial(write_duals, problem.model, solution.x)
+    return [Extra(name=DUALS_FILE, write=write, media_type="application/json")]
 
 
 def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:

@@ -19,6 +19,7 @@ class IlpSolution:
     x: Floats  # (n,) columns of the minimised model
     objective: float  # in the user's sense
     curve: Curve = ()
+    optimal: bool = False  # proved by the search
 
 
 def to_bytes(x: Floats) -> bytes:

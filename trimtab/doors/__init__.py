@@ -1,0 +1,12 @@
+"""Doors for modelling languages: models of other packages, solved by trimtab and read back there.
+
+| door | module | used as |
+|---|---|---|
+| Pyomo, JuMP, AMPL | `trimtab.doors.ampl` | the executable `trimtab-ampl` |
+| PuLP | `trimtab.pulp` | `problem.solve(Trimtab(timeLimit=60))` |
+| Pyomo | `trimtab.pyomo` | `SolverFactory("trimtab")` |
+| cvxpy | `trimtab.cvxpy` | `problem.solve(solver=Trimtab())` |
+| a shell | `trimtab.cli.solve` | `trimtab solve model.mps` |
+
+Each of them runs its models through `trimtab.doors.solve`.
+"""

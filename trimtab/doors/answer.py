@@ -1,0 +1,128 @@
+"""Options and answer of one solve, in terms that all doors share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from trimtab.errors import TrimtabError
+from trimtab.results import Limit, Reason
+from trimtab.specs.common import MAX_SECONDS
+from trimtab.specs.ilp import Engine
+
+
+class DoorError(TrimtabError):
+    """A model or an option that a door cannot carry, or a run that ended without an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolveOptions:
+    """What every door accepts, checked on construction. Raises ValueError."""
+
+    seconds: float | None = None
+    """Time limit, seconds. None: the longest budget, one day."""
+    gap: float | None = None
+    """Relative gap at which the solve ends, in [0, 1]. None: 0.0, a proof."""
+    absolute_gap: float | None = None
+    """Absolute gap at which the solve ends."""
+    threads: int | None = None
+    """Cores that the run may use. None: the service's default."""
+    engine: str | None = None
+    """Complete solver: highs, scip or cp-sat. None: the service's default."""
+    seed: int = 0
+    """Seed of the search."""
+    start: Path | None = None
+    """Solution to start from, a .sol or .mst file in the names of the model's file."""
+
+    def __post_init__(self) -> None:
+        engines = [engine.value for engine in Engine]
+        for name, valid, expected in (
+            ("seconds", lambda value: 0 < value < math.inf, "a positive number"),
+            ("gap", lambda value: 0 <= value <= 1, "a number in [0, 1]"),
+            ("absolute_gap", lambda value: 0 <= value < math.inf, "a number >= 0"),
+            ("threads", lambda value: 1 <= value <= 64, "a count from 1 to 64"),
+            ("engine", lambda value: value in engines, f"one of {', '.join(engines)}"),
+            ("seed", lambda value: 0 <= value < 2**63, "an integer >= 0"),
+        ):
+            value = getattr(self, name)
+            try:
+                good = value is None or valid(value)
+            except TypeError:
+                good = False
+            if not good:
+                raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+    def budget(self) -> dict[str, float]:
+        """Return the budget of the job."""
+        seconds = MAX_SECONDS if self.seconds is None else self.seconds
+        budget = {"seconds": min(float(seconds), MAX_SECONDS)}
+        if self.gap is not None:
+            budget["target_gap"] = float(self.gap)
+        return budget
+
+    def spec_fields(self) -> dict[str, Any]:
+        """Return the fields of the job's spec that are set."""
+        chosen = {
+            "threads": self.threads,
+            "engine": self.engine,
+            "absolute_gap": None
+            if self.absolute_gap is None
+            else float(self.absolute_gap),
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+
+def option_names() -> tuple[str, ...]:
+    """Return the names of the options, for messages."""
+    return tuple(one.name for one in fields(SolveOptions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Answer to one solve, by the names of the model's file."""
+
+    reason: Reason
+    limit: Limit | None = None
+    detail: str = ""
+    sense: str = "minimize"
+    objective: float | None = None
+    """In the user's sense, recomputed by the check where it ran. None: no solution."""
+    bound: float | None = None
+    """Proved bound. None: nothing is proved."""
+    gap: float | None = None
+    """Relative gap between the two."""
+    nonzeros: Mapping[str, float] | None = None
+    """Values that are not 0. None: no solution."""
+    duals: Mapping[str, float] | None = None
+    """Duals of the rows that are not 0: change of the objective per unit of the row's side.
+
+    None where there are none: a model with integers, or a run that ended without a proof."""
+    reduced_costs: Mapping[str, float] | None = None
+    """Reduced costs of the columns that are not 0, in the same sense."""
+    checked: str = "not_checked"
+    """Verdict of the independent check: valid, invalid or not_checked."""
+    seconds: float = 0.0
+    job: str | None = None
+    """Id of the job, where a server ran it."""
+    log: str = field(default="", repr=False)
+    files: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    """Files of the result by name, where the caller asked to keep them."""
+
+    @property
+    def has_solution(self) -> bool:
+        """True when there are values to load."""
+        return self.nonzeros is not None
+
+    def values(self, names: list[str]) -> list[float]:
+        """Return the values of these columns, 0.0 where the solution names none."""
+        nonzeros = self.nonzeros or {}
+        return [float(nonzeros.get(name, 0.0)) for name in names]
+
+    def is_optimal(self) -> bool:
+        """True for a proof, or for a solution within the gap that was asked for."""
+        return self.reason is Reason.OPTIMAL or (
+            self.reason is Reason.FEASIBLE and self.limit is Limit.TARGET_GAP
+        )

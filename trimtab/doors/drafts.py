@@ -1,0 +1,115 @@
+"""Solve a `Draft`: columns x0, x1, … and rows r0, r1, … in the file, whatever the user's names.
+
+Names are not keys: packages rename them on writing, and two may become one. Doors map by order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trimtab.adapters import mps
+from trimtab.adapters.draft import Draft
+from trimtab.doors.answer import Answer, SolveOptions
+from trimtab.doors.log import SolveLog
+from trimtab.doors.solve import solve
+from trimtab.results import Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftAnswer:
+    """Answer to a draft, by column and row."""
+
+    answer: Answer
+    values: list[float] | None
+    """Value of every column. None: no solution."""
+    duals: list[float] | None
+    """Dual of every row. None: there are none."""
+    reduced_costs: list[float] | None
+    """Reduced cost of every column. None: there are none."""
+
+
+def solve_draft(
+    draft: Draft,
+    options: SolveOptions,
+    *,
+    where: Any = None,
+    log: SolveLog | None = None,
+) -> DraftAnswer:
+    """Solve a draft, from its own start if it has one. Raises as `solve` does."""
+    columns = [f"x{place}" for place in range(len(draft.columns))]
+    rows = [f"r{place}" for place in range(len(draft.rows))]
+    answer = _without_search(draft)
+    if answer is None:
+        with tempfile.TemporaryDirectory(prefix="trimtab-draft-") as folder:
+            model = Path(folder) / "model.mps"
+            mps.write(draft, model, columns=columns, rows=rows)
+            if draft.start:
+                options = replace(options, start=_write_start(draft, Path(folder)))
+            answer = solve(model, options, where=where, log=log)
+    return DraftAnswer(
+        answer=answer,
+        values=answer.values(columns) if answer.has_solution else None,
+        duals=_in_order(answer.duals, rows),
+        reduced_costs=_in_order(answer.reduced_costs, columns),
+    )
+
+
+def settled(draft: Draft, first: DraftAnswer, **run: Any) -> DraftAnswer:
+    """Decide between infeasible and unbounded by one solve without the objective.
+
+    Other answers are returned as they are; so is one that stays open.
+    """
+    if first.answer.reason is not Reason.INFEASIBLE_OR_UNBOUNDED:
+        return first
+    plain = replace(draft, objective={}, products={}, offset=0, start={})
+    second = solve_draft(plain, run.pop("options", SolveOptions()), **run)
+    if second.answer.reason is Reason.INFEASIBLE:
+        return second
+    if second.answer.has_solution:
+        decided = replace(first.answer, reason=Reason.UNBOUNDED, detail="")
+        return replace(first, answer=decided)
+    return first
+
+
+def _without_search(draft: Draft) -> Answer | None:
+    """Return the answer to a model that needs no search: crossed bounds, or no column."""
+    for column in draft.columns:
+        lower, upper = column.lower, column.upper
+        if lower is not None and upper is not None and lower > upper:
+            detail = f"variable {column.name}: bounds [{lower}, {upper}] leave no value"
+            return Answer(reason=Reason.INFEASIBLE, detail=detail)
+    if draft.columns:
+        return None
+    for row in draft.rows:
+        if (row.lower is not None and row.lower > 0) or (
+            row.upper is not None and row.upper < 0
+        ):
+            detail = f"constraint {row.name}: 0 is outside its sides"
+            return Answer(reason=Reason.INFEASIBLE, detail=detail)
+    offset = float(draft.offset)
+    return Answer(
+        reason=Reason.OPTIMAL,
+        detail="the model has no variables",
+        sense="maximize" if draft.maximize else "minimize",
+        objective=offset,
+        bound=offset,
+        gap=0.0,
+        nonzeros={},
+        duals={},
+        reduced_costs={},
+    )
+
+
+def _write_start(draft: Draft, folder: Path) -> Path:
+    path = folder / "start.sol"
+    lines = (f"x{place} {value!r}\n" for place, value in sorted(draft.start.items()))
+    path.write_text("".join(lines), encoding="ascii")
+    return path
+
+
+def _in_order(values: Any, names: Sequence[str]) -> list[float] | None:
+    return None if values is None else [float(values.get(name, 0.0)) for name in names]

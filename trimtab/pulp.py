@@ -1,0 +1,209 @@
+"""PuLP door: `problem.solve(Trimtab(timeLimit=60))`. Importing this module registers the solver.
+
+After the import, `pulp.getSolver("TRIMTAB", timeLimit=60)` finds it too.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import pulp
+from pulp.apis.core import LpSolver
+
+from trimtab.adapters.draft import Draft, NotCarriedOver, Number
+from trimtab.doors.answer import Answer, DoorError, SolveOptions
+from trimtab.doors.drafts import DraftAnswer, settled, solve_draft
+from trimtab.doors.log import SolveLog
+from trimtab.results import Reason
+
+_KNOWN = (
+    "gapRel",
+    "gapAbs",
+    "threads",
+    "warmStart",
+    "logPath",
+    "engine",
+    "seed",
+    "where",
+)
+
+
+class Trimtab(LpSolver):
+    """Solver of PuLP's problems, on a server (TRIMTAB_URL) or on this machine."""
+
+    name = "TRIMTAB"
+
+    def __init__(
+        self,
+        mip: bool = True,
+        msg: bool = True,
+        timeLimit: float | None = None,
+        **options: Any,
+    ) -> None:
+        """Take PuLP's own options and ours.
+
+        Args:
+            mip: False solves the relaxation.
+            msg: Show the log on standard output.
+            timeLimit: Seconds.
+            options: gapRel, gapAbs, threads, warmStart (start from the variables' values), logPath,
+                engine (highs, scip or cp-sat), seed, where (a trimtab Client, or "local").
+        """
+        super().__init__(mip=mip, msg=msg, timeLimit=timeLimit, **options)
+
+    def available(self) -> bool:
+        """Return True when a server is configured or this machine has the engines; asks nobody."""
+        from trimtab.cli import server_code
+
+        if os.environ.get("TRIMTAB_URL"):
+            return True
+        try:
+            server_code.environment()
+        except server_code.NoServer:
+            return False
+        return True
+
+    def actualSolve(self, lp: Any, **kwargs: Any) -> int:
+        """Solve, set values, duals and reduced costs, and return PuLP's status.
+
+        Raises PulpSolverError for what the door cannot carry and a run without an answer.
+        """
+        for name in self.optionsDict:
+            if name not in _KNOWN:
+                warnings.warn(
+                    f"TRIMTAB: option {name!r} is not supported and has no effect; expected one of "
+                    f"{', '.join(_KNOWN)}",
+                    stacklevel=3,
+                )
+        lp.checkDuplicateVars()
+        try:
+            options = self._options()
+            draft = _draft(lp, mip=bool(self.mip), start=bool(self._option("warmStart")))
+            log = SolveLog.to(bool(self.msg), self._option("logPath"))
+            where = self._option("where")
+            first = solve_draft(draft, options, where=where, log=log)
+            result = settled(draft, first, options=options, where=where, log=log)
+            log.close()
+        except (DoorError, NotCarriedOver, ValueError) as error:
+            raise pulp.PulpSolverError(f"TRIMTAB: {error}") from error
+        return _load(lp, result)
+
+    def _option(self, name: str) -> Any:
+        return self.optionsDict.get(name)
+
+    def _options(self) -> SolveOptions:
+        return SolveOptions(
+            seconds=self.timeLimit,
+            gap=self._option("gapRel"),
+            absolute_gap=self._option("gapAbs"),
+            threads=self._option("threads"),
+            engine=self._option("engine"),
+            seed=self._option("seed") or 0,
+        )
+
+
+def _draft(lp: Any, *, mip: bool, start: bool) -> Draft:
+    """Return the problem as a draft, columns and rows in PuLP's order."""
+    draft = Draft(source="PuLP")
+    place: dict[str, int] = {}
+    for variable in lp.variables():
+        lower, upper = variable.lowBound, variable.upBound
+        place[variable.name] = draft.add_column(
+            variable.name,
+            float("-inf") if lower is None else lower,
+            float("inf") if upper is None else upper,
+            integer=mip and variable.cat == pulp.LpInteger,
+        )
+    draft.own_columns = len(place)
+
+    def terms(expression: Any) -> Mapping[int, Number]:
+        return {place[variable.name]: value for variable, value in expression.items()}
+
+    for name, row in _rows(lp):
+        side = -row.constant
+        lower = side if row.sense >= 0 else float("-inf")
+        upper = side if row.sense <= 0 else float("inf")
+        draft.add_row(name, terms(row), lower, upper)
+    objective = lp.objective
+    if objective is not None:
+        draft.set_objective(
+            terms(objective), objective.constant, maximize=lp.sense == pulp.LpMaximize
+        )
+    for kind, sets in ((1, lp.sos1), (2, lp.sos2)):
+        for name, members in sets.items():
+            columns = [place[variable.name] for variable in members]
+            draft.add_set(str(name), kind, columns, list(members.values()))
+    if start:
+        draft.set_start(
+            (place[variable.name], variable.varValue)
+            for variable in lp.variables()
+            if variable.varValue is not None
+        )
+    return draft
+
+
+def _rows(lp: Any) -> list[tuple[str, Any]]:
+    """Return (name, constraint) in PuLP's order, in a way that 3.3 does not warn about."""
+    rows = getattr(lp, "_constraints", None)
+    if rows is None:
+        rows = lp.constraints
+    return list(rows.items())
+
+
+def _load(lp: Any, result: DraftAnswer) -> int:
+    """Write the answer into the problem and return PuLP's status."""
+    status, solution_status = _status(result.answer)
+    lp.assignStatus(status, solution_status)
+    variables, rows = lp.variables(), [row for _, row in _rows(lp)]
+    if result.values is not None:
+        for variable, value in zip(variables, result.values, strict=True):
+            variable.varValue = value
+        for row in rows:
+            row.slack = 0.0 - float(row.value())
+    if result.reduced_costs is not None:
+        for variable, value in zip(variables, result.reduced_costs, strict=True):
+            variable.dj = value
+    # A row that became two has crossed sides: then there are no duals.
+    if result.duals is not None and len(result.duals) == len(rows):
+        for row, value in zip(rows, result.duals, strict=True):
+            row.pi = value
+    return status
+
+
+def _status(answer: Answer) -> tuple[int, int]:
+    """Return PuLP's status of the problem and of its solution."""
+    match answer.reason:
+        case Reason.OPTIMAL:
+            return pulp.LpStatusOptimal, pulp.LpSolutionOptimal
+        case Reason.FEASIBLE if answer.is_optimal():
+            return pulp.LpStatusOptimal, pulp.LpSolutionOptimal
+        case Reason.FEASIBLE:  # PuLP's convention for a limit with a solution
+            return pulp.LpStatusOptimal, pulp.LpSolutionIntegerFeasible
+        case Reason.INFEASIBLE:
+            return pulp.LpStatusInfeasible, pulp.LpSolutionInfeasible
+        case Reason.UNBOUNDED:
+            return pulp.LpStatusUnbounded, pulp.LpSolutionUnbounded
+        case Reason.NO_SOLUTION_FOUND:
+            return pulp.LpStatusNotSolved, pulp.LpSolutionNoSolutionFound
+        case _:
+            return pulp.LpStatusUndefined, pulp.LpSolutionNoSolutionFound
+
+
+TRIMTAB = Trimtab
+
+
+def _register() -> None:
+    """Make `pulp.getSolver("TRIMTAB")` find the solver."""
+    add = getattr(pulp.apis, "addSolver", None)
+    if add is not None:
+        add(Trimtab)
+        return
+    solvers = pulp.apis._all_solvers
+    if Trimtab not in solvers:
+        solvers.append(Trimtab)
+
+
+_register()

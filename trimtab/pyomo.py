@@ -1,0 +1,301 @@
+"""Pyomo door: `SolverFactory("trimtab")`. Importing this module registers the solver.
+
+It is registered in Pyomo's own factory and in `pyomo.contrib.solver.common.factory`. Without this
+package beside Pyomo, the executable `trimtab-ampl` serves: `SolverFactory("trimtab-ampl")`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyomo.common.collections import ComponentMap
+from pyomo.common.config import ConfigValue
+from pyomo.common.tee import TeeStream
+from pyomo.contrib.solver.common.base import Availability, SolverBase
+from pyomo.contrib.solver.common.config import BranchAndBoundConfig
+from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import (
+    Results,
+    SolutionStatus,
+    TerminationCondition,
+)
+from pyomo.contrib.solver.common.solution_loader import (
+    NoSolutionSolutionLoader,
+    SolutionLoader,
+)
+from pyomo.contrib.solver.common.util import (
+    IncompatibleModelError,
+    NoDualsError,
+    NoFeasibleSolutionError,
+    NoOptimalSolutionError,
+    NoReducedCostsError,
+    NoSolutionError,
+)
+from pyomo.core.base.objective import Objective
+from pyomo.core.staleflag import StaleFlagManager
+from pyomo.repn.plugins.lp_writer import LPWriter
+
+from trimtab import __version__
+from trimtab.doors.answer import Answer, DoorError, SolveOptions
+from trimtab.doors.log import SolveLog
+from trimtab.doors.solve import solve
+from trimtab.results import Limit, Reason
+
+_CONSTANT = "ONE_VAR_CONSTANT"  # a column that Pyomo's LP writer adds for constants
+_OPTIONS = ("engine", "seed", "where")
+_END = TerminationCondition
+_CONDITIONS = {
+    Reason.OPTIMAL: _END.convergenceCriteriaSatisfied,
+    Reason.INFEASIBLE: _END.provenInfeasible,
+    Reason.UNBOUNDED: _END.unbounded,
+    Reason.INFEASIBLE_OR_UNBOUNDED: _END.infeasibleOrUnbounded,
+}
+_LIMITS = {
+    Limit.TIME: _END.maxTimeLimit,
+    Limit.TARGET_GAP: _END.convergenceCriteriaSatisfied,
+    Limit.STOPPED: _END.interrupted,
+}
+
+
+class TrimtabConfig(BranchAndBoundConfig):
+    """Options of Pyomo's branch-and-bound solvers, and a warm start."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(**fields)
+        self.warm_start: bool = self.declare(
+            "warm_start",
+            ConfigValue(
+                domain=bool,
+                default=False,
+                description="Start from the values of the model's variables.",
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """A model in a file, and the map back from its names."""
+
+    file: Path
+    start: Path | None
+    columns: list[tuple[str, Any]]
+    rows: Any
+    """Pyomo's symbol map."""
+
+    def row(self, label: str) -> Any:
+        """Return the constraint of a row of the file; None for rows that the writer added."""
+        found = self.rows.bySymbol.get(label)
+        return self.rows.aliases.get(label) if found is None else found
+
+
+@SolverFactory.register(
+    name="trimtab", legacy_name="trimtab", doc="trimtab, on a server or on this machine"
+)
+class Trimtab(SolverBase):
+    """Solver of Pyomo's linear, mixed-integer and quadratic models.
+
+    `solver_options` takes engine (highs, scip or cp-sat), seed and where (a trimtab Client, or
+    "local").
+    """
+
+    CONFIG = TrimtabConfig()
+
+    def available(self) -> Availability:
+        """Return whether a server is configured or this machine has the engines; asks nobody."""
+        from trimtab.cli import server_code
+
+        if os.environ.get("TRIMTAB_URL"):
+            return Availability.FullLicense
+        try:
+            server_code.environment()
+        except server_code.NoServer:
+            return Availability.NotFound
+        return Availability.FullLicense
+
+    def version(self) -> tuple[int, ...]:
+        """Return the version of the SDK."""
+        return tuple(int(part) for part in __version__.split(".")[:3])
+
+    def solve(self, model: Any, **options: Any) -> Results:
+        """Solve a model and load its solution.
+
+        Raises IncompatibleModelError for a model or an option that the door cannot carry.
+        """
+        started = datetime.now(UTC)
+        config = self.config(value=options, preserve_implicit=True)
+        StaleFlagManager.mark_all_as_stale()
+        extra = config.solver_options.value()
+        if unknown := sorted(set(extra) - set(_OPTIONS)):
+            raise IncompatibleModelError(
+                f"solver_options: expected {', '.join(_OPTIONS)}, got {unknown[0]!r}"
+            )
+        with (
+            tempfile.TemporaryDirectory(prefix="trimtab-pyomo-") as folder,
+            TeeStream(*config.tee) as streams,
+        ):
+            place = Path(config.working_dir or folder)
+            written = _write(model, place, config)
+            chosen = _options(config, extra, written)
+            log = SolveLog(streams.STDOUT)
+            try:
+                answer = _solve(written, chosen, extra.get("where"), log)
+            except DoorError as error:
+                raise IncompatibleModelError(f"trimtab: {error}") from error
+        results = _results(answer, model, written, config)
+        results.solver_name, results.solver_version = "trimtab", self.version()
+        results.timing_info.start_timestamp = started
+        results.timing_info.wall_time = answer.seconds
+        _raise_or_load(results, config)
+        return results
+
+
+def _write(model: Any, folder: Path, config: Any) -> _Written:
+    """Write the model. Raises IncompatibleModelError with the name of what cannot be written."""
+    file = folder / "trimtab_model.lp"
+    try:
+        with file.open("w", encoding="utf-8") as stream:
+            info = LPWriter().write(
+                model,
+                stream,
+                symbolic_solver_labels=config.symbolic_solver_labels,
+                allow_quadratic_objective=True,
+                allow_quadratic_constraint=True,
+            )
+    except ValueError as error:
+        message = f"trimtab: expected a linear or quadratic model, got: {error}"
+        raise IncompatibleModelError(message) from error
+    symbols = info.symbol_map
+    columns = [
+        (name, component)
+        for name, component in symbols.bySymbol.items()
+        if getattr(component, "is_variable_type", bool)() and component.name != _CONSTANT
+    ]
+    start = None
+    if config.warm_start:
+        start = folder / "trimtab_start.sol"
+        values = ((name, variable.value) for name, variable in columns)
+        lines = [f"{name} {value!r}\n" for name, value in values if value is not None]
+        start.write_text("".join(lines), encoding="utf-8")
+        start = start if lines else None
+    return _Written(file=file, start=start, columns=columns, rows=symbols)
+
+
+def _options(config: Any, extra: Mapping[str, Any], written: _Written) -> SolveOptions:
+    return SolveOptions(
+        seconds=config.time_limit,
+        gap=config.rel_gap,
+        absolute_gap=config.abs_gap,
+        threads=config.threads,
+        engine=extra.get("engine"),
+        seed=int(extra.get("seed", 0)),
+        start=written.start,
+    )
+
+
+def _solve(written: _Written, options: SolveOptions, where: Any, log: SolveLog) -> Answer:
+    return solve(written.file, options, where=where, log=log)
+
+
+def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Results:
+    results = Results()
+    results.solver_config, results.solver_log = config, answer.log
+    results.termination_condition = _condition(answer)
+    results.extra_info.verification = answer.checked
+    results.extra_info.gap = answer.gap
+    results.extra_info.job = answer.job
+    found = model.component_data_objects(Objective, active=True)
+    has_objective = next(iter(found), None) is not None
+    if has_objective:
+        results.objective_bound = answer.bound
+    if not answer.has_solution:
+        results.solution_status = SolutionStatus.noSolution
+        results.solution_loader = NoSolutionSolutionLoader(
+            model, NoSolutionError.default_message
+        )
+        return results
+    optimal = answer.is_optimal()
+    results.solution_status = (
+        SolutionStatus.optimal if optimal else SolutionStatus.feasible
+    )
+    if has_objective:
+        results.incumbent_objective = answer.objective
+    results.solution_loader = TrimtabSolution(model, written, answer)
+    return results
+
+
+def _condition(answer: Answer) -> TerminationCondition:
+    if answer.reason in (Reason.FEASIBLE, Reason.NO_SOLUTION_FOUND):
+        return _LIMITS.get(answer.limit or Limit.OTHER, _END.unknown)
+    return _CONDITIONS.get(answer.reason, _END.error)
+
+
+def _raise_or_load(results: Results, config: Any) -> None:
+    """Raise and load in the order that Pyomo's own interfaces have."""
+    optimal = results.solution_status is SolutionStatus.optimal
+    if config.raise_exception_on_nonoptimal_result and not optimal:
+        raise NoOptimalSolutionError
+    if config.load_solutions:
+        if results.solution_status is SolutionStatus.noSolution:
+            raise NoFeasibleSolutionError
+        results.solution_loader.load_solution()
+
+
+class TrimtabSolution(SolutionLoader):
+    """Values, duals and reduced costs of one solve."""
+
+    def __init__(self, model: Any, written: _Written, answer: Answer) -> None:
+        self._pyomo_model = model
+        self._answer = replace(answer, files={})
+        self._columns = written.columns
+        self._written = written
+
+    def get_number_of_solutions(self) -> int:
+        """Return 1."""
+        return 1
+
+    def get_vars(self, vars_to_load: Sequence[Any] | None = None) -> ComponentMap:
+        """Return the values of these variables, or of all that the model uses."""
+        return self._by_variable(self._answer.nonzeros or {}, vars_to_load)
+
+    def get_reduced_costs(
+        self, vars_to_load: Sequence[Any] | None = None
+    ) -> ComponentMap:
+        """Return the reduced costs of an LP. Raises NoReducedCostsError."""
+        if self._answer.reduced_costs is None:
+            raise NoReducedCostsError
+        return self._by_variable(self._answer.reduced_costs, vars_to_load)
+
+    def get_duals(self, cons_to_load: Sequence[Any] | None = None) -> dict[Any, float]:
+        """Return the duals of an LP; those of a range are the sum of its sides'.
+
+        Raises NoDualsError.
+        """
+        if self._answer.duals is None:
+            raise NoDualsError
+        duals: dict[Any, float] = {}
+        for label, component in self._written.rows.bySymbol.items():
+            if label.startswith(("c_", "r_")) and hasattr(component, "body"):
+                duals[component] = 0.0
+        for label, value in self._answer.duals.items():
+            component = self._written.row(label)
+            if component is not None:
+                duals[component] = duals.get(component, 0.0) + value
+        if cons_to_load is None:
+            return duals
+        return {component: duals[component] for component in cons_to_load}
+
+    def _by_variable(
+        self, values: Mapping[str, float], chosen: Sequence[Any] | None
+    ) -> ComponentMap:
+        all_values = ComponentMap(
+            (variable, float(values.get(name, 0.0))) for name, variable in self._columns
+        )
+        if chosen is None:
+            return all_values
+        return ComponentMap((variable, all_values[variable]) for variable in chosen)

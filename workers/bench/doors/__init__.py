@@ -1,0 +1,1 @@
+"""Doors for modelling languages, measured by those languages' own solver tests."""

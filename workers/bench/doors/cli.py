@@ -1,0 +1,81 @@
+"""`python -m workers.bench doors SUITE`: pass rates of modelling languages' own solver tests.
+
+SUITE is pulp, pyomo, cvxpy or pyomo-models. Each line names solver, counts and what failed. The
+solves run on this machine, or on a server where TRIMTAB_URL is set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from workers.bench.doors import models
+from workers.bench.doors.suites import SOLVERS, SUITES, Outcomes
+from workers.bench.lines import write_lines
+
+_MODELS = "pyomo-models"
+_PACKAGES = {"pulp": "pulp", "pyomo": "pyomo", "cvxpy": "cvxpy", _MODELS: "pyomo"}
+
+
+def main(argv: list[str]) -> int:
+    """Run suites and write one line for each suite and solver. Exit code 1 if ours failed any."""
+    parser = argparse.ArgumentParser(prog="workers.bench doors", description=__doc__)
+    parser.add_argument("suite", choices=(*SUITES, _MODELS), nargs="+")
+    parser.add_argument(
+        "--solver", choices=SOLVERS, action="append", help="default: both"
+    )
+    parser.add_argument("--out", type=Path, default=Path("bench-results/doors.jsonl"))
+    options = parser.parse_args(argv)
+    failed = 0
+
+    def lines() -> Iterator[dict[str, Any]]:
+        nonlocal failed
+        for suite in options.suite:
+            for solver in options.solver or SOLVERS:
+                if suite == _MODELS and solver == "highs":
+                    continue  # it is what the models are compared with
+                line = _run(suite, solver)
+                failed += line["failed"] if solver == "trimtab" else 0
+                yield line
+
+    warnings.simplefilter("ignore")
+    write_lines(lines(), suite="doors", seed=0, out=options.out)
+    return 1 if failed else 0
+
+
+def _run(suite: str, solver: str) -> dict[str, Any]:
+    """Return the line of one suite and solver."""
+    counts: Counter[str] = Counter()
+    faults: dict[str, str] = {}
+
+    def report(name: str, outcome: str, detail: str) -> None:
+        counts[outcome] += 1
+        if outcome == "failed":
+            faults[name] = detail
+        print(f"{suite} {solver} {outcome:7} {name} {detail[:200]}", file=sys.stderr)
+
+    began = time.monotonic()
+    if suite == _MODELS:
+        for outcome in models.outcomes(models.cases()):
+            report(*outcome)
+    else:
+        SUITES[suite](solver).run(Outcomes(report))
+    ran = counts["passed"] + counts["failed"]
+    return {
+        "case": suite,
+        "solver": solver,
+        "package": f"{_PACKAGES[suite]} {metadata.version(_PACKAGES[suite])}",
+        "passed": counts["passed"],
+        "failed": counts["failed"],
+        "skipped": counts["skipped"],
+        "pass_rate": counts["passed"] / ran if ran else None,
+        "seconds": round(time.monotonic() - began, 1),
+        "faults": faults,
+    }

@@ -1,0 +1,69 @@
+"""Pyomo's library of small models, solved through .nl and .sol and by HiGHS, and compared."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_PREFIXES = ("LP_", "MILP_")
+_SAME = 1e-6  # relative
+
+
+def cases() -> list[str]:
+    """Return the names of the LP and MILP models."""
+    import pyomo.solvers.tests.models  # noqa: F401 - registers the models
+    from pyomo.solvers.tests.models.base import all_models
+
+    return sorted(name for name in all_models() if name.startswith(_PREFIXES))
+
+
+def executable(folder: Path) -> Path:
+    """Write a `trimtab-ampl` that runs this interpreter's, and return its path."""
+    path = folder / "trimtab-ampl"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m trimtab.doors.ampl "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def outcomes(names: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, passed or failed, what differs) for each model."""
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as folder:
+        own_path = f"{executable(Path(folder)).parent}{os.pathsep}{os.environ['PATH']}"
+        os.environ["PATH"] = own_path
+        for name in names:
+            ours, theirs = _solved(name, "trimtab-ampl"), _solved(name, "highs")
+            same = ours[0] == theirs[0] and _equal(ours[1], theirs[1])
+            detail = f"trimtab-ampl {ours}, highs {theirs}"
+            yield name, "passed" if same else "failed", "" if same else detail
+
+
+def _solved(name: str, solver: str) -> tuple[str, float | None]:
+    """Return the termination and the objective of one model; unbounded may be left open."""
+    import pyomo.environ as pyo
+    from pyomo.opt import SolverFactory
+    from pyomo.solvers.tests.models.base import all_models
+
+    case = all_models(name)()
+    case.generate_model()
+    case.warmstart_model()
+    try:
+        found = SolverFactory(solver).solve(case.model, load_solutions=False)
+    except Exception as error:  # the other side's answer decides whether that is a fault
+        return type(error).__name__, None
+    condition = str(found.solver.termination_condition)
+    if condition in ("infeasibleOrUnbounded", "infeasible", "unbounded"):
+        return "infeasible or unbounded", None
+    case.model.solutions.load_from(found) if hasattr(case.model, "solutions") else None
+    objective: Any = next(case.model.component_data_objects(pyo.Objective, active=True))
+    return condition, pyo.value(objective, exception=False)
+
+
+def _equal(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return abs(first - second) <= _SAME * max(1.0, abs(first), abs(second))
