@@ -17,8 +17,6 @@ from trimtab.results import Reason
 _ANSWERED = (Reason.OPTIMAL, Reason.FEASIBLE)
 _UNSHOWN = ("nonzeros", "duals", "reduced_costs", "log", "files")
 
-_Output = Annotated[Path | None, typer.Option(dir_okay=False)]
-
 
 def solve(
     file: Annotated[
@@ -53,7 +51,10 @@ def solve(
         str | None, typer.Option(help="Complete solver: highs, scip or cp-sat.")
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", "--random-seed", "--random_seed", min=0)
+        int,
+        typer.Option(
+            "--seed", "--random-seed", "--random_seed", min=0, help="Seed of the search."
+        ),
     ] = 0,
     start: Annotated[
         Path | None,
