@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, live, plans, server, solve
+from trimtab.cli import chat, jobs, live, mcp, plans, server, solve
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -71,6 +71,7 @@ app.command()(chat.chat)
 app.command()(server.kinds)
 app.command()(server.keys)
 app.command("open")(server.open_page)
+app.command()(mcp.mcp)
 app.command()(server.doctor)
 
 
