@@ -6,6 +6,7 @@ solvers by lists in its source, so the source is read, the lists are replaced, a
 
 from __future__ import annotations
 
+import importlib
 import re
 import types
 import unittest
@@ -24,11 +25,8 @@ def pulp_suite(solver: str) -> unittest.TestSuite:
     from pulp.tests.test_pulp import BaseSolverTest
 
     pulp.set_v4_migration_warnings(False)
-    if solver == "trimtab":
-        from trimtab.pulp import Trimtab as Chosen
-    else:
-        Chosen = pulp.HiGHS
-    case = type("PuLP", (BaseSolverTest.PuLPTest,), {"solveInst": Chosen})
+    chosen = _named("trimtab.pulp:Trimtab" if solver == "trimtab" else "pulp:HiGHS")
+    case = type("PuLP", (BaseSolverTest.PuLPTest,), {"solveInst": chosen})
     return unittest.defaultTestLoader.loadTestsFromTestCase(case)
 
 
@@ -42,10 +40,8 @@ _LISTS = ("all", "mip", "nlp", "qcp", "miqcqp", "dual", "sos")
 
 def pyomo_suite(solver: str) -> unittest.TestSuite:
     """Return Pyomo's tests of the interface of one solver, without those of other solvers."""
-    if solver == "trimtab":
-        from trimtab.pyomo import Trimtab as Chosen
-    else:
-        from pyomo.contrib.solver.solvers.highs import Highs as Chosen
+    theirs = "pyomo.contrib.solver.solvers.highs:Highs"
+    chosen_class = _named("trimtab.pyomo:Trimtab" if solver == "trimtab" else theirs)
     source = _source("pyomo.contrib.solver.tests.solvers.test_solvers")
     row = f"[({solver!r}, Chosen)]"
     for name in _LISTS:
@@ -60,7 +56,7 @@ def pyomo_suite(solver: str) -> unittest.TestSuite:
         r"expand\(input=(\S+)\)", r"expand(input=\1, skip_on_empty=True)", source
     )
     module = types.ModuleType("pyomo_solver_tests")
-    module.__dict__.update(Chosen=Chosen, __file__="pyomo_solver_tests.py")
+    module.__dict__.update(Chosen=chosen_class, __file__="pyomo_solver_tests.py")
     exec(compile(source, "pyomo_solver_tests.py", "exec"), module.__dict__)  # noqa: S102
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
@@ -83,6 +79,11 @@ def cvxpy_suite(solver: str) -> unittest.TestSuite:
     body = {name: case(tests, name) for name in dir(tests) if name.startswith("test_")}
     suite = type("Cvxpy", (unittest.TestCase,), body)
     return unittest.defaultTestLoader.loadTestsFromTestCase(suite)
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _source(module: str) -> str:
