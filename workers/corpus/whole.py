@@ -11,7 +11,7 @@ import json
 import re
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ class Whole:
     build: Mapping[str, Any]
     runs: tuple[Mapping[str, Any], ...]
     libraries: tuple[str, ...] = ()
+    # Path → text of a header that its configure script would write.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def archive(self, corpus: Path, out: Path) -> Path:
         """Write a .tar.gz of its files, the same bytes each time; return its path.
@@ -74,10 +76,9 @@ class Whole:
             for file in sorted(root.rglob("*")):
                 inside = file.relative_to(root).as_posix()
                 if file.is_file() and pattern.fullmatch(inside):
-                    info = tarfile.TarInfo(inside)
-                    content = file.read_bytes()
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
+                    _add(tar, inside, file.read_bytes())
+            for inside, text in sorted(self.headers.items()):
+                _add(tar, inside, text.encode())
         return path
 
     def spec(self, **more: Any) -> CompileSpec:
@@ -95,6 +96,12 @@ class Whole:
         return CompileSpec.model_validate_json(
             json.dumps({"source": reference.model_dump(mode="json"), **document})
         )
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
 
 
 WHOLE: Mapping[str, Whole] = {

@@ -43,6 +43,9 @@ SHOWN_LEVELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
+_PATIENCE = 3.0  # times the user's builds, before a candidate counts as hanging
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
     """Program in its engine, measured at -Oz; the search measures LLVM's other levels."""
@@ -76,6 +79,9 @@ def prepare(problem: CompileProblem) -> Prepared:
     began = time.monotonic()
     baselines = _baselines(problem)
     builds_s = time.monotonic() - began
+    # A machine on which the user's builds take long is busy.
+    patience_s = max(limits.candidate_s, _PATIENCE * builds_s)
+    limits = replace(limits, candidate_s=patience_s)
     try:
         installed = find_llvm()
         engine, completed = _start_engine(problem, limits)

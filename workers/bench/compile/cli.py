@@ -1,4 +1,4 @@
-"""`python -m workers.bench compile [executed|audit|overhead|own|speed]`: bytes against -Oz.
+"""`python -m workers.bench compile [executed|images|audit|overhead|own|speed]`: bytes against -Oz.
 
 Without a name: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
 one after another. The corpus comes from `python -m workers.corpus`; nothing was tuned on the
@@ -26,7 +26,14 @@ from workers.bench.stats import machine
 from workers.corpus.build import read
 
 BUDGETS = (1, 10, 60)
-NAMED = ("executed", "audit", "overhead", "own", "speed")  # modules of this folder
+NAMED = (
+    "executed",
+    "images",
+    "audit",
+    "overhead",
+    "own",
+    "speed",
+)  # modules of this folder
 
 # The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = ((),)

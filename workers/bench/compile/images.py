@@ -1,0 +1,180 @@
+"""`python -m workers.bench compile images`: linked programs against what users build themselves.
+
+Whole public programs (`workers.corpus.images`), each sent as an image job with a budget of
+compilations. Every answer is run and compared. Reported: flash of the linked program against
+`clang -Oz` with --gc-sections, the same with LTO, `gcc -Os`, and the best plain flags, as means
+over programs with 95 % intervals of a bootstrap over programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search import pipeline
+from search.domains.compile import build
+from search.domains.compile.builds import GCC, OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
+from search.stop import from_budget
+from search.types import InvalidInput
+from workers.bench.stats import machine
+from workers.corpus.images import PROGRAMS
+from workers.corpus.sources import CorpusMissing
+
+RIVALS = (OZ, OZ_GC, OZ_LTO, GCC, PLAIN_FLAGS)
+_RESAMPLES = 10_000
+
+
+def main(argv: list[str]) -> int:
+    """Run the protocol; resume from the lines in the output file."""
+    options = _parser().parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = _earlier(options)
+    done = {line["program"] for line in lines}
+    for name in options.programs:
+        if name in done:
+            continue
+        try:
+            line = _run(name, options)
+        except (InvalidInput, CorpusMissing) as error:
+            print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
+            continue
+        lines.append(line)
+        with options.out.open("a") as out:
+            out.write(json.dumps(line | {"machine": machine()}) + "\n")
+        print(
+            f"{name:12s} {line['flash']['trimtab']:7d} bytes, "
+            f"{saved(line, OZ_LTO):+.2%} against LTO, runs {line['runs_equal']}",
+            file=sys.stderr,
+            flush=True,
+        )
+    report(lines)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile images", description=__doc__
+    )
+    parser.add_argument(
+        "--corpus", type=Path, default=Path("bench-results/train/compile")
+    )
+    parser.add_argument(
+        "--programs", nargs="*", choices=list(PROGRAMS), default=list(PROGRAMS)
+    )
+    parser.add_argument("--pipelines", type=int, default=10)
+    parser.add_argument(
+        "--seconds", type=float, default=1200.0, help="limit of a job, not to bind"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "compile-images.jsonl"
+    )
+    return parser
+
+
+def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
+    texts = options.out.read_text().splitlines() if options.out.is_file() else []
+    key = (options.pipelines, options.seed)
+    return [
+        line
+        for line in map(json.loads, texts)
+        if (line["pipelines"], line["seed"]) == key
+        and line["program"] in options.programs
+    ]
+
+
+def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+        folder = Path(scratch)
+        archive = PROGRAMS[name].archive(options.corpus, folder)
+        (folder / "work").mkdir()
+        before = _cpu_s()
+        budget = {"seconds": options.seconds, "evaluations": options.pipelines}
+        result = pipeline.run(
+            build(),
+            PROGRAMS[name].spec(image={}),
+            inputs={"source": archive},
+            workdir=folder / "work",
+            stop=from_budget(budget, threading.Event()),
+            seed=options.seed,
+        ).result
+    summary: Any = result.summary
+    return {
+        "suite": "compile-images",
+        "program": name,
+        "pipelines": options.pipelines,
+        "seed": options.seed,
+        "instructions": summary["instructions"],
+        "flash": {row["level"]: row["flash_bytes"] for row in summary["sizes"]},
+        "answer_by": summary["answer_by"],
+        "plain_flags": summary.get("plain_flags", ""),
+        "verified": result.verification.status.value,
+        "runs_equal": str(result.verification.checks.get("runs_equal")),
+        "quarantined": len(summary["quarantined"]),
+        "cpu_s": round(_cpu_s() - before, 1),
+        "llvm": summary["llvm"],
+    }
+
+
+def _cpu_s() -> float:
+    used = [
+        resource.getrusage(who)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def saved(line: Mapping[str, Any], rival: str) -> float:
+    """Return the share by which the answer's flash is below a rival's."""
+    return 1 - float(line["flash"]["trimtab"]) / float(line["flash"][rival])
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean, by a bootstrap over programs."""
+    rng = np.random.default_rng(0)
+    data = np.asarray(values)
+    means = data[rng.integers(len(data), size=(_RESAMPLES, len(data)))].mean(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def report(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Print a row for each program, and one for each rival."""
+    print("program       instructions  Oz+gc   LTO+gc  gcc+gc  plain   trimtab")
+    for line in lines:
+        cells = (
+            line["flash"].get(name, "-") for name in (OZ_GC, OZ_LTO, GCC, PLAIN_FLAGS)
+        )
+        print(
+            f"{line['program']:13s} {line['instructions']:12,} "
+            + " ".join(f"{cell:>7}" for cell in cells)
+            + f" {line['flash']['trimtab']:>9}"
+        )
+    for rival in RIVALS:
+        values = [saved(line, rival) for line in lines if rival in line["flash"]]
+        if not values:
+            continue
+        low, high = interval(values)
+        print(
+            f"against {rival:20s} {statistics.fmean(values):7.2%} [{low:.2%}, {high:.2%}] on "
+            f"{len(values)} programs; smaller on {sum(value > 0 for value in values)}, larger on "
+            f"{sum(value < 0 for value in values)}"
+        )
+    valid = sum(line["verified"] == "valid" for line in lines)
+    run = [line for line in lines if " of " in line["runs_equal"]]
+    equal = sum(len(set(line["runs_equal"].split(" of "))) == 1 for line in run)
+    print(f"{len(lines)} programs, {valid} valid, {len(run)} run, {equal} equal")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
