@@ -2,9 +2,9 @@
 
 Results go to stdout, messages for people to stderr.
 
-Exit codes: 0 ok, 1 job failed, 2 usage, 3 server unreachable, 4 not allowed, 5 not found,
-6 conflict, 7 job cancelled, dead or skipped, 8 timed out, 9 any other error of the server,
-10 the plan waits for its owner's answer or approval, 130 interrupted.
+Exit codes: 0 ok, 1 job failed or budget exceeded, 2 usage, 3 server unreachable, 4 not allowed,
+5 not found, 6 conflict, 7 job cancelled, dead or skipped, 8 timed out, 9 any other error of the
+server, 10 the plan waits for its owner's answer or approval, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, live, mcp, plans, server, solve
+from trimtab.cli import chat, jobs, live, mcp, plans, server, sizes, solve
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -73,6 +73,7 @@ app.command()(server.keys)
 app.command("open")(server.open_page)
 app.command()(mcp.mcp)
 app.command()(server.doctor)
+app.command()(sizes.size)
 
 
 def _version(show: bool) -> None:

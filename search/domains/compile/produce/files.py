@@ -19,6 +19,8 @@ from search.domains.compile.produce.report import write_report
 from search.types import Extra, Produced
 from solvers.llvm.programs import LlvmPrograms
 from solvers.llvm.types import Sizes
+from trimtab.flash.treemap import draw_treemap
+from trimtab.flash.usage import read_file
 
 VALIDATION = "validation.json"
 CHECKED = "checked.json"  # in the work folder: the check's result, for the report
@@ -80,18 +82,34 @@ def _image_files(
     figures.write_text(
         json.dumps(image_figures(problem, solution), indent=1), encoding="utf-8"
     )
+    plan = workdir / "image.map"
+    text = image.map.read_text(encoding="utf-8", errors="replace")
+    # The work folder is no part of an answer.
+    plan.write_text(text.replace(f"{problem.workdir.resolve()}/", ""), encoding="utf-8")
     program = _copied(workdir, "image.elf", image.file)
     program.path.chmod(0o755)
     return [
         program,
         Produced(name=figures.name, path=figures, media_type="application/json"),
-        _copied(workdir, "image.map", image.map, "text/plain"),
+        Produced(name=plan.name, path=plan, media_type="text/plain"),
+        Extra(
+            name="image.svg",
+            write=partial(_write, lambda: _treemap(image.file, plan)),
+            media_type="image/svg+xml",
+            alt="Tree map of the linked program by section, object and symbol",
+        ),
         Extra(
             name="flags.txt",
             write=partial(_write, lambda: flags_text(solution)),
             media_type="text/plain",
         ),
     ]
+
+
+def _treemap(program: Path, plan: Path) -> str:
+    usage = read_file(program, plan)
+    title = f"{usage.flash:,} bytes of flash, {usage.ram:,} of RAM"
+    return draw_treemap(usage, title=title)
 
 
 def _drawn(solution: CompileSolution) -> str:
