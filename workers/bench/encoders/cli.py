@@ -112,4 +112,4 @@ def task_of(name: str, options: argparse.Namespace) -> Task:
         case "antennas":
             return data.antennas(options.shards, most=options.graphs, say=say)
         case _:
-            return data.models(options.work, most=options.graphs, say=say)
+            return data.models(most=options.graphs, say=say)

@@ -7,7 +7,8 @@ frequency, and sets of variables that improve an incumbent.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,16 @@ from gnn.ranges.integer_programs import integer_program_relations
 from gnn.ranges.programs import ProgramEdges, program_relations
 from gnn.ranges.relations import Relations
 from search.domains.compile.search.coreset import load_coreset
+from search.lns.constructive import constructive
 from search.lns.features import GraphBuilder
+from search.lns.sub_mip import Slicer
+from solvers.highs import HighsSolver
 from solvers.llvm.graph import ProgramGraph
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Metric, Outcome, Recipe
 from solvers.llvm.vocabulary import TOKENS, EdgeColumn, NodeColumn, NodeKind
 from solvers.relaxation import Relaxation
+from solvers.types import Floats, MilpModel, SolveParams
 from workers.bench.encoders.graphs import Graph, Readout, Task
 from workers.bench.encoders.papers import Convolutions, Gean, HalfConvolutions
 from workers.corpus import integer_programs
@@ -33,7 +38,6 @@ from workers.train.antenna.dataset import Samples, read_samples
 from workers.train.antenna.figures import decibel
 from workers.train.antenna.shards import shard_paths
 from workers.train.compile.replay import MeasurementLog, OwnModule, ReplayEngine
-from workers.train.ilp.states import ExpertParams, collect, load, save
 
 Say = Callable[[str], None]
 MOST_NODES = 700  # of a compact program graph
@@ -41,8 +45,8 @@ PIPELINES = 8  # of the shipped coreset, as labels
 HASHED = 32  # features of a node's words
 POINTS = 24  # frequencies of an antenna
 _SCALE_DB = 10.0
-QUICK = ExpertParams(expert_s=1.0, steps=2, negatives=10, sub_mip_s=0.2, negatives_s=1.5)
-"""Limits of the expert: a state in about two seconds, where training takes a minute."""
+ROWS, COLUMNS = 120, 240  # of a set cover
+POSITIVES, NEGATIVES = 5, 20
 
 
 def programs(corpus: Path, work: Path, *, most: int, say: Say) -> Task:
@@ -240,32 +244,33 @@ def _antenna(samples: Samples, row: int) -> Graph:
     )
 
 
-def models(
-    work: Path, *, most: int, say: Say, families: Sequence[str] = ("vertex-cover",)
-) -> Task:
-    """Return states of a quick expert on small integer programs. Resumes."""
-    folder = work / "models"
-    folder.mkdir(parents=True, exist_ok=True)
+def models(*, most: int, say: Say) -> Task:
+    """Return small set covers at a greedy cover, with the sets of variables to change.
+
+    Positives are the variables in which better covers differ from the greedy one, the optimal cover
+    among them; negatives are the best of these sets with half or more of it exchanged at random, as
+    in CL-LNS, but not checked by a sub-MIP. Covers are solved to optimality, so that the labels do
+    not depend on the machine.
+    """
     graphs: list[Graph] = []
     groups: list[str] = []
     kinds: tuple[str, ...] = ()
     seed = 0
-    while len(graphs) < most and seed < 4 * most:
+    while len(graphs) < most:
         seed += 1
-        for family in families:
-            path = folder / f"{family}-{seed}.npz"
-            if not path.is_file():
-                save(collect(family, seed, QUICK, say=lambda text: None), path)
-                say(f"models: {path.name}")
-            made, kinds = _states(family, seed, path)
-            graphs += made
-            groups += [f"{family} {seed}"] * len(made)
-    say(f"models: {len(graphs)} states of {len(set(groups))} instances")
+        model = integer_programs.set_cover(ROWS, COLUMNS, seed=seed)
+        sets = _labels(model, np.random.default_rng((seed, 7)))
+        if sets is None:
+            continue
+        made, kinds = _state(model, *sets)
+        graphs.append(made)
+        groups.append(f"set cover {seed}")
+    say(f"models: {len(graphs)} set covers")
     return Task(
         name="models",
         relations=kinds,
-        graphs=tuple(graphs[:most]),
-        groups=tuple(groups[:most]),
+        graphs=tuple(graphs),
+        groups=tuple(groups),
         readout=Readout.NODES,
         metric="contrastive loss of CL-LNS, in nats",
         paper=lambda inputs, width: HalfConvolutions(inputs, width, 4),
@@ -273,34 +278,61 @@ def models(
     )
 
 
-def _states(family: str, seed: int, path: Path) -> tuple[list[Graph], tuple[str, ...]]:
-    model = integer_programs.generate(family, "1/5", seed)
-    root = Relaxation(model).root()
-    builder = GraphBuilder(model, root)
-    graphs: list[Graph] = []
-    kinds: tuple[str, ...] = ()
-    past: list[NDArray[np.float64]] = []
-    for state in load(path):
-        past = [state.x, *past][:3]
-        seen = builder.at(past)
-        if len(seen.rows) != model.matrix.shape[0]:
-            raise ValueError(f"{family}: expected rows with one side, got ranges")
-        relations = integer_program_relations(model.matrix, model.c, most=4)
-        kinds = tuple(kind.name for kind in relations.kinds)
-        width = seen.variables.shape[1] + seen.rows.shape[1] + 1
-        features = np.zeros((model.n + len(seen.rows), width), np.float32)
-        features[: model.n, : seen.variables.shape[1]] = seen.variables
-        features[model.n :, seen.variables.shape[1] : -1] = seen.rows
-        features[model.n :, -1] = 1.0
-        marked = np.arange(len(features)) < model.n
-        graphs.append(
-            _graph(
-                relations,
-                features,
-                marked,
-                np.zeros(1, np.float32),
-                positives=state.positives.astype(np.float32),
-                negatives=state.negatives.astype(np.float32),
-            )
-        )
-    return graphs, kinds
+def _labels(
+    model: MilpModel, rng: np.random.Generator
+) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """(greedy cover, positives, negatives); None where the greedy cover is optimal."""
+    slicer = Slicer(model)
+    noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
+    x = constructive(noisy, slicer.by_row, slicer.by_column)
+    assert x is not None  # every set cover has a greedy one
+    better: list[Floats] = []
+    solved = HighsSolver().solve(
+        model,
+        SolveParams(time_limit_s=600.0, relative_gap=0.0),
+        on_incumbent=lambda objective, y: better.append(np.round(y)),
+    )
+    if solved.x is None:
+        return None
+    objective = model.objective(x)
+    ordered = sorted([np.round(solved.x), *better], key=model.objective)
+    good = [y for y in ordered if model.objective(y) < objective - 1e-6][:POSITIVES]
+    if not good:
+        return None
+    positives = np.unique(np.stack([np.abs(y - x) > 0.5 for y in good]), axis=0)
+    best = np.abs(good[0] - x) > 0.5
+    members, others = np.flatnonzero(best), np.flatnonzero(~best)
+    negatives = []
+    for share in np.linspace(0.5, 1.0, NEGATIVES):
+        count = min(len(others), max(1, round(share * len(members))))
+        free = best.copy()
+        free[rng.choice(members, size=min(count, len(members)), replace=False)] = False
+        free[rng.choice(others, size=count, replace=False)] = True
+        negatives.append(free)
+    return x, positives, np.stack(negatives)
+
+
+def _state(
+    model: MilpModel,
+    x: Floats,
+    positives: NDArray[np.bool_],
+    negatives: NDArray[np.bool_],
+) -> tuple[Graph, tuple[str, ...]]:
+    """Graph of a state, and the names of its relations."""
+    seen = GraphBuilder(model, Relaxation(model).root()).at([x])
+    relations = integer_program_relations(model.matrix, model.c, most=4)
+    kinds = tuple(kind.name for kind in relations.kinds)
+    width = seen.variables.shape[1] + seen.rows.shape[1] + 1
+    features = np.zeros((model.n + len(seen.rows), width), np.float32)
+    features[: model.n, : seen.variables.shape[1]] = seen.variables
+    features[model.n :, seen.variables.shape[1] : -1] = seen.rows
+    features[model.n :, -1] = 1.0
+    graph = _graph(
+        relations,
+        features,
+        np.arange(len(features)) < model.n,
+        np.zeros(1, np.float32),
+        positives=positives.astype(np.float32),
+        negatives=negatives.astype(np.float32),
+    )
+    return graph, kinds

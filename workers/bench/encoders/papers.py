@@ -60,7 +60,7 @@ class HalfConvolutions(nn.Module):  # type: ignore[misc]
         edges = self.edge(relation[mine][order])
         x = self.first(x)
         for attention, out in zip(self.attention, self.out, strict=True):
-            message = attention(x, x, edges, index, len(x), uniform=False)
+            message = attention(x, edges, index, len(x), uniform=False)
             x = out(torch.cat([message, x], dim=1))
         return x
 
