@@ -7,7 +7,7 @@ frequency, and sets of variables that improve an incumbent.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from workers.bench.encoders.papers import Convolutions, Gean, HalfConvolutions
 from workers.corpus import integer_programs
 from workers.corpus.build import read
 from workers.train.antenna.boards import DEFAULT
-from workers.train.antenna.dataset import Samples, read_samples
+from workers.train.antenna.dataset import read_samples
 from workers.train.antenna.figures import decibel
 from workers.train.antenna.shards import shard_paths
 from workers.train.compile.replay import MeasurementLog, OwnModule, ReplayEngine
@@ -45,6 +45,10 @@ PIPELINES = 8  # of the shipped coreset, as labels
 HASHED = 32  # features of a node's words
 POINTS = 24  # frequencies of an antenna
 _SCALE_DB = 10.0
+_NEAR_CELLS = 12  # of 144 in which members of a family differ, at most
+_LIGHT_M_S = 299_792_458.0
+Mask = NDArray[np.bool_]
+Cell = tuple[int, int]
 ROWS, COLUMNS = 120, 240  # of a set cover
 POSITIVES, NEGATIVES = 5, 20
 
@@ -176,6 +180,13 @@ def antennas(work: Path, *, most: int, say: Say) -> Task:
     work: folder with the coarse shards of `python -m workers.train antenna data`. Raises ValueError
     without any.
     """
+    return antennas_with_designs(work, most=most, say=say)[0]
+
+
+def antennas_with_designs(
+    work: Path, *, most: int, say: Say
+) -> tuple[Task, list[tuple[Mask, Cell]]]:
+    """Return the task of `antennas` with the metal and the feed of each design."""
     paths = shard_paths(work, "coarse")
     if not paths:
         raise ValueError(
@@ -183,64 +194,67 @@ def antennas(work: Path, *, most: int, say: Say) -> Task:
             f"antenna data --samples 2000 --fine 0 --work {work}"
         )
     samples = read_samples(paths[: -(-most // 400)], None)
-    rows = np.arange(len(samples))[:most]
-    graphs = [_antenna(samples, int(row)) for row in rows]
+    count = min(most, len(samples))
+    designs: list[tuple[Mask, Cell]] = []
+    graphs = []
+    points = np.linspace(0, samples.curves.shape[1] - 1, POINTS).round().astype(int)
+    for row in range(count):
+        feed = samples.feeds[row, 0].astype(int)
+        designs.append((samples.masks[row], (int(feed[0]), int(feed[1]))))
+        target = decibel(samples.curves[row])[points] / _SCALE_DB + 0.5
+        graphs.append(antenna_graph(*designs[-1], target.astype(np.float32)))
     say(f"antennas: {len(graphs)} designs")
-    kinds = _antenna_relations(samples, 0).kinds
     cells = samples.masks.shape[1]
-    return Task(
+    kinds = _antenna_relations(*designs[0]).kinds
+    task = Task(
         name="antennas",
         relations=tuple(kind.name for kind in kinds),
         graphs=tuple(graphs),
-        groups=tuple(_founders(samples, rows)),
+        groups=tuple(_families([mask for mask, _ in designs])),
         readout=Readout.GRAPH,
         metric="mean squared error of |S11|, in (10 dB)²",
         paper=lambda inputs, width: Convolutions(inputs, width, cells),
     )
+    return task, designs
 
 
-def _founders(samples: Samples, rows: NDArray[np.intp]) -> list[str]:
+def _families(masks: Sequence[Mask]) -> list[str]:
     """Group of each design: designs whose metal differs in few cells are of one family."""
     groups: list[str] = []
-    kept: list[tuple[NDArray[np.bool_], str]] = []
-    for row in rows:
-        mask = samples.masks[row]
-        near = next((n for m, n in kept[-400:] if int((m ^ mask).sum()) <= 12), None)
-        name = near or f"family {row}"
-        kept.append((mask, name))
-        groups.append(name)
+    for row, mask in enumerate(masks):
+        first = max(0, row - 400)
+        near = (
+            groups[i]
+            for i in range(first, row)
+            if int((masks[i] ^ mask).sum()) <= _NEAR_CELLS
+        )
+        groups.append(next(near, f"family {row}"))
     return groups
 
 
-def _antenna_relations(samples: Samples, row: int) -> Relations:
+def _antenna_relations(mask: Mask, feed: Cell) -> Relations:
     board = DEFAULT.facts
-    feed = samples.feeds[row, 0].astype(int)
     middle = (board.f_min_hz + board.f_max_hz) / 2
-    guided = 299_792_458.0 / middle / np.sqrt(board.eps_r)
-    cells = samples.masks.shape[1]
+    guided = _LIGHT_M_S / middle / np.sqrt(board.eps_r)
     return antenna_relations(
-        samples.masks[row],
-        [int(feed[0] * cells + feed[1])],
+        mask,
+        [feed[0] * mask.shape[1] + feed[1]],
         pixel_m=(board.cell_m, board.cell_m),
         guided_wavelength_m=float(guided),
     )
 
 
-def _antenna(samples: Samples, row: int) -> Graph:
-    mask = samples.masks[row]
-    cells = len(mask)
-    feed = samples.feeds[row, 0].astype(int)
-    place = np.indices(mask.shape) / (cells - 1) - 0.5
+def antenna_graph(mask: Mask, feed: Cell, target: NDArray[np.float32]) -> Graph:
+    """Return the graph of a design: metal, feed and place of each pixel."""
+    place = np.indices(mask.shape) / (len(mask) - 1) - 0.5
     at_feed = np.zeros(mask.shape)
-    at_feed[feed[0], feed[1]] = 1.0
+    at_feed[feed] = 1.0
     features = np.stack([mask, at_feed, *place], axis=-1).reshape(-1, 4)
-    curve = decibel(samples.curves[row])
-    points = np.linspace(0, len(curve) - 1, POINTS).round().astype(int)
     return _graph(
-        _antenna_relations(samples, row),
+        _antenna_relations(mask, feed),
         features.astype(np.float32),
         at_feed.ravel() > 0,
-        (curve[points] / _SCALE_DB + 0.5).astype(np.float32),
+        target,
     )
 
 
