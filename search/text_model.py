@@ -60,6 +60,8 @@ class CacheBudget:
     sinks: int = 4  # first tokens that are always kept
     window: int = 32  # queries of `window` and of `snapkv`
     pool: int = 7  # neighbours over which `snapkv` averages
+    # Share of the slots by layer, of mean 1; empty: every layer has `slots`. The total stays.
+    layer_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ from typing import Any
 from search.text_model import CacheBudget, CachePolicy, ScoreRule, TextModelError
 
 FILE = Path(__file__).with_name("budgets.json")
+LAYERS_FILE = Path(__file__).with_name("layer_budgets.json")
+LAYERS_SHARE = "0.2"
+"""Share of the text at which slots by layer were measured, whose proposal is used."""
 ORDINARY = "prose"
 """Type of text that a call is taken for when it names none."""
 
@@ -31,10 +34,38 @@ def text_types() -> tuple[str, ...]:
     return tuple(table()["texts"])
 
 
-def default(*, slots: int, text: str = ORDINARY) -> CacheBudget:
+@functools.cache
+def layer_card(text: str) -> Mapping[str, Any] | None:
+    """Return the budget advisor's card for a type of text; None where there is none."""
+    if not LAYERS_FILE.is_file():
+        return None
+    content: Mapping[str, Any] = json.loads(LAYERS_FILE.read_text())
+    card: Mapping[str, Any] | None = content["texts"].get(text)
+    return card
+
+
+def layer_weights(text: str, layers: int) -> tuple[float, ...]:
+    """Return the share of the slots by layer that the advisor proposes; empty for equal ones.
+
+    Equal ones where the card does not show that the proposal helps, and for other models.
+    """
+    card = layer_card(text)
+    if card is None or not card["helps"][LAYERS_SHARE]:
+        return ()
+    slots = card["slots"][LAYERS_SHARE]
+    if len(slots) != layers:
+        return ()
+    # What a layer has beyond the least that every layer needs, as `policies` reads it.
+    above = [float(count - card["least"]) for count in slots]
+    mean = sum(above) / len(above)
+    return tuple(round(value / mean, 4) for value in above)
+
+
+def default(*, slots: int, text: str = ORDINARY, layers: int = 0) -> CacheBudget:
     """Return the measured default rule of a type of text with a number of slots.
 
-    Raises TextModelError for a type that was not measured.
+    layers: of the model, for slots by layer; 0: equal ones. Raises TextModelError for a type that
+    was not measured.
     """
     texts = table()["texts"]
     if text not in texts:
@@ -47,4 +78,5 @@ def default(*, slots: int, text: str = ORDINARY) -> CacheBudget:
         decay=fields["decay"],
         recent_share=fields["recent_share"],
         sinks=fields["sinks"],
+        layer_weights=layer_weights(text, layers),
     )

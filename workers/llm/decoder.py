@@ -107,13 +107,40 @@ class Decoder:
         x = self.embeddings(ids)  # [A, width]
         at = torch.tensor(steps, dtype=torch.int32, device=device)
         row = torch.tensor(rows, device=device)
-        eviction = policies.rows(tuple(rules), device)
         cos, sin = self._angles(at)
+        if any(rule.layers for rule in rules):
+            return self._decode_layered(x, cos, sin, row, at, rules)
+        eviction = policies.rows(tuple(rules), device)
         if self._step is not None:
             return self._step(x, cos[:, 0], sin[:, 0], row, at, eviction)
         for layer, cache in zip(self._layers, self.cache.layers, strict=True):
             query, key, value = layer.project(x, cos, sin)
             mixed = h2o_decode(query, key, value, cache, row, at, eviction)
+            x = layer.finish(x, mixed.flatten(1))
+        return self._normed(x)
+
+    def _decode_layered(
+        self,
+        x: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        row: torch.Tensor,
+        at: torch.Tensor,
+        rules: Sequence[Rule],
+    ) -> torch.Tensor:
+        """Append one token to each sequence, layers with rules of their own; as `decode`."""
+
+        def attend(
+            layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+        ) -> torch.Tensor:
+            eviction = policies.rows(tuple(rule.at(layer) for rule in rules), self.device)
+            cache = self.cache.layers[layer]
+            return h2o_decode(query, key, value, cache, row, at, eviction)
+
+        if self._step is not None:
+            return self._step.read(x, cos[:, 0], sin[:, 0], attend)
+        for number, layer in enumerate(self._layers):
+            mixed = attend(number, *layer.project(x, cos, sin))
             x = layer.finish(x, mixed.flatten(1))
         return self._normed(x)
 
@@ -153,7 +180,7 @@ class Decoder:
                 row,
                 first,
                 pins,
-                rule,
+                rule.at(layer),
             )  # [KV, G, T, D]
             return mixed.permute(2, 0, 1, 3)
 

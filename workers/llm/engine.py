@@ -159,7 +159,9 @@ class Engine:
         )
         keeps = not options.deterministic and options.prefill == "chunked"
         self.snapshots = Snapshots(options.snapshot_bytes if keeps else 0)
-        self.default = options.default or budgets.default(slots=options.slots)
+        self.default = options.default or budgets.default(
+            slots=options.slots, layers=config.layers
+        )
         self._changed = threading.Condition()
         self._waiting: list[Live] = []
         self._active: list[Live] = []
@@ -263,10 +265,16 @@ class Engine:
                 f"prompt: expected at most {self.config.context_tokens} tokens with max_tokens, "
                 f"got {n} + {how.max_tokens}; shorten the prompt or ask for fewer tokens"
             )
+        if len(budget.layer_weights) not in (0, self.config.layers):
+            raise TextModelError(
+                f"cache.layer_weights: expected {self.config.layers}, one for each layer, got "
+                f"{len(budget.layer_weights)}"
+            )
         rule = policies.resolve(budget, pinned=pinned, tokens=total, limit=self.row_slots)
         # The end of the pinned beginning: many requests share it.
         prefix = min(leading_pins(pinned), n - 1)
-        if prefix < MIN_TOKENS or not self.snapshots.max_bytes:
+        # A snapshot has as many slots in every layer.
+        if prefix < MIN_TOKENS or not self.snapshots.max_bytes or rule.layers:
             prefix = 0
         chunk = n if self.options.prefill == "full" else self.options.chunk
         return Live(

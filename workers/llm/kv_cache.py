@@ -95,8 +95,8 @@ class KeyValueCache:
         )
 
     def filled(self, row: int) -> int:
-        """Return the slots in use of a row, the same in every layer and head."""
-        return int(self._filled[0, row])
+        """Return the slots in use of a row, in the layer that has most; the same in every head."""
+        return int(self._filled[:, row].max())
 
     def clear(self, row: int, keep: int = 0) -> None:
         """Forget a row's sequence and return the memory of all but its first `keep` slots."""

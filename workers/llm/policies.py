@@ -46,6 +46,15 @@ class Rule:
     decay: float = 1.0
     window: int = 0  # last queries of a chunk that count while the prompt is read; 0: all
     pool: int = 1  # neighbours over which the window's sums are averaged
+    # (capacity, recent) of each layer, where they differ; `capacity` is then their mean.
+    layers: tuple[tuple[int, int], ...] = ()
+
+    def at(self, layer: int) -> Rule:
+        """Return the rule of a layer."""
+        if not self.layers:
+            return self
+        capacity, recent = self.layers[layer]
+        return replace(self, capacity=capacity, recent=recent, layers=())
 
     @property
     def scored(self) -> bool:
@@ -99,6 +108,8 @@ def resolve(
             f"cache.slots: {pins} pinned tokens exceed {PINNED_SHARE:.0%} of {rule.capacity} "
             f"slots; pin less, or give at least {math.ceil(pins / PINNED_SHARE)} slots"
         )
+    if budget.layer_weights:
+        rule = _layered(rule, budget, pins=pins, limit=limit)
     needed = kept + rule.recent + 1
     if rule.capacity < needed:
         raise PromptTooLong(
@@ -146,8 +157,36 @@ def _rule(budget: CacheBudget, *, pins: int, limit: int) -> Rule:
     )
 
 
+def _layered(rule: Rule, budget: CacheBudget, *, pins: int, limit: int) -> Rule:
+    """Return the rule with slots by layer; the total is that of equal ones, or a little less.
+
+    The same for every layer where so few slots are left that no layer could give any away.
+    """
+    # Room for sinks, recent tokens and one that may go, whatever the share of recent tokens.
+    least = pins + math.ceil((budget.sinks + 2) / (1 - budget.recent_share))
+    spare = rule.capacity - least
+    if spare <= 0:
+        return rule
+    mean = sum(budget.layer_weights) / len(budget.layer_weights)
+    capacities = [
+        min(limit, least + int(weight / mean * spare)) for weight in budget.layer_weights
+    ]
+    layers = tuple(
+        (capacity, max(1, int(budget.recent_share * (capacity - pins))))
+        for capacity in capacities
+    )
+    return replace(rule, layers=layers)
+
+
 def _check(budget: CacheBudget) -> None:
     """Raise TextModelError for a field out of its range."""
+    if any(not 0 <= weight < math.inf for weight in budget.layer_weights) or (
+        budget.layer_weights and sum(budget.layer_weights) <= 0
+    ):
+        raise TextModelError(
+            "cache.layer_weights: expected finite numbers of at least 0, not all of them 0, got "
+            f"{budget.layer_weights!r:.80}"
+        )
     for name, value, least in (
         ("slots", budget.slots, 1 if budget.policy != CachePolicy.FULL else 0),
         ("sinks", budget.sinks, 0),
@@ -172,7 +211,7 @@ def _always_kept(pinned: Sequence[bool], sinks: int) -> int:
     return sinks + sum(pinned[sinks:])
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def rows(rules: tuple[Rule, ...], device: torch.device | str = "cpu") -> EvictionRows:
     """Return the rules of a step's live sequences as tensors, which nobody may change."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -359,3 +360,22 @@ def test_equal_scores_let_the_older_token_go() -> None:
         gone = at == 3
         chosen = _keep(scores.gather(1, at.long()), at, none, gone, 5, rule)
         assert sorted(at.gather(1, chosen)[0].tolist()) == [1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["eager", "native"])
+def test_layers_with_equal_slots_are_the_plain_rule(packed: bool) -> None:
+    if packed and not decoder_step.available():
+        pytest.skip("no compiler here")
+    shape = random_model.config()
+    budget = CacheBudget(policy=CachePolicy.H2O, slots=20)
+    plain = resolve(budget, pinned=[], tokens=60, limit=60)
+    same = replace(plain, layers=((plain.capacity, plain.recent),) * shape.layers)
+    both = [decoder(shape, packed=packed) for _ in range(2)]
+    with torch.inference_mode():
+        for t in range(60):
+            token = [(7 * t * t) % 256]
+            one, other = (
+                model.decode(token, [0], [t], [rule])
+                for model, rule in zip(both, (plain, same), strict=True)
+            )
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

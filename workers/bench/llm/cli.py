@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=float, default=600.0, help="of `soak`")
     parser.add_argument("--schemas", type=int, default=1000, help="of `grammar`")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write the cards of `advisor` for the engine",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/llm-NAME.jsonl")
     return parser
@@ -130,26 +135,34 @@ def _quality(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
 def _advisor(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
     from workers.bench.llm import advisor, texts
     from workers.bench.llm.model import load
+    from workers.llm.budgets import LAYERS_FILE
 
     model = load()
-    kinds = [texts.TextType(name) for name in options.types]
     numbers = {
         "calibrate": texts.TUNING[:1],
         "choose": texts.TUNING[2:3],
         "test": texts.TEST[: options.segments],
     }
-    return advisor.run(
-        model,
-        {
+    cards: dict[str, Line] = {}
+    for name in options.types:  # a card for each: the default rules differ
+        kinds = [texts.TextType(name)]
+        segments = {
             stage: list(
                 texts.segments(
                     model.encode, tokens=options.tokens, numbers=chosen, types=kinds
                 )
             )
             for stage, chosen in numbers.items()
-        },
-        lines=[line for line in lines if line["stage"] != "card"],
-    )
+        }
+        known = [r for r in lines if r["type"] == name and r["stage"] != "card"]
+        for line in advisor.run(model, segments, lines=known):
+            line["type"] = name
+            if line["stage"] == "card":
+                cards[name] = line
+            yield line
+    if options.publish:
+        text = json.dumps(advisor.layer_budgets(cards), indent=1) + "\n"
+        LAYERS_FILE.write_text(text)
 
 
 def _recall(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
