@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gnn.layers.encoders import parameters_of
+from gnn.pretrain.losses import info_nce
 from workers.bench.encoders.graphs import (
     PAPER,
     Graph,
@@ -29,10 +30,10 @@ from workers.bench.encoders.graphs import (
     widths,
 )
 from workers.bench.stats import mean_interval
-from workers.train.ilp.policy import loss_of
 
 Line = dict[str, Any]
 LOWER, SAME, FASTER = 0.05, 0.02, 1.3
+_TEMPERATURE = 0.07  # of CL-LNS
 
 
 def loss(net: TaskNet, graphs: Sequence[Graph]) -> Tensor:
@@ -46,7 +47,12 @@ def loss(net: TaskNet, graphs: Sequence[Graph]) -> Tensor:
         assert graph.positives is not None
         assert graph.negatives is not None
         positives, negatives = map(torch.from_numpy, (graph.positives, graph.negatives))
-        values.append(loss_of(logits, positives, negatives))
+        probability = torch.sigmoid(logits)[None]
+        up, down = (
+            torch.cosine_similarity(probability, sets) / _TEMPERATURE
+            for sets in (positives, negatives)
+        )
+        values.append(info_nce(up, down))
     return torch.stack(values).mean()
 
 

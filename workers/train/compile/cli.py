@@ -100,6 +100,13 @@ def _add_ordering_steps(steps: Steps) -> None:
         help="output file",
     )
     encoders.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    encoders.add_argument(
+        "--encoder",
+        nargs="+",
+        default=(),
+        metavar="WORD",
+        help="autophase, gean, grmp, rgcn, gat, gine, or paper (gean); default: the first three",
+    )
     for step in (coreset, policy):
         step.add_argument(
             "--out", type=Path, default=FOLDER, help="folder of the weights"
@@ -281,8 +288,12 @@ def _policy(options: argparse.Namespace) -> None:
 def _encoders(options: argparse.Namespace) -> None:
     import torch  # only the networks need it
 
-    from workers.train.compile.encoders import compare
+    from workers.train.compile.encoders import ENCODERS, compare
 
+    if wrong := [word for word in options.encoder if word not in ENCODERS]:
+        raise StepError(
+            f"encoder: expected one of {', '.join(ENCODERS)}, got {wrong[0]!r}"
+        )
     torch.set_num_threads(1)
     compare(
         options.work,
@@ -290,6 +301,7 @@ def _encoders(options: argparse.Namespace) -> None:
         out=options.results,
         seed=options.seed,
         say=progress(options),
+        encoders=options.encoder,
     )
 
 

@@ -62,20 +62,24 @@ TRIALS: tuple[Trial, ...] = tuple(
 _WIDTHS = MappingProxyType({"grmp": 36, "rgcn": 26, "gat": 42, "gine": 38})
 
 
+ENCODERS = ("autophase", "gean", "paper", *_WIDTHS)
+"""Words of the option `encoder`; `paper` is GEAN (Liang et al., ICML 2023)."""
+
+
 def net_of(encoder: str, outputs: int) -> nn.Module:
     """Build a network; each has 54,000 to 58,000 parameters for 24 pipelines.
 
     Raises ValueError on other encoders.
     """
     match encoder:
-        case "gean":
+        case "gean" | "paper":
             return GeanProgram(
                 len(TOKENS), outputs, width=32, edge_width=8, heads=4, layers=4
             )
         case "autophase":
             return AutophaseMlp(len(AUTOPHASE_NAMES), outputs, width=200)
     if encoder not in _WIDTHS:
-        words = ", ".join(("autophase", "gean", *_WIDTHS))
+        words = ", ".join(ENCODERS)
         raise ValueError(f"encoder: expected one of {words}, got {encoder!r}")
     return GrmpProgram(
         len(TOKENS),
@@ -142,9 +146,18 @@ def left_out(
 
 
 def compare(
-    folder: Path, *, metric: Metric, out: Path, seed: int, say: Callable[[str], None]
+    folder: Path,
+    *,
+    metric: Metric,
+    out: Path,
+    seed: int,
+    say: Callable[[str], None],
+    encoders: Sequence[str] = (),
 ) -> None:
-    """Run every trial and append a JSON line for each; trials that `out` has are skipped."""
+    """Run every trial and append a JSON line for each; trials that `out` has are skipped.
+
+    encoders: words of `ENCODERS` to train, with each loss; empty: those of `TRIALS`.
+    """
     data, programs = _programs(folder, load(folder, metric, say))
     pipelines, packages = data.saved.shape[1], len(set(data.packages))
     weights = package_weights(data.packages)
@@ -152,7 +165,10 @@ def compare(
     own_order = -np.tile(np.arange(pipelines, dtype=float), (len(data.saved), 1))
     say(f"{len(programs)} programs of {packages} packages, {pipelines} pipelines")
     done = _done(out, metric)
-    for trial in (replace(TRIALS[0], encoder="none", loss="none"), *TRIALS):
+    for trial in (
+        replace(TRIALS[0], encoder="none", loss="none"),
+        *trials_of(encoders),
+    ):
         if (trial.encoder, trial.loss, seed) in done:
             continue
         began = time.process_time()
@@ -184,6 +200,18 @@ def compare(
             for n, value in saved.items()
         )
         say(f"{trial.encoder:10s} {trial.loss:5s} {parameters:7,} parameters  {shares}")
+
+
+def trials_of(encoders: Sequence[str]) -> tuple[Trial, ...]:
+    """Return the trials of some encoders; those of `TRIALS` when none is named."""
+    if not encoders:
+        return TRIALS
+    epochs = {"autophase": TRIALS[0].epochs}
+    return tuple(
+        Trial(encoder=encoder, loss=loss, epochs=epochs.get(encoder, TRIALS[-1].epochs))
+        for encoder in encoders
+        for loss in ("nvp", "bc", "q")
+    )
 
 
 def _done(out: Path, metric: Metric) -> set[tuple[str, str, int]]:
