@@ -22,6 +22,8 @@ from search.condition import Condition
 
 TOP_K = 100
 """Tokens that are judged at each step (DOC, appendix on the controller)."""
+REACH = 4.0
+"""Nats below the likeliest token, beyond which none is judged and none is taken."""
 STEEPNESS, MOST = 3.0, 10.0
 SETTING_SHARE, ENTRANCE_SHARE = 0.5, 0.2
 """Of the event's strength: for a new setting, and for each character that enters."""
@@ -78,13 +80,20 @@ def faults(conditions: Sequence[Condition]) -> str | None:
     return None
 
 
-def likeliest(logits: NDArray[np.float32], count: int = TOP_K) -> NDArray[np.int64]:
-    """Return the places of the greatest finite logits, at most `count`, in ascending order."""
-    finite = int(np.isfinite(logits).sum())
-    count = min(count, finite)
-    if count == 0:
+def likeliest(
+    logits: NDArray[np.float32], count: int = TOP_K, *, reach: float = math.inf
+) -> NDArray[np.int64]:
+    """Return the places of the greatest finite logits, at most `count`, in ascending order.
+
+    reach: nats below the greatest one, beyond which none is taken.
+    """
+    top = float(logits.max(initial=-math.inf))
+    if top == -math.inf:
         return np.empty(0, np.int64)
-    return np.sort(np.argpartition(-logits, count - 1)[:count]).astype(np.int64)
+    some = np.flatnonzero(logits >= max(top - reach, np.finfo(np.float32).min))
+    if len(some) > count:
+        some = np.sort(some[np.argpartition(-logits[some], count - 1)[:count]])
+    return some.astype(np.int64)
 
 
 def controlled(

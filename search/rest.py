@@ -55,6 +55,7 @@ class Woken:
     # By leaf of the outline; a leaf without a job is missing.
     jobs: Mapping[str, EndedJob] = field(default_factory=dict)
     stop_requested: bool = False  # by the owner: start nothing more, write the report
+    site: str = ""  # address of the server, for links in a report; empty: not known
     # False: its jobs were never started. It was answered, or re-driven while it was at rest.
     approved: bool = True
 

@@ -24,7 +24,9 @@ _HOST = re.compile(
     r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$"
 )
 _SECRET_WORDS = ("URL", "SECRET", "PASSWORD", "API_KEY")
+ALL_ADDRESSES = ("0.0.0.0", "::", "")  # noqa: S104  (compared, not bound)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/\-]*)?")
 _HOSTS = "host names separated by commas, e.g. opt.example,localhost"
 
 # Default of `threads` in the spec of kind ilp; other kinds use fewer.
@@ -66,6 +68,9 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     """More Host header values to accept (guard against DNS rebinding), separated by commas, e.g.
     `opt.example,localhost`."""
+    public_url: str = ""
+    """Address at which people reach the server, e.g. `https://opt.example`; links in reports
+    begin with it. Unset: the address that it listens on, unless that is all addresses."""
     tls_cert: Path | None = None
     """Certificate chain (PEM); needs `tls_key`."""
     tls_key: Path | None = None
@@ -185,6 +190,26 @@ class Settings(BaseSettings):
                         f"expected {_HOSTS}, got {entry!r}; a host has no scheme and no path"
                     )
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        """Return an address without the slash at its end."""
+        if not value:
+            return value
+        if not _ADDRESS.fullmatch(value):
+            raise ValueError(
+                f"expected http:// or https:// with a host and no query, got {value!r}"
+            )
+        return value.rstrip("/")
+
+    @property
+    def site(self) -> str:
+        """Address that links in reports begin with; empty where it is not known."""
+        if self.public_url or self.host in ALL_ADDRESSES or not self.port:
+            return self.public_url
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls_cert else ''}://{host}:{self.port}"
 
     @property
     def runs_here(self) -> bool:

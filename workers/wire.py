@@ -93,6 +93,7 @@ def woken_to_json(woken: Woken) -> Json:
         },
         "stop_requested": woken.stop_requested,
         "approved": woken.approved,
+        "site": woken.site,
     }
 
 
@@ -106,6 +107,7 @@ def woken_from_json(body: Mapping[str, Any]) -> Woken:
         },
         stop_requested=body["stop_requested"],
         approved=body["approved"],
+        site=body["site"],
     )
 
 

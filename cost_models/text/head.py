@@ -3,15 +3,16 @@
 FUDGE (Yang and Klein 2021, arXiv 2104.05218) asks a discriminator once for each continuation. This
 head answers for all of them from one state of the frozen language model:
 
-    log D_v = logsigmoid(t cos(d e_v', d q') + s)
+    log D_v = logsigmoid(s + t cos(d e_v', d q') + <b + b' log n, words_v> + l log n)
     s = k cos(U z + u, W c + v) + <w, tanh(A z + C c + a)> + s_0
 
 e_v is a token's embedding, z describes the text so far (`Trace`), c the condition
 (`condition_vector`), e_v' and q' are the embedding and the mean state of the condition less their
-means, d a weight for each of their numbers. A learned product of e_v with the hidden values, and a
+means, d a weight for each of their numbers. words_v are the features of `cost_models.text.words`
+for the n tokens of the text, v included. A learned product of e_v with the hidden values, and a
 bias of tokens, favoured words of the documentation that training reads, and are left out. The
 *exact* form, kept as reference, judges a text after its last token was read, with weights of its
-own and without e_v.
+own and without the cosine of e_v.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cost_models.text.words import FEATURES
 
 Floats = NDArray[np.float32]
 LEAD = "Summary:"
@@ -90,14 +93,51 @@ class Scorer:
     k: float
     s0: float
 
-    def score(self, text: Floats, condition: Floats) -> Floats:
-        """Return s [...] of normed text [..., 3 width] and condition [..., 2 width]."""
-        hidden = np.tanh(text @ self.a.T + condition @ self.c.T + self.a0)
-        said, meant = text @ self.u.T + self.u0, condition @ self.w.T + self.w0
-        lengths = np.linalg.norm(said, axis=-1) * np.linalg.norm(meant, axis=-1)
-        match = (said * meant).sum(-1) / np.maximum(lengths, 1e-6)
+    def prepared(self, condition: Floats) -> Prepared:
+        """Return what a normed condition [..., 2 width] gives to every text."""
+        return Prepared(
+            gate=condition @ self.c.T + self.a0,
+            meant=unit(condition @ self.w.T + self.w0),
+        )
+
+    def score(self, text: Floats, condition: Prepared) -> Floats:
+        """Return s [...] of a normed text [..., 3 width] against a condition."""
+        hidden = np.tanh(text @ self.a.T + condition.gate)
+        said = unit(text @ self.u.T + self.u0)
+        match = (said * condition.meant).sum(-1)
         score: Floats = hidden @ self.g + self.k * match + self.s0
         return score
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A condition's side of a scorer."""
+
+    gate: Floats  # [..., h]
+    meant: Floats  # [..., r], of length 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Aims:
+    """Conditions as the one-pass head judges against them; made once for an answer."""
+
+    scored: Prepared
+    near: Floats  # [conditions, width], of length 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WordTerm:
+    """Weights of the features of words, for a text of any length."""
+
+    base: Floats  # [features]
+    growth: Floats  # [features]
+    length: float
+
+    def of(self, words: Floats, count: int) -> Floats:
+        """Return [...] of features [..., features] of a text of `count` tokens."""
+        grown = np.float32(np.log(count))
+        term: Floats = words @ (self.base + grown * self.growth) + grown * self.length
+        return term
 
 
 class ControlHead:
@@ -114,6 +154,14 @@ class ControlHead:
         self._mean, self._scale = wide["mean"], wide["scale"]  # [2, width] each
         self.one_pass = _scorer(wide, "")
         self.exact = _scorer(wide, "exact_")
+        self._words, self._exact_words = (
+            WordTerm(
+                base=wide[f"{lead}words"][0],
+                growth=wide[f"{lead}words"][1],
+                length=float(wide[f"{lead}length"][0]),
+            )
+            for lead in ("", "exact_")
+        )
         self._d, self._t = wide["d"], float(wide["t"][0])
         self._item = wide["item"]  # [width], mean of the conditions' normed states
 
@@ -121,29 +169,46 @@ class ControlHead:
         """Return a condition's vector [..., 2 width], normed."""
         return self._normed(vector, (0, 1))
 
+    def aims(self, conditions: Floats) -> Aims:
+        """Return normed conditions [conditions, 2 width] for `log_chances`."""
+        # An embedding and a state as the model's output head multiplies them, not normed.
+        meant = (conditions[:, : self.width] - self._item) * self._scale[0]
+        return Aims(scored=self.one_pass.prepared(conditions), near=unit(meant * self._d))
+
     def text(self, vector: Floats) -> Floats:
         """Return a text's vector [..., 3 width], normed."""
         return self._normed(vector, (0, 0, 1))
 
-    def log_chances(self, text: Floats, conditions: Floats, rows: Floats) -> Floats:
+    def units(self, rows: Floats) -> Floats:
+        """Return embeddings [m, width] as the features of words compare them."""
+        return unit(rows - self._mean[1])
+
+    def log_chances(
+        self, text: Floats, aims: Aims, rows: Floats, words: Floats, count: int
+    ) -> Floats:
         """Return [conditions, m]: log D for each token that may come next.
 
         Args:
             text: [3 width], normed.
-            conditions: [conditions, 2 width], normed.
+            aims: the conditions.
             rows: [m, width], embeddings of the tokens.
+            words: [conditions, m, features], with each token as the next one.
+            count: tokens of the text, the next one included.
         """
-        score = self.one_pass.score(text, conditions)  # [conditions]
-        # An embedding and a state as the model's output head multiplies them, not normed.
-        own = _unit((rows - self._mean[1]) * self._d)  # [m, width]
-        meant = (conditions[:, : self.width] - self._item) * self._scale[0]
-        near = _unit(meant * self._d) @ own.T  # [conditions, m]
-        return log_sigmoid(self._t * near + score[:, None])
+        score = self.one_pass.score(text, aims.scored)  # [conditions]
+        own = unit((rows - self._mean[1]) * self._d)  # [m, width]
+        near = aims.near @ own.T  # [conditions, m]
+        return log_sigmoid(score[:, None] + self._t * near + self._words.of(words, count))
 
-    def exact_log_chance(self, text: Floats, conditions: Floats) -> Floats:
-        """Return [..., conditions]: log D of texts [..., 3 width] whose last token was read."""
-        over = text[..., None, :]
-        return log_sigmoid(self.exact.score(over, conditions))
+    def exact_log_chance(
+        self, text: Floats, conditions: Floats, words: Floats, count: int
+    ) -> Floats:
+        """Return [conditions]: log D of a text [3 width] whose last token was read.
+
+        Its words, [conditions, features], and `count` include that token.
+        """
+        score = self.exact.score(text, self.exact.prepared(conditions))
+        return log_sigmoid(score + self._exact_words.of(words, count))
 
     def _normed(self, vector: Floats, parts: tuple[int, ...]) -> Floats:
         mean = np.concatenate([self._mean[part] for part in parts])
@@ -152,9 +217,10 @@ class ControlHead:
         return normed
 
 
-def _unit(rows: Floats) -> Floats:
-    """Return rows [n, width] of length 1."""
-    unit: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+def unit(rows: Floats) -> Floats:
+    """Return rows [..., width] of length 1."""
+    lengths = np.sqrt(np.einsum("...i,...i->...", rows, rows))[..., None]
+    unit: Floats = rows / np.maximum(lengths, 1e-6)
     return unit
 
 
@@ -198,7 +264,8 @@ def _check(arrays: Mapping[str, Floats]) -> None:
             expected[f"{lead}{text}"] = (size, 3 * width)
             expected[f"{lead}{item}"] = (size, 2 * width)
             expected |= {f"{lead}{name}": (size,) for name in vectors}
-        expected |= {f"{lead}k": (1,), f"{lead}s0": (1,)}
+        expected |= {f"{lead}{name}": (1,) for name in ("k", "s0", "length")}
+        expected[f"{lead}words"] = (2, FEATURES)
     got = {name: arrays[name].shape for name in expected if name in arrays}
     if got != expected:
         wrong = next(name for name in expected if got.get(name) != expected[name])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, Colour, Drawing
+from search.drawing.ticks import round_ticks, tick_text
 
 COLOURS: Mapping[str, Colour] = {
     "c0": BLUE,
@@ -18,21 +18,6 @@ COLOURS: Mapping[str, Colour] = {
 CURVES = 5  # colours of curves before they repeat
 _LEFT, _TOP, _WIDTH, _HEIGHT = 52, 44, 430, 240
 _KEY = 18  # height of an entry of the legend
-_TICKS = 8  # at most, on each axis
-
-
-def round_ticks(low: float, high: float, *, most: int = _TICKS) -> list[float]:
-    """Return the multiples of 1, 2 or 5 times a power of ten in [low, high], at most `most`."""
-    span = high - low
-    step = 10.0 ** math.floor(math.log10(span / most))
-    for factor in (1, 2, 5, 10, 20, 50):
-        first, last = (
-            math.ceil(low / step / factor - 1e-9),
-            math.floor(high / step / factor + 1e-9),
-        )
-        if last - first + 1 <= most:
-            return [i * factor * step for i in range(first, last + 1)]
-    return [low, high]
 
 
 class LinePlot:
@@ -64,11 +49,15 @@ class LinePlot:
         for value in round_ticks(*x):
             left, _ = self.place(value, y[0])
             self.drawing.line(left, _TOP, left, self._bottom, style="grid")
-            self.drawing.text(left, self._bottom + 16, f"{value:.6g}", anchor="middle")
+            self.drawing.text(
+                left, self._bottom + 16, tick_text(value, x[1] - x[0]), anchor="middle"
+            )
         for value in round_ticks(*y):
             _, top = self.place(x[0], value)
             self.drawing.line(_LEFT, top, end, top, style="grid")
-            self.drawing.text(_LEFT - 6, top + 4, f"{value:.6g}", anchor="end")
+            self.drawing.text(
+                _LEFT - 6, top + 4, tick_text(value, y[1] - y[0]), anchor="end"
+            )
         self.drawing.frame(_LEFT, _TOP, _WIDTH, _HEIGHT)
         self.drawing.text(end, _TOP - 8, y_label, style="dim", anchor="end")
         self.drawing.text(end, self._bottom + 32, x_label, style="dim", anchor="end")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from search.drawing.svg import Colour, Drawing
+from search.drawing.ticks import round_ticks, tick_text
 
 _COLOURS = (
     Colour("#0b6e4f", "#4cc49c"),
@@ -23,7 +24,7 @@ _LEFT, _TOP, _WIDTH, _HEIGHT = 70, 36, 560, 260
 _BOTTOM = _TOP + _HEIGHT
 _LEGEND = 48  # from the lower end of the axes to the first entry
 _ENTRY = 18
-_TICKS = 4  # intervals on each axis
+_TICKS = 6  # at most, on the axis of values
 
 
 def step_curves(
@@ -34,6 +35,7 @@ def step_curves(
     x_label: str = "seconds",
     y_label: str = "",
     limits: tuple[float, float] | None = None,
+    scope: str = "",
 ) -> str:
     """Return an SVG with one step curve per name.
 
@@ -41,6 +43,7 @@ def step_curves(
     `until`. A curve without points appears in the legend only.
 
     limits: least and largest y of the picture; the range of the values by default.
+    scope: a class of its own, for a drawing inside a page that has others.
     """
     values = [y for points in curves.values() for _, y in points if math.isfinite(y)]
     low, high = _range(values, limits)
@@ -60,13 +63,12 @@ def step_curves(
         scales=True,
     )
     drawing.text(_LEFT, 20, title, style="title")
-    for i in range(_TICKS + 1):
-        y = low * (1 - i / _TICKS) + high * (i / _TICKS)
+    for y in round_ticks(low, high, most=_TICKS):
         left, down = place(0.0, y)
         drawing.line(left, down, _LEFT + _WIDTH, down, style="grid")
-        drawing.text(_LEFT - 6, down + 4, f"{y:.6g}", anchor="end")
-        x = until * i / _TICKS
-        drawing.text(place(x, low)[0], _BOTTOM + 16, f"{x:.4g}", anchor="middle")
+        drawing.text(_LEFT - 6, down + 4, tick_text(y, high - low), anchor="end")
+    for x in round_ticks(0.0, until, most=_TICKS + 2):
+        drawing.text(place(x, low)[0], _BOTTOM + 16, tick_text(x, until), anchor="middle")
     drawing.text(_LEFT + _WIDTH, _BOTTOM + 31, x_label, style="dim", anchor="end")
     drawing.text(_LEFT, _BOTTOM + 31, y_label, style="dim")
     for index, (name, points) in enumerate(curves.items()):
@@ -75,7 +77,7 @@ def step_curves(
         if shown:
             drawing.curve(colour, [place(x, y) for x, y in _steps(shown, until)])
         drawing.key(colour, _LEFT, _BOTTOM + _LEGEND + _ENTRY * index, name, thin=True)
-    return drawing.document()
+    return drawing.document(scope)
 
 
 def _steps(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from search.drawing.axes import CURVES, LinePlot, round_ticks
+from search.drawing.axes import CURVES, LinePlot
 from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, PURPLE, Colour, Drawing
+from search.drawing.ticks import round_ticks
 from trimtab.pictures import CellClass, CellPicture, PlotPicture
 
 CLASSES = (ORANGE, BLUE, PURPLE, GREEN, GREY, Colour("#a3195b", "#ea76ab"))

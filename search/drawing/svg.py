@@ -31,17 +31,17 @@ _INK = Colour("#1b1f24", "#e6e9ec")
 _PAGE = Colour("#ffffff", "#14181d")
 
 # A class of the drawing sets `color`; marks take it as `currentColor`.
-_STYLE = """svg{font:12px system-ui,sans-serif;color:%s}
-.page{fill:%s}
-text,.bar{fill:currentColor}
-.bar{shape-rendering:crispEdges}
-.title{font-size:15px;font-weight:600}
-.strong{font-weight:600}
-.dim{opacity:.65}
-.curve{fill:none;stroke:currentColor;stroke-width:1.6}
-.frame{fill:none;stroke:currentColor;opacity:.35}
-.grid{stroke:currentColor;opacity:.15}
-.mark{stroke:currentColor;stroke-dasharray:4 3;opacity:.7}"""
+_RULES = (
+    ("text,.bar", "fill:currentColor"),
+    (".bar", "shape-rendering:crispEdges"),
+    (".title", "font-size:15px;font-weight:600"),
+    (".strong", "font-weight:600"),
+    (".dim", "opacity:.65"),
+    (".curve", "fill:none;stroke:currentColor;stroke-width:1.6"),
+    (".frame", "fill:none;stroke:currentColor;opacity:.35"),
+    (".grid", "stroke:currentColor;opacity:.15"),
+    (".mark", "stroke:currentColor;stroke-dasharray:4 3;opacity:.7"),
+)
 
 LineStyle = Literal["grid", "mark"]
 TextStyle = Literal["", "title", "strong", "dim"]
@@ -67,12 +67,12 @@ class Drawing:
         scales: the picture fills the width of its place instead of having a size of its own.
         """
         size = "" if scales else f' width="{width}" height="{height}"'
-        self._parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"{size} '
-            f'role="img" aria-label="{escape(title, quote=True)}">',
-            f"<style>{_style(colours)}</style>",
-            '<rect class="page" width="100%" height="100%"/>',
-        ]
+        self._root = (
+            f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"{size} '
+            f'role="img" aria-label="{escape(title, quote=True)}"'
+        )
+        self._colours = colours
+        self._parts = ['<rect class="page" width="100%" height="100%"/>']
 
     def text(
         self,
@@ -132,9 +132,14 @@ class Drawing:
             self.bar(colour, x, y - 9, 10, 10)
         self.text(x + (20 if thin else 15), y, words)
 
-    def document(self) -> str:
-        """Return the finished SVG."""
-        return "\n".join([*self._parts, "</svg>"])
+    def document(self, scope: str = "") -> str:
+        """Return the finished SVG.
+
+        scope: a class of its own, for a drawing inside a page that has others.
+        """
+        head = f'<svg class="{scope}" ' if scope else "<svg "
+        style = f"<style>{_style(self._colours, scope)}</style>"
+        return "\n".join([f"{head}{self._root}>", style, *self._parts, "</svg>"])
 
     def _rectangle(
         self, css: str, x: float, y: float, width: float, height: float, tooltip: str
@@ -146,15 +151,23 @@ class Drawing:
         )
 
 
-def _style(colours: Mapping[str, Colour]) -> str:
-    dark = "".join(f".{name}{{color:{colour.dark}}}" for name, colour in colours.items())
+def _style(colours: Mapping[str, Colour], scope: str) -> str:
+    """Return the rules of a drawing; with a scope they touch nothing else on a page."""
+    root, inside = (f"svg.{scope}", f".{scope} ") if scope else ("svg", "")
+
+    def rule(selectors: str, body: str) -> str:
+        return f"{','.join(inside + one for one in selectors.split(','))}{{{body}}}"
+
+    dark = "".join(rule(f".{name}", f"color:{c.dark}") for name, c in colours.items())
     return "\n".join(
         (
             "",
-            _STYLE % (_INK.light, _PAGE.light),
-            *(f".{name}{{color:{colour.light}}}" for name, colour in colours.items()),
-            f"@media (prefers-color-scheme:dark){{svg{{color:{_INK.dark}}}"
-            f".page{{fill:{_PAGE.dark}}}{dark}}}",
+            f"{root}{{font:12px system-ui,sans-serif;color:{_INK.light}}}",
+            rule(".page", f"fill:{_PAGE.light}"),
+            *(rule(selectors, body) for selectors, body in _RULES),
+            *(rule(f".{name}", f"color:{c.light}") for name, c in colours.items()),
+            f"@media (prefers-color-scheme:dark){{{root}{{color:{_INK.dark}}}"
+            f"{rule('.page', f'fill:{_PAGE.dark}')}{dark}}}",
             "",
         )
     )

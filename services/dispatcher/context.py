@@ -25,6 +25,7 @@ class DispatchContext:
     blobs: BlobStore
     bus: Bus
     limits: TaskLimits
+    site: str  # address that links in reports begin with; empty: not known
     lease_s: float
     heartbeat_s: float
     signal_poll_s: float  # interval of polling for stop and cancel set by other processes

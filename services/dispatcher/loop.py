@@ -68,6 +68,7 @@ class Dispatcher:
             limits=TaskLimits(
                 memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S
             ),
+            site=settings.site,
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             signal_poll_s=settings.heartbeat_s

@@ -37,7 +37,7 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
     start = await context.store.get_checkpoint(job.id) if job.has_checkpoint else None
     woken = None
     if job.has_memo:
-        woken = woken_to_json(await woken_of(context.store, job))
+        woken = woken_to_json(await woken_of(context.store, job, site=context.site))
     return Task(
         job_id=job.id,
         fence=claim.fence,

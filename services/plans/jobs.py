@@ -67,8 +67,11 @@ async def children_of(
     return children
 
 
-async def woken_of(store: JobStore, plan: JobRecord) -> Woken:
-    """Return what the next run of a plan finds. Raises ValueError if it is too large."""
+async def woken_of(store: JobStore, plan: JobRecord, *, site: str = "") -> Woken:
+    """Return what the next run of a plan finds. Raises ValueError if it is too large.
+
+    site: address of the server, for links in the report; empty where it is not known.
+    """
     memo = await store.memo(plan.id)
     if memo is None:
         raise ValueError("memo: expected one of a job that was at rest, got none")
@@ -81,6 +84,7 @@ async def woken_of(store: JobStore, plan: JobRecord) -> Woken:
         jobs=_bounded(jobs),
         stop_requested=plan.stop_requested,
         approved=memo.approved is not None,
+        site=site,
     )
 
 

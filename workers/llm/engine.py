@@ -475,7 +475,9 @@ class Engine:
                 hidden = self._append(live, len(live.ids), live.rule.generating)
                 if live.control is not None:
                     known = live.ids[-len(hidden) : -1]
-                    live.control.observe(hidden[:-1], self.decoder.embeddings(known))
+                    live.control.observe(
+                        known, hidden[:-1], self.decoder.embeddings(known)
+                    )
                 self._draw([live], hidden[-1:])
         lives = [live for live in lives if live.pending == 1 and live not in forced]
         if not lives:
@@ -501,8 +503,10 @@ class Engine:
         for i, live in enumerate(lives):
             with _failing(live):
                 if live.control is not None:
-                    last = self.decoder.embeddings(live.ids[-1:])
-                    live.control.observe(hidden[i : i + 1], last)
+                    last = live.ids[-1:]
+                    live.control.observe(
+                        last, hidden[i : i + 1], self.decoder.embeddings(last)
+                    )
                 allowed = None if live.bound is None else live.bound.allowed()
                 if allowed is None or not self._few(live, allowed):
                     whole.append((i, allowed))

@@ -56,7 +56,7 @@ def _control(
     ):
         return None
     head = ControlHead(load_weights(head_name(source.name)))
-    return Steering(head, tokenizer.encode, tokenizer.eos).guide
+    return Steering(head, tokenizer.encode, tokenizer.texts, tokenizer.eos).guide
 
 
 class LocalTextModel:

@@ -15,6 +15,8 @@ MAX_STOP_STRINGS = 16
 _SEEDS = 1 << 64
 _LIKELIEST = 1024
 """Tokens among which the set of `top_p` is sought before all are sorted."""
+_SPARSE = 8
+"""With at most an eighth of the tokens left, the others are set aside first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,15 @@ def draw(logits: NDArray[np.float32], sampling: Sampling, index: int) -> int:
         )
     if sampling.temperature == 0:
         return int(logits.argmax())
+    possible = np.flatnonzero(logits > -np.inf)
+    if len(possible) * _SPARSE < len(logits):
+        # Under control or a grammar few tokens are left, and the others cost time.
+        return int(possible[_draw(logits[possible], top, sampling, index)])
+    return _draw(logits, top, sampling, index)
+
+
+def _draw(logits: NDArray[np.float32], top: float, sampling: Sampling, index: int) -> int:
+    """Return the position drawn, by weights below that of the greatest logit, `top`."""
     # In double precision, so that the order of summation does not move the draw.
     weight = np.exp((logits.astype(np.float64) - top) / sampling.temperature)
     weight = np.where(weight < sampling.min_p, 0.0, weight)  # relative to the likeliest

@@ -54,8 +54,10 @@ class Control(Protocol):
         """Read the conditions, by a function for states and one for embeddings."""
         ...
 
-    def observe(self, states: torch.Tensor, embeddings: torch.Tensor) -> None:
-        """Add tokens that were read: states and embeddings, both [T, width]."""
+    def observe(
+        self, ids: Sequence[int], states: torch.Tensor, embeddings: torch.Tensor
+    ) -> None:
+        """Add tokens that were read: their states and embeddings, both [T, width]."""
         ...
 
     def steer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 
@@ -9,9 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cost_models.text.head import ControlHead, Trace, condition_tokens, condition_vector
+from cost_models.text.head import (
+    Aims,
+    ControlHead,
+    Trace,
+    condition_tokens,
+    condition_vector,
+)
+from cost_models.text.words import Said, Tokens, Vocabulary, different
 from search.condition import Condition
-from search.control import controlled, faults, likeliest
+from search.control import REACH, controlled, faults, likeliest
 from search.text_model import TextModelError
 
 _MAX_TOKENS = 256
@@ -29,13 +37,27 @@ class Steering:
         self,
         head: ControlHead,
         encode: Callable[[str], Sequence[int]],
+        texts: Callable[[], Sequence[str]],
         endings: Collection[int],
     ) -> None:
-        """Use `head` with the model's tokenizer; `endings` are tokens that end an answer."""
+        """Use `head` with the model's tokenizer.
+
+        Args:
+            head: of the model.
+            encode: text → tokens.
+            texts: the texts of all tokens in their order; called before the first condition.
+            endings: tokens that end an answer.
+        """
         self.head = head
         self._encode = encode
+        self._texts = texts
         self.endings = np.array(sorted(endings), np.int64)
-        self._vectors: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[NDArray[np.float32], Tokens]] = OrderedDict()
+
+    @functools.cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Return what is known of the model's tokens."""
+        return Vocabulary.of(self._texts())
 
     def guide(self, conditions: Sequence[Condition]) -> Guide | None:
         """Return the control of one answer, None without a strength above 0.
@@ -56,23 +78,28 @@ class Steering:
         strong = [condition for condition in conditions if condition.strength > 0]
         return Guide(self, strong, tokens) if strong else None
 
-    def vector(
+    def read(
         self,
         text: str,
         ids: tuple[list[int], list[int]],
         states: States,
         embed: Embeddings,
-    ) -> NDArray[np.float32]:
-        """Return the normed vector of a condition, read by the model unless it was lately."""
-        if text not in self._vectors:
+    ) -> tuple[NDArray[np.float32], Tokens]:
+        """Return a condition's normed vector and its words, read by the model unless lately."""
+        if text not in self._known:
             lead, own = ids
             read = states([*lead, *own])[len(lead) :]
-            vector = condition_vector(_array(read), _array(embed(own)))
-            self._vectors[text] = self.head.condition(vector)
-            if len(self._vectors) > _KEPT:
-                self._vectors.popitem(last=False)
-        self._vectors.move_to_end(text)
-        return self._vectors[text]
+            rows = _array(embed(own))
+            vector = self.head.condition(condition_vector(_array(read), rows))
+            self._known[text] = vector, different(self.tokens(own, rows))
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        self._known.move_to_end(text)
+        return self._known[text]
+
+    def tokens(self, ids: Sequence[int], rows: NDArray[np.float32]) -> Tokens:
+        """Return tokens with their embeddings [m, width] for features of words."""
+        return self.vocabulary.tokens(ids, self.head.units(rows))
 
 
 class Guide:
@@ -88,7 +115,10 @@ class Guide:
         self._conditions = conditions
         self._tokens = tokens
         self._strengths = [condition.strength for condition in conditions]
-        self._vectors: NDArray[np.float32] | None = None
+        self._aims: Aims | None = None
+        self._said: list[Said] = []
+        self._began = False
+        self._count = 0  # tokens of the answer
         self._embed: Embeddings | None = None
         self._trace = Trace(steering.head.width)
 
@@ -99,16 +129,31 @@ class Guide:
 
     def prepare(self, states: States, embed: Embeddings) -> None:
         """Read the conditions. Before the first `steer`."""
-        rows = [
-            self._steering.vector(c.text, self._tokens[c.text], states, embed)
+        read = [
+            self._steering.read(c.text, self._tokens[c.text], states, embed)
             for c in self._conditions
         ]
-        self._vectors, self._embed = np.stack(rows), embed
+        self._aims = self._steering.head.aims(np.stack([vector for vector, _ in read]))
+        self._said = [Said(words) for _, words in read]
+        self._embed = embed
 
-    def observe(self, states: torch.Tensor, embeddings: torch.Tensor) -> None:
-        """Add tokens that were read: states and embeddings, both [T, width]."""
-        for state, embedding in zip(_array(states), _array(embeddings), strict=True):
-            self._trace.add(state, embedding)
+    def observe(
+        self, ids: Sequence[int], states: torch.Tensor, embeddings: torch.Tensor
+    ) -> None:
+        """Add tokens of the answer that were read: states and embeddings, both [T, width].
+
+        The first call adds the last token of the prompt, which is no word of the answer.
+        """
+        rows = _array(embeddings)
+        for state, row in zip(_array(states), rows, strict=True):
+            self._trace.add(state, row)
+        if not self._began:
+            self._began, ids, rows = True, ids[1:], rows[1:]
+        if len(ids):
+            tokens = self._steering.tokens(ids, rows)
+            self._count += len(ids)
+            for said in self._said:
+                said.add(tokens)
 
     def steer(
         self, logits: NDArray[np.float32], tokens: NDArray[np.int64] | None = None
@@ -119,14 +164,20 @@ class Guide:
             logits: [m], after a grammar's mask.
             tokens: [m] that the logits belong to; None: the whole vocabulary.
         """
-        assert self._vectors is not None
+        assert self._aims is not None
         assert self._embed is not None
-        judged = likeliest(logits)
+        judged = likeliest(logits, reach=REACH)
         ids = judged if tokens is None else tokens[judged]
         head = self._steering.head
-        text = head.text(self._trace.vector)
         rows = _array(self._embed(ids.tolist()))
-        terms = head.log_chances(text, self._vectors, rows)
+        next_ones = self._steering.tokens(ids, rows)
+        terms = head.log_chances(
+            head.text(self._trace.vector),
+            self._aims,
+            rows,
+            np.stack([said.after(next_ones) for said in self._said]),
+            self._count + 1,
+        )
         # The head judges texts that go on. An end gets the mean of the other tokens: control
         # alone makes an answer neither longer nor shorter.
         ends = np.isin(ids, self._steering.endings)

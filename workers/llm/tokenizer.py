@@ -271,6 +271,12 @@ class Tokenizer:
             return bytes([int(byte.group(1), 16)])
         return piece.replace("▁", " ").encode()
 
+    def texts(self) -> list[str]:
+        """Return the texts of all tokens in their order."""
+        return [
+            self.token_bytes(i).decode("utf-8", "replace") for i in range(self.vocabulary)
+        ]
+
     def is_special(self, id: int) -> bool:
         """Return whether a token stands for itself and not for text."""
         return id in self._special_ids or id not in self._pieces

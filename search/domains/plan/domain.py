@@ -123,6 +123,7 @@ class PlanDomain:
             approved=outline,
             jobs=dict(woken.jobs),
             stop_requested=woken.stop_requested,
+            site=woken.site,
         )
 
     def encode(self, problem: PlanProblem) -> Reading | None:
@@ -251,7 +252,7 @@ class PlanDomain:
             on_passage=lambda done, count: on_incumbent(
                 _progress(f"report: {done} of {count} passages")
             ),
-        )
+        ).model_copy(update={"site": problem.site})
         on_incumbent(
             Incumbent(
                 elapsed_s=0.0, objective=report.without_result, bound=0.0, source="report"

@@ -26,3 +26,4 @@ class PlanProblem:
     shown: Outline | None = None
     jobs: Mapping[str, EndedJob] = field(default_factory=dict)
     stop_requested: bool = False
+    site: str = ""  # address of the server, for links in the report

@@ -191,6 +191,8 @@ class Report(WireModel):
     """The ledger."""
     without_result: Annotated[float, Field(ge=0)]
     """Leaves of the plan whose newest version has no result."""
+    site: str = ""
+    """Address of the server, which links begin with; empty where it was not known."""
     text_model: str = ""
     """Language model that wrote joining sentences; empty for none."""
     sends_text: bool = False

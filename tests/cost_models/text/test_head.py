@@ -35,7 +35,8 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
         shapes |= {f"{lead}{name}": (RANK, 3 * WIDTH) for name in ("a", "u")}
         shapes |= {f"{lead}{name}": (RANK, 2 * WIDTH) for name in ("c", "w")}
         shapes |= {f"{lead}{name}": (RANK,) for name in ("a0", "u0", "w0", "g")}
-        shapes |= {f"{lead}k": (1,), f"{lead}s0": (1,)}
+        shapes |= {f"{lead}{name}": (1,) for name in ("k", "s0", "length")}
+        shapes[f"{lead}words"] = (2, 2)
     made = {
         name: rng.standard_normal(shape).astype(np.float16)
         for name, shape in shapes.items()
@@ -76,17 +77,27 @@ def test_the_formula() -> None:
 
     chosen = np.array([9, 0, 4])
     rows = embedding[chosen]
-    got = head.log_chances(head.text(trace.vector), head.condition(raw)[None], rows)
+    aims = head.aims(head.condition(raw)[None])
+    words = rng.uniform(0, 1, (1, 3, 2)).astype(np.float32)
+    got = head.log_chances(head.text(trace.vector), aims, rows, words, 6)
     s = parts("")
+
+    def said(lead: str, features: np.ndarray) -> float:
+        base, growth = weights[f"{lead}words"]
+        term = features @ base + math.log(6) * (features @ growth)
+        return float(term + math.log(6) * weights[f"{lead}length"][0])
+
     for place, token in enumerate(chosen):
         d = weights["d"]
         own = d * (embedding[token] - weights["mean"][1])
         meant = d * (norm(states.mean(0), 0) - weights["item"]) * weights["scale"][0]
         near = own @ meant / (math.hypot(*own) * math.hypot(*meant))
-        logit = weights["t"][0] * near + s
+        logit = weights["t"][0] * near + s + said("", words[0, place])
         assert got[0, place] == pytest.approx(-math.log1p(math.exp(-logit)), abs=2e-3)
-    exact = head.exact_log_chance(head.text(trace.vector), head.condition(raw)[None])
-    assert exact[0] == pytest.approx(-math.log1p(math.exp(-parts("exact_"))), abs=2e-3)
+    conditions = head.condition(raw)[None]
+    exact = head.exact_log_chance(head.text(trace.vector), conditions, words[:, 0], 6)
+    logit = parts("exact_") + said("exact_", words[0, 0])
+    assert exact[0] == pytest.approx(-math.log1p(math.exp(-logit)), abs=2e-3)
 
 
 @given(st.floats(-200, 200, width=32))

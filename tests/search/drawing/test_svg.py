@@ -34,6 +34,18 @@ def test_a_class_has_a_colour_for_light_and_for_dark_pages() -> None:
         assert f".{name}{{color:{colour.dark}}}" in dark
 
 
+def test_a_scope_keeps_the_rules_to_one_drawing() -> None:
+    drawing = Drawing(100, 50, title="t", colours={"c0": BLUE})
+    root = ElementTree.fromstring(drawing.document("plot-3"))
+    assert root.get("class") == "plot-3"
+    style = root.findtext(f"{SVG}style") or ""
+    rules = style.replace("@media (prefers-color-scheme:dark){", "").replace("}}", "}")
+    for rule in rules.strip().split("}"):
+        for selector in rule.partition("{")[0].strip().split(","):
+            assert not selector or selector.split()[0] in (".plot-3", "svg.plot-3")
+    assert f".plot-3 .c0{{color:{BLUE.light}}}" in style
+
+
 @pytest.mark.parametrize("scales", [False, True])
 def test_a_scaling_drawing_has_no_size_of_its_own(scales: bool) -> None:
     root = parsed(Drawing(100, 50, title="t", colours={}, scales=scales))

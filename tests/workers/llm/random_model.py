@@ -87,6 +87,10 @@ class Bytes:
         """Return a token's byte."""
         return bytes([token]) if token < EOS else b""
 
+    def texts(self) -> list[str]:
+        """Return the texts of all tokens."""
+        return [self.token_bytes(i).decode("latin-1") for i in range(VOCABULARY)]
+
     def chat(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
         """Return messages one after another."""
         ids: list[int] = []
@@ -115,7 +119,9 @@ def engine(
     shape = shape or config()
     tokenizer = Bytes()
     control = (
-        None if head is None else Steering(head, tokenizer.encode, tokenizer.eos).guide
+        None
+        if head is None
+        else Steering(head, tokenizer.encode, tokenizer.texts, tokenizer.eos).guide
     )
     return Engine(
         shape,
@@ -147,7 +153,8 @@ def control_arrays(
         arrays |= {f"{lead}{name}": normal(rank, 3 * width) for name in ("a", "u")}
         arrays |= {f"{lead}{name}": normal(rank, 2 * width) for name in ("c", "w")}
         arrays |= {f"{lead}{name}": normal(rank) for name in ("a0", "u0", "w0", "g")}
-        arrays |= {f"{lead}{name}": 2 * normal(1) for name in ("k", "s0")}
+        arrays |= {f"{lead}{name}": 2 * normal(1) for name in ("k", "s0", "length")}
+        arrays[f"{lead}words"] = 4 * normal(2, 2)
     return arrays
 
 

@@ -73,7 +73,36 @@ class Plain:
             [self.norm(states.mean(0), 0), self.norm(self.embeddings(own).mean(0), 1)]
         )
 
-    def terms(self, ids: Sequence[int], prompt: int, condition: np.ndarray) -> np.ndarray:
+    def words(self, answer: Sequence[int], text: str) -> np.ndarray:
+        """[2]: match and cover of an answer, from nothing that is kept between tokens."""
+        size = random_model.VOCABULARY
+        rank = np.log(np.arange(size) + 1.0) - math.log(size // 2)
+        weight = (rank / (math.log(size) - math.log(size // 2))).clip(0.02, 1)
+        units = self.embeddings(range(size)) - self.arrays["mean"][1]
+        units /= np.linalg.norm(units, axis=1, keepdims=True)
+
+        def form(token: int) -> str:
+            return chr(token).strip().lower() if token < random_model.EOS else ""
+
+        wanted = {form(token): token for token in reversed(f" {text}".encode())}
+        near = [
+            1.0
+            if form(token) in wanted
+            else max(float(units[token] @ units[other]) for other in wanted.values())
+            for token in answer
+        ]
+        said = {form(token) for token in answer} & wanted.keys()
+        return np.array(
+            [
+                np.average(near, weights=weight[list(answer)]),
+                sum(weight[wanted[word]] for word in said)
+                / sum(weight[token] for token in wanted.values()),
+            ]
+        )
+
+    def terms(
+        self, ids: Sequence[int], prompt: int, condition: np.ndarray, event: str
+    ) -> np.ndarray:
         """[vocabulary] log D of each next token."""
         states = self.states(ids)[prompt - 1 :]
         embeddings = self.embeddings(ids)[prompt - 1 :]
@@ -96,7 +125,11 @@ class Plain:
         own = (every - w["mean"][1]) * w["d"]
         meant = (condition[:width] - w["item"]) * w["scale"][0] * w["d"]
         near = own @ meant / np.linalg.norm(own, axis=1) / np.linalg.norm(meant)
-        logits = w["t"][0] * near + s
+        answer = list(ids[prompt:])
+        grown = math.log(len(answer) + 1)
+        words = np.array([self.words([*answer, v], event) for v in range(len(every))])
+        logits = w["t"][0] * near + s + grown * w["length"][0]
+        logits += words @ (w["words"][0] + grown * w["words"][1])
         chances: np.ndarray = -np.log1p(np.exp(-logits))
         return chances
 
@@ -114,7 +147,7 @@ class Plain:
             kept, end = order[:100], random_model.EOS
             ruled[kept] = logits[kept]
             for condition, vector in zip(asked.control, vectors, strict=True):
-                terms = self.terms(ids, prompt, vector)
+                terms = self.terms(ids, prompt, vector, condition.text)
                 others = kept[kept != end]
                 share = np.exp(logits[others]) / np.exp(logits[others]).sum()
                 terms[end] = (share * terms[others]).sum()
@@ -220,7 +253,8 @@ def test_a_grammar_comes_first(count: int) -> None:
 
 def test_a_token_that_ends_the_answer_gets_the_mean() -> None:
     head = random_model.control_head()
-    guide = Steering(head, lambda text: list(text.encode()), {7}).guide([EVENT])
+    tokens = random_model.Bytes()
+    guide = Steering(head, tokens.encode, tokens.texts, {7}).guide([EVENT])
     assert guide is not None
     decoder = random_model.engine().decoder
     rule = resolve(FULL, pinned=[], tokens=60, limit=512)
@@ -230,7 +264,7 @@ def test_a_token_that_ends_the_answer_gets_the_mean() -> None:
 
     with torch.inference_mode():
         guide.prepare(states, decoder.embeddings)
-    guide.observe(torch.zeros(1, head.width), torch.zeros(1, head.width))
+    guide.observe([1], torch.zeros(1, head.width), torch.zeros(1, head.width))
     logits = np.array([0.0, 1.0, 2.0], np.float32)
     gain = guide.steer(logits, np.array([3, 5, 7])) - logits
     share = np.exp([0.0, 1.0]) / np.exp([0.0, 1.0]).sum()

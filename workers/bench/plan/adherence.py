@@ -53,7 +53,7 @@ _SYSTEM = (
     "You write passages of a technical report in plain words. You never write numbers."
 )
 _LEAST_WORDS = 8  # of a leaf
-_MOST_WORDS = 60  # of a condition
+_MOST_WORDS = 40  # of a condition; training reads items of about as many
 _RESAMPLES = 2000
 _WORD = re.compile(r"[a-z]+")
 
@@ -140,7 +140,8 @@ def arm(
 
 def _stored(store: Path, strength: float, seed: int) -> list[Written]:
     store.parent.mkdir(parents=True, exist_ok=True)
-    lines = store.read_text().splitlines() if store.exists() else []
+    texts = store.read_text() if store.exists() else ""
+    lines = texts[: texts.rfind("\n") + 1].splitlines()  # the last one may be cut off
     fields = ("text", "tokens", "nats", "cpu_s")
     return [
         Written(**{name: row[name] for name in fields})

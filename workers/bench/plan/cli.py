@@ -70,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rounds", type=int, default=5, help="of `control`'s tokens a second"
     )
+    parser.add_argument(
+        "--passages", type=Path, help="texts of `adherence`, to resume and to judge"
+    )
+    parser.add_argument(
+        "--strengths",
+        type=float,
+        nargs="*",
+        default=[0.0, 2.0, 3.0, 5.0],
+        help="of `adherence`; 0 is without control, and comes first",
+    )
     parser.add_argument("--parts", nargs="*", help="of `control`; default all")
     parser.add_argument("--premises", type=int, default=20, help="of `story`")
     parser.add_argument("--seeds", type=int, default=1, help="of `story`")
@@ -129,10 +139,10 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
     model = open_model(options.model if options.model != "none" else "embedded")
     yield from adherence.judged(
         model,
-        Path("bench-results/plan-passages.jsonl"),
+        options.passages or Path("bench-results/plan-passages.jsonl"),
         count=options.limit or 390,
         seed=options.seed,
-        strengths=(0.0, 1.0, 3.0),
+        strengths=options.strengths,
     )
     model.close()
 
@@ -150,7 +160,11 @@ def _control(options: argparse.Namespace) -> Iterator[Line]:
         "base": control.base(prompts=prompts[:8], tokens=options.tokens),
         "held-out": control.held_out(options.work, share=options.share),
         "parity": control.parity(
-            options.work, positions=options.positions, top=20, seed=options.seed
+            options.work,
+            share=options.share,
+            positions=options.positions,
+            top=20,
+            seed=options.seed,
         ),
         "speed": control.speed(
             prompts=prompts[:8], tokens=options.tokens, rounds=options.rounds
@@ -175,20 +189,24 @@ def _story(options: argparse.Namespace) -> Iterator[Line]:
     model = open_model("embedded")
     made = run.write_stories(
         model,
-        done={(line["premise"], line["arm"], line["seed"]) for line in lines},
+        lines,
         premises=options.premises,
         seeds=options.seeds,
         arms=options.story_arms or ARMS,
     )
     write_lines(made, suite="plan-story-texts", seed=options.seed, out=texts)
     model.close()
-    yield from run.judged(_lines(texts), Encoder())
+    stories = [line for line in _lines(texts) if "arm" in line]
+    yield from run.judged(stories, Encoder())
 
 
 def _lines(path: Path) -> list[Line]:
-    """Return the lines of an earlier run."""
-    texts = path.read_text().splitlines() if path.is_file() else []
-    return [json.loads(line) for line in texts]
+    """Return the lines of an earlier run, whose last one may be cut off."""
+    texts = path.read_text() if path.is_file() else ""
+    whole = texts[: texts.rfind("\n") + 1]
+    if whole != texts:
+        path.write_text(whole)
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(

@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from cost_models.text.head import ControlHead, Trace, head_name
+from cost_models.text.head import ControlHead, Trace, condition_tokens, head_name
+from cost_models.text.words import Said, Tokens, different
 from cost_models.weights import load_weights
 from search.condition import Condition
 from search.control import controlled, law, likeliest
@@ -78,8 +79,8 @@ def held_out(work: Path, *, share: float) -> Iterator[Line]:
 
     reader = EmbeddedReader()
     found = sections(share=share)
-    texts = load_texts(found, reader, work, "test")
     shipped = load_weights(head_name(weights.EMBEDDED.name))
+    texts = load_texts(found, reader, work, "test", center=shipped["mean"][1])
     net = HeadNet.of(shipped)
     for form, row in auc_by_length(net, texts).items():
         yield {"figure": "auc", "form": form, "texts": len(texts.states), **row}
@@ -92,13 +93,16 @@ def held_out(work: Path, *, share: float) -> Iterator[Line]:
         yield {"figure": "auc", "form": "one_pass without hard texts", **row}
 
 
-def parity(work: Path, *, positions: int, top: int, seed: int) -> Iterator[Line]:
+def parity(
+    work: Path, *, share: float, positions: int, top: int, seed: int
+) -> Iterator[Line]:
     """Yield how the one-pass head agrees with the exact form over the likeliest tokens.
 
     Every continuation is read by the language model for the exact form; one position a text.
     """
     reader = EmbeddedReader()
     states, items = load_states(work, "test"), load_items(work)
+    found = sections(share=share)
     head = ControlHead(load_weights(head_name(weights.EMBEDDED.name)))
     rng = np.random.default_rng(seed)
     ranks: list[float] = []
@@ -108,10 +112,12 @@ def parity(work: Path, *, positions: int, top: int, seed: int) -> Iterator[Line]
         ids, _ = states.text(int(number))
         boundary = int(states.boundary[number])
         cut = int(rng.integers(boundary, len(ids)))
-        condition = head.condition(items[states.item[number]])[None]
-        fast, exact, logits = _both(
-            reader, head, ids[:cut].tolist(), boundary, condition, top
-        )
+        item = int(states.item[number])
+        condition = head.condition(items[item])[None]
+        _, own = condition_tokens(reader.encode, found[item].item)
+        said = Said(different(_tokens(reader, head, own)))
+        read = ids[:cut].tolist()
+        fast, exact, logits = _both(reader, head, read, boundary, condition, said, top)
         ranks.append(float(spearmanr(fast, exact).statistic))
         for strength in laws:
             free = law(logits, 1.0)
@@ -131,12 +137,17 @@ def parity(work: Path, *, positions: int, top: int, seed: int) -> Iterator[Line]
     }
 
 
+def _tokens(reader: EmbeddedReader, head: ControlHead, ids: Sequence[int]) -> Tokens:
+    return reader.vocabulary.tokens(ids, head.units(reader.embeddings(ids)))
+
+
 def _both(
     reader: EmbeddedReader,
     head: ControlHead,
     ids: list[int],
     boundary: int,
     condition: NDArray[np.float32],
+    said: Said,
     top: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]:
     """Return log D of the likeliest tokens in both forms, and their logits, [top] each."""
@@ -151,15 +162,23 @@ def _both(
         rows = reader.embeddings(ids)
         for place in range(boundary - 1, len(ids)):
             trace.add(hidden[place].numpy(), rows[place])
+        if ids[boundary:]:
+            said.add(_tokens(reader, head, ids[boundary:]))
+        words = said.after(_tokens(reader, head, chosen.tolist()))  # [top, features]
+        count = len(ids) - boundary + 1
         near = reader.embeddings(chosen.tolist())
-        fast = head.log_chances(head.text(trace.vector), condition, near)[0]
+        text = head.text(trace.vector)
+        fast = head.log_chances(text, head.aims(condition), near, words[None], count)[0]
         exact = []
-        for token in chosen.tolist():
+        for token, features in zip(chosen.tolist(), words, strict=True):
             after = decoder.read([token], 0, len(ids), [False], rule)
             decoder.cache.truncate(0, len(ids))
             longer = trace.copy()
             longer.add(after[0].numpy(), reader.embeddings([token])[0])
-            exact.append(head.exact_log_chance(head.text(longer.vector), condition)[0])
+            judged = head.text(longer.vector)
+            exact.append(
+                head.exact_log_chance(judged, condition, features[None], count)[0]
+            )
         decoder.cache.clear(0, _SLOTS)
     return fast.astype(float), np.array(exact, float), logits[chosen]
 

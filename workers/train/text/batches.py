@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cost_models.text.head import DECAY
+from cost_models.text.head import DECAY, condition_tokens, unit
+from cost_models.text.words import FEATURES, Tokens, Vocabulary, course, different
 from workers.train.text.net import Start
 from workers.train.text.passages import Part, Section
 from workers.train.text.states import States
@@ -21,6 +23,24 @@ Rows = Callable[[NDArray[np.int32]], NDArray[np.float32]]
 """Tokens -> [T, width] rows of the embedding."""
 
 
+class Embedded(Protocol):
+    """A language model's tokens."""
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """[vocabulary, width]."""
+        ...
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Words that tokens are forms of."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Texts of one batch. `t` counts tokens of the completion, padded; `k` judged items."""
@@ -29,10 +49,24 @@ class Batch:
     after: Tensor  # (b, t, 3w)
     rows: Tensor  # (b, t, w)
     items: Tensor  # (b, k, 2w)
+    words: Tensor  # (b, k, t, features) of `cost_models.text.words`, the token included
+    count: Tensor  # (b, t), tokens of the text, from where its means begin
     labels: Tensor  # (b, k)
     hard: Tensor  # (b, k): judged against the item of prefix or completion of a spliced text
     near: Tensor  # (b, k): another item of the completion's document
     weight: Tensor  # (b, k, t): 1 where a token and an item are there
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Return what the net takes."""
+        return (
+            self.before,
+            self.after,
+            self.rows,
+            self.items,
+            self.words,
+            self.count,
+        )
 
     def at(self, places: Tensor) -> Batch:
         """Return the batch with these tokens alone."""
@@ -41,6 +75,8 @@ class Batch:
             after=self.after[:, places],
             rows=self.rows[:, places],
             items=self.items,
+            words=self.words[:, :, places],
+            count=self.count[:, places],
             labels=self.labels,
             hard=self.hard,
             near=self.near,
@@ -54,7 +90,12 @@ class Texts:
 
     states: States
     items: NDArray[np.float32]  # [sections, 2 width]
-    rows: Rows
+    words: Sequence[Tokens]  # of each section's item
+    embedding: NDArray[np.float32]  # [vocabulary, width]
+    vocabulary: Vocabulary
+    center: NDArray[
+        np.float32
+    ]  # [width], mean embedding of the texts that are trained on
     drawer: Drawer
 
     @classmethod
@@ -62,17 +103,37 @@ class Texts:
         cls,
         states: States,
         items: NDArray[np.float32],
-        rows: Rows,
+        reader: Embedded,
         found: Sequence[Section],
         part: Part,
+        *,
+        center: NDArray[np.float32],
     ) -> Texts:
         """Return the texts of a part."""
+
+        def words(section: Section) -> Tokens:
+            _, ids = condition_tokens(reader.encode, section.item)
+            own = unit(reader.embedding[ids] - center)
+            return different(reader.vocabulary.tokens(ids, own))
+
         return cls(
             states=states,
             items=items,
-            rows=rows,
+            words=[words(section) for section in found],
+            embedding=reader.embedding,
+            vocabulary=reader.vocabulary,
+            center=center,
             drawer=Drawer(found, part, lambda _: ()),
         )
+
+    def rows(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return [T, width] rows of the embedding."""
+        rows: NDArray[np.float32] = self.embedding[ids]
+        return rows
+
+    def tokens(self, ids: NDArray[np.int32]) -> Tokens:
+        """Return tokens for features of words."""
+        return self.vocabulary.tokens(ids, unit(self.rows(ids) - self.center))
 
     def pairs(self, number: int, rng: np.random.Generator) -> list[Judged]:
         """Return the items that a text is judged against."""
@@ -125,6 +186,8 @@ def batch(
     after = np.zeros_like(before)
     rows = np.zeros((size, most, width), np.float32)
     items = np.zeros((size, judged_items, 2 * width), np.float32)
+    words = np.zeros((size, judged_items, most, FEATURES), np.float32)
+    count = np.ones((size, most), np.float32)
     labels = np.zeros((size, judged_items), np.float32)
     hard, near = np.zeros((2, size, judged_items), np.bool_)
     weight = np.zeros((size, judged_items, most), np.float32)
@@ -133,29 +196,38 @@ def batch(
         boundary = int(texts.states.boundary[number])
         embedded = texts.rows(ids)
         whole = described(states, embedded, boundary - 1 if begin else 0)
-        count = len(ids) - boundary
-        before[i, :count] = whole[boundary - 1 : -1]
-        after[i, :count] = whole[boundary:]
-        rows[i, :count] = embedded[boundary:]
-        for k, row in enumerate(texts.pairs(number, rng)):
-            items[i, k], labels[i, k], hard[i, k] = (
-                texts.items[row.item],
-                row.label,
-                row.hard,
-            )
-            near[i, k], weight[i, k, :count] = row.near, 1
+        length = len(ids) - boundary
+        before[i, :length] = whole[boundary - 1 : -1]
+        after[i, :length] = whole[boundary:]
+        rows[i, :length] = embedded[boundary:]
+        first = boundary if begin else 0
+        count[i, :length] = np.arange(boundary - first, len(ids) - first) + 1
+        read = texts.tokens(ids[first:])
+        pairs = texts.pairs(number, rng)
+        numbered = [*enumerate(row.item for row in pairs)]
+        for k, row in enumerate(pairs):
+            labels[i, k], hard[i, k], near[i, k] = row.label, row.hard, row.near
+            weight[i, k, :length] = 1
         for k in range(4, judged_items):
-            other = texts.drawer.other(
-                int(texts.states.item[number]), rng, same_document=False
-            )
-            items[i, k] = texts.items[other]
-            weight[i, k, :count] = 2 / strangers
-    arrays = (before, after, rows, items, labels, hard, near, weight)
-    names = ("before", "after", "rows", "items", "labels", "hard", "near", "weight")
-    made = {
-        name: torch.from_numpy(array) for name, array in zip(names, arrays, strict=True)
+            own = int(texts.states.item[number])
+            numbered.append((k, texts.drawer.other(own, rng, same_document=False)))
+            weight[i, k, :length] = 2 / strangers
+        for k, item in numbered:
+            items[i, k] = texts.items[item]
+            words[i, k, :length] = course(read, texts.words[item])[boundary - first :]
+    arrays = {
+        "before": before,
+        "after": after,
+        "rows": rows,
+        "items": items,
+        "words": words,
+        "count": count,
+        "labels": labels,
+        "hard": hard,
+        "near": near,
+        "weight": weight,
     }
-    return Batch(**made)
+    return Batch(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def described(
@@ -197,6 +269,13 @@ def _whitening(values: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
     variance, directions = variance[::-1][:rank], directions[:, ::-1][:, :rank]
     scaled = directions / np.sqrt(variance + 1e-3 * variance[0])
     return np.ascontiguousarray(scaled.T.astype(np.float32))
+
+
+def mean_embedding(states: States, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [width]: mean embedding of the tokens of all texts."""
+    counts = np.bincount(states.ids, minlength=len(embedding)).astype(np.float32)
+    mean: NDArray[np.float32] = counts @ embedding / counts.sum()
+    return mean
 
 
 def norms(states: States, rows: Rows) -> NDArray[np.float32]:

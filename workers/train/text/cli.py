@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TEXTS, HELD_OUT, SHARE = 3000, 600, 0.5
 WORK = Path("bench-results/train/text")
 HEAD, MEASURED = "head.safetensors", "head.json"
+_SCALARS = "; then again with --scalars-only"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +48,11 @@ def parser() -> argparse.ArgumentParser:
         "--without-hard",
         action="store_true",
         help="without spliced texts: the arm of the drift test that must not notice a splice",
+    )
+    control.add_argument(
+        "--scalars-only",
+        action="store_true",
+        help="keep the matrices of the shipped head",
     )
     publish = add_step(steps, "publish", _publish, "add the head to the shipped weights")
     publish.add_argument("--work", type=Path, default=WORK)
@@ -106,6 +112,9 @@ def _states(options: argparse.Namespace) -> Any:
 
 
 def _control(options: argparse.Namespace) -> None:
+    from cost_models.text.head import head_name
+    from cost_models.weights import load_weights
+    from workers.llm.weights import EMBEDDED
     from workers.train.text.fit import FitParams
     from workers.train.text.train import train_head
 
@@ -123,16 +132,25 @@ def _control(options: argparse.Namespace) -> None:
         work=options.work,
         command=_command(options, params),
         say=progress(options),
+        shipped=load_weights(head_name(EMBEDDED.name)) if options.scalars_only else None,
     )
     _tell(measured, progress(options))
 
 
 def _command(options: argparse.Namespace, params: FitParams) -> str:
-    return (
+    from cost_models.text.head import head_name
+    from cost_models.weights import manifest
+    from workers.llm.weights import EMBEDDED
+
+    command = (
         f"python -m workers.train text control --texts {options.texts} --share {options.share:g} "
         f"--seed {options.seed} --epochs {params.epochs} --rank {params.rank} "
         f"--fit-seed {params.seed}{'' if params.hard else ' --without-hard'}"
     )
+    if not options.scalars_only:
+        return command
+    begun = str(manifest()[head_name(EMBEDDED.name)]["command"])
+    return begun if begun.endswith(_SCALARS) else begun + _SCALARS
 
 
 def _tell(measured: dict[str, Any], say: Say) -> None:

@@ -51,7 +51,7 @@ def auc_by_length(net: HeadNet, texts: Texts) -> dict[str, dict[str, float]]:
     every = range(len(texts.states))
     for drawn in batches(texts, every, rng, size=64, from_boundary=1.0):
         with torch.no_grad():
-            both = net(drawn.before, drawn.after, drawn.rows, drawn.items)
+            both = net(*drawn.inputs)
         there = drawn.weight.bool()
 
         def flat(values: torch.Tensor, there: torch.Tensor = there) -> NDArray[np.bool_]:
@@ -93,22 +93,17 @@ def drift(net: HeadNet, texts: Texts) -> dict[str, list[float]]:
     spliced = states.item != states.prefix_item
     rng = np.random.default_rng(0)
     out = {}
-    for name, chosen in (("spliced", spliced), ("kept", ~spliced)):
+    # `judged` puts the item of the completion first, and that of another prefix second.
+    for name, chosen, column in (("spliced", spliced, 1), ("kept", ~spliced, 0)):
         numbers = np.flatnonzero(chosen).tolist()
         total, count = np.zeros(_WITHIN), np.zeros(_WITHIN)
         for start in range(0, len(numbers), 64):
             some = numbers[start : start + 64]
             drawn = batch(texts, some, [False] * len(some), rng)
-            own = texts.items[states.prefix_item[some]]
             with torch.no_grad():
-                logits, _ = net(
-                    drawn.before,
-                    drawn.after,
-                    drawn.rows,
-                    torch.from_numpy(own)[:, None],
-                )
-            there = drawn.weight[:, 0, :_WITHIN].numpy()
-            values = torch.nn.functional.logsigmoid(logits[:, 0, :_WITHIN]).numpy()
+                logits, _ = net(*drawn.inputs)
+            there = drawn.weight[:, column, :_WITHIN].numpy()
+            values = torch.nn.functional.logsigmoid(logits[:, column, :_WITHIN]).numpy()
             total += (values * there).sum(0)
             count += there.sum(0)
         out[name] = (total / count).tolist()

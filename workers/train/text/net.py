@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cost_models.text.words import FEATURES
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Start:
@@ -94,6 +96,26 @@ class ScorerNet(nn.Module):
         }
 
 
+class WordTerm(nn.Module):
+    """Weights of the features of words: `cost_models.text.head.WordTerm` with gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Parameter(torch.zeros(2, FEATURES))
+        self.length = nn.Parameter(torch.zeros(1))
+
+    def forward(self, words: Tensor, count: Tensor) -> Tensor:
+        """Return terms. Shapes: (b, k, t, features), (b, t) -> (b, k, t)."""
+        grown = count.log()[:, None]  # (b, 1, t)
+        base, growth = words @ self.words[0], words @ self.words[1]
+        terms: Tensor = base + grown * (growth + self.length)
+        return terms
+
+    def named(self, lead: str) -> dict[str, Tensor]:
+        """Return the weights by the names of the published file."""
+        return {f"{lead}words": self.words, f"{lead}length": self.length}
+
+
 class HeadNet(nn.Module):
     """One-pass head and exact form, trained on the same texts and sharing nothing but inputs."""
 
@@ -107,20 +129,22 @@ class HeadNet(nn.Module):
         self.register_buffer("norms", torch.from_numpy(norms.copy()))
         self.one_pass = ScorerNet(start)
         self.exact = ScorerNet(start)
+        self.words, self.exact_words = WordTerm(), WordTerm()
         self.d = nn.Parameter(torch.ones(width))
         self.t = nn.Parameter(torch.full((1,), 6.0))
         self.register_buffer("item", start.item[:width].clone())
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> HeadNet:
-        """Return the net of published weights, for figures."""
+        """Return the net of published weights; what they lack is as before training."""
         norms = np.stack([arrays["mean"], arrays["scale"]]).astype(np.float32)
         rank, gate = len(arrays["u0"]), len(arrays["g"])
         start = Start.nothing(norms.shape[-1], rank=rank, gate=gate)
         net = cls(norms=norms, start=start)
         with torch.no_grad():
             for name, place in net.named().items():
-                place.copy_(torch.from_numpy(np.asarray(arrays[name], np.float32)))
+                if name in arrays:
+                    place.copy_(torch.from_numpy(np.asarray(arrays[name], np.float32)))
         return net.eval()
 
     def normed(self, vector: Tensor, parts: tuple[int, ...]) -> Tensor:
@@ -130,12 +154,19 @@ class HeadNet(nn.Module):
         return (vector - mean) / scale
 
     def forward(
-        self, before: Tensor, after: Tensor, rows: Tensor, items: Tensor
+        self,
+        before: Tensor,
+        after: Tensor,
+        rows: Tensor,
+        items: Tensor,
+        words: Tensor,
+        count: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return logits of the one-pass head and of the exact form, (b, k, t) each.
 
         Shapes: before, after (b, t, 3w): text up to, and with, each token; rows (b, t, w):
-        embeddings of the tokens; items (b, k, 2w).
+        embeddings of the tokens; items (b, k, 2w); words (b, k, t, features) and count (b, t):
+        with each token.
         """
         condition = self.normed(items, (0, 1))
         score = self.one_pass(self.normed(before, (0, 0, 1)), condition)
@@ -148,12 +179,16 @@ class HeadNet(nn.Module):
             functional.normalize(meant, dim=-1),
         )
         exact = self.exact(self.normed(after, (0, 0, 1)), condition)
-        return score + self.t * near, exact
+        return (
+            score + self.t * near + self.words(words, count),
+            exact + self.exact_words(words, count),
+        )
 
     def named(self) -> dict[str, Tensor]:
         """Return the weights by the names of the published file."""
         own = {"d": self.d, "t": self.t, "item": self.item}
-        return own | self.one_pass.named("") | self.exact.named("exact_")
+        scored = self.one_pass.named("") | self.exact.named("exact_")
+        return own | scored | self.words.named("") | self.exact_words.named("exact_")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the weights for `cost_models.text.head.ControlHead`, in half precision."""

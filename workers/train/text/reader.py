@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cost_models.text.words import Vocabulary
 from search.text_model import CacheBudget, CachePolicy
 from workers.llm import policies, weights
 from workers.llm.decoder import Decoder
@@ -24,6 +25,7 @@ class EmbeddedReader:
         source = weights.embedded()
         config, loaded = weights.load(source, dtype=torch.bfloat16)
         self._tokenizer = Tokenizer(weights.model_folder(source))
+        self.vocabulary = Vocabulary.of(self._tokenizer.texts())
         dtype = loaded.embedding.dtype
         cache = KeyValueCache(
             config, sequences=1, slots=_SLOTS, dtype=dtype, device=loaded.embedding.device

@@ -81,7 +81,7 @@ def test_the_net_is_the_published_form(work: Path) -> None:
         torch.nn.init.normal_(parameter, std=0.3)
     drawn = batch(texts, [0, 1], [True, False], np.random.default_rng(0))
     with torch.no_grad():
-        logits, exact = net.eval()(drawn.before, drawn.after, drawn.rows, drawn.items)
+        logits, exact = net.eval()(*drawn.inputs)
     head = ControlHead(net.arrays())
     again = HeadNet.of(net.arrays())
     assert again.arrays().keys() == net.arrays().keys()
@@ -90,11 +90,14 @@ def test_the_net_is_the_published_form(work: Path) -> None:
     for i, k, t in ((0, 0, 0), (0, 3, 1), (1, 2, 1)):
         items = head.condition(drawn.items[i].numpy())
         rows = drawn.rows[i, t : t + 1].numpy()
-        got = head.log_chances(head.text(drawn.before[i, t].numpy()), items, rows)[k, 0]
+        words, count = drawn.words[i, :, t].numpy(), int(drawn.count[i, t])
+        before = head.text(drawn.before[i, t].numpy())
+        aims = head.aims(items)
+        got = head.log_chances(before, aims, rows, words[:, None], count)[k, 0]
         log = torch.nn.functional.logsigmoid(torch.stack([logits, exact]))[:, i, k, t]
         assert got == pytest.approx(float(log[0]), abs=0.05, rel=0.02)
         after = head.text(drawn.after[i, t].numpy())
-        assert head.exact_log_chance(after, items)[k] == pytest.approx(
+        assert head.exact_log_chance(after, items, words, count)[k] == pytest.approx(
             float(log[1]), abs=0.05, rel=0.02
         )
 
@@ -158,6 +161,8 @@ def test_a_net_that_knows_nothing(work: Path) -> None:
     nothing = Start.nothing(WIDTH, rank=8, gate=4)
     net = HeadNet(norms=scales, start=nothing)
     net.t.data.zero_()
+    net.words.words.data.zero_()
+    net.exact_words.words.data.zero_()
     figures = auc_by_length(net.eval(), texts)
     assert figures["one_pass"]["all"] == pytest.approx(0.5, abs=0.1)
     lines = drift(net, texts)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from cost_models.text.words import Vocabulary
 from workers.train.text.passages import Section
 
 WIDTH, WORDS = 12, 60
@@ -44,6 +45,7 @@ class ToyReader:
         self.embedding: NDArray[np.float32] = (
             np.random.default_rng(1).standard_normal((WORDS, WIDTH)).astype(np.float32)
         )
+        self.vocabulary = Vocabulary.of([f" w{i}" for i in range(WORDS)])
         self.read = 0
 
     def encode(self, text: str) -> list[int]:

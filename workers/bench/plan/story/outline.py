@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from search.text_model import Ended, Sampling, TextModel, TextRequest
 from workers.bench.plan.story.words import content, repeats
 
+Data = dict[str, Any]
 DEPTH, CHILDREN, CANDIDATES, ATTEMPTS = 3, 2, 2, 3
 _TOKENS = 28
 _FORBIDDEN = re.compile(r"[_=+\[\]\\/{}|<>^&*#@~`:]")
@@ -45,6 +47,17 @@ class Node:
     def depth(self) -> int:
         """Edges from the root."""
         return 0 if self.parent is None else self.parent.depth + 1
+
+    def as_data(self) -> Data:
+        """Return the item and all below as JSON data."""
+        return {"text": self.text, "children": [c.as_data() for c in self.children]}
+
+    @classmethod
+    def of(cls, data: Data, parent: Node | None = None) -> Node:
+        """Return the item of `as_data`."""
+        node = cls(text=data["text"], parent=parent)
+        node.children = [cls.of(child, node) for child in data["children"]]
+        return node
 
     def ancestors(self) -> list[Node]:
         """Return the items above, the root first."""

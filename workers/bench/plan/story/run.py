@@ -1,7 +1,9 @@
 """`python -m workers.bench plan story`: write stories for all premises and arms, and judge them.
 
-A line is one story: premise, arm, seed, its passages, and figures that need no other story. What is
-there is not written again. `judge` adds what needs all of them: adherence to the leaves.
+A line is an outline, or one story: premise, arm, seed, its passages, and figures that need no other
+story. What is there is not written again, so an interrupted run goes on with the outlines that it
+has: a new one would differ, since answers of a batch differ in their last bits. `judged` adds what
+needs all stories: adherence to the leaves, and differences of the arms.
 """
 
 from __future__ import annotations
@@ -37,36 +39,42 @@ class Judge(Protocol):
 
 def write_stories(
     model: TextModel,
+    stored: Sequence[Line],
     *,
-    done: set[tuple[int, str, int]],
     premises: int = len(PREMISES),
     seeds: int = 1,
     arms: Sequence[str] = ARMS,
     threads: int = 8,
 ) -> Iterator[Line]:
-    """Yield a line for each story that is not `done`; premises run side by side."""
+    """Yield a line for each outline and story that is not `stored`, several side by side."""
     wanted = [(premise, seed) for seed in range(seeds) for premise in range(premises)]
+    done = {(line["premise"], line["seed"], line.get("arm")) for line in stored}
+    outlines = {
+        (line["premise"], line["seed"]): Node.of(line["outline"])
+        for line in stored
+        if "outline" in line
+    }
 
     def outlined(key: tuple[int, int]) -> tuple[tuple[int, int], Node]:
         return key, outline_of(PREMISES[key[0]], model, seed=key[1])
 
-    def told(key: tuple[int, int], outline: Node, arm: str) -> Line:
+    def told(key: tuple[int, int], arm: str) -> Line:
         began = time.monotonic()
-        passages = draft(arm, outline, model, seed=key[1])
-        return story_line(model, key, arm, outline, passages) | {
+        passages = draft(arm, outlines[key], model, seed=key[1])
+        return story_line(model, key, arm, outlines[key], passages) | {
             "seconds": round(time.monotonic() - began, 1)
         }
 
     with ThreadPoolExecutor(threads) as pool:
-        left = [
-            key for key in wanted if any((key[0], a, key[1]) not in done for a in arms)
-        ]
-        outlines = dict(pool.map(outlined, left))
+        missing = [key for key in wanted if key not in outlines]
+        for key, outline in pool.map(outlined, missing):
+            outlines[key] = outline
+            yield {"premise": key[0], "seed": key[1], "outline": outline.as_data()}
         jobs = [
-            pool.submit(told, key, outlines[key], arm)
-            for key in left
+            pool.submit(told, key, arm)
+            for key in wanted
             for arm in arms
-            if (key[0], arm, key[1]) not in done and outlines[key].leaves()
+            if (*key, arm) not in done and outlines[key].leaves()
         ]
         for job in as_completed(jobs):
             yield job.result()

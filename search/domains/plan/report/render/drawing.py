@@ -12,8 +12,11 @@ _ROW, _TOP, _BAR = 24, 36, 14
 _NAMES, _LENGTH, _RIGHT = 150, 380, 110
 
 
-def svg_of(plot: Plot) -> str:
-    """Return the SVG of a plot."""
+def svg_of(plot: Plot, scope: str = "") -> str:
+    """Return the SVG of a plot.
+
+    scope: a class of its own, for a plot inside a page that has others.
+    """
     if plot.type == "steps":
         return step_curves(
             {curve.name: curve.points for curve in plot.curves},
@@ -21,11 +24,13 @@ def svg_of(plot: Plot) -> str:
             title=plot.title,
             y_label=plot.y_label,
             limits=plot.limits,
+            scope=scope,
         )
-    return _bars(plot) if plot.type == "bars" else _lines(plot)
+    drawing = _bars(plot) if plot.type == "bars" else _lines(plot)
+    return drawing.document(scope)
 
 
-def _lines(plot: Plot) -> str:
+def _lines(plot: Plot) -> Drawing:
     """Return curves over gigahertz."""
     xs = [x / _GIGA for x, _ in plot.curves[0].points]
     ys = [y for curve in plot.curves for _, y in curve.points]
@@ -44,10 +49,10 @@ def _lines(plot: Plot) -> str:
         lines.curve(colour, [(x / _GIGA, y) for x, y in curve.points])
     for number, name in enumerate(names):
         lines.key(f"c{number}", name)
-    return lines.drawing.document()
+    return lines.drawing
 
 
-def _bars(plot: Plot) -> str:
+def _bars(plot: Plot) -> Drawing:
     values = [curve.value or 0.0 for curve in plot.curves]
     most = max(values) or 1.0
     drawing = Drawing(
@@ -71,4 +76,4 @@ def _bars(plot: Plot) -> str:
         drawing.text(
             _NAMES + _LENGTH * value / most + 6, top + _BAR - 2, f"{words} {plot.y_label}"
         )
-    return drawing.document()
+    return drawing

@@ -37,11 +37,18 @@ def html_of(report: Report) -> str:
         "rows": facts.appendix(report),
         "with_unit": with_unit,
         "run_in": RUN_IN,
-        "draw": _drawn,
+        "draw": _Drawer(),
     }
     return _environment().get_template("report.html.j2").render(context)
 
 
-def _drawn(plot: Plot) -> Markup:
-    # `search.drawing` escapes every text of a plot.
-    return Markup(svg_of(plot))  # noqa: S704
+class _Drawer:
+    """Draws the plots of a page, each with a class of its own."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, plot: Plot) -> Markup:
+        self._count += 1
+        # `search.drawing` escapes every text of a plot.
+        return Markup(svg_of(plot, f"plot-{self._count}"))  # noqa: S704

@@ -43,7 +43,7 @@ def _part(part: Part, facts: Facts) -> Iterator[str]:
         yield f"### {_inline(part.heading, facts)}"
         yield ""
     if part.job:
-        yield f"Job [{escape(part.job)}](/jobs/{part.job})"
+        yield f"Job [{escape(part.job)}](<{facts.job(part.job)}>)"
         yield ""
     listed = [
         passage

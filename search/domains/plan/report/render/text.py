@@ -35,6 +35,7 @@ class Facts:
 
     def __init__(self, report: Report) -> None:
         self.by_id = {fact.id: fact for fact in report.facts}
+        self._site = report.site
 
     def runs(self, pieces: Sequence[Piece]) -> Iterator[Run]:
         """Yield the text of some pieces in order."""
@@ -66,11 +67,15 @@ class Facts:
         return fact
 
     def href(self, fact: Entry) -> str:
-        """Return the path of the job that measured a fact, or what it rests on."""
+        """Return the address of the job that measured a fact, or what it rests on."""
         source = self.source(fact)
         if source is None or source.job is None:
             return ""
-        return f"/jobs/{quote(source.job, safe='')}#{quote(source.pointer, safe='/')}"
+        return f"{self.job(source.job)}#{quote(source.pointer, safe='/')}"
+
+    def job(self, job: str) -> str:
+        """Return the address of a job: whole where the server's is known."""
+        return f"{self._site}/jobs/{quote(job, safe='')}"
 
     def origin(self, fact: Entry) -> str:
         """Return where a fact comes from, in a few words."""
