@@ -145,6 +145,7 @@ class Plain:
             order = np.argsort(-logits)
             ruled = np.full_like(logits, -np.inf)
             kept, end = order[:100], random_model.EOS
+            kept = kept[logits[kept] >= logits.max() - 4]
             ruled[kept] = logits[kept]
             for condition, vector in zip(asked.control, vectors, strict=True):
                 terms = self.terms(ids, prompt, vector, condition.text)
