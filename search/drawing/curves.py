@@ -70,7 +70,7 @@ def step_curves(
     for x in round_ticks(0.0, until, most=_TICKS + 2):
         drawing.text(place(x, low)[0], _BOTTOM + 16, tick_text(x, until), anchor="middle")
     drawing.text(_LEFT + _WIDTH, _BOTTOM + 31, x_label, style="dim", anchor="end")
-    drawing.text(_LEFT, _BOTTOM + 31, y_label, style="dim")
+    drawing.text(_LEFT + _WIDTH, _TOP - 8, y_label, style="dim", anchor="end")
     for index, (name, points) in enumerate(curves.items()):
         colour = f"c{index % len(_COLOURS)}"
         shown = [(x, y) for x, y in points if math.isfinite(y) and x <= until]

@@ -156,6 +156,7 @@ def kill_graphs(folder: Path, scale: float, options: argparse.Namespace) -> Figu
                 graphs=max(8, round(1_000 * scale)),
                 gateway_kills=max(2, round(20 * scale)),
                 worker_kills=max(3, round(200 * scale)),
+                plan_share=options.plan_share,
                 seed=options.seed,
             )
         )
@@ -249,6 +250,9 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("suites", nargs="*", help=f"of {every}; default all")
     parser.add_argument(
         "--scale", type=float, default=1.0, help="1.0 is the published figure"
+    )
+    parser.add_argument(
+        "--plan-share", type=float, default=graphs.PLAN_SHARE, help="of `kill-graphs`"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -20,13 +20,10 @@ from workers.bench.service.http import LeanClient
 FAIL_SHARE = 0.12  # of jobs end FAILED by themselves
 DONE_SHARE = 0.3  # of edges are satisfied by any end
 FILE_SHARE = 0.02  # of graphs pass a solution file from one integer program to another
-PLAN_SHARE = 0.02  # of graphs are a plan that rests, is approved, and waits for a job
-_PLAN = {
+PLAN_SHARE = 1 / 3  # of graphs are a plan that rests, is approved, and waits for a job
+_PLAN: dict[str, Any] = {
     "kind": "plan",
-    "spec": {
-        "goal": "Design a patch antenna for 2.40 to 2.48 GHz in 2 seconds.",
-        "text_model": "none",
-    },
+    "spec": {"goal": "Solve model.lp in 20 seconds.", "text_model": "none"},
     "budget": {"seconds": 60.0},
     "max_attempts": 10,
 }
@@ -97,13 +94,15 @@ async def kill_graphs(
     graphs: int,
     gateway_kills: int,
     worker_kills: int,
+    plan_share: float = PLAN_SHARE,
     seed: int = 0,
     timeout_s: float = 7200,
 ) -> dict[str, Any]:
     """Run random graphs while the service and its workers are killed. Raises Breach."""
     rng = random.Random(seed)
-    plans = round(PLAN_SHARE * graphs)
-    batches = [*([_PLAN] for _ in range(plans))]
+    plans = round(plan_share * graphs)
+    plan = await _plan(server)
+    batches = [*([plan] for _ in range(plans))]
     batches += [random_graph(rng) for _ in range(graphs - plans)]
     rng.shuffle(batches)
     total = sum(map(len, batches)) + _LEAVES * plans
@@ -144,6 +143,18 @@ async def kill_graphs(
         "seconds": round(seconds, 1),
         **_check(server, batches, ids),
     }
+
+
+async def _plan(server: Server) -> dict[str, Any]:
+    """Return a plan for a small model that the server has got."""
+    client = LeanClient(server.port, server.key, timeout_s=60)
+    answer = await client.request("POST", "/v1/artifacts?name=model.lp", _MODEL.encode())
+    client.close()
+    if answer.status >= 300:
+        raise Breach(f"upload answered {answer.status}: {answer.body[:400]!r}")
+    digest = answer.json()["digest"]
+    spec = {**_PLAN["spec"], "files": {"model.lp": {"digest": digest}}}
+    return {**_PLAN, "spec": spec}
 
 
 async def _submit_all(
@@ -209,7 +220,9 @@ def _check(
         for job_id, want in zip(ids[number], expected_states(jobs), strict=True)
         if states.get(job_id) != want
     ]
-    plans = [ids[number][0] for number, jobs in enumerate(batches) if jobs == [_PLAN]]
+    plans = [
+        ids[number][0] for number, jobs in enumerate(batches) if jobs[0]["kind"] == "plan"
+    ]
     started = read_rows(server, "SELECT graph, state FROM job WHERE graph != id")
     for plan in plans:
         own = [state for graph, state in started if graph == plan]

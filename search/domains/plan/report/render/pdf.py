@@ -48,6 +48,7 @@ def _data(report: Report) -> Json:
         "facts": [
             {
                 "id": fact.id,
+                "href": facts.href(fact) if facts.whole and not fact.op else "",
                 "cells": [
                     fact.id,
                     fact.label or fact.name,
@@ -76,6 +77,7 @@ def _part(part: Part, facts: Facts, listed: set[str], lines: bool) -> Json:
     return {
         "heading": facts.plain(part.heading),
         "job": part.job,
+        "href": facts.job(part.job) if facts.whole else "",
         "passages": [
             {
                 "item": lines and bool(passage.leaf),

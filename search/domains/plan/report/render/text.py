@@ -37,6 +37,11 @@ class Facts:
         self.by_id = {fact.id: fact for fact in report.facts}
         self._site = report.site
 
+    @property
+    def whole(self) -> bool:
+        """Whether addresses have a host, so that they work in a file by itself."""
+        return bool(self._site)
+
     def runs(self, pieces: Sequence[Piece]) -> Iterator[Run]:
         """Yield the text of some pieces in order."""
         for piece in pieces:
