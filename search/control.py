@@ -90,7 +90,8 @@ def likeliest(
     top = float(logits.max(initial=-math.inf))
     if top == -math.inf:
         return np.empty(0, np.int64)
-    some = np.flatnonzero(logits >= max(top - reach, np.finfo(np.float32).min))
+    least = max(top - reach, float(np.finfo(np.float32).min))
+    some = np.flatnonzero(logits >= least)
     if len(some) > count:
         some = np.sort(some[np.argpartition(-logits[some], count - 1)[:count]])
     return some.astype(np.int64)

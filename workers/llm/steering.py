@@ -97,7 +97,9 @@ class Steering:
         self._known.move_to_end(text)
         return self._known[text]
 
-    def tokens(self, ids: Sequence[int], rows: NDArray[np.float32]) -> Tokens:
+    def tokens(
+        self, ids: Sequence[int] | NDArray[np.int64], rows: NDArray[np.float32]
+    ) -> Tokens:
         """Return tokens with their embeddings [m, width] for features of words."""
         return self.vocabulary.tokens(ids, self.head.units(rows))
 

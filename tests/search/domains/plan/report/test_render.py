@@ -57,6 +57,33 @@ def test_html_loads_nothing_and_runs_nothing() -> None:
     )
 
 
+def test_links_are_whole_where_the_server_is_known() -> None:
+    site = "https://opt.example/trimtab"
+    known = REPORT.model_copy(update={"site": site})
+    links = [
+        value
+        for name, value in Tags(html_of(known)).attributes
+        if name == "href" and not value.startswith("#")
+    ]
+    assert links
+    assert all(link.startswith(f"{site}/jobs/") for link in links)
+    assert "](</jobs/" not in markdown_of(known)
+    assert f"](<{site}/jobs/" in markdown_of(known)
+    assert f"({site}/jobs/".encode() in pdf_of(known)
+    # A link without a host is dead in a file that stands alone.
+    assert b"/URI" not in pdf_of(REPORT)
+
+
+def test_plots_of_a_page_keep_their_styles_to_themselves() -> None:
+    page = html_of(REPORT)
+    scopes = re.findall(r'<svg class="(plot-\d+)"', page)
+    assert len(scopes) == len(set(scopes)) == page.count("<svg ")
+    styles = re.findall(r"<svg.*?<style>(.*?)</style>", page, re.DOTALL)
+    for scope, style in zip(scopes, styles, strict=True):
+        own = re.findall(rf"(?:svg)?\.{scope}[^,{{}}]*{{color:", style)
+        assert len(own) == style.count("{color:")
+
+
 def test_links_inside_the_page_have_a_target() -> None:
     page = Tags(html_of(REPORT))
     ids = {value for name, value in page.attributes if name == "id"}
