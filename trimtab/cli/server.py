@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import webbrowser
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,6 +29,28 @@ def run_module(module: str, arguments: list[str]) -> NoReturn:
 def serve(context: typer.Context) -> None:
     """Start the server; all further arguments go to it."""
     run_module("services", context.args)
+
+
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The .tar to write.")],
+) -> None:
+    """Write database, files and keys of this machine's server as a .tar, while it runs.
+
+    Further arguments go to `python -m services.backup` (`--data-dir`).
+    """
+    run_module("services.backup", ["create", str(file), *context.args])
+
+
+def restore(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A .tar of `trimtab backup`."),
+    ],
+) -> None:
+    """Unpack a backup into a data folder without a server, checked against its digests."""
+    run_module("services.backup", ["restore", str(file), *context.args])
 
 
 def kinds(as_json: AsJson = False) -> None:

@@ -6,9 +6,11 @@ key as bearer token, and acts with that one: tenants and quotas stay apart.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,15 @@ _MAX_CALLERS = 64
 def over_stdio(*, url: str | None = None, roots: Sequence[Path] = ()) -> MCPServer[Any]:
     """Return the server for one caller, who uses the key of this environment."""
     endpoint = config.find(url)
-    service = Service(AsyncClient(endpoint.url, api_key=endpoint.api_key), roots)
-    server: MCPServer[Any] = _new()
+    client = AsyncClient(endpoint.url, api_key=endpoint.api_key)
+    service = Service(client, roots)
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    server: MCPServer[Any] = _new(lifespan=lifespan)
     add_tools(server, lambda: service, paths=bool(roots))
     return server
 
@@ -61,13 +70,13 @@ def over_http(*, url: str | None = None, public_url: str) -> MCPServer[Any]:
     return server
 
 
-def _new(**auth: Any) -> MCPServer[Any]:
+def _new(**more: Any) -> MCPServer[Any]:
     return MCPServer(
         "trimtab",
         instructions=INSTRUCTIONS,
         version=__version__,
         log_level="WARNING",
-        **auth,
+        **more,
     )
 
 
@@ -77,6 +86,7 @@ class Callers:
     def __init__(self, url: str) -> None:
         self._url = url
         self._clients: OrderedDict[str, AsyncClient] = OrderedDict()
+        self._closing: set[asyncio.Future[None]] = set()
         self._accepted: dict[str, tuple[float, AccessToken]] = {}
 
     async def verify_token(self, token: str) -> AccessToken | None:
@@ -110,6 +120,9 @@ class Callers:
         client = self._clients.pop(key, None) or AsyncClient(self._url, api_key=key)
         self._clients[key] = client
         while len(self._clients) > _MAX_CALLERS:
-            old, _ = self._clients.popitem(last=False)
+            old, unused = self._clients.popitem(last=False)
             self._accepted.pop(old, None)
+            closing = asyncio.ensure_future(unused.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
         return client

@@ -19,6 +19,7 @@ from pydantic import Field
 from trimtab.errors import (
     AuthError,
     ConnectionFailed,
+    InvalidBody,
     NotFound,
     TooManyRequests,
     TrimtabError,
@@ -55,6 +56,11 @@ async def _faults() -> AsyncIterator[None]:
         yield
     except NotFound as error:
         raise ToolError(f"{_cut(error)}; list_jobs shows your jobs") from None
+    except InvalidBody as error:
+        told = "\n".join(str(fault.get("message") or fault) for fault in error.errors[:5])
+        raise ToolError(
+            f"{told[:_MAX_MESSAGE]}; describe_kind shows the fields"
+        ) from None
     except AuthError as error:
         raise ToolError(
             f"{_cut(error)}; the person who runs this server must renew its key"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -134,7 +135,8 @@ def schema_lines(schema: Mapping[str, Any], field: str = "") -> str:
     for name in [part for part in field.split(".") if part]:
         inner = _inner(node.get("properties", {}).get(name), definitions)
         if inner is None:
-            known = ", ".join(node.get("properties", {}))
+            properties = node.get("properties", {})
+            known = ", ".join(name for name in properties if name != "schema_version")
             raise ValueError(f"field: expected one of {known}, got {name!r}")
         node = inner
     required = set(node.get("required", ()))
@@ -177,7 +179,8 @@ def _field(
     note = "required" if required else f"default {json.dumps(default)}"
     if isinstance(default, dict | list):
         note = "optional"
-    text = str(part.get("description", "")).replace("\n", " ").split(". ")[0]
+    text = str(part.get("description", "")).replace("\n", " ")
+    text = re.split(r"\. (?=[A-Z])", text)[0]
     return f"{name}: {kind}, {note[:60]}. {text[:110]}".rstrip(" .")
 
 

@@ -1,13 +1,15 @@
 """`python -m workers.bench doors SUITE`: pass rates of modelling languages' own solver tests.
 
 SUITE is pulp, pyomo, cvxpy or pyomo-models. Each line names solver, counts and what failed. The
-solves run on this machine, or on a server where TRIMTAB_URL is set.
+solves run on this machine, or on a server where TRIMTAB_URL is set. Suite `assistant` counts calls
+and text of an exchange through MCP, one job of each kind, on a server of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 import warnings
 from collections import Counter
@@ -16,18 +18,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from workers.bench.doors import models
+from workers.bench.doors import assistant, models
 from workers.bench.doors.suites import SOLVERS, SUITES, Outcomes
 from workers.bench.lines import write_lines
 
-_MODELS = "pyomo-models"
+_MODELS, _ASSISTANT = "pyomo-models", "assistant"
 _PACKAGES = {"pulp": "pulp", "pyomo": "pyomo", "cvxpy": "cvxpy", _MODELS: "pyomo"}
 
 
 def main(argv: list[str]) -> int:
     """Run suites and write one line for each suite and solver. Exit code 1 if ours failed any."""
     parser = argparse.ArgumentParser(prog="workers.bench doors", description=__doc__)
-    parser.add_argument("suite", choices=(*SUITES, _MODELS), nargs="+")
+    parser.add_argument("suite", choices=(*SUITES, _MODELS, _ASSISTANT), nargs="+")
     parser.add_argument(
         "--solver", choices=SOLVERS, action="append", help="default: both"
     )
@@ -38,6 +40,10 @@ def main(argv: list[str]) -> int:
     def lines() -> Iterator[dict[str, Any]]:
         nonlocal failed
         for suite in options.suite:
+            if suite == _ASSISTANT:
+                with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as folder:
+                    yield from assistant.measure(list(assistant.KINDS), Path(folder))
+                continue
             for solver in options.solver or SOLVERS:
                 line = _run(suite, solver)
                 failed += line["failed"] if solver == "trimtab" else 0
