@@ -48,7 +48,6 @@ class LinkOptions:
     ] = ()  # where INCLUDE and INPUT of the script may read
     libraries: tuple[str, ...] = ()  # -lm
     entry: str = ""  # symbol; empty: the linker's choice
-    roots: tuple[str, ...] = ()  # symbols that stay though nothing refers to them
     gc: bool = True  # --gc-sections
     lto: bool = False  # inputs are bitcode of `clang -flto`
     icf: str = ""  # "safe" or "all": fold identical code
@@ -175,7 +174,6 @@ def _line(words: Sequence[str], options: LinkOptions) -> LinkLine:
     files = [Path(word) for word in words if word.startswith("/")]
     own = ["--gc-sections"] if options.gc else []
     own += [f"--entry={options.entry}"] if options.entry else []
-    own += [f"--undefined={name}" for name in options.roots]
     own += [f"--icf={options.icf}"] if options.icf else []
     if options.script is not None:
         own += [f"-L{options.script.parent}", "-T", str(options.script)]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
+_COMPILERS = ("cc", "c++")
+
 
 def main() -> None:
     """Run the command line."""
+    if sys.argv[1:2] and sys.argv[1] in _COMPILERS:
+        # A build calls this for each source: the rest of the command line is not imported.
+        from trimtab.wrapper.main import main as compile_or_link
+
+        sys.exit(compile_or_link(sys.argv[2:], cxx=sys.argv[1] == "c++"))
     from trimtab.cli.app import run
 
     run()

@@ -76,6 +76,8 @@ app.command("open")(server.open_page)
 app.command()(mcp.mcp)
 app.command()(server.doctor)
 app.command()(sizes.size)
+app.command("cc", context_settings=_PASS_ON)(sizes.cc)
+app.command("c++", context_settings=_PASS_ON)(sizes.cxx)
 
 
 def _version(show: bool) -> None:

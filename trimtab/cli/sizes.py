@@ -17,6 +17,23 @@ from trimtab.flash.usage import changes, read_file
 _OVER = 1
 
 
+def cc(context: typer.Context) -> None:
+    """Compile and link as clang does, with objects that carry IR, and make programs smaller.
+
+    For Make, CMake and Meson: CC="trimtab cc" CXX="trimtab c++". See the guide on the wrapper.
+    """
+    from trimtab.wrapper.main import main
+
+    raise typer.Exit(main(context.args, cxx=False))
+
+
+def cxx(context: typer.Context) -> None:
+    """Compile and link C++ as `trimtab cc` does C."""
+    from trimtab.wrapper.main import main
+
+    raise typer.Exit(main(context.args, cxx=True))
+
+
 def size(
     program: Annotated[
         Path,

@@ -103,14 +103,14 @@ def build_image(
             [unit.read_bytes() for unit in units], workdir=made(workdir / "link")
         )
     )
-    keep, demanded = _kept(spec, image, plain, prebuilt, options, target)
-    internalise(plain, module, keep)
-    options = replace(options, roots=demanded)
     lines = [
         decide_link(target, replace(options, lto=lto), workdir=made(workdir / "driver"))
         for lto in (False, True)
     ]
-    line, lto_line = (each.with_objects(prebuilt) for each in lines)
+    keep, demanded = _kept(image, plain, prebuilt, lines[0], target)
+    internalise(plain, module, keep)
+    roots = [f"--undefined={name}" for name in demanded]
+    line, lto_line = (each.with_words(*roots).with_objects(prebuilt) for each in lines)
     names = [path for _, path in sources.files]
     return ImageProblem(
         units=units,
@@ -171,17 +171,15 @@ def _check_targets(units: Mapping[str, Path], target: Target) -> None:
 
 
 def _kept(
-    spec: CompileSpec,
     image: Image,
     plain: Path,
     prebuilt: Sequence[Path],
-    options: LinkOptions,
+    line: LinkLine,
     target: Target,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the symbols to keep with reasons, and those of the user's list."""
     workdir = plain.parent
     program = read_program(text_of(plain, workdir=workdir))
-    line = decide_link(target, options, workdir=made(workdir / "driver"))
     libraries = _libraries(line)
     library = symbols_of(
         [path for path in libraries if path.suffix == ".a"], workdir=workdir
@@ -190,7 +188,7 @@ def _kept(
         workdir=workdir,
         dynamic=True,
     )
-    script = options.script.read_text(errors="replace") if options.script else ""
+    script = line.script.read_text(errors="replace") if line.script else ""
     entries = [image.entry] if image.entry else []
     if not image.shared:
         entries += _ENTRIES

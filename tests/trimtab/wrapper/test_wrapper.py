@@ -1,0 +1,169 @@
+"""Compiler wrapper: what command lines do, what objects carry, and a build by Make."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trimtab.flash import read_usage
+from trimtab.wrapper import link
+from trimtab.wrapper.clang import find_clang
+from trimtab.wrapper.command import Action, Command, read_command, values
+from trimtab.wrapper.job import NoAnswer, archive_of
+from trimtab.wrapper.objects import carried_ir
+
+MAIN = """#include <stdio.h>
+unsigned crc(const char *s);
+int main(int argc, char **argv) {
+  printf("%08x\\n", crc(argc > 1 ? argv[1] : "abc"));
+  return 0;
+}
+"""
+CRC = """static unsigned table[256];
+int never_called(int x) { return x * 77; }
+unsigned crc(const char *s) {
+  for (unsigned i = 0; i < 256; i++) {
+    unsigned h = i;
+    for (int k = 0; k < 8; k++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1;
+    table[i] = h;
+  }
+  unsigned h = ~0u;
+  for (; *s; s++) h = table[(h ^ (unsigned char)*s) & 255] ^ h >> 8;
+  return ~h;
+}
+"""
+MAKEFILE = "CFLAGS = -Oz\nprog: main.o crc.o\n\t$(CC) -o $@ $^ -lm\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "action"),
+    [
+        ("-Oz -c a.c -o a.o", Action.COMPILE),
+        ("-c -I inc -D X=1 -MD -MF a.d a.cpp", Action.COMPILE),
+        ("-c start.S -o start.o", Action.OTHER),
+        ("-E a.c", Action.OTHER),
+        ("-M a.c", Action.OTHER),
+        ("-v", Action.OTHER),
+        ("--version", Action.OTHER),
+        ("-print-file-name=libc.a", Action.OTHER),
+        ("-c -flto a.c", Action.OTHER),
+        ("a.c -o prog", Action.OTHER),
+        ("a.o b.o -o prog -lm -Wl,--gc-sections", Action.LINK),
+        ("-T link.ld -o fw.elf a.o lib.a -Wl,-Map=fw.map", Action.LINK),
+        ("-r a.o b.o -o c.o", Action.OTHER),
+        ("-o CMakeFiles/CMakeTmp/cmTC_1 a.o", Action.OTHER),
+        ("conftest.o -o conftest", Action.OTHER),
+    ],
+)
+def test_command_lines_are_told_apart(line: str, action: Action, tmp_path: Path) -> None:
+    assert read_command(line.split(), tmp_path).action is action
+
+
+def test_response_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "rest").write_text("a.o 'b c.o' -o prog")
+    command = read_command([f"@{tmp_path}/rest", "-lm"], tmp_path)
+    assert command.action is Action.LINK
+    assert (command.inputs, command.out) == (("a.o", "b c.o"), "prog")
+
+
+def test_options_of_the_linker_are_found_in_every_form() -> None:
+    words = ["-T", "a.ld", "-Wl,-T,b.ld", "-Wl,--entry=go", "-Lx", "-L", "y", "-u", "isr"]
+    assert values(words, "-T") == ["a.ld", "b.ld"]
+    assert values(words, "--entry") == ["go"]
+    assert values(words, "-L") == ["x", "y"]
+    assert values(words, "-u") == ["isr"]
+
+
+def project(folder: Path) -> Path:
+    folder.mkdir()
+    for name, text in (("main.c", MAIN), ("crc.c", CRC), ("Makefile", MAKEFILE)):
+        (folder / name).write_text(text)
+    return folder
+
+
+def make(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "-s", "-j2", f"CC={sys.executable} -m trimtab.cli cc"],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def run(program: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TRIMTAB_CC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TRIMTAB_URL", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_builds_a_smaller_program_and_again_from_the_cache(
+    tmp_path: Path, cache: Path
+) -> None:
+    plain = project(tmp_path / "plain")
+    make(plain, TRIMTAB_CC_SECONDS="0")
+    ir = carried_ir(plain / "crc.o")
+    assert ir is not None
+    assert ir.startswith(b"BC")
+    small = project(tmp_path / "small")
+    said = make(small, TRIMTAB_CC_SECONDS="120").stderr
+    assert "bytes of flash instead of" in said, said
+    before, after = (read_usage((f / "prog").read_bytes()) for f in (plain, small))
+    assert after.flash < before.flash
+    assert run(small / "prog", "hello") == run(plain / "prog", "hello") == "3610a686\n"
+    again = project(tmp_path / "again")
+    assert "optimising" not in make(again, TRIMTAB_CC_SECONDS="120").stderr
+    assert (again / "prog").read_bytes() == (small / "prog").read_bytes()
+
+
+def test_the_users_program_stays_when_the_job_is_refused(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NoAnswer("undefined symbol: f", final=True)
+
+    monkeypatch.setattr("trimtab.wrapper.job.optimised_object", refuse)
+    folder = project(tmp_path / "p")
+    make(folder, TRIMTAB_CC_SECONDS="0")
+    names = tuple(str(folder / name) for name in ("main.o", "crc.o"))
+    out = str(folder / "prog")
+    command = Command(
+        action=Action.LINK, words=("-o", out, *names), inputs=names, out=out
+    )
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(link.Leave, match="undefined symbol: f"):
+            link.improve(command, find_clang(cxx=False), seconds=5)
+    assert run(folder / "prog") == run(folder / "prog")
+    assert len(list(cache.glob("*.why"))) == 1
+
+
+def test_libraries_that_the_job_cannot_link_leave_the_program(tmp_path: Path) -> None:
+    with pytest.raises(link.Leave, match=r"-lfoo: expected an archive in a folder of -L"):
+        link._libraries(["-L", str(tmp_path), "-lfoo", "-lm"])
+    (tmp_path / "libfoo.a").write_bytes(b"!<arch>\n")
+    system, archives = link._libraries(["-L", str(tmp_path), "-lfoo", "-lm", "-lc"])
+    assert (system, archives) == (["m"], [tmp_path / "libfoo.a"])
+
+
+def test_archives_repeat_to_the_byte() -> None:
+    assert archive_of({"b": b"2", "a": b"1"}) == archive_of({"a": b"1", "b": b"2"})
+
+
+def test_objects_without_ir_carry_none(tmp_path: Path) -> None:
+    (tmp_path / "x.o").write_bytes(b"\x7fELF" + bytes(60))
+    assert carried_ir(tmp_path / "x.o") is None
+    assert carried_ir(tmp_path / "missing.o") is None
