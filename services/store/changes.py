@@ -27,8 +27,10 @@ from services.store.types import (
     Json,
     Memo,
     MemoRecord,
+    ModelRecord,
     NewEvent,
     NewJob,
+    NewModel,
 )
 from trimtab.results import EventType, JobState, Limit, Reason
 
@@ -307,6 +309,22 @@ def plain_memo(memo: Memo) -> Memo:
 def plain_approval(approval: Approval) -> Approval:
     """Copy an approval through JSON: it equals what is read back."""
     return replace(approval, children=tuple(map(plain_job, approval.children)))
+
+
+def registered(job: JobRecord, model: NewModel, now_us: int) -> ModelRecord:
+    """Return the record of a model that a job made."""
+    return ModelRecord(
+        id=model.id,
+        tenant=job.tenant,
+        target=model.target,
+        job_id=job.id,
+        created_us=now_us,
+        size_bytes=model.size_bytes,
+        digest=model.digest,
+        picture=model.picture,
+        state=model.state,
+        card=codec.loads(codec.dumps(model.card)),
+    )
 
 
 def claim_of(job: JobRecord) -> Claim:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.errors import BadRequest, Conflict, NotFound
 from services.store import codec
-from services.store.types import Idempotency, NewJob
+from services.store.types import Idempotency, ModelRecord, ModelState, NewJob
 
 
 def no_such_job(job_id: str) -> NotFound:
@@ -22,6 +22,22 @@ def no_such_artifact(digest: str) -> NotFound:
         f"no artifact {digest!r}",
         fix="upload the file again; files that no job refers to are removed after some days",
     )
+
+
+def no_such_model(model_id: str) -> NotFound:
+    """Build the error of an unknown model, also of one that belongs to another tenant."""
+    return NotFound(
+        f"no model {model_id!r}", fix="list the models: GET /v1/fitted-models"
+    )
+
+
+def require_retirable(model: ModelRecord) -> None:
+    """Raise Conflict for a model that no job uses anyway."""
+    if model.state is ModelState.REJECTED:
+        raise Conflict(
+            f"model {model.id}: expected an adopted model, got a rejected one",
+            fix="leave it: no job uses a rejected model",
+        )
 
 
 def no_such_key(key_id: str) -> NotFound:

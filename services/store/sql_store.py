@@ -20,6 +20,7 @@ from services.store.refusals import (
     no_such_artifact,
     no_such_job,
     no_such_key,
+    no_such_model,
     require_storable,
     sole_tenant,
 )
@@ -30,6 +31,7 @@ from services.store.sql import (
     graph,
     jobs,
     leases,
+    models,
     outbox,
     sessions,
 )
@@ -50,6 +52,8 @@ from services.store.types import (
     JobRecord,
     Memo,
     MemoRecord,
+    ModelFilter,
+    ModelRecord,
     NewEvent,
     NewJob,
     OutboxRecord,
@@ -351,6 +355,40 @@ class SqlStore:
         """See JobStore."""
         return await self._write(artifacts.remove, digest, tenant)
 
+    # -- models --
+    async def list_models(
+        self, where: ModelFilter, *, limit: int, before_id: str | None = None
+    ) -> list[ModelRecord]:
+        """See JobStore."""
+        texts = (where.tenant or "", where.target or "", before_id or "")
+        if not all(map(codec.is_storable, texts)):
+            return []  # nothing stored can match
+        return await self._read(models.list_models, where, _limit(limit), before_id)
+
+    async def get_model(self, model_id: str, *, tenant: str | None = None) -> ModelRecord:
+        """See JobStore."""
+        return await self._read(models.get, _storable_model(model_id), tenant)
+
+    async def retire_model(
+        self, model_id: str, *, tenant: str | None = None
+    ) -> ModelRecord:
+        """See JobStore."""
+        return await self._write(models.retire, _storable_model(model_id), tenant)
+
+    async def pin_models(
+        self, job_id: str, fence: int, model_ids: Sequence[str]
+    ) -> tuple[str, ...]:
+        """See JobStore."""
+        return _unless_stale(
+            await self._write(models.pin, job_id, fence, list(model_ids))
+        )
+
+    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
+        """See JobStore."""
+        return (
+            await self._read(models.pinned, job_id) if codec.is_storable(job_id) else None
+        )
+
     async def put_key(self, key: ApiKeyRecord) -> None:
         """See JobStore."""
         await self._write(api_keys.put, key)
@@ -386,6 +424,12 @@ def _storable(job_id: str) -> str:
     if not codec.is_storable(job_id):
         raise no_such_job(job_id)
     return job_id
+
+
+def _storable_model(model_id: str) -> str:
+    if not codec.is_storable(model_id):
+        raise no_such_model(model_id)
+    return model_id
 
 
 def _unless_stale(answer: T | StaleFence) -> T:

@@ -258,6 +258,36 @@ class JobArtifact(Base, table=True):
     tenant: str = Field(sa_column=_text())
 
 
+class Model(Base, table=True):
+    """Fitted model of a tenant. Outlives the job that made it; keeps its files unless rejected."""
+
+    __tablename__ = "model"
+    __table_args__ = (
+        # listings, and candidates for a job, of one tenant, newest first
+        Index("ix_model_tenant_target_state_id", "tenant", "target", "state", "id"),
+        Index("ix_model_tenant_digest", "tenant", "digest"),
+        Index("ix_model_tenant_picture", "tenant", "picture"),
+    )
+    id: str = Field(sa_column=_text(primary_key=True))
+    tenant: str = Field(sa_column=_text())
+    target: str = Field(sa_column=_text())
+    job_id: str = Field(sa_column=_text())
+    created_us: int = Field(sa_column=_big())
+    size_bytes: int = Field(sa_column=_big())
+    digest: str = Field(sa_column=_text())
+    picture: str | None = Field(sa_column=_text(nullable=True))
+    state: str = Field(sa_column=_text())
+    card: str = Field(sa_column=_text())
+
+
+class JobModels(Base, table=True):
+    """Models that a job may use, as its first attempt found them; a JSON array, newest first."""
+
+    __tablename__ = "job_models"
+    job_id: str = Field(sa_column=_job_id())
+    models: str = Field(sa_column=_text())
+
+
 class IdempotencyKey(Base, table=True):
     """Idempotency key with the jobs it created. Outlives them: a late retry must not run again."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from trimtab.results import EventType, JobState
@@ -213,6 +214,55 @@ class Signals:
     lease_until_us: int
 
 
+class ModelState(StrEnum):
+    """State of a fitted model."""
+
+    ADOPTED = "adopted"
+    """Its card shows an improvement: jobs may use it."""
+    REJECTED = "rejected"
+    """Its card shows none: no job uses it."""
+    RETIRED = "retired"
+    """Its owner withdrew it: no new job uses it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewModel:
+    """A fitted model to register with the end of the job that made it."""
+
+    id: str
+    target: str  # kind of job that it is for
+    digest: str  # of its file, which is among the job's artifacts
+    size_bytes: int
+    picture: str | None  # digest of its card's picture
+    state: ModelState  # adopted or rejected
+    card: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """A registered model."""
+
+    id: str
+    tenant: str
+    target: str
+    job_id: str  # the job may be deleted by now
+    created_us: int
+    size_bytes: int
+    digest: str
+    picture: str | None
+    state: ModelState
+    card: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFilter:
+    """Filter of a listing of models, newest first."""
+
+    tenant: str | None = None  # None: all tenants (admins)
+    target: str | None = None
+    states: Sequence[ModelState] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Completion:
     """The end of an attempt; state, event and outbox row are written in the same transaction."""
@@ -227,6 +277,7 @@ class Completion:
     artifacts: Sequence[str] = ()  # digests of produced files
     # With `lose`: best solution so far, for the next attempt.
     checkpoint: bytes | None = None
+    model: NewModel | None = None  # with `succeed`
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
     memo: Memo | None = None  # with `hold` and `suspend`
     asks: bool = False  # with `hold`: a question is open; else an approval is
@@ -553,6 +604,36 @@ class JobStore(Protocol):
 
     async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
         """Delete the row; True if no tenant has the digest any more and the bytes may go."""
+        ...
+
+    # -- models --
+    async def list_models(
+        self, where: ModelFilter, *, limit: int, before_id: str | None = None
+    ) -> list[ModelRecord]:
+        """List models, newest first; ids are ordered by time, so `before_id` is the cursor."""
+        ...
+
+    async def get_model(self, model_id: str, *, tenant: str | None = None) -> ModelRecord:
+        """Return a model. Raises NotFound, also for another tenant's."""
+        ...
+
+    async def retire_model(
+        self, model_id: str, *, tenant: str | None = None
+    ) -> ModelRecord:
+        """Withdraw an adopted model; a retired one stays so. Raises NotFound and Conflict."""
+        ...
+
+    async def pin_models(
+        self, job_id: str, fence: int, model_ids: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Record the models that a job may use; the first record of a job counts.
+
+        Returns that record. Raises StaleFence.
+        """
+        ...
+
+    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
+        """Return the models that a job may use; None before its first attempt."""
         ...
 
     async def put_key(self, key: ApiKeyRecord) -> None:

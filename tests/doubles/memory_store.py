@@ -22,7 +22,9 @@ from services.store.refusals import (
     no_such_artifact,
     no_such_job,
     no_such_key,
+    no_such_model,
     replay_of_deleted,
+    require_retirable,
     require_same_request,
     require_storable,
     sole_tenant,
@@ -43,6 +45,9 @@ from services.store.types import (
     JobRecord,
     Memo,
     MemoRecord,
+    ModelFilter,
+    ModelRecord,
+    ModelState,
     NewEvent,
     NewJob,
     OutboxRecord,
@@ -92,6 +97,8 @@ class MemoryStore:
         self._ended_sessions: dict[str, int] = {}  # id → when it expires
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
+        self._models: dict[str, ModelRecord] = {}
+        self._pinned: dict[str, tuple[str, ...]] = {}
         self._stale_writes = 0
 
     async def open(self) -> None:
@@ -260,6 +267,7 @@ class MemoryStore:
         self._inputs.pop(job_id, None)
         self._outputs.pop(job_id, None)
         self._checkpoints.pop(job_id, None)
+        self._pinned.pop(job_id, None)
         self._memos.pop(job_id, None)
 
     async def events(
@@ -388,6 +396,9 @@ class MemoryStore:
         self._insert(started.children, started.placed, now)
         if step.job.state.is_terminal:
             self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
+        if completion.model is not None and step.job.state is JobState.SUCCEEDED:
+            made = changes.registered(step.job, completion.model, now)
+            self._models[made.id] = made
         return step.job
 
     async def sweep(
@@ -536,11 +547,55 @@ class MemoryStore:
             *self._inputs.items(),
             *self._outputs.items(),
         )
-        return {
+        by_models = {
+            (model.tenant, digest)
+            for model in self._models.values()
+            if model.state is not ModelState.REJECTED
+            for digest in (model.digest, model.picture)
+            if digest is not None
+        }
+        return by_models | {
             (self._jobs[job_id].tenant, digest)
             for job_id, digests in both
             for digest in digests
         }
+
+    # -- models --
+    async def list_models(
+        self, where: ModelFilter, *, limit: int, before_id: str | None = None
+    ) -> list[ModelRecord]:
+        found = [
+            model
+            for model in sorted(self._models.values(), key=lambda m: m.id, reverse=True)
+            if where.tenant in (None, model.tenant)
+            and where.target in (None, model.target)
+            and (not where.states or model.state in where.states)
+            and (before_id is None or model.id < before_id)
+        ]
+        return found[: max(0, limit)]
+
+    async def get_model(self, model_id: str, *, tenant: str | None = None) -> ModelRecord:
+        model = self._models.get(model_id)
+        if model is None or tenant not in (None, model.tenant):
+            raise no_such_model(model_id)
+        return model
+
+    async def retire_model(
+        self, model_id: str, *, tenant: str | None = None
+    ) -> ModelRecord:
+        model = await self.get_model(model_id, tenant=tenant)
+        require_retirable(model)
+        self._models[model_id] = replace(model, state=ModelState.RETIRED)
+        return self._models[model_id]
+
+    async def pin_models(
+        self, job_id: str, fence: int, model_ids: Sequence[str]
+    ) -> tuple[str, ...]:
+        self._held(job_id, fence)
+        return self._pinned.setdefault(job_id, tuple(model_ids))
+
+    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
+        return self._pinned.get(job_id)
 
     async def put_key(self, key: ApiKeyRecord) -> None:
         if key.id in self._api_keys:

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import and_, bindparam, delete, exists, func, select
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select
 
 from services.store.refusals import no_such_artifact
 from services.store.sql import rows
 from services.store.sql.tx import Tx
-from services.store.types import ArtifactRecord
+from services.store.types import ArtifactRecord, ModelState
 
 _file, _ref = rows.artifact, rows.reference
 _THIS = and_(
     _file.c.tenant == bindparam("of_tenant"), _file.c.digest == bindparam("of_digest")
 )
-_REFERRED = exists().where(
-    _ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest
+_model = rows.model
+# Two EXISTS for the two columns of a model: an OR of columns would use no index.
+_REFERRED = or_(
+    exists().where(_ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest),
+    *(
+        exists().where(
+            _model.c.tenant == _file.c.tenant,
+            column == _file.c.digest,
+            _model.c.state != ModelState.REJECTED.value,
+        )
+        for column in (_model.c.digest, _model.c.picture)
+    ),
 )
 _GET = select(_file).where(_THIS)
 _BYTES = select(func.coalesce(func.sum(_file.c.size_bytes), 0)).where(

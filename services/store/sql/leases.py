@@ -160,6 +160,14 @@ def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> StaleFence |
     return None
 
 
+def refusal(tx: Tx, job_id: str, fence: int) -> StaleFence | None:
+    """Return the refusal of a write by a lease that has moved on; None for the holder."""
+    held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
+    if held is None or not _is_current(held, fence):
+        return _refused(tx, job_id, fence)
+    return None
+
+
 def get_checkpoint(tx: Tx, job_id: str) -> bytes | None:
     """Return the checkpoint of a job; None without one."""
     data: bytes | None = tx.conn.execute(
@@ -196,6 +204,9 @@ def complete(
             role="output",
             digests=tuple(completion.artifacts),
         )
+    if completion.model is not None and change.job.state is JobState.SUCCEEDED:
+        made = changes.registered(change.job, completion.model, now)
+        tx.conn.execute(insert(rows.model), rows.model_columns(made))
     return change.job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -16,6 +17,8 @@ from services.store.types import (
     EventRecord,
     JobRecord,
     MemoRecord,
+    ModelRecord,
+    ModelState,
     OutboxRecord,
     PendingInput,
 )
@@ -33,6 +36,8 @@ attempt = tables.table(tables.Attempt)
 event = tables.table(tables.Event)
 artifact = tables.table(tables.Artifact)
 reference = tables.table(tables.JobArtifact)
+model = tables.table(tables.Model)
+job_models = tables.table(tables.JobModels)
 idempotency = tables.table(tables.IdempotencyKey)
 outbox = tables.table(tables.Outbox)
 api_key = tables.table(tables.ApiKey)
@@ -186,6 +191,27 @@ def delivery_record(row: Row[Any]) -> DeliveryRecord:
 def artifact_record(row: Row[Any]) -> ArtifactRecord:
     """Convert a row of a file."""
     return ArtifactRecord(**row._mapping)
+
+
+def model_record(row: Row[Any]) -> ModelRecord:
+    """Convert a row of a model."""
+    columns = dict(row._mapping)
+    return ModelRecord(
+        **{
+            **columns,
+            "state": ModelState(row.state),
+            "card": codec.loads(row.card),
+        }
+    )
+
+
+def model_columns(record: ModelRecord) -> dict[str, Any]:
+    """Return a model as a row."""
+    return {
+        **asdict(record),
+        "state": record.state.value,
+        "card": codec.dumps(record.card),
+    }
 
 
 def key_record(row: Row[Any]) -> ApiKeyRecord:
