@@ -24,8 +24,8 @@ from trimtab.model_file import (
     ModelRefused,
     check_header,
 )
+from trimtab.specs.common import MODEL_AUTO, MODEL_SHIPPED
 
-AUTO, SHIPPED = "auto", "shipped"
 Scope = Mapping[str, Any]
 
 
@@ -59,7 +59,7 @@ class ModelChoice:
     def summary(self) -> dict[str, Any]:
         """Return the entry `model_used` of a result's summary."""
         if self.model is None:
-            return {"id": SHIPPED, "reason": self.reason}
+            return {"id": MODEL_SHIPPED, "reason": self.reason}
         return {
             "id": self.model.id,
             "sha256": self.model.sha256,
@@ -71,7 +71,7 @@ class ModelChoice:
 class ModelOffer:
     """What a job asks for, and the registered models that it may use."""
 
-    wanted: str = AUTO
+    wanted: str = MODEL_AUTO
     models: tuple[RegisteredModel, ...] = ()
 
     def choose(self, target: str, misfit: Callable[[FittedModel], str]) -> ModelChoice:
@@ -81,24 +81,28 @@ class ModelOffer:
         Raises ModelRefused for a model that the job names and that cannot be read; under `auto`
         the shipped one is used instead, and the reason says so.
         """
-        if self.wanted == SHIPPED:
+        if self.wanted == MODEL_SHIPPED:
             return ModelChoice(model=None, reason="the job asks for the shipped model")
+        named = self.wanted != MODEL_AUTO
+        if named and self.wanted not in {model.id for model in self.models}:
+            raise ModelRefused(
+                f"model: expected one that the registry lists, got {self.wanted}; only a server "
+                "has a registry"
+            )
         why = []
         for registered in self.models:
             try:
                 model = read_model(registered, target=target)
             except ModelRefused as error:
-                if self.wanted != AUTO:
+                if named:
                     raise
                 why.append(f"{registered.id} is refused ({error})")
                 continue
             if reason := misfit(model):
                 why.append(f"{registered.id}: {reason}")
                 continue
-            named = "named by the job" if self.wanted != AUTO else "the newest that fits"
-            return ModelChoice(
-                model=model, reason=f"{named}; its scope covers this input"
-            )
+            how = "named by the job" if named else "the newest that fits"
+            return ModelChoice(model=model, reason=f"{how}; its scope covers this input")
         if not self.models:
             return ModelChoice(
                 model=None, reason="no fitted model is adopted for this kind"

@@ -12,6 +12,7 @@ from trimtab.results import Incumbent, Reason, RunResult, Termination, Verificat
 if TYPE_CHECKING:
     import numpy as np
 
+    from search.model_files import ModelOffer
     from search.rest import Rest
     from search.stop import StoppingCriterion
     from trimtab.specs.common import Spec
@@ -154,6 +155,15 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
         `data` comes from a process that may have been taken over: raise ValueError, KeyError or
         TypeError on any doubt.
         """
+        ...
+
+
+@runtime_checkable
+class TakesModels(Protocol):
+    """A domain that can use fitted models; its spec has `MODELS = True`."""
+
+    def take_models(self, offer: ModelOffer) -> None:
+        """Receive the registered models of a job, before `parse`."""
         ...
 
 

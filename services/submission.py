@@ -11,6 +11,7 @@ from typing import Any
 
 from search.domains import Kind
 from services.errors import InvalidBody, NotFound, field_error
+from services.models import require_usable
 from services.store.refusals import require_earlier
 from services.store.types import After, ArtifactRecord, JobStore, NewJob, OutputInput
 from services.webhook_policy import WebhookRefused, check_url
@@ -42,6 +43,13 @@ class Submission:
                     str(error), fix="use a public http(s) address"
                 ) from error
             webhook = {"url": request.webhook.url}
+        await require_usable(
+            self.store,
+            tenant=self.tenant,
+            kind=request.kind,
+            model=request.model,
+            index=index,
+        )
         artifacts = request.spec.artifacts()
         spec = request.spec.model_dump(mode="json")
         inputs = await self._awaited_inputs(requests, index, spec)
@@ -65,6 +73,7 @@ class Submission:
             ),
             after=_parents(request),
             inputs=inputs,
+            model=request.model,
         )
 
     async def _check_file(self, index: int, name: str, reference: ArtifactRef) -> None:

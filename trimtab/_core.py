@@ -26,6 +26,7 @@ from trimtab.files import LocalFile, Named
 from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
 from trimtab.solution import SolutionValues, Variables
 from trimtab.specs.common import (
+    MODEL_AUTO,
     After,
     ArtifactRef,
     Budget,
@@ -33,6 +34,7 @@ from trimtab.specs.common import (
     Spec,
     Webhook,
     check_limits,
+    check_model,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -64,6 +66,11 @@ ROUTES: dict[str, tuple[str, str]] = {
     "upload": ("POST", "/v1/artifacts"),
     "artifact": ("GET", "/v1/artifacts/{digest}"),
     "artifact_content": ("GET", "/v1/artifacts/{digest}/content"),
+    "fitted_models": ("GET", "/v1/fitted-models"),
+    "fitted_model": ("GET", "/v1/fitted-models/{id}"),
+    "model_card": ("GET", "/v1/fitted-models/{id}/card"),
+    "model_picture": ("GET", "/v1/fitted-models/{id}/picture"),
+    "retire_model": ("POST", "/v1/fitted-models/{id}/retire"),
     "kinds": ("GET", "/v1/kinds"),
     "kind": ("GET", "/v1/kinds/{kind}"),
     "chat": ("POST", "/v1/chat/completions"),
@@ -82,7 +89,9 @@ ROUTES: dict[str, tuple[str, str]] = {
 }
 # POSTs that may be sent twice: they set a state, store bytes that are named by their content, or
 # name what they approve.
-_REPEATABLE = frozenset({"cancel", "stop", "upload", "session_ticket", "approve_outline"})
+_REPEATABLE = frozenset(
+    {"cancel", "stop", "upload", "session_ticket", "approve_outline", "retire_model"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,6 +366,8 @@ class SubmitOptions:
     """URL to POST the job's end to."""
     after: Sequence[str | After | HasId | Mapping[str, Any]] | None = None
     """Jobs that must end first: ids, handles of jobs, or `After(job=..., needs="done")`."""
+    model: str = MODEL_AUTO
+    """Fitted model to use: `auto`, `shipped`, or an id of `client.fitted_models()`."""
 
     def budget(self) -> Budget:
         """Return the limits that are set; the others are the budget's defaults."""
@@ -382,7 +393,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         if replace(chosen, labels=chosen.labels or None) != SubmitOptions():
             raise TypeError(
                 "expected no options beside a JobRequest, which carries its own kind, budget, "
-                "seed, priority, labels, max_attempts and webhook; change the request: "
+                "seed, priority, labels, max_attempts, webhook and model; change the request: "
                 "request.model_copy(update={...})"
             )
         return _plain_request(spec)
@@ -391,6 +402,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
     if isinstance(spec, Spec):
         try:
             check_limits(type(spec), budget)
+            check_model(type(spec), chosen.model)
         except ValueError as error:
             raise SpecError("JobRequest", [Fault(path="", expected=str(error))]) from None
     request = JobRequest(
@@ -403,6 +415,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         max_attempts=chosen.max_attempts,
         webhook=Webhook(url=chosen.webhook) if chosen.webhook else None,
         after=tuple(map(_after, chosen.after or ())),
+        model=chosen.model,
     )
     return request.model_dump(mode="json", exclude_none=True)
 

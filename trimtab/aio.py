@@ -17,6 +17,7 @@ import httpx2
 from trimtab import _core, _twins, files, text
 from trimtab._connection_aio import AsyncConnection
 from trimtab._core import Submission
+from trimtab.cards import Card
 from trimtab.errors import (
     DigestMismatch,
     JobAtRest,
@@ -30,6 +31,8 @@ from trimtab.results import (
     Attempt,
     Event,
     EventType,
+    FittedModelPage,
+    FittedModelView,
     Incumbent,
     JobPage,
     JobState,
@@ -76,7 +79,7 @@ class AsyncClient(AsyncConnection):
             idempotency_key: A repeated submit with the same key returns the first job.
             progress: Called with (bytes done, total bytes) during uploads.
             options: kind, seconds, evaluations, target_gap, seed, priority, labels,
-                max_attempts, webhook: see `trimtab.specs.common.JobRequest`.
+                max_attempts, webhook, after, model: see `trimtab.specs.common.JobRequest`.
         """
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
@@ -357,6 +360,48 @@ class AsyncClient(AsyncConnection):
             read_timeout_s=text.ANSWER_S,
         )
         return text.answer_of(_core.parse_json(await self._send(sent)))
+
+    # --- fitted models
+
+    async def fitted_models(
+        self, *, target: str | None = None, states: Iterable[str] = ()
+    ) -> list[FittedModelView]:
+        """List the tenant's fitted models, newest first.
+
+        Args:
+            target: Kind of job that they are for. None: any.
+            states: Some of adopted, rejected, retired. Empty: all.
+        """
+        found: list[FittedModelView] = []
+        cursor: str | None = None
+        while True:
+            params = {"target": target, "state": list(states) or None, "cursor": cursor}
+            sent = _core.call("fitted_models", params=params)
+            page = _core.parse(FittedModelPage, await self._send(sent))
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def fitted_model(self, model_id: str) -> FittedModelView:
+        """Return a fitted model. Raises NotFound."""
+        answer = await self._send(_core.call("fitted_model", id=model_id))
+        return _core.parse(FittedModelView, answer)
+
+    async def model_card(self, model_id: str) -> Card:
+        """Return the card of a fitted model. Raises NotFound."""
+        return _core.parse(Card, await self._send(_core.call("model_card", id=model_id)))
+
+    async def model_picture(self, model_id: str) -> str:
+        """Return the card of a fitted model as SVG. Raises NotFound when there is none."""
+        headers = {"Accept": "image/svg+xml"}
+        sent = _core.call("model_picture", id=model_id, headers=headers)
+        return (await self._send(sent)).text
+
+    async def retire_model(self, model_id: str) -> FittedModelView:
+        """Withdraw a fitted model: no job that begins from now on uses it."""
+        answer = await self._send(_core.call("retire_model", id=model_id))
+        return _core.parse(FittedModelView, answer)
 
     # --- the server
 

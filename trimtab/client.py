@@ -20,6 +20,7 @@ import httpx2
 from trimtab import _core, _twins, files, text
 from trimtab._connection import Connection
 from trimtab._core import Submission
+from trimtab.cards import Card
 from trimtab.errors import (
     DigestMismatch,
     JobAtRest,
@@ -33,6 +34,8 @@ from trimtab.results import (
     Attempt,
     Event,
     EventType,
+    FittedModelPage,
+    FittedModelView,
     Incumbent,
     JobPage,
     JobState,
@@ -79,7 +82,7 @@ class Client(Connection):
             idempotency_key: A repeated submit with the same key returns the first job.
             progress: Called with (bytes done, total bytes) during uploads.
             options: kind, seconds, evaluations, target_gap, seed, priority, labels,
-                max_attempts, webhook: see `trimtab.specs.common.JobRequest`.
+                max_attempts, webhook, after, model: see `trimtab.specs.common.JobRequest`.
         """
         body = _core.request_body(spec, **options)
         self._upload_all([spec], progress)
@@ -357,6 +360,48 @@ class Client(Connection):
             read_timeout_s=text.ANSWER_S,
         )
         return text.answer_of(_core.parse_json(self._send(sent)))
+
+    # --- fitted models
+
+    def fitted_models(
+        self, *, target: str | None = None, states: Iterable[str] = ()
+    ) -> list[FittedModelView]:
+        """List the tenant's fitted models, newest first.
+
+        Args:
+            target: Kind of job that they are for. None: any.
+            states: Some of adopted, rejected, retired. Empty: all.
+        """
+        found: list[FittedModelView] = []
+        cursor: str | None = None
+        while True:
+            params = {"target": target, "state": list(states) or None, "cursor": cursor}
+            sent = _core.call("fitted_models", params=params)
+            page = _core.parse(FittedModelPage, self._send(sent))
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    def fitted_model(self, model_id: str) -> FittedModelView:
+        """Return a fitted model. Raises NotFound."""
+        answer = self._send(_core.call("fitted_model", id=model_id))
+        return _core.parse(FittedModelView, answer)
+
+    def model_card(self, model_id: str) -> Card:
+        """Return the card of a fitted model. Raises NotFound."""
+        return _core.parse(Card, self._send(_core.call("model_card", id=model_id)))
+
+    def model_picture(self, model_id: str) -> str:
+        """Return the card of a fitted model as SVG. Raises NotFound when there is none."""
+        headers = {"Accept": "image/svg+xml"}
+        sent = _core.call("model_picture", id=model_id, headers=headers)
+        return (self._send(sent)).text
+
+    def retire_model(self, model_id: str) -> FittedModelView:
+        """Withdraw a fitted model: no job that begins from now on uses it."""
+        answer = self._send(_core.call("retire_model", id=model_id))
+        return _core.parse(FittedModelView, answer)
 
     # --- the server
 

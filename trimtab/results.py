@@ -410,6 +410,42 @@ class JobPage(WireModel):
     """Cursor of the next page. None: this is the last."""
 
 
+class FittedModelView(WireModel):
+    """A fitted model of the tenant."""
+
+    model_config = _READ
+    id: str
+    """Id of the model; a request names it as `model`."""
+    target: str
+    """Kind of job that it is for."""
+    state: str
+    """adopted, rejected or retired."""
+    job: str
+    """Job that fitted it; it may have been deleted."""
+    created_at: datetime
+    """Time of its registration."""
+    size_bytes: int
+    """Size of its file."""
+    digest: str
+    """`sha256:` and 64 hex digits of its file, which `GET /v1/artifacts/{digest}/content` sends."""
+    scope: dict[str, JsonValue] = Field(default_factory=dict)
+    """Inputs that it is for."""
+    reasons: list[str] = Field(default_factory=list)
+    """The decision of its card in words."""
+    links: dict[str, str] = Field(default_factory=dict)
+    """Paths: self, card, picture, page."""
+
+
+class FittedModelPage(WireModel):
+    """A page of fitted models; repeat with `cursor=next_cursor` until that is null."""
+
+    model_config = _READ
+    items: list[FittedModelView]
+    """The models, newest first."""
+    next_cursor: str | None = None
+    """Cursor of the next page. None: this is the last."""
+
+
 class KindView(WireModel):
     """A kind that the server offers, with the JSON schemas of its spec and request."""
 

@@ -69,6 +69,11 @@ class Task:
     answer yet."""
     start: bytes | None = None
     """Checkpoint of an earlier attempt: the search begins from it."""
+    model: str = "auto"
+    """`JobRequest.model`: auto, shipped, or the id of a fitted model."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Fitted models that the job may use, newest first: id → sha256. Their files are the inputs
+    `model.<id>`."""
     needs: tuple[str, ...] = ()
     """Names in `workers.needs.PROVIDERS`: arguments of the domain's builder."""
     woken: Mapping[str, Any] | None = None

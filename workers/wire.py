@@ -28,6 +28,7 @@ def task_to_json(task: Task) -> Json:
         "budget": dict(task.budget),
         "inputs": {name: str(path) for name, path in task.inputs.items()},
         "input_names": dict(task.input_names),
+        "models": dict(task.models),
         "needs": list(task.needs),
         "limits": dataclasses.asdict(task.limits),
         "start": None if task.start is None else base64.b64encode(task.start).decode(),

@@ -33,6 +33,7 @@ class Kind:
     needs: tuple[str, ...] = ()  # arguments of the builder: workers.needs.PROVIDERS
     # A lost attempt is continued from its checkpoint, which holds no answer yet.
     resumes: bool = False
+    makes_models: bool = False  # its result may be a fitted model, for the registry
 
     @property
     def name(self) -> str:
@@ -82,6 +83,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 preload=("search.domains.learn",),
                 needs=("learners",),
                 resumes=True,
+                makes_models=True,
             ),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -21,9 +23,10 @@ from services.errors import (
     StaleFence,
     StoreUnavailable,
 )
+from services.models import ModelNotRegistered, about, new_model
 from services.store.changes import HANDED_BACK
 from services.store.lifecycle import Verb
-from services.store.types import ArtifactRecord, Claim, Completion, JobRecord
+from services.store.types import ArtifactRecord, Claim, Completion, JobRecord, NewModel
 from trimtab.certificates import certified
 from trimtab.results import Reason, Termination
 from workers.retry import RETRIED
@@ -66,6 +69,8 @@ async def record(
     A stale fence ends it: another attempt counts.
     """
     job = claim.job
+    # Before the loop: adopting a file moves it.
+    outcome, model = await _registered(context, claim, outcome)
     while True:
         try:
             references = await _adopt(context, claim, outcome)
@@ -84,6 +89,7 @@ async def record(
                     retry_delay_s=delay_s,
                     artifacts=[str(one["digest"]) for one in references.values()],
                     checkpoint=checkpoint,
+                    model=model,
                 )
                 after = await context.store.complete(job.id, claim.fence, completion)
         except StoreUnavailable as error:
@@ -137,6 +143,37 @@ async def hand_back(
                     await asyncio.sleep(min(error.retry_after_s or 1.0, 1.0))
 
 
+async def _registered(
+    context: DispatchContext, claim: Claim, outcome: Outcome
+) -> tuple[Outcome, NewModel | None]:
+    """Return the model that a job registers with its end, and the outcome that names it.
+
+    A model whose card does not hold ends the job as a failure of verification, without files.
+    """
+    if not context.kinds[claim.job.kind].makes_models or outcome.result is None:
+        return outcome, None
+    files = {file.name: file.path for file in outcome.produced}
+    try:
+        digests = {
+            name: await asyncio.to_thread(_digest, path) for name, path in files.items()
+        }
+        model = await asyncio.to_thread(new_model, files, digests)
+    except ModelNotRegistered as error:
+        detail = f"the model was not registered: {error}"
+        log.warning("model refused", job=claim.job.id, error=str(error))
+        refused = outcome_of(OutcomeStatus.FAILED, Reason.VERIFICATION_FAILED, detail)
+        return replace(refused, usage=outcome.usage), None
+    if model is None:
+        return outcome, None
+    summary = {**outcome.result.get("summary", {}), "model": about(model)}
+    return replace(outcome, result={**outcome.result, "summary": summary}), model
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
 async def _adopt(
     context: DispatchContext, claim: Claim, outcome: Outcome
 ) -> dict[str, Json]:
@@ -171,6 +208,7 @@ def completion_of(
     retry_delay_s: float,
     artifacts: Sequence[str] = (),
     checkpoint: bytes | None = None,
+    model: NewModel | None = None,
 ) -> Completion:
     """Convert an outcome into what the store writes. A result also updates `best`."""
     best = None
@@ -178,8 +216,8 @@ def completion_of(
         keys = ("objective", "bound", "gap")
         best = {key: outcome.result.get(key) for key in keys}
         best["elapsed_s"] = outcome.usage.get("wall_s", 0.0)
-        if (model := certified(outcome.result)) is not None:
-            best["certificate"] = {"bound": model.bound, "gap": model.gap}
+        if (proved := certified(outcome.result)) is not None:
+            best["certificate"] = {"bound": proved.bound, "gap": proved.gap}
     return Completion(
         verb=verb_of(outcome.status).value,
         termination=outcome.termination.model_dump(mode="json"),
@@ -188,5 +226,6 @@ def completion_of(
         best=best,
         artifacts=artifacts,
         checkpoint=checkpoint,
+        model=model,
         retry_delay_s=retry_delay_s,
     )

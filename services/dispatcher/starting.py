@@ -9,6 +9,7 @@ from search.domains import Kind
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import outcome_of
 from services.errors import NotFound, StaleFence, StoreUnavailable
+from services.models import usable_models
 from services.plans.jobs import woken_of
 from services.store.changes import facts_of
 from services.store.types import Claim, JobRecord
@@ -34,6 +35,10 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         artifact = await context.store.get_artifact(reference.digest, tenant=job.tenant)
         inputs[name] = context.blobs.path(reference.digest)
         names[name] = reference.name or artifact.name
+    wanted, models = await usable_models(context.store, job, claim.fence, kind)
+    for model in models:
+        inputs[f"model.{model.id}"] = context.blobs.path(model.digest)
+        names[f"model.{model.id}"] = f"{model.id}.safetensors"
     start = await context.store.get_checkpoint(job.id) if job.has_checkpoint else None
     woken = None
     if job.has_memo:
@@ -52,6 +57,8 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         limits=context.limits,
         baseline=kind.baseline,
         resumes=kind.resumes,
+        model=wanted,
+        models={model.id: model.digest.removeprefix("sha256:") for model in models},
         needs=kind.needs,
         start=start,
         woken=woken,

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from services.store.types import AttemptRecord, EventRecord, JobRecord
+from services.store.types import AttemptRecord, EventRecord, JobRecord, ModelRecord
 from trimtab.results import JobState
+from trimtab.specs.common import MODEL_AUTO
 
 
 class FastJson(Response):
@@ -112,9 +113,13 @@ def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def input_view(job: JobRecord) -> dict[str, Any]:
-    """Return the request that repeats this job: POST it to /v1/jobs."""
-    return {
+def input_view(job: JobRecord, model: str) -> dict[str, Any]:
+    """Return the request that repeats this job: POST it to /v1/jobs.
+
+    model: its choice among fitted models; left out where it is the default, for older clients.
+    """
+    chosen = {} if model == MODEL_AUTO else {"model": model}
+    return chosen | {
         "kind": job.kind,
         "spec": dict(job.spec),
         "budget": dict(job.budget),
@@ -123,4 +128,24 @@ def input_view(job: JobRecord) -> dict[str, Any]:
         "labels": dict(job.labels),
         "max_attempts": job.max_attempts,
         "webhook": dict(job.webhook) if job.webhook is not None else None,
+    }
+
+
+def fitted_model_view(model: ModelRecord) -> dict[str, Any]:
+    """Return a fitted model without the rows of its card."""
+    base = f"/v1/fitted-models/{model.id}"
+    links = {"self": base, "card": f"{base}/card", "page": f"/models/{model.id}"}
+    if model.picture is not None:
+        links["picture"] = f"{base}/picture"
+    return {
+        "id": model.id,
+        "target": model.target,
+        "state": model.state.value,
+        "job": model.job_id,
+        "created_at": when(model.created_us),
+        "size_bytes": model.size_bytes,
+        "digest": model.digest,
+        "scope": model.card.get("scope", {}),
+        "reasons": list(model.card.get("reasons", ())),
+        "links": links,
     }

@@ -53,6 +53,7 @@ from services.store.types import (
     Memo,
     MemoRecord,
     ModelFilter,
+    ModelPins,
     ModelRecord,
     NewEvent,
     NewJob,
@@ -377,17 +378,15 @@ class SqlStore:
 
     async def pin_models(
         self, job_id: str, fence: int, model_ids: Sequence[str]
-    ) -> tuple[str, ...]:
+    ) -> ModelPins:
         """See JobStore."""
         return _unless_stale(
             await self._write(models.pin, job_id, fence, list(model_ids))
         )
 
-    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
+    async def model_pins(self, job_id: str) -> ModelPins:
         """See JobStore."""
-        return (
-            await self._read(models.pinned, job_id) if codec.is_storable(job_id) else None
-        )
+        return await self._read(models.pins, _storable(job_id))
 
     async def put_key(self, key: ApiKeyRecord) -> None:
         """See JobStore."""

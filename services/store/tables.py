@@ -281,11 +281,15 @@ class Model(Base, table=True):
 
 
 class JobModels(Base, table=True):
-    """Models that a job may use, as its first attempt found them; a JSON array, newest first."""
+    """Choice of a job among fitted models, unless it is `auto` and nothing is pinned yet.
+
+    `models`: those that it may use, as its first attempt found them; a JSON array, newest first.
+    """
 
     __tablename__ = "job_models"
     job_id: str = Field(sa_column=_job_id())
-    models: str = Field(sa_column=_text())
+    wanted: str = Field(sa_column=_text())
+    models: str | None = Field(sa_column=_text(nullable=True))
 
 
 class IdempotencyKey(Base, table=True):

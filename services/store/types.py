@@ -84,6 +84,7 @@ class NewJob:
     after: Sequence[After] = ()
     inputs: Sequence[OutputInput] = ()
     graph: str | None = None  # set by the store: the plan that waits for this job
+    model: str = "auto"  # ModelPins.wanted
 
     @property
     def parents(self) -> list[str | int]:
@@ -252,6 +253,14 @@ class ModelRecord:
     picture: str | None
     state: ModelState
     card: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPins:
+    """Choice of a job among fitted models."""
+
+    wanted: str = "auto"  # or shipped, or the id of a model
+    models: tuple[str, ...] | None = None  # newest first; None before its first attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -625,15 +634,15 @@ class JobStore(Protocol):
 
     async def pin_models(
         self, job_id: str, fence: int, model_ids: Sequence[str]
-    ) -> tuple[str, ...]:
+    ) -> ModelPins:
         """Record the models that a job may use; the first record of a job counts.
 
         Returns that record. Raises StaleFence.
         """
         ...
 
-    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
-        """Return the models that a job may use; None before its first attempt."""
+    async def model_pins(self, job_id: str) -> ModelPins:
+        """Return a job's choice, and the models that it may use once an attempt has begun."""
         ...
 
     async def put_key(self, key: ApiKeyRecord) -> None:

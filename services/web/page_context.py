@@ -18,6 +18,7 @@ def signed_in(principal: Principal, *, active: str = "") -> dict[str, Any]:
         ("/", "Jobs"),
         *([("/submit", "Submit")] if can_submit else []),
         ("/workers", "Workers"),
+        ("/models", "Fitted models"),
         ("/model", "Model"),
     ]
     if principal.allows("admin"):

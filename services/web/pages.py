@@ -5,6 +5,8 @@ GET  /submit               kinds           GET  /keys               API keys (ad
 GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
 POST /submit/{kind}                        GET  /login  POST /login  POST /logout
 GET  /model  POST /model   language model
+GET  /models               fitted models
+GET  /models/{id}          one model       POST /models/{id}/retire
 GET  /submit/plan          goal in words   POST /submit/plan
 GET  /jobs/{id}/report     report of a plan
 POST /jobs/{id}/outline/leaves/{leaf}      POST /jobs/{id}/outline/answers|approve
@@ -15,13 +17,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from services.web import account, goal_form, jobs, keys, model, plans, submit, workers
+from services.web import (
+    account,
+    goal_form,
+    jobs,
+    keys,
+    model,
+    models,
+    plans,
+    submit,
+    workers,
+)
 from services.web.page_route import PageRoute
 from services.web.render import STATIC, HashedStatic, make_pages
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 # Before `submit`, whose form of any kind would take /submit/plan.
-for part in (goal_form, plans, jobs, workers, submit, model, keys, account):
+for part in (goal_form, plans, jobs, workers, submit, model, models, keys, account):
     router.include_router(part.router)
 
 

@@ -46,6 +46,7 @@ from services.store.types import (
     Memo,
     MemoRecord,
     ModelFilter,
+    ModelPins,
     ModelRecord,
     ModelState,
     NewEvent,
@@ -98,7 +99,7 @@ class MemoryStore:
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
         self._models: dict[str, ModelRecord] = {}
-        self._pinned: dict[str, tuple[str, ...]] = {}
+        self._pinned: dict[str, ModelPins] = {}
         self._stale_writes = 0
 
     async def open(self) -> None:
@@ -590,12 +591,16 @@ class MemoryStore:
 
     async def pin_models(
         self, job_id: str, fence: int, model_ids: Sequence[str]
-    ) -> tuple[str, ...]:
+    ) -> ModelPins:
         self._held(job_id, fence)
-        return self._pinned.setdefault(job_id, tuple(model_ids))
+        known = await self.model_pins(job_id)
+        if known.models is None:
+            known = replace(known, models=tuple(model_ids))
+            self._pinned[job_id] = known
+        return known
 
-    async def pinned_models(self, job_id: str) -> tuple[str, ...] | None:
-        return self._pinned.get(job_id)
+    async def model_pins(self, job_id: str) -> ModelPins:
+        return self._pinned.get(job_id, ModelPins())
 
     async def put_key(self, key: ApiKeyRecord) -> None:
         if key.id in self._api_keys:

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, live, mcp, plans, server, sizes, solve
+from trimtab.cli import chat, jobs, live, mcp, models, plans, server, sizes, solve
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -67,6 +67,7 @@ app.command()(plans.plan)
 app.command()(plans.outline)
 app.command()(plans.answer)
 app.command()(plans.approve)
+app.add_typer(models.app, name="models")
 app.command()(chat.chat)
 app.command(context_settings=_PASS_ON)(server.backup)
 app.command(context_settings=_PASS_ON)(server.restore)

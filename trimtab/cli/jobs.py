@@ -31,6 +31,7 @@ _FILE_HELP = (
 )
 
 
+_MODEL_HELP = "Fitted model to use: auto, shipped, or an id of `trimtab models list`."
 _AFTER_HELP = "Id of a job that must succeed before this one runs; repeatable."
 
 
@@ -66,6 +67,7 @@ def submit(
         ),
     ] = None,
     after: Annotated[list[str] | None, typer.Option(help=_AFTER_HELP)] = None,
+    model: Annotated[str | None, typer.Option(help=_MODEL_HELP)] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the job.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end.")] = False,
     timeout: Annotated[
@@ -84,7 +86,9 @@ def submit(
         "seed": seed,
         "labels": _labels(label),
         "after": after,
+        "model": model,
     }
+    options = {name: value for name, value in options.items() if name != "model" or value}
     fields: dict[str, Any] = {}
     for text in setting or ():
         set_field(fields, text)
@@ -131,7 +135,15 @@ def _submit_request(
         )
     chosen: dict[str, Any] = {
         name: request[name]
-        for name in ("kind", "seed", "priority", "labels", "max_attempts", "after")
+        for name in (
+            "kind",
+            "seed",
+            "priority",
+            "labels",
+            "max_attempts",
+            "after",
+            "model",
+        )
         if name in request
     }
     chosen |= request.get("budget") or {}

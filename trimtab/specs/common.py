@@ -124,6 +124,8 @@ Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 DIGEST_PATTERN = re.compile(r"^sha256:[0-9a-f]{64}$")
 JobName = Annotated[str, Field(pattern=r"^(job_[0-9A-Z]{26}|#[0-9]{1,5})$")]
 MAX_AFTER = 10_000
+MODEL_AUTO, MODEL_SHIPPED = "auto", "shipped"
+MODEL_ID_PATTERN = r"mdl_[0-9A-Z]{26}"
 
 
 class Needs(StrEnum):
@@ -289,6 +291,8 @@ class Spec(WireModel):
     """Names of the files that a run may leave; another job can read them: `ArtifactRef.job`."""
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
     """Limits of the budget beside `seconds` that this kind observes; any other is refused."""
+    MODELS: ClassVar[bool] = False
+    """Jobs of this kind can use models that a job of kind `learn` fitted."""
     schema_version: Literal[1] = 1
     """Version of the kind's spec."""
 
@@ -332,13 +336,24 @@ class JobRequest(WireModel):
         Field(max_length=MAX_AFTER, strict=False),
     ] = ()
     """Jobs that must end before this one runs; an id alone stands for `{"job": id}`."""
+    model: Annotated[str, Field(pattern=rf"^(auto|shipped|{MODEL_ID_PATTERN})$")] = (
+        MODEL_AUTO
+    )
+    """Fitted model to use: an id of `GET /v1/fitted-models`; `shipped` for none; `auto` for the
+    newest adopted one whose scope covers the job's input, else the shipped one. The result says
+    which was used and why."""
 
     @model_serializer(mode="wrap")
     def _without_blanks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Servers of before `after` refuse the field, and their idempotency keys are of requests
-        # without it.
+        # Servers of before `after` and `model` refuse these fields, and their idempotency keys are
+        # of requests without them.
         fields: dict[str, Any] = handler(self)
-        return {name: value for name, value in fields.items() if name != "after" or value}
+        blank = {"after": (), "model": MODEL_AUTO}
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in blank or (value and value != blank[name])
+        }
 
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:
@@ -352,11 +367,21 @@ def check_limits(spec: type[Spec], budget: Budget) -> None:
             )
 
 
+def check_model(spec: type[Spec], model: str) -> None:
+    """Raise ValueError for a fitted model of a kind that uses none."""
+    if model not in (MODEL_AUTO, MODEL_SHIPPED) and not spec.MODELS:
+        raise ValueError(
+            f"model: expected {MODEL_AUTO} or {MODEL_SHIPPED}, because jobs of kind {spec.KIND} "
+            f"use no fitted model, got {model}; leave it out"
+        )
+
+
 def request_model(spec: type[Spec]) -> type[JobRequest]:
     """Return the envelope of one kind: `kind` is a constant, `spec` has that kind's model."""
 
     def limited(request: JobRequest) -> JobRequest:
         check_limits(spec, request.budget)
+        check_model(spec, request.model)
         return request
 
     name = spec.__name__.removesuffix("Spec") + "JobRequest"

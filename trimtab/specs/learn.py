@@ -12,8 +12,6 @@ from trimtab.specs.common import ArtifactRef, Spec, WireModel
 from trimtab.specs.compile import Define, InsidePath
 from trimtab.specs.sharding import Hardware
 
-MODEL_AUTO, MODEL_SHIPPED = "auto", "shipped"
-MODEL_ID_PATTERN = r"mdl_[0-9A-Z]{26}"
 MOST_FILES = 500
 CARD_FILE, MODEL_FILE, PICTURE_FILE = "card.json", "model.safetensors", "card.svg"
 

@@ -251,6 +251,7 @@ class ShardingSpec(ExplainedModel, Spec):
     FILES: ClassVar[FileInput | None] = FileInput(field="tables_file", suffixes=(".csv",))
     # The search does not count evaluations, and the certificate bounds the model, not the cost.
     LIMITS: ClassVar[tuple[str, ...]] = ()
+    MODELS: ClassVar[bool] = True
     SUMMARY: ClassVar[str] = (
         "Places embedding tables on devices, as a TorchRec plan, with a certificate."
     )

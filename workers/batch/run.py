@@ -225,6 +225,7 @@ def _task(context: RunContext, job: BatchJob, number: int, best: bytes | None) -
         limits=context.limits,
         baseline=kind.baseline,
         resumes=kind.resumes,
+        model=request.model,
         needs=kind.needs,
         start=best,
         finish=_ATTEMPTS_LOST

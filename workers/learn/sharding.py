@@ -143,6 +143,7 @@ class ShardingLearner:
         scope = {
             "hardware": options.hardware.value,
             "factors": list(found.factors),
+            "scale": found.scale,
             "batch": sets.tables.batch,
             "sets": len(sets),
             "widths": [int(sets.width.min()), int(sets.width.max())],

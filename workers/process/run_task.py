@@ -15,6 +15,7 @@ from workers.wire import woken_from_json
 
 if TYPE_CHECKING:
     from search.conclude import Finished
+    from search.model_files import ModelOffer
     from search.types import OnPhase
 
 
@@ -34,9 +35,12 @@ def run_task(
     from search import pipeline
     from search.finish import DeadRun, finish
     from search.stop import from_budget
+    from search.types import TakesModels
 
     stop = from_budget(task.budget, stop_event)
     domain = load(task.builder)(**provide(task.needs))
+    if isinstance(domain, TakesModels):
+        domain.take_models(_offer(task))
     woken = None if task.woken is None else woken_from_json(task.woken)
     spec = load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
     if task.finish is not None:
@@ -68,5 +72,18 @@ def run_task(
             on_phase=on_phase,
             on_checkpoint=reporter.checkpoint,
             on_incumbent=reporter.incumbent,
+        ),
+    )
+
+
+def _offer(task: Task) -> ModelOffer:
+    """Return the registered models of a task, with the hashes that their files must have."""
+    from search.model_files import ModelOffer, RegisteredModel
+
+    return ModelOffer(
+        wanted=task.model,
+        models=tuple(
+            RegisteredModel(id=name, sha256=sha256, path=task.inputs[f"model.{name}"])
+            for name, sha256 in task.models.items()
         ),
     )

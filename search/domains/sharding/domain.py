@@ -10,16 +10,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from search.domains.sharding.encode.setup import Setup, set_up
 from search.domains.sharding.parse.problem import ShardingProblem, parse
 from search.domains.sharding.produce.files import produce
+from search.domains.sharding.search.fitted import prices_of
 from search.domains.sharding.search.models import Models
 from search.domains.sharding.search.run import run_search
 from search.domains.sharding.solution import ShardingSolution
 from search.domains.sharding.verify import verify_plan
+from search.model_files import ModelChoice, ModelOffer
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Reason, Termination, Verification
@@ -32,13 +35,22 @@ class ShardingDomain:
     packages = ("scipy", "safetensors")
 
     def __init__(self, models: Models) -> None:
-        self._models = models
+        self._shipped = self._models = models
+        self._offer = ModelOffer()
+        self._choice: ModelChoice | None = None
+
+    def take_models(self, offer: ModelOffer) -> None:
+        """Receive the fitted models that the job may use."""
+        self._offer = offer
 
     def parse(
         self, spec: ShardingSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> ShardingProblem:
         """Read the tables and check them. Raises InvalidInput."""
-        return parse(spec, inputs)
+        problem = parse(spec, inputs)
+        prices = prices_of(spec, self._offer, self._shipped)
+        self._models, self._choice = prices.models, prices.choice
+        return replace(problem, measured=prices.measured)
 
     def encode(self, problem: ShardingProblem) -> Setup:
         """Compute each table's reuse in a batch, its possible shards, and the devices."""
@@ -56,7 +68,7 @@ class ShardingDomain:
         start: ShardingSolution | None = None,
     ) -> SearchOutcome:
         """Search for a plan, prove a bound, and plan for other numbers of devices."""
-        return run_search(
+        outcome = run_search(
             problem,
             encoding,
             self._models,
@@ -65,6 +77,11 @@ class ShardingDomain:
             on_incumbent=on_incumbent,
             start=start,
         )
+        return replace(outcome, summary={**outcome.summary, **self._used()})
+
+    def _used(self) -> dict[str, Any]:
+        """Return which model was used and why, for the summary."""
+        return {} if self._choice is None else {"model_used": self._choice.summary()}
 
     def verify(
         self, problem: ShardingProblem, solution: ShardingSolution
@@ -95,6 +112,7 @@ class ShardingDomain:
                 "tables_with_assumed_access": problem.assumed,
                 "devices": problem.spec.device_count,
                 "shards": len(solution.shards),
+                **self._used(),
             },
             weights=self._models.digests,
         )

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import JsonValue
 
-from cost_models.sharding.fabric import fabric_of, profiles_of
+from cost_models.sharding.fabric import fabric_of
 from cost_models.sharding.problem import Shards
 from cost_models.sharding.simulator import StepCost, compute_ms, step_cost
 from search.domains.sharding.parse.problem import ShardingProblem
@@ -94,7 +94,7 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
     table = np.array([number[s.table] for s in shards])
     width = np.array([s.width for s in shards])
     device = np.array([s.device for s in shards])
-    profiles = profiles_of(spec.devices)
+    profiles = problem.profiles(spec.devices)
     compute = np.zeros(len(profiles))
     for profile in {p.name: p for p in profiles}.values():
         mine = np.array([p.name == profile.name for p in profiles])

@@ -162,7 +162,8 @@ async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """POST it to /v1/jobs to run the job again with the same spec, budget and seed."""
     job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
     headers = {"Content-Disposition": f'inline; filename="{job_id}-input.json"'}
-    return FastJson(input_view(job), headers=headers)
+    pins = await ctx.store.model_pins(job_id)
+    return FastJson(input_view(job, pins.wanted), headers=headers)
 
 
 @router.get(

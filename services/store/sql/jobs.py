@@ -46,7 +46,8 @@ _ATTEMPTS = (
 )
 # Built once, so that SQLAlchemy also caches the key of the compiled statement.
 _INSERT = {
-    table.name: insert(table) for table in (rows.job, rows.spec, rows.event, rows.label)
+    table.name: insert(table)
+    for table in (rows.job, rows.spec, rows.event, rows.label, rows.job_models)
 }
 _CHUNK = 500  # ids in one IN list
 
@@ -93,6 +94,15 @@ def insert_placed(
             {"job_id": job.id, "name": name, "value": value}
             for job in created
             for name, value in job.labels.items()
+        ),
+    )
+    _insert(
+        tx,
+        rows.job_models,
+        (
+            {"job_id": job.id, "wanted": new.model, "models": None}
+            for new, job in zip(jobs, created, strict=True)
+            if new.model != "auto"
         ),
     )
     graph.insert_links(tx, placed)

@@ -11,12 +11,10 @@ from services.store import codec
 from services.store.refusals import no_such_model, require_retirable
 from services.store.sql import leases, rows
 from services.store.sql.tx import Tx
-from services.store.types import ModelFilter, ModelRecord, ModelState
+from services.store.types import ModelFilter, ModelPins, ModelRecord, ModelState
 
 _GET = select(rows.model).where(rows.model.c.id == bindparam("model_id"))
-_PINNED = select(rows.job_models.c.models).where(
-    rows.job_models.c.job_id == bindparam("of_job")
-)
+_PINS = select(rows.job_models).where(rows.job_models.c.job_id == bindparam("of_job"))
 _RETIRE = (
     update(rows.model)
     .where(rows.model.c.id == bindparam("model_id"))
@@ -58,21 +56,27 @@ def retire(tx: Tx, model_id: str, tenant: str | None) -> ModelRecord:
 
 def pin(
     tx: Tx, job_id: str, fence: int, model_ids: Sequence[str]
-) -> tuple[str, ...] | StaleFence:
+) -> ModelPins | StaleFence:
     """Record the models that a job may use, unless that was done; return the record."""
     if (refused := leases.refusal(tx, job_id, fence)) is not None:
         return refused
-    tx.conn.execute(
-        tx.upsert(rows.job_models)
-        .values(job_id=job_id, models=codec.dumps(list(model_ids)))
-        .on_conflict_do_nothing()
+    known = pins(tx, job_id)
+    if known.models is not None:
+        return known
+    text = codec.dumps(list(model_ids))
+    first = tx.upsert(rows.job_models).values(
+        job_id=job_id, wanted=known.wanted, models=text
     )
-    kept = pinned(tx, job_id)
-    assert kept is not None
-    return kept
+    tx.conn.execute(
+        first.on_conflict_do_update(index_elements=["job_id"], set_={"models": text})
+    )
+    return pins(tx, job_id)
 
 
-def pinned(tx: Tx, job_id: str) -> tuple[str, ...] | None:
-    """Return the models that a job may use; None before its first attempt."""
-    text: str | None = tx.conn.execute(_PINNED, {"of_job": job_id}).scalar_one_or_none()
-    return None if text is None else tuple(codec.loads(text))
+def pins(tx: Tx, job_id: str) -> ModelPins:
+    """Return a job's choice, and the models that it may use."""
+    row = tx.conn.execute(_PINS, {"of_job": job_id}).one_or_none()
+    if row is None:
+        return ModelPins()
+    models = codec.optional_loads(row.models)
+    return ModelPins(wanted=row.wanted, models=None if models is None else tuple(models))

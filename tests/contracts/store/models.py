@@ -12,6 +12,7 @@ from services.store.types import (
     ArtifactRecord,
     JobStore,
     ModelFilter,
+    ModelPins,
     ModelState,
     NewModel,
 )
@@ -119,12 +120,18 @@ class Models:
         async def body(store: JobStore, _clock: Clock) -> None:
             job = (await store.submit(new_job())).job
             claim = await claim_one(store)
-            assert await store.pinned_models(job.id) is None
+            assert (await store.model_pins(job.id)) == ModelPins()
             with pytest.raises(StaleFence):
                 await store.pin_models(job.id, claim.fence + 1, ["m"])
-            assert await store.pin_models(job.id, claim.fence, ["m", "n"]) == ("m", "n")
-            assert await store.pin_models(job.id, claim.fence, []) == ("m", "n")
-            assert await store.pinned_models(job.id) == ("m", "n")
+            first = ModelPins(models=("m", "n"))
+            assert await store.pin_models(job.id, claim.fence, ["m", "n"]) == first
+            assert await store.pin_models(job.id, claim.fence, []) == first
+            assert await store.model_pins(job.id) == first
+            named = (await store.submit(replace(new_job(), model="mdl_1"))).job
+            assert (await store.model_pins(named.id)).wanted == "mdl_1"
+            claim = await claim_one(store)
+            pins = await store.pin_models(named.id, claim.fence, ["mdl_1"])
+            assert pins == ModelPins(wanted="mdl_1", models=("mdl_1",))
 
         run(body)
 

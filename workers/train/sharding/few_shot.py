@@ -20,14 +20,13 @@ from cost_models.sharding.features import (
     magnitude,
     physical_features,
 )
+from cost_models.sharding.fitted import FITTED, with_factors
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.nets import ConvexComputeNet
 from workers.train.sharding.measured import SetArrays
 
 Weights = dict[str, np.ndarray]
 
-# Constants of the profile that are fitted, as factors of the base profile's.
-FITTED = ("hbm_bytes_s", "l2_bytes", "l2_bytes_s", "clock_hz")
 _FARTHEST = math.log(64.0)  # factor of a constant; the scale is not limited
 _HUBER = 0.1  # relative error from which on the loss is linear
 _EVERY = 25  # steps between validations
@@ -53,11 +52,7 @@ class Calibration:
 
     def profile(self, base: HardwareProfile) -> HardwareProfile:
         """Return the base profile with the fitted constants."""
-        changed = {
-            name: getattr(base, name) * factor
-            for name, factor in zip(FITTED, self.factors, strict=True)
-        }
-        return dataclasses.replace(base, **changed)
+        return with_factors(base, self.factors)
 
 
 NEUTRAL = Calibration(factors=(1.0,) * len(FITTED), scale=1.0)

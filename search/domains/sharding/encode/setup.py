@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.sharding.fabric import fabric_of, profiles_of
+from cost_models.sharding.fabric import fabric_of
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import FabricModel
@@ -72,7 +72,7 @@ def set_up(
         tables=problem.tables,
         arrays=arrays,
         items=items,
-        profiles=profiles_of(spec.devices),
+        profiles=problem.profiles(spec.devices),
         fabric=fabric_of(spec.devices, spec.fabric),
         capacity=capacity,
         current=current,

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from cost_models.sharding.fabric import profiles_of
+from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.parse.paper_mode import check_paper_mode
 from search.types import InvalidInput
-from trimtab.specs.sharding import Method, ShardingSpec, Table, check_tables
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Hardware,
+    Method,
+    ShardingSpec,
+    Table,
+    check_tables,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +29,19 @@ class ShardingProblem:
     spec: ShardingSpec
     tables: tuple[Table, ...]
     assumed: int  # tables without access statistics
+    # Simulated device that measurements were fitted to, instead of the profile of that name.
+    measured: Mapping[Hardware, HardwareProfile] = field(default_factory=dict)
+
+    def profiles(self, groups: Sequence[DeviceGroup]) -> list[HardwareProfile]:
+        """Return the profile of each device, a measured one where there is one."""
+        return [
+            self.measured.get(group.hardware, profile)
+            for group, profile in zip(
+                (group for group in groups for _ in range(group.count)),
+                profiles_of(groups),
+                strict=True,
+            )
+        ]
 
     @cached_property
     def checked_arrays(self) -> TableArrays:

@@ -36,7 +36,8 @@ def upgrade() -> None:
     op.create_table(
         "job_models",
         sa.Column("job_id", sa.Text(), nullable=False),
-        sa.Column("models", sa.Text(), nullable=False),
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("models", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"],
             ["job.id"],

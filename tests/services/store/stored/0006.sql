@@ -173,11 +173,12 @@ CREATE TABLE job_memo (
 );
 CREATE TABLE job_models (
 	job_id TEXT NOT NULL, 
-	models TEXT NOT NULL, 
+	wanted TEXT NOT NULL, 
+	models TEXT, 
 	CONSTRAINT pk_job_models PRIMARY KEY (job_id), 
 	CONSTRAINT fk_job_models_job_id_job FOREIGN KEY(job_id) REFERENCES job (id) ON DELETE CASCADE
 );
-INSERT INTO "job_models" VALUES('job_00000000000000000000000000','["mdl_1"]');
+INSERT INTO "job_models" VALUES('job_00000000000000000000000000','auto','["mdl_1"]');
 CREATE TABLE job_result (
 	job_id TEXT NOT NULL, 
 	result TEXT NOT NULL, 
