@@ -113,7 +113,7 @@ def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
     }
 
 
-def input_view(job: JobRecord, model: str) -> dict[str, Any]:
+def input_view(job: JobRecord, model: str = MODEL_AUTO) -> dict[str, Any]:
     """Return the request that repeats this job: POST it to /v1/jobs.
 
     model: its choice among fitted models; left out where it is the default, for older clients.

@@ -67,7 +67,8 @@ async def show_form(
                 f"from: expected a job of kind {kind.name}, got {clone} of kind {job.kind}",
                 fix=f"open /submit/{job.kind}?from={clone}",
             )
-        answers = answers_of(root, input_view(job))
+        pins = await context.store.model_pins(job.id)
+        answers = answers_of(root, input_view(job, pins.wanted))
     return _form_page(request, principal, kind, FormView(root, answers))
 
 

@@ -158,6 +158,8 @@ class MemoryStore:
     ) -> None:
         for job, one in zip(jobs, placed, strict=True):
             self._inputs[one.change.job.id] = tuple(dict.fromkeys(job.artifacts))
+            if job.model != "auto":
+                self._pinned[one.change.job.id] = ModelPins(wanted=job.model)
             self._write(one.change, now)
             self._edges.extend(one.edges)
             self._awaited.update(

@@ -86,9 +86,8 @@ def submit(
         "seed": seed,
         "labels": _labels(label),
         "after": after,
-        "model": model,
+        **({} if model is None else {"model": model}),
     }
-    options = {name: value for name, value in options.items() if name != "model" or value}
     fields: dict[str, Any] = {}
     for text in setting or ():
         set_field(fields, text)
