@@ -385,22 +385,22 @@ class Client(Connection):
 
     def fitted_model(self, model_id: str) -> FittedModelView:
         """Return a fitted model. Raises NotFound."""
-        answer = self._send(_core.call("fitted_model", id=model_id))
+        answer = self._send(_core.call("fitted_model", model_id=model_id))
         return _core.parse(FittedModelView, answer)
 
     def model_card(self, model_id: str) -> Card:
         """Return the card of a fitted model. Raises NotFound."""
-        return _core.parse(Card, self._send(_core.call("model_card", id=model_id)))
+        return _core.parse(Card, self._send(_core.call("model_card", model_id=model_id)))
 
     def model_picture(self, model_id: str) -> str:
         """Return the card of a fitted model as SVG. Raises NotFound when there is none."""
         headers = {"Accept": "image/svg+xml"}
-        sent = _core.call("model_picture", id=model_id, headers=headers)
+        sent = _core.call("model_picture", model_id=model_id, headers=headers)
         return (self._send(sent)).text
 
     def retire_model(self, model_id: str) -> FittedModelView:
         """Withdraw a fitted model: no job that begins from now on uses it."""
-        answer = self._send(_core.call("retire_model", id=model_id))
+        answer = self._send(_core.call("retire_model", model_id=model_id))
         return _core.parse(FittedModelView, answer)
 
     # --- the server

@@ -1,7 +1,6 @@
 """A fitted model of one device: its simulated constants, and the net that prices plans for it.
 
-`workers.train.sharding.few_shot` makes both. The net keeps the constants that it was fitted with;
-the simulated device has the scale of the measurements as well, as slower rates.
+`workers.train.sharding.few_shot` makes both from measurements.
 """
 
 from __future__ import annotations
@@ -18,23 +17,26 @@ from cost_models.sharding.nets import ConvexComputeNet, ConvexHead, Weights
 from cost_models.sharding.problem import TableArrays
 
 # Constants of the profile that are fitted, as factors of the base profile's.
-FITTED = ("hbm_bytes_s", "l2_bytes", "l2_bytes_s", "clock_hz")
-_RATES = ("hbm_bytes_s", "l2_bytes_s", "clock_hz")
+FITTED = (
+    "hbm_bytes_s",
+    "l2_bytes",
+    "l2_bytes_s",
+    "clock_hz",
+    "update_efficiency",
+    "sort_efficiency",
+    "launch_s",
+)
+SHARES = ("update_efficiency", "sort_efficiency")
 
 
 def with_factors(base: HardwareProfile, factors: Sequence[float]) -> HardwareProfile:
-    """Return the base profile with fitted constants."""
+    """Return the base profile with fitted constants; shares stay below 1."""
     changed = {
         name: getattr(base, name) * factor
         for name, factor in zip(FITTED, factors, strict=True)
     }
-    return dataclasses.replace(base, **changed)
-
-
-def scaled(profile: HardwareProfile, scale: float) -> HardwareProfile:
-    """Return a device on which every look-up takes `scale` times as long."""
-    slower = {name: getattr(profile, name) / scale for name in _RATES}
-    return dataclasses.replace(profile, **slower, launch_s=profile.launch_s * scale)
+    changed |= {name: min(1.0, changed[name]) for name in SHARES}
+    return dataclasses.replace(base, name=f"{base.name}, measured", **changed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class FittedComputeNet(ConvexComputeNet):
 class FittedDevice:
     """A measured device."""
 
-    simulated: HardwareProfile
+    profile: HardwareProfile
     net: FittedComputeNet
 
     @classmethod
@@ -80,11 +82,7 @@ class FittedDevice:
     ) -> FittedDevice:
         """Build the device from a model file. Raises KeyError, TypeError or ValueError."""
         factors = [float(factor) for factor in scope["factors"]]
-        scale = float(scope["scale"])
-        if not all(np.isfinite([*factors, scale])) or min(*factors, scale) <= 0:
-            raise ValueError("scope: expected positive factors and scale")
-        device = with_factors(base, factors)
-        named = dataclasses.replace(device, name=f"{base.name}, measured")
-        return cls(
-            simulated=scaled(named, scale), net=FittedComputeNet.on(arrays, device)
-        )
+        if not all(np.isfinite(factors)) or min(factors) <= 0:
+            raise ValueError("scope: expected positive factors")
+        profile = with_factors(base, factors)
+        return cls(profile=profile, net=FittedComputeNet.on(arrays, profile))

@@ -35,7 +35,7 @@ class ShardingLearnOptions(WireModel):
     hardware: Annotated[Hardware, Field(strict=False)] = Hardware.A100
     """Profile that jobs name for these devices. Jobs with devices of this profile may use the
     model, and the shipped model is judged with it."""
-    steps: Annotated[int, Field(ge=10, le=20_000)] = 1_500
+    steps: Annotated[int, Field(ge=10, le=20_000)] = 2_500
     """Steps of the fine-tuning, at most."""
 
 

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
         "--measurements", type=int, default=500, help="of the other device"
     )
     parser.add_argument("--seeds", type=int, default=5, help="runs, from --seed on")
-    parser.add_argument("--steps", type=int, default=3_000, help="of the fine-tuning")
+    parser.add_argument("--steps", type=int, default=2_500, help="of the fine-tuning")
     parser.add_argument(
         "--scratch-steps", type=int, default=10_000, help="of training from scratch"
     )

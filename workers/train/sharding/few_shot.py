@@ -1,8 +1,9 @@
 """Few-shot fitting of the shipped compute model to a measured device, in numpy.
 
-Two steps: the constants of the device (bandwidths, cache, clock, one scale) by a direct search,
-with the shipped net unchanged; then all weights of the net by Adam, from the shipped ones, with
-the epoch of the least validation error kept. See deploy/docs/guide/learn.md, "Sharding".
+Three steps: the constants of the simulated device by a direct search over the measurements; the
+net from the shipped weights on random sets that this device prices; then the net on the
+measurements, with the weights of the least validation error kept. See
+deploy/docs/design/fitted-models.md, "Sharding: few-shot fitting".
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ from cost_models.sharding.features import (
     magnitude,
     physical_features,
 )
-from cost_models.sharding.fitted import FITTED, with_factors
+from cost_models.sharding.fitted import FITTED, SHARES, with_factors
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.nets import ConvexComputeNet
+from cost_models.sharding.problem import Shards
+from cost_models.sharding.simulator import compute_ms
 from workers.train.sharding.measured import SetArrays
 
 Weights = dict[str, np.ndarray]
 
-_FARTHEST = math.log(64.0)  # factor of a constant; the scale is not limited
+_FARTHEST = math.log(64.0)  # factor of a constant
 _HUBER = 0.1  # relative error from which on the loss is linear
 _EVERY = 25  # steps between validations
+DRAWN_SETS = 5_000
+_MOST_TABLES = 15  # of a drawn set, as the collector draws them
 _TRAINED = (
     "table.0.weight",
     "table.0.bias",
@@ -43,86 +48,84 @@ _TRAINED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Constants of a device."""
-
-    factors: tuple[float, ...]  # of FITTED
-    scale: float  # of the net's milliseconds
-
-    def profile(self, base: HardwareProfile) -> HardwareProfile:
-        """Return the base profile with the fitted constants."""
-        return with_factors(base, self.factors)
-
-
-NEUTRAL = Calibration(factors=(1.0,) * len(FITTED), scale=1.0)
-
-
 def predict(
-    weights: Mapping[str, np.ndarray],
-    sets: SetArrays,
-    base: HardwareProfile,
-    calibration: Calibration = NEUTRAL,
+    weights: Mapping[str, np.ndarray], sets: SetArrays, profile: HardwareProfile
 ) -> np.ndarray:
     """Return (N,) milliseconds by a weights file as a search evaluates it."""
     net = ConvexComputeNet.of(weights)
-    profile = calibration.profile(base)
     rows = net.embed(sets.tables, sets.table, sets.width, profile)
     pooled = np.zeros((len(sets), rows.shape[1]))
     np.add.at(pooled, sets.group, rows)
-    return calibration.scale * net.head(profile)(pooled)
+    return net.head(profile)(pooled)
+
+
+def simulate(sets: SetArrays, profile: HardwareProfile) -> np.ndarray:
+    """Return (N,) milliseconds on a simulated device."""
+    shards = Shards(
+        table=sets.table, width=sets.width, group=sets.group, groups=len(sets)
+    )
+    return compute_ms(sets.tables, shards, profile).total_ms
 
 
 def calibrate(
-    weights: Mapping[str, np.ndarray],
     sets: SetArrays,
     base: HardwareProfile,
     *,
     stop: Callable[[], bool] = lambda: False,
-    evaluations: int = 240,
-) -> Calibration:
-    """Search the constants that bring the shipped net closest to the measurements.
+    evaluations: int = 500,
+) -> tuple[float, ...]:
+    """Search the factors of `FITTED` that bring the simulated device closest to measurements.
 
-    Nelder and Mead (1965) on logarithms; the scale is the median ratio at each point.
+    Nelder and Mead (1965) on logarithms, with a slight pull towards the base profile.
     """
 
-    def at(logs: np.ndarray) -> tuple[float, Calibration]:
+    def at(logs: np.ndarray) -> tuple[float, np.ndarray]:
         logs = np.clip(logs, -_FARTHEST, _FARTHEST)
-        found = Calibration(factors=tuple(np.exp(logs).tolist()), scale=1.0)
-        ratio = sets.cost_ms / np.maximum(predict(weights, sets, base, found), 1e-9)
-        scale = float(np.median(ratio))
-        error = _huber(scale / ratio - 1).mean() + 1e-4 * float((logs**2).sum())
-        return float(error), dataclasses.replace(found, scale=scale)
+        predicted = simulate(sets, with_factors(base, np.exp(logs).tolist()))
+        error = _huber(predicted / sets.cost_ms - 1).mean()
+        return float(error) + 1e-4 * float((logs**2).sum()), logs
 
-    best_error, best = at(np.zeros(len(FITTED)))
+    ratio = float(np.median(sets.cost_ms / simulate(sets, base)))
+    # Begin with a device that is slower or faster as a whole.
+    rates = np.array([name not in ("l2_bytes", *SHARES, "launch_s") for name in FITTED])
+    start = np.where(rates, -math.log(ratio), 0.0)
+    start[FITTED.index("launch_s")] = math.log(ratio)
+    best_error, best = at(start)
 
     def objective(logs: np.ndarray) -> float:
         nonlocal best_error, best
         if stop():
             return best_error  # ends the search soon: all points are equal
-        error, found = at(logs)
+        error, clipped = at(logs)
         if error < best_error:
-            best_error, best = error, found
+            best_error, best = error, clipped
         return error
 
-    start = np.vstack([np.zeros(len(FITTED)), 0.6 * np.eye(len(FITTED))])
+    simplex = start + np.vstack([np.zeros(len(FITTED)), 0.7 * np.eye(len(FITTED))])
     minimize(
         objective,
-        start[0],
+        start,
         method="Nelder-Mead",
-        options={"initial_simplex": start, "maxfev": evaluations, "xatol": 1e-3},
+        options={"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-3},
     )
-    return best
+    return tuple(np.exp(best).tolist())
 
 
-def folded(weights: Mapping[str, np.ndarray], calibration: Calibration) -> Weights:
-    """Return weights whose milliseconds include the scale."""
-    scale = calibration.scale
-    scaled = {name: np.asarray(array, np.float64) for name, array in weights.items()}
-    for name in ("out_raw", "bias_raw"):
-        scaled[name] = _inverse_softplus(scale * np.logaddexp(0.0, scaled[name]))
-    scaled["skip"] = scale * scaled["skip"]
-    return {name: array.astype(np.float32) for name, array in scaled.items()}
+def drawn_sets(
+    sets: SetArrays, profile: HardwareProfile, count: int, *, seed: int
+) -> SetArrays:
+    """Return random sets of the measured tables, priced by the simulated device."""
+    rng = np.random.default_rng((seed, 4))
+    sizes = rng.integers(1, _MOST_TABLES + 1, count)
+    table = rng.integers(0, len(sets.tables), sizes.sum())
+    drawn = dataclasses.replace(
+        sets,
+        table=table,
+        width=sets.tables.dim[table],
+        group=np.repeat(np.arange(count), sizes),
+        cost_ms=np.ones(count),
+    )
+    return dataclasses.replace(drawn, cost_ms=simulate(drawn, profile))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,8 +284,10 @@ class Tuning:
 
     steps: int
     seed: int
-    learning_rate: float = 1e-2
-    batch: int = 64
+    learning_rate: float = 1e-3
+    drawn_steps: int = 0  # of `steps`, the first, on drawn sets
+    drawn_rate: float = 1e-2
+    batch: int = 128
     validation: float = 0.15  # share of the sets
 
 
@@ -290,6 +295,7 @@ def fine_tune(
     state: TuningState,
     inputs: Inputs,
     tuning: Tuning,
+    drawn: Inputs | None = None,
     *,
     on_validation: Callable[[TuningState, float, float], bool],
 ) -> Weights:
@@ -310,18 +316,25 @@ def fine_tune(
                 state.best = {k: v.copy() for k, v in state.weights.items()}
             if on_validation(state, loss, error) or state.step >= tuning.steps:
                 break
-        batch = np.random.default_rng((tuning.seed, 2, state.step)).choice(
-            train, min(tuning.batch, len(train)), replace=False
-        )
-        loss, gradient = loss_and_gradient(state.weights, inputs.select(batch))
+        rng = np.random.default_rng((tuning.seed, 2, state.step))
+        source, among = inputs, train
+        if drawn is not None and state.step < tuning.drawn_steps:
+            source, among = drawn, np.arange(len(drawn.cost_ms))
+        batch = rng.choice(among, min(tuning.batch, len(among)), replace=False)
+        loss, gradient = loss_and_gradient(state.weights, source.select(batch))
         _adam(state, gradient, tuning)
     return {name: array.astype(np.float32) for name, array in state.best.items()}
 
 
 def _adam(state: TuningState, gradient: Weights, tuning: Tuning) -> None:
     """Take one step (Kingma and Ba 2015, algorithm 1)."""
-    share = state.step / tuning.steps
-    rate = tuning.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    rate, done, steps = tuning.learning_rate, state.step, tuning.steps
+    if done < tuning.drawn_steps:
+        rate, steps = tuning.drawn_rate, tuning.drawn_steps
+    else:
+        done, steps = done - tuning.drawn_steps, steps - tuning.drawn_steps
+    share = done / steps
+    rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share))
     state.step += 1
     for name, slope in gradient.items():
         state.first[name] = 0.9 * state.first[name] + 0.1 * slope
@@ -351,7 +364,3 @@ def _huber(error: np.ndarray) -> np.ndarray:
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.exp(-np.logaddexp(0.0, -x))
-
-
-def _inverse_softplus(y: np.ndarray) -> np.ndarray:
-    return np.where(y > 30, y, np.log(np.expm1(np.clip(y, 1e-12, 30.0))))

@@ -43,7 +43,7 @@ def prices_of(spec: ShardingSpec, offer: ModelOffer, shipped: Models) -> Prices:
         calibration=None,
         digests={**shipped.digests, choice.model.id: choice.model.sha256},
     )
-    return Prices(models=models, choice=choice, measured={hardware: device.simulated})
+    return Prices(models=models, choice=choice, measured={hardware: device.profile})
 
 
 def misfit(spec: ShardingSpec, model: FittedModel) -> str:

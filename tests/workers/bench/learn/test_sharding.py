@@ -20,8 +20,9 @@ def test_all_arms_are_measured(tmp_path: Path) -> None:
     rows = [line for line in lines if "arm" in line]
     assert [(row["arm"], row["labels"]) for row in rows] == [
         ("shipped", 0),
-        ("constants alone", 60),
+        ("simulated device alone", 60),
         ("fitted", 60),
+        ("fitted without drawn sets", 60),
         ("from scratch", 60),
         ("from scratch", 600),
     ]
