@@ -15,25 +15,19 @@ The step resumes: each instance is one .npz file, written when it is complete.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from search.lns.arms import ArmParts, make_arms
 from search.lns.constructive import constructive
-from search.lns.deadline import Deadline
-from search.lns.guide import Guide
-from search.lns.loop import LnsLoop, LnsParams
-from search.lns.observer import LnsObserver, Repair
 from search.lns.sub_mip import Slicer
-from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel
+from solvers.types import Bools
 from trimtab.specs.ilp import Neighbourhood
 from workers.corpus import integer_programs
 from workers.train.ilp.states import State, path_of, save
+from workers.train.ilp.trial import Log, run_trial
 
 ARMS = (
     Neighbourhood.RANDOM,
@@ -50,7 +44,7 @@ FIRST_SEED = 201
 class HindsightParams:
     """Length of a run, and the sets taken from it."""
 
-    seconds: float = 10.0  # of one run
+    seconds: float = 10.0  # of one run, of processor time
     ahead: int = 4  # h: improvements that make up the largest positive
     least_share: float = 0.5  # of their whole gain, for a positive
     least_negatives: int = 4  # an incumbent with fewer teaches nothing
@@ -58,30 +52,17 @@ class HindsightParams:
     states: int = 8  # at most, of a run
 
 
-@dataclass(kw_only=True)
-class Log(LnsObserver):
-    """Record of every incumbent, and of the sets that held nothing better at it."""
+def labelled(
+    log: Log, params: HindsightParams, rng: np.random.Generator, integer: Bools
+) -> list[State]:
+    """Return the states of a run in order; if there are too many, those with most negatives.
 
-    incumbents: list[tuple[float, Floats]] = field(default_factory=list)
-    # Parallel to `incumbents`.
-    failed: list[list[np.ndarray]] = field(default_factory=list)
-
-    def on_improvement(self, objective: float, x: Floats, source: str) -> None:
-        """Begin a new incumbent; the first one is the start."""
-        self.incumbents.append((objective, x))
-        self.failed.append([])
-
-    def on_repair(self, step: Repair) -> None:
-        """Record a set that was closed without a gain."""
-        if step.proved and step.after is None:
-            self.failed[-1].append(step.free)
-
-
-def labelled(log: Log, params: HindsightParams, rng: np.random.Generator) -> list[State]:
-    """Return the states of a run in order; if there are too many, those with most negatives."""
+    integer: (n,) the integer variables. Sets hold these alone: all continuous variables are free
+    in every neighbourhood, and there are many more of them than of set-ups.
+    """
     states: dict[int, State] = {}
     for i in range(len(log.incumbents) - 1):
-        state = _state(log, i, params, rng)
+        state = _state(log, i, params, rng, integer)
         if state is not None:
             states[i] = state
     best = sorted(states, key=lambda i: -len(states[i].negatives))[: params.states]
@@ -89,13 +70,13 @@ def labelled(log: Log, params: HindsightParams, rng: np.random.Generator) -> lis
 
 
 def _state(
-    log: Log, i: int, params: HindsightParams, rng: np.random.Generator
+    log: Log, i: int, params: HindsightParams, rng: np.random.Generator, integer: Bools
 ) -> State | None:
     """Return the state of incumbent i; None if it has too few negatives."""
     objective, x = log.incumbents[i]
     last = min(i + params.ahead, len(log.incumbents) - 1)
     gains = {j: objective - log.incumbents[j][0] for j in range(i + 1, last + 1)}
-    unions = _changed(log, i, last)
+    unions = _changed(log, i, last, integer)
     around = log.failed[max(0, i - params.ahead) : i]
     around = around + log.failed[i + 1 : i + params.ahead + 1]
     failed = log.failed[i] + [
@@ -107,17 +88,23 @@ def _state(
     if len(failed) < params.least_negatives:
         return None
     chosen = rng.permutation(len(failed))[: params.negatives]
-    positives = [j for j in gains if gains[j] >= params.least_share * gains[last]][::-1]
+    positives = [
+        j
+        for j in gains
+        if gains[j] >= params.least_share * gains[last] and unions[j].any()
+    ][::-1]
+    if not positives:
+        return None
     return State(
         x=x,
         positives=np.stack([unions[j] for j in positives]),
         gains=np.array([gains[j] / gains[last] for j in positives]),
-        negatives=np.stack([failed[index] for index in chosen]),
+        negatives=np.stack([failed[index] & integer for index in chosen]),
     )
 
 
-def _changed(log: Log, i: int, last: int) -> dict[int, np.ndarray]:
-    """Map j to (n,) the variables that changed between incumbents i and j.
+def _changed(log: Log, i: int, last: int, integer: Bools) -> dict[int, np.ndarray]:
+    """Map j to (n,) the integer variables that changed between incumbents i and j.
 
     A variable that changed back counts: the run passed through it.
     """
@@ -125,27 +112,9 @@ def _changed(log: Log, i: int, last: int) -> dict[int, np.ndarray]:
     unions = {}
     for j in range(i + 1, last + 1):
         step = log.incumbents[j][1] - log.incumbents[j - 1][1]
-        changed = changed | (np.abs(step) > 0.5)
+        changed = changed | (integer & (np.abs(step) > 0.5))
         unions[j] = changed
     return unions
-
-
-def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generator) -> Log:
-    """Run the neighbourhood search alone, without the arm that is to learn from it."""
-    log = Log()
-    slicer = Slicer(model)
-    guide = Guide(model, deadline=Deadline(time.monotonic() + seconds))
-    log.on_improvement(model.objective(start), start, "start")
-    LnsLoop(
-        guide,
-        slicer=slicer,
-        solver=HighsSolver(),
-        arms=make_arms(ARMS, ArmParts(guide=guide, slicer=slicer)),
-        params=LnsParams(),
-        rng=rng,
-        observer=log,
-    ).run(start)
-    return log
 
 
 def collect(
@@ -160,8 +129,8 @@ def collect(
     start = constructive(noisy, slicer.by_row, slicer.by_column)
     if start is None:
         raise RuntimeError(f"{family} seed {seed}: no start solution")
-    log = run(model, start, params.seconds, rng)
-    states = labelled(log, params, rng)
+    log = run_trial(model, start, words=ARMS, seconds=params.seconds, seed=seed).log
+    states = labelled(log, params, rng, model.integrality)
     failed = sum(len(failures) for failures in log.failed)
     counts = [len(state.negatives) for state in states]
     mean = float(np.mean(counts)) if counts else math.nan

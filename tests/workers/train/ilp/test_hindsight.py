@@ -7,9 +7,11 @@ import numpy as np
 from search.lns.observer import Repair
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
-from workers.train.ilp.hindsight import HindsightParams, Log, collect, labelled
+from workers.train.ilp.hindsight import HindsightParams, collect, labelled
+from workers.train.ilp.trial import Log
 
 N = 12
+WHOLE = np.ones(N, dtype=bool)
 
 
 def point(*ones: int) -> np.ndarray:
@@ -38,7 +40,7 @@ def logged() -> Log:
 
 def test_positives_are_unions_of_changed_variables() -> None:
     first = labelled(
-        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0), WHOLE
     )[0]
     assert (first.x == point(0, 1)).all()
     # 10 → 9 alone is a fifth of the gain: not half of it. 10 → 5 goes through 0, 1, 2 and 3.
@@ -48,7 +50,7 @@ def test_positives_are_unions_of_changed_variables() -> None:
 
 def test_negatives_were_closed_and_come_from_incumbents_around_too() -> None:
     first = labelled(
-        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0), WHOLE
     )[0]
     sets = sorted(tuple(np.flatnonzero(row)) for row in first.negatives)
     assert sets == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
@@ -58,7 +60,9 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
     log = logged()
     # Failed at the second incumbent, would have gained at the first.
     log.failed[1].append(np.isin(np.arange(N), [1, 2, 11]))
-    first = labelled(log, HindsightParams(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(
+        log, HindsightParams(least_negatives=4), np.random.default_rng(0), WHOLE
+    )[0]
     assert [1, 2, 11] not in [np.flatnonzero(row).tolist() for row in first.negatives]
 
 
@@ -97,3 +101,19 @@ def test_an_ordinary_run_teaches() -> None:
         assert state.positives.any(axis=1).all()
         assert (state.gains >= 0.5).all()
         assert state.gains.max() <= 1.0 + 1e-9
+
+
+def test_continuous_variables_are_in_no_set() -> None:
+    """Flows change with every step and are free in every neighbourhood: they label nothing."""
+    integer = np.arange(N) < 9
+    log = logged()
+    for failures in log.failed:
+        failures[:] = [free | ~integer for free in failures]
+    flows = log.incumbents[-1][1]
+    flows[10] = 7.0
+    for state in labelled(
+        log, HindsightParams(least_negatives=1), np.random.default_rng(0), integer
+    ):
+        assert not state.positives[:, ~integer].any()
+        assert not state.negatives[:, ~integer].any()
+        assert state.positives.any(axis=1).all()
