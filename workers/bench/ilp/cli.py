@@ -3,7 +3,8 @@
 Methods take turns on each instance, so that a slow hour of the machine affects all of them. Best
 known is the best over all methods of the run and all earlier lines of the output file, and the
 catalogue's optimum. Instances of families are held out: training uses seeds below 500, tuning
-used seeds 501 and 502, measurements begin at 1000.
+used seeds 501 and 502, measurements begin at 1000. `python -m workers.bench ilp families` measures
+policies that are fitted to a family of mixed programs (workers.bench.ilp.families).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from workers.bench import instances
-from workers.bench.ilp import conditions, report
+from workers.bench.ilp import conditions, families, report
 from workers.bench.ilp.memory import PeakMemory
 from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
@@ -42,6 +43,8 @@ PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
 
 def main(argv: list[str]) -> int:
     """Run the protocol, or print the report of earlier output files."""
+    if argv[:1] == ["families"]:
+        return families.main(argv[1:])
     options = _parser().parse_args(argv)
     if options.condition:
         return conditions.main(options)

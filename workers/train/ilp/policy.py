@@ -25,14 +25,20 @@ from torch import Tensor
 from cost_models.weights.publish import publish
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
-from gnn.pretrain.losses import info_nce
-from search.lns.features import GraphBuilder, RowFeature, VariableFeature
-from solvers.relaxation import Relaxation
+from search.lns.features import RowFeature, VariableFeature
 from workers.corpus import integer_programs
 from workers.train import checkpoint
-from workers.train.ilp.states import State, load
+from workers.train.ilp.examples import (
+    Example,
+    chance,
+    examples_of,
+    loss_of,
+    normalise,
+    recall,
+    score,
+)
+from workers.train.ilp.states import load
 
-TEMPERATURE = 0.07
 NAME = "cl-lns"
 BATCH = 16  # states
 _VALIDATION_EVERY = 5  # each fifth instance of a family is held out
@@ -47,35 +53,6 @@ class TrainParams:
     epochs: int
     seed: int
     rate: float = 1e-3  # learning rate
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Example:
-    """One state as tensors."""
-
-    family: str
-    variables: Tensor
-    rows: Tensor
-    edges: Tensor
-    index: Tensor
-    positives: Tensor  # (P, n) float
-    negatives: Tensor  # (Q, n) float
-
-
-def loss_of(logits: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """Return the InfoNCE loss of one state. Shapes (n,), (P, n), (Q, n) → ()."""
-    probability = torch.sigmoid(logits)[None]
-    up = torch.cosine_similarity(probability, positives) / TEMPERATURE  # (P,)
-    down = torch.cosine_similarity(probability, negatives) / TEMPERATURE  # (Q,)
-    return info_nce(up, down)
-
-
-def recall(logits: Tensor, positives: Tensor, *, factor: float = 2.0) -> float:
-    """Return the share of the best positive among `factor` times as many largest logits."""
-    best = positives[0] > 0
-    count = min(len(logits), int(factor * int(best.sum())))
-    chosen = torch.topk(logits, count).indices
-    return float(best[chosen].sum() / best.sum())
 
 
 def train(
@@ -97,7 +74,7 @@ def train(
     torch.manual_seed(params.seed)
     model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
     if start is None:
-        _normalise(model, data.fitting)
+        normalise(model, data.fitting)
     else:
         _load_weights(model, start)
         value, shares, random = _evaluate(model, data.validation)
@@ -145,7 +122,8 @@ def _read(states: Path, say: Callable[[str], object]) -> _Data:
     for file in files:
         family, _, number = file.stem.rpartition("-")
         digest.update(file.name.encode() + file.read_bytes())
-        described, examples = _examples(family, int(number), load(file))
+        model = integer_programs.generate(family, "1/5", int(number))
+        described, examples = examples_of(model, family, load(file))
         summaries.setdefault(family, []).extend(described)
         held_out = int(number) % _VALIDATION_EVERY == 0
         (validation if held_out else fitting).extend(examples)
@@ -177,54 +155,6 @@ def _load_weights(model: NeighbourhoodPolicy, start: Mapping[str, np.ndarray]) -
             if not _describes_families(name)
         }
     )
-
-
-def _examples(
-    family: str, seed: int, states: list[State]
-) -> tuple[list[np.ndarray], list[Example]]:
-    """Return the summary of an instance and its states as tensors; nothing without a root LP."""
-    model = integer_programs.generate(family, "1/5", seed)
-    root = Relaxation(model).root()
-    if not root.optimal or not states:
-        return [], []
-    builder = GraphBuilder(model, root)
-    examples = []
-    for i, state in enumerate(states):
-        graph = builder.at([s.x for s in reversed(states[max(0, i - 2) : i + 1])])
-        entry_row = np.repeat(
-            np.arange(graph.matrix.shape[0]), np.diff(graph.matrix.indptr)
-        )
-        uniform = bool((graph.edges == graph.edges[0]).all())
-        examples.append(
-            Example(
-                family=family,
-                variables=torch.from_numpy(graph.variables),
-                rows=torch.from_numpy(graph.rows),
-                edges=torch.from_numpy(graph.edges[:1] if uniform else graph.edges),
-                index=torch.from_numpy(
-                    np.stack([entry_row, graph.matrix.indices]).astype(np.int64)
-                ),
-                positives=torch.from_numpy(state.positives).float(),
-                negatives=torch.from_numpy(state.negatives).float(),
-            )
-        )
-    return [builder.summary()], examples
-
-
-def _normalise(model: NeighbourhoodPolicy, examples: list[Example]) -> None:
-    for name, pick in (("variable", "variables"), ("row", "rows"), ("edge", "edges")):
-        # Every state counts the same, large or small.
-        mean = torch.stack(
-            [getattr(e, pick).double().mean(dim=0) for e in examples]
-        ).mean(dim=0)
-        square = torch.stack(
-            [(getattr(e, pick).double() ** 2).mean(dim=0) for e in examples]
-        ).mean(dim=0)
-        std = (square - mean**2).clamp_min(0).sqrt()
-        getattr(model, f"{name}_mean").copy_(mean.float())
-        getattr(model, f"{name}_std").copy_(
-            torch.where(std < 1e-4, torch.ones_like(std), std).float()
-        )
 
 
 def _fit(
@@ -267,7 +197,7 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         for i in batch:
             example = examples[i]
-            logits = _score(model, example)
+            logits = score(model, example)
             loss = loss_of(logits, example.positives, example.negatives) / len(batch)
             loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
@@ -276,11 +206,6 @@ def _train_epoch(
 
 def _as_text(shares: Mapping[str, float]) -> str:
     return " ".join(f"{family} {share:.2f}" for family, share in shares.items())
-
-
-def _score(model: NeighbourhoodPolicy, example: Example) -> Tensor:
-    logits: Tensor = model(example.variables, example.rows, example.edges, example.index)
-    return logits
 
 
 def _evaluate(
@@ -292,14 +217,14 @@ def _evaluate(
     random: list[float] = []
     with torch.no_grad():
         for example in examples:
-            logits = _score(model, example)
+            logits = score(model, example)
             losses.setdefault(example.family, []).append(
                 float(loss_of(logits, example.positives, example.negatives))
             )
             shares.setdefault(example.family, []).append(
                 recall(logits, example.positives)
             )
-            random.append(min(1.0, 2 * float(example.positives[0].mean())))
+            random.append(chance(example))
     mean = {family: float(np.mean(values)) for family, values in shares.items()}
     return (
         float(np.mean([np.mean(values) for values in losses.values()])),

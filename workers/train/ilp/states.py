@@ -137,14 +137,18 @@ class Expert:
         self._relaxation = Relaxation(model)
         self._sub_mip_s = params.sub_mip_s
 
-    def distance(self, x: Floats, *, seed: int) -> tuple[int, list[Floats]]:
+    def distance(
+        self, x: Floats, *, seed: int, within_s: float
+    ) -> tuple[int, list[Floats]]:
         """Return a distance k for this model, and the better solutions within it.
 
-        k doubles from 10 until the gain per second falls.
+        k doubles from 10 until the gain per second falls, or for `within_s` of processor time.
         """
+        until = time.process_time() + within_s
         model, k, rate = self._model, _FIRST_DISTANCE, 0.0
-        chosen, solutions = k, list[Floats]()
-        while k <= int(model.integrality.sum()):
+        chosen: int = k
+        solutions: list[Floats] = []
+        while k <= int(model.integrality.sum()) and time.process_time() < until:
             began = time.process_time()
             better = self.better(x, k, seed=seed)
             seconds = max(1e-3, time.process_time() - began)

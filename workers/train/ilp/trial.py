@@ -32,6 +32,10 @@ def _never() -> bool:
     return False
 
 
+def _no_note(text: str) -> None:
+    """Drop the note."""
+
+
 class CpuDeadline(Deadline):
     """Time limit in processor seconds of this process, from now on."""
 
@@ -117,6 +121,7 @@ def run_trial(
     seconds: float,
     seed: int,
     policy: Mapping[str, np.ndarray] | None = None,
+    note: Callable[[str], object] = _no_note,
     params: LnsParams | None = None,
     stop: Callable[[], bool] = _never,
 ) -> Trial:
@@ -135,7 +140,9 @@ def run_trial(
         guide,
         slicer=slicer,
         solver=HighsSolver(),
-        arms=make_arms(words, ArmParts(guide=guide, slicer=slicer, policy=policy)),
+        arms=make_arms(
+            words, ArmParts(guide=guide, slicer=slicer, policy=policy, note=note)
+        ),
         params=LnsParams() if params is None else params,
         rng=np.random.default_rng((seed, 3)),
         observer=log,

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from workers.train.ilp.policy import TEMPERATURE, loss_of, recall  # noqa: E402
+from workers.train.ilp.examples import TEMPERATURE, loss_of, recall  # noqa: E402
 
 
 def reference(logits: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> float:

@@ -1,0 +1,318 @@
+"""Fit a neighbourhood policy to a few instances of one family, and judge it on others.
+
+    instances ──starts, runs, experts──▶ states ──contrastive loss──▶ policy ──▶ weights file
+
+Unlike the shipped policy's training the models are the user's own: any linear program, with
+continuous variables and equality rows. Instances are known by the hash of their arrays. The policy
+begins as the LP difference |x̂ − x_LP|, the order of LB-RELAX, and learns what that lacks: a linear
+part first, which a dozen states teach, then messages where there are instances enough
+(deploy/docs/design/ilp.md, "A policy for one family").
+
+`fit` resumes: states of complete instances and the training's checkpoint are files in its folder.
+All seconds are processor time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from gnn.policies import out_of_distribution
+from solvers.types import MilpModel
+from trimtab.specs.ilp import LnsOptions, Neighbourhood
+from workers.train.ilp.examples import Example, examples_of
+from workers.train.ilp.hindsight import HindsightParams, labelled
+from workers.train.ilp.linear import fit_policy
+from workers.train.ilp.states import Expert, ExpertParams, State, load, save
+from workers.train.ilp.trial import first_solution, run_trial
+
+LEARNED = Neighbourhood.CL_LNS
+WEIGHTS = "policy.safetensors"
+LEAST_INSTANCES = 2  # with states: one to fit to and one to stop by
+_DISTANCE = "distance.json"
+_DISTANCE_FROM = 3  # instances that the expert's distance is chosen on
+_COLLECT_SHARE = 0.7  # of the time
+_START_SHARE, _RUN_SHARE = 0.2, 0.4  # of an instance's time; the experts have the rest
+_EXPERTS = (
+    2  # states of an instance that the expert sees: the middle and the last incumbent
+)
+_LONGEST_S = 150.0  # of one instance
+_SHORTEST_S = 3.0
+_VALIDATION_EVERY = 5
+
+
+class CannotFit(ValueError):
+    """No policy can be fitted; the message has the cause and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One step of a fit."""
+
+    stage: str  # collect or fit
+    step: int  # from 1
+    steps: int
+    text: str
+    loss: float | None = None
+    validation: float | None = None
+
+
+Report = Callable[[Progress], object]
+
+
+def _never() -> bool:
+    return False
+
+
+def fit(
+    models: Sequence[MilpModel],
+    *,
+    seconds: float,
+    seed: int,
+    folder: Path,
+    progress: Report,
+    stop: Callable[[], bool] = _never,
+) -> Path:
+    """Fit a policy to the models; return its weights file in `folder`.
+
+    seconds: processor time of all stages together. Raises CannotFit when fewer than two instances
+    have states to learn from.
+    """
+    if seconds <= 0:
+        raise ValueError(f"seconds: expected a positive number, got {seconds:g}")
+    until = time.process_time() + seconds
+    share_s = _COLLECT_SHARE * seconds / max(1, len(models))
+    each_s = min(_LONGEST_S, max(_SHORTEST_S, share_s))
+    for number, model in enumerate(models):
+        path = states_path(folder, model)
+        if path.is_file():
+            continue
+        left_s = until - time.process_time() - (1 - _COLLECT_SHARE) * seconds
+        if stop() or left_s <= 0:
+            break
+        states = collect(model, each_s, seed=seed, folder=folder, stop=stop)
+        if stop():
+            break  # its states are not complete
+        save(states, path)
+        text = f"{len(states)} states of instance {number + 1}"
+        progress(Progress(stage="collect", step=number + 1, steps=len(models), text=text))
+    fitting, validation, summaries = _read(models, folder)
+    arrays = fit_policy(
+        fitting,
+        validation,
+        seed=seed,
+        until=until,
+        state=folder / "training.safetensors",
+        messages=len(models) >= 12,
+        report=lambda step, steps, loss, held_out, text: progress(
+            Progress(
+                stage="fit",
+                step=step,
+                steps=steps,
+                text=text,
+                loss=loss,
+                validation=held_out,
+            )
+        ),
+        stop=stop,
+    )
+    described = out_of_distribution.fit({"fitted": np.stack(summaries)})
+    path = folder / WEIGHTS
+    part = path.with_suffix(".part")
+    save_file(
+        {k: np.ascontiguousarray(v) for k, v in {**arrays, **described}.items()}, part
+    )
+    os.replace(part, path)
+    return path
+
+
+def load_policy(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a weights file that `fit` wrote."""
+    return load_file(path)
+
+
+def key_of(model: MilpModel) -> str:
+    """Return the hash of a model's numbers: equal models have equal keys, whatever their names."""
+    digest = hashlib.sha256()
+    for array in (
+        *(model.c, model.col_lower, model.col_upper, model.integrality),
+        *(model.indptr, model.indices, model.data, model.row_lower, model.row_upper),
+    ):
+        digest.update(array.tobytes() + b"|")
+    digest.update(repr((model.offset, model.maximize)).encode())
+    return digest.hexdigest()
+
+
+def states_path(folder: Path, model: MilpModel) -> Path:
+    """Return the file of an instance's states."""
+    return folder / f"states-{key_of(model)[:32]}.npz"
+
+
+def collect(
+    model: MilpModel,
+    seconds: float,
+    *,
+    seed: int,
+    folder: Path,
+    stop: Callable[[], bool] = _never,
+) -> list[State]:
+    """Return the states of one instance: a run read backwards, and the expert along its way.
+
+    Nothing is returned for a model without a first solution in time or without integers.
+    """
+    if not model.integrality.any() or not model.m:
+        return []
+    rng = np.random.default_rng((seed, 13))
+    start = first_solution(model, seconds=_START_SHARE * seconds, rng=rng, stop=stop)
+    if start is None:
+        return []
+    log = run_trial(
+        model,
+        start,
+        words=LnsOptions().neighbourhoods,
+        seconds=_RUN_SHARE * seconds,
+        seed=seed,
+        stop=stop,
+    ).log
+    params = HindsightParams(least_negatives=2, states=6)
+    states = labelled(log, params, rng, model.integrality)
+    left_s = (1 - _START_SHARE - _RUN_SHARE) * seconds
+    chosen = sorted({len(log.incumbents) // 2, len(log.incumbents) - 1})[-_EXPERTS:]
+    expert = Expert(
+        model,
+        ExpertParams(
+            expert_s=0.5 * left_s / len(chosen),
+            negatives=20,
+            sub_mip_s=max(0.3, 0.02 * left_s),
+            negatives_s=0.5 * left_s / len(chosen),
+        ),
+    )
+    for index in chosen:
+        if stop():
+            break
+        x = log.incumbents[index][1]
+        better = _asked(expert, model, x, left_s, folder=folder, seed=seed)
+        if better:
+            state, _ = expert.state(x, better, rng)
+            if len(state.negatives):
+                states.append(state)
+    return states
+
+
+def _asked(
+    expert: Expert,
+    model: MilpModel,
+    x: np.ndarray,
+    left_s: float,
+    *,
+    folder: Path,
+    seed: int,
+) -> list[np.ndarray]:
+    """Return the expert's better solutions; the first instances choose its distance."""
+    path = folder / _DISTANCE
+    known: list[int] = json.loads(path.read_text()) if path.is_file() else []
+    if len(known) >= _DISTANCE_FROM:
+        return expert.better(x, int(np.median(known)), seed=seed)
+    distance, better = expert.distance(x, seed=seed, within_s=0.5 * left_s)
+    if better:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps([*known, distance]))
+        os.replace(part, path)
+    return better
+
+
+def _read(
+    models: Sequence[MilpModel], folder: Path
+) -> tuple[list[Example], list[Example], list[np.ndarray]]:
+    """Return the examples to fit to, those to stop by, and the summaries of the instances."""
+    parts: list[list[Example]] = []
+    summaries: list[np.ndarray] = []
+    for model in models:
+        path = states_path(folder, model)
+        described, examples = (
+            examples_of(model, "fitted", load(path)) if path.is_file() else ([], [])
+        )
+        summaries += described
+        if examples:
+            parts.append(examples)
+    if len(parts) < LEAST_INSTANCES:
+        raise CannotFit(
+            f"instances: expected at least {LEAST_INSTANCES} with improvements to learn from, got "
+            f"{len(parts)} of {len(models)}; give more time or harder instances"
+        )
+    held_out = {i for i in range(len(parts)) if i % _VALIDATION_EVERY == 1}
+    fitting = [e for i, part in enumerate(parts) if i not in held_out for e in part]
+    validation = [e for i in sorted(held_out) for e in parts[i]]
+    return fitting, validation, summaries
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """Result of one run of the neighbourhood search."""
+
+    objective: float  # minimised
+    area: float  # mean distance to the root LP's bound, as a share of the start's
+    trace: tuple[tuple[float, float], ...]  # processor seconds, objective
+
+
+def evaluate(
+    model: MilpModel,
+    weights: Mapping[str, np.ndarray] | None,
+    *,
+    seconds: float,
+    seed: int,
+    start: np.ndarray | None = None,
+    bound: float | None = None,
+) -> Judgement | None:
+    """Run the search from `start` with the policy's arm or (None) with the default arms.
+
+    start: (n,) feasible, for a comparison from a common warm start; a first solution without one.
+    bound: of the root LP; without one, distances are to the last objective of this run, which
+        compares with no other run. Returns None without a first solution.
+    """
+    words = LnsOptions().neighbourhoods
+    if start is None:
+        start = first_solution(
+            model, seconds=seconds, rng=np.random.default_rng((seed, 17))
+        )
+        if start is None:
+            return None
+    trial = run_trial(
+        model,
+        start,
+        words=words if weights is None else (*words, LEARNED),
+        seconds=seconds,
+        seed=seed,
+        policy=weights,
+    )
+    trace = trial.log.trace
+    floor = trial.objective if bound is None else bound
+    return Judgement(
+        objective=trial.objective,
+        area=area_of(trace, floor, seconds),
+        trace=tuple(trace),
+    )
+
+
+def area_of(trace: Sequence[tuple[float, float]], floor: float, seconds: float) -> float:
+    """Return the mean of objective − floor over the time, as a share of the first one's.
+
+    The ratio of two areas of one start and one floor is that of their primal integrals to it.
+    """
+    began = max(trace[0][1] - floor, 1e-12 * max(1.0, abs(floor)))
+    points = [(min(at, seconds), objective) for at, objective in trace]
+    ends = [*(at for at, _ in points[1:]), seconds]
+    total = sum(
+        (objective - floor) * (end - at)
+        for (at, objective), end in zip(points, ends, strict=True)
+    )
+    return total / (began * seconds)
