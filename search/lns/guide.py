@@ -51,6 +51,7 @@ class Guide:
 
     shared_root: shared memory in which another process leaves the root LP's optimum; without it
     the guide solves the LP when it is first needed.
+    root_s: seconds that this solve may take, instead of a share of the deadline's.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Guide:
         deadline: Deadline | None = None,
         focus: Focus | None = None,
         shared_root: SharedRootLp | None = None,
+        root_s: float | None = None,
     ) -> None:
         self.model = model
         self.deadline = Deadline() if deadline is None else deadline
@@ -67,7 +69,7 @@ class Guide:
         self.wall_ratio = WallClockRatio()
         self.pool = SolutionPool()
         self.solver_s = 0.0  # inside LPs solved here, the root LP excepted
-        self._shared_root = shared_root
+        self._shared_root, self._limit_of_root_s = shared_root, root_s
         self._root: LpSolution | None = None
         self._basis: Basis | None = None
         self._relaxation: Relaxation | None = None
@@ -112,6 +114,8 @@ class Guide:
         began = time.process_time()
         left_s = self.deadline.left_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
+        if self._limit_of_root_s is not None:
+            limit_s = self._limit_of_root_s
         solution = self.relaxation.root(time_limit_s=limit_s, stop=self.deadline.over)
         self._root_s = time.process_time() - began
         self._setup_s += self._root_s

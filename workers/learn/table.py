@@ -11,6 +11,7 @@ from workers.needs import load
 
 LEARNERS: Mapping[str, str] = MappingProxyType(
     {
+        "ilp": "workers.learn.ilp:IlpLearner",
         "sharding": "workers.learn.sharding:ShardingLearner",
         "compile": "workers.learn.compile:CompileLearner",
         "antenna": "workers.learn.antenna:AntennaLearner",

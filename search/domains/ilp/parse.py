@@ -73,8 +73,21 @@ def _format(spec: IlpSpec, file: Path, name: str) -> FileFormat:
 def _read(
     file: Path, file_format: FileFormat, name: str, workdir: Path, checker: Checker
 ) -> tuple[MilpModel, tuple[str, ...]]:
-    """Read in a forked process, because hostile files crash native parsers."""
+    """Read the model, and let the check process compare its own reading."""
     saved = workdir / "model.npz"
+    model, rest = read_isolated(file, file_format, name, saved)
+    checker.compare(model, saved, rest)
+    return model, tuple(str(note) for note in rest["notes"])
+
+
+def read_isolated(
+    file: Path, file_format: read.Format, name: str, saved: Path
+) -> tuple[MilpModel, isolation.Message]:
+    """Read in a forked process, because hostile files crash native parsers.
+
+    saved: file that the process leaves the arrays in. Returns the model and what the arrays lack.
+    Raises InvalidInput or NativeCrash.
+    """
 
     def read_and_save(with_highs: bool) -> isolation.Message:
         limits = read.ReadLimits(compared_bytes=_COMPARED_AT_ONCE_BYTES)
@@ -106,9 +119,7 @@ def _read(
         raise InvalidInput(
             f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file"
         ) from error
-    model = model_file.load(saved, rest)
-    checker.compare(model, saved, rest)
-    return model, tuple(str(note) for note in rest["notes"])
+    return model_file.load(saved, rest), rest
 
 
 def _warm_start(

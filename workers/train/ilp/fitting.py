@@ -40,7 +40,8 @@ LEAST_INSTANCES = 2  # with states: one to fit to and one to stop by
 _DISTANCE = "distance.json"
 _DISTANCE_FROM = 3  # instances that the expert's distance is chosen on
 _COLLECT_SHARE = 0.7  # of the time
-_START_SHARE, _RUN_SHARE = 0.2, 0.4  # of an instance's time; the experts have the rest
+_START_SHARE = 0.5  # of an instance's time, at most
+_RUN_SHARE = 0.5  # of the rest; the experts have the other part
 _EXPERTS = (
     2  # states of an instance that the expert sees: the middle and the last incumbent
 )
@@ -171,9 +172,11 @@ def collect(
     if not model.integrality.any() or not model.m:
         return []
     rng = np.random.default_rng((seed, 13))
+    began = time.process_time()
     start = first_solution(model, seconds=_START_SHARE * seconds, rng=rng, stop=stop)
     if start is None:
         return []
+    seconds -= time.process_time() - began
     log = run_trial(
         model,
         start,
@@ -184,7 +187,7 @@ def collect(
     ).log
     params = HindsightParams(least_negatives=2, states=6)
     states = labelled(log, params, rng, model.integrality)
-    left_s = (1 - _START_SHARE - _RUN_SHARE) * seconds
+    left_s = (1 - _RUN_SHARE) * seconds
     chosen = sorted({len(log.incumbents) // 2, len(log.incumbents) - 1})[-_EXPERTS:]
     expert = Expert(
         model,

@@ -26,6 +26,8 @@ from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import Neighbourhood
 
 Trace = list[tuple[float, float]]
+# The root LP ends with the deadline, in processor time; its own limit would count the clock's.
+_ROOT_S = 600.0
 
 
 def _never() -> bool:
@@ -106,11 +108,19 @@ def first_solution(
     rng: np.random.Generator,
     stop: Callable[[], bool] = _never,
 ) -> Floats | None:
-    """Return (n,) the first solution of the heuristics that a run uses; None if there is none."""
-    guide = Guide(model, deadline=CpuDeadline(seconds, stop=stop))
+    """Return (n,) a start by the heuristics that a run uses; None if there is none.
+
+    The better one of the first solution and of the heuristics that come after the root LP.
+    """
+    guide = Guide(model, deadline=CpuDeadline(seconds, stop=stop), root_s=_ROOT_S)
     # A slot that nobody writes: a run's other processes are missing here.
     others = IncumbentSlots(IncumbentSlot(model.n))
-    return StartHeuristics(guide, Slicer(model), others=others, rng=rng).find()
+    heuristics = StartHeuristics(guide, Slicer(model), others=others, rng=rng)
+    first = heuristics.find()
+    late = None if first is None or stop() else heuristics.late_solution()
+    if late is None or first is None:
+        return first
+    return late if model.objective(late) < model.objective(first) else first
 
 
 def run_trial(
@@ -135,6 +145,7 @@ def run_trial(
         model,
         deadline=CpuDeadline(seconds, stop=stop),
         focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
+        root_s=_ROOT_S,
     )
     loop = LnsLoop(
         guide,

@@ -33,6 +33,7 @@ _COMPLETION_S = 5.0
 _PARTITIONING = 0.5
 _ROUNDS = 3  # over all heuristics, each with twice the time of the round before
 _POLL_S = 0.02
+_WHOLE = 1e-6  # above a whole number that is the number still
 
 DivePlan = Callable[[int], tuple[Floats, np.ndarray]]
 """Plan of a dive by its number: (n,) preferred values, and the order of the integer variables."""
@@ -41,9 +42,9 @@ DivePlan = Callable[[int], tuple[Floats, np.ndarray]]
 class StartHeuristics:
     """First solution of one search.
 
-    In turn: the warm start, a construction for the row class, fix-and-propagate, LP rounding with
-    propagation, an LP dive, feasibility jump, and HiGHS with another seed. A solution from another
-    process ends the search at any time.
+    In turn: the warm start, a construction for the row class, fix-and-propagate, rounding up the
+    LP of a mixed model, LP rounding with propagation, an LP dive, feasibility jump, and HiGHS with
+    another seed. A solution from another process ends the search at any time.
     """
 
     def __init__(
@@ -61,11 +62,14 @@ class StartHeuristics:
         rows = structure(self._model)
         self._partitioning = rows.partitioning > _PARTITIONING * self._model.m
         self._may_dive_late = self._partitioning
+        # Set-ups, sites, arcs: what the LP opens a little is opened, and the rest is an LP.
+        self._may_round_up = not bool(self._model.integrality.all())
         self.source = ""  # name of the heuristic that had the solution
 
     def find(self, warm_start: Floats | None = None) -> Floats | None:
         """Return (n,) a feasible solution, or None when time is up."""
         if warm_start is not None:
+            self._may_round_up = False
             x = self._from_warm_start(warm_start)
             if x is not None:
                 return x
@@ -80,6 +84,8 @@ class StartHeuristics:
         heuristics = [self._propagate, self._round_lp, self._dive_lp, self._jump]
         if self._partitioning:
             heuristics = [self._round_lp, self._dive_lp, self._propagate, self._jump]
+        if self._may_round_up:
+            heuristics.insert(1, self._round_up)
         for factor in range(_ROUNDS):
             for heuristic in heuristics:
                 if self._others_succeeded() or self._deadline.left_s() <= 0:
@@ -90,12 +96,19 @@ class StartHeuristics:
         return self._solve()
 
     def late_solution(self) -> Floats | None:
-        """Return (n,) the LP dive's solution, once, after the root LP; None otherwise.
+        """Return (n,) the solution of a heuristic that needs the root LP, once; None otherwise.
 
-        On partitioning rows the engine's first solution is mostly far worse than the dive's.
-        Returns None after a warm start, or if the dive already ran.
+        On partitioning rows the engine's first solution is mostly far worse than the LP dive's, and
+        on mixed models a first solution may pay penalties that the rounded-up LP does not.
+        Returns None after a warm start, or if the heuristics already ran.
         """
-        if not self._may_dive_late or self._guide.waiting:
+        if self._guide.waiting:
+            return None
+        if self._may_round_up:
+            x = self._round_up(1.0)
+            if x is not None:
+                return x
+        if not self._may_dive_late:
             return None
         self._may_dive_late = False
         return self._dive_lp(1.0, stop=self._deadline.over)
@@ -169,6 +182,22 @@ class StartHeuristics:
             return (lp_x if dive == 0 else np.floor(lp_x + rng.random(model.n))), order
 
         return self._dives(plan, factor, "lp-rounding")
+
+    def _round_up(self, factor: float) -> Floats | None:
+        """Round the integer variables of the root LP up, and solve for the continuous ones."""
+        if not self._may_round_up:
+            return None
+        model = self._model
+        limit_s = max(0.1, min(2.0 * factor, 0.2 * self._deadline.left_s()))
+        root = self._guide.wait(limit_s, self._others_succeeded)
+        if root is None or root.x is None:
+            return None
+        self._may_round_up = False
+        up = np.ceil(root.x - _WHOLE)
+        x = np.clip(
+            np.where(model.integrality, up, root.x), model.col_lower, model.col_upper
+        )
+        return self._completed(x, "lp-round-up")
 
     def _dive_lp(self, factor: float, stop: Stop | None = None) -> Floats | None:
         """Dive in the LP twice: first fixing all nearly integral variables, then one per step."""
