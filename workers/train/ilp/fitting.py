@@ -32,7 +32,7 @@ from workers.train.ilp.examples import Example, examples_of
 from workers.train.ilp.hindsight import HindsightParams, labelled
 from workers.train.ilp.linear import fit_policy
 from workers.train.ilp.states import Expert, ExpertParams, State, load, save
-from workers.train.ilp.trial import first_solution, run_trial
+from workers.train.ilp.trial import Log, first_solution, run_trial
 
 LEARNED = Neighbourhood.CL_LNS
 WEIGHTS = "policy.safetensors"
@@ -177,44 +177,61 @@ def collect(
     if start is None:
         return []
     seconds -= time.process_time() - began
+    expert_s = (1 - _RUN_SHARE) * seconds
+    if expert_s < _LEAST_EXPERTS_S:
+        expert_s = 0.0
     log = run_trial(
         model,
         start,
         words=LnsOptions().neighbourhoods,
-        seconds=_RUN_SHARE * seconds,
+        seconds=seconds - expert_s,
         seed=seed,
         stop=stop,
     ).log
-    params = HindsightParams(least_negatives=2, states=6)
+    params = HindsightParams(least_negatives=2, states=6, weak_share=0.05)
     states = labelled(log, params, rng, model.integrality)
-    left_s = (1 - _RUN_SHARE) * seconds
-    chosen = sorted({len(log.incumbents) // 2, len(log.incumbents) - 1})[-_EXPERTS:]
-    expert = Expert(
-        model,
-        ExpertParams(
-            expert_s=0.5 * left_s / len(chosen),
-            negatives=20,
-            sub_mip_s=max(0.3, 0.02 * left_s),
-            negatives_s=0.5 * left_s / len(chosen),
-        ),
+    if expert_s and not stop():
+        states += _expert_states(
+            model, log, expert_s, rng=rng, seed=seed, folder=folder, stop=stop
+        )
+    return states
+
+
+def _expert_states(
+    model: MilpModel,
+    log: Log,
+    seconds: float,
+    *,
+    rng: np.random.Generator,
+    seed: int,
+    folder: Path,
+    stop: Callable[[], bool],
+) -> list[State]:
+    """Return states of the expert at the middle and the last incumbent of a run."""
+    chosen = sorted({len(log.incumbents) // 2, len(log.incumbents) - 1})
+    each_s = seconds / len(chosen)
+    params = ExpertParams(
+        expert_s=0.6 * each_s,
+        negatives=20,
+        sub_mip_s=max(0.3, 0.02 * each_s),
+        negatives_s=0.4 * each_s,
     )
+    expert, states = Expert(model, params), []
     for index in chosen:
         if stop():
             break
         x = log.incumbents[index][1]
-        better = _asked(expert, model, x, left_s, folder=folder, seed=seed)
+        better = _asked(expert, x, each_s, folder=folder, seed=seed)
         if better:
             state, _ = expert.state(x, better, rng)
-            if len(state.negatives):
-                states.append(state)
+            states += [state] if len(state.negatives) else []
     return states
 
 
 def _asked(
     expert: Expert,
-    model: MilpModel,
     x: np.ndarray,
-    left_s: float,
+    each_s: float,
     *,
     folder: Path,
     seed: int,
@@ -224,7 +241,7 @@ def _asked(
     known: list[int] = json.loads(path.read_text()) if path.is_file() else []
     if len(known) >= _DISTANCE_FROM:
         return expert.better(x, int(np.median(known)), seed=seed)
-    distance, better = expert.distance(x, seed=seed, within_s=0.5 * left_s)
+    distance, better = expert.distance(x, seed=seed, within_s=0.6 * each_s)
     if better:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")

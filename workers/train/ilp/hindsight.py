@@ -50,6 +50,9 @@ class HindsightParams:
     least_negatives: int = 4  # an incumbent with fewer teaches nothing
     negatives: int = 45  # at most, of a state
     states: int = 8  # at most, of a run
+    # Sets that ran into their limit, and sets with a gain below this share of the whole, count as
+    # negatives too. Where nearly every call improves, hardly any set is closed without a gain.
+    weak_share: float = 0.0
 
 
 def labelled(
@@ -77,12 +80,12 @@ def _state(
     last = min(i + params.ahead, len(log.incumbents) - 1)
     gains = {j: objective - log.incumbents[j][0] for j in range(i + 1, last + 1)}
     unions = _changed(log, i, last, integer)
-    around = log.failed[max(0, i - params.ahead) : i]
-    around = around + log.failed[i + 1 : i + params.ahead + 1]
+    below = params.weak_share * gains[last]
+    places = range(max(0, i - params.ahead), min(i + params.ahead + 1, len(log.failed)))
     failed = log.failed[i] + [
         free
-        for failures in around
-        for free in failures
+        for place in places
+        for free in _weak(log, place, below, own=place == i)
         if not bool(free[unions[i + 1]].all())
     ]
     if len(failed) < params.least_negatives:
@@ -101,6 +104,22 @@ def _state(
         gains=np.array([gains[j] / gains[last] for j in positives]),
         negatives=np.stack([failed[index] & integer for index in chosen]),
     )
+
+
+def _weak(log: Log, place: int, below: float, *, own: bool) -> list[np.ndarray]:
+    """Return the sets tried at an incumbent that gained nothing, or less than `below`.
+
+    own: leave out those closed without a gain, which need no comparison at their own incumbent.
+    """
+    sets = [] if own else list(log.failed[place])
+    if below <= 0:
+        return sets
+    sets += log.unproved[place]
+    won = log.won[place]
+    if won is not None and place + 1 < len(log.incumbents):
+        gain = log.incumbents[place][0] - log.incumbents[place + 1][0]
+        sets += [won] if gain < below else []
+    return sets
 
 
 def _changed(log: Log, i: int, last: int, integer: Bools) -> dict[int, np.ndarray]:

@@ -60,20 +60,33 @@ class Log(LnsObserver):
 
     began: float = field(default_factory=time.process_time)
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
-    # Parallel to `incumbents`.
+    # Parallel to `incumbents`: sets closed without a gain, sets that ran into their limit without
+    # one, the set that led to the next incumbent if there was one, and processor seconds.
     failed: list[list[np.ndarray]] = field(default_factory=list)
+    unproved: list[list[np.ndarray]] = field(default_factory=list)
+    won: list[np.ndarray | None] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    _gained: np.ndarray | None = None
 
     def on_improvement(self, objective: float, x: Floats, source: str) -> None:
         """Begin a new incumbent; the first one is the start."""
+        if self.won:
+            self.won[-1] = self._gained
+        self._gained = None
         self.incumbents.append((objective, x))
         self.failed.append([])
+        self.unproved.append([])
+        self.won.append(None)
         self.times.append(time.process_time() - self.began)
 
     def on_repair(self, step: Repair) -> None:
-        """Record a set that was closed without a gain."""
-        if step.proved and step.after is None:
+        """Record a set with its outcome."""
+        if step.after is not None:
+            self._gained = step.free
+        elif step.proved:
             self.failed[-1].append(step.free)
+        else:
+            self.unproved[-1].append(step.free)
 
     @property
     def trace(self) -> Trace:

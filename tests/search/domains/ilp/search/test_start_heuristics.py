@@ -16,6 +16,7 @@ from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.types import Floats, MilpModel
 from tests.search.models import milp, odd_cycle, partitioning, random_cover
+from workers.corpus.mixed_programs import generate
 
 
 def heuristics_of(
@@ -102,3 +103,25 @@ def test_the_late_dive_is_for_partitioning_rows_and_comes_once() -> None:
     assert is_feasible(model, late)
     assert heuristics.late_solution() is None
     assert heuristics_of(random_cover(9, 13, 1)).late_solution() is None
+
+
+def test_set_ups_that_the_lp_opens_a_little_are_opened() -> None:
+    """Fix-and-propagate towards cheap values leaves all set-ups off, which no stock allows."""
+    model = generate("lot-sizing", 1, size="tiny", regime="recurring")
+    heuristics = heuristics_of(model)
+    x = heuristics.find()
+    assert x is not None
+    assert is_feasible(model, x)
+    assert heuristics.source == "lp-round-up"
+    assert heuristics.late_solution() is None, "once"
+
+
+def test_a_start_that_pays_penalties_is_followed_by_the_rounded_lp() -> None:
+    model = generate("network-design", 1, size="tiny", regime="recurring")
+    heuristics = heuristics_of(model)
+    x = heuristics.find()
+    assert x is not None
+    late = heuristics.late_solution()
+    assert late is not None
+    assert is_feasible(model, late)
+    assert model.objective(late) < model.objective(x)
