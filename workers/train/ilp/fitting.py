@@ -42,9 +42,8 @@ _DISTANCE_FROM = 3  # instances that the expert's distance is chosen on
 _COLLECT_SHARE = 0.7  # of the time
 _START_SHARE = 0.5  # of an instance's time, at most
 _RUN_SHARE = 0.5  # of the rest; the experts have the other part
-_EXPERTS = (
-    2  # states of an instance that the expert sees: the middle and the last incumbent
-)
+# Below, the experts of an instance find nothing, and the run has their time.
+_LEAST_EXPERTS_S = 20.0
 _LONGEST_S = 150.0  # of one instance
 _SHORTEST_S = 3.0
 _VALIDATION_EVERY = 5
