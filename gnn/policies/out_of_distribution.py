@@ -22,7 +22,7 @@ _LEAST_SPREAD = 0.1
 
 # Instances that recur are nearly alike: the few that a policy was fitted to must not make the
 # next one a stranger.
-_LEAST_RADIUS = 0.05
+_LEAST_RADIUS = 0.5
 
 # Names of the arrays in the weights file, which has had them since its first training run.
 PREFIX = "home."

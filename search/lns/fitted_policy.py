@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from gnn.policies.out_of_distribution import PREFIX
+from search.lns.features import RowFeature, VariableFeature
 from search.lns.structure import Structure, structure
 from solvers.types import MilpModel
 
@@ -37,6 +41,31 @@ def scope_of(models: Sequence[MilpModel]) -> dict[str, Any]:
             for name in shares[0]
         },
     }
+
+
+def damage(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return what a policy's arrays lack; an empty text if the learned arm can read them."""
+    rows = len(RowFeature)
+    size = len(arrays.get("variable_mean", ()))
+    shapes = {
+        "variable_mean": (size,),
+        "variable_std": (size,),
+        "row_mean": (rows,),
+        "row_std": (rows,),
+        "edge_mean": (2,),
+        "edge_std": (2,),
+        "skip.weight": (1, size + rows),
+        "skip.bias": (1,),
+    }
+    if not 0 < size <= len(VariableFeature):
+        return f"expected up to {len(VariableFeature)} features of variables, got {size}"
+    for name, shape in shapes.items():
+        if name not in arrays or arrays[name].shape != shape:
+            return f"expected {name} of shape {shape}"
+    for part in ("centres", "spreads", "radii"):
+        if PREFIX + part not in arrays:
+            return f"expected {PREFIX}{part}"
+    return ""
 
 
 def misfit(scope: Mapping[str, Any], model: MilpModel) -> str:

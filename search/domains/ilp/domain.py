@@ -14,12 +14,14 @@ from search.domains.ilp import parse as parse_stage
 from search.domains.ilp import produce as produce_stage
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.search.outcome import model_figures
+from search.domains.ilp.search.policy import choose_policy
 from search.domains.ilp.search.polish import candidates
 from search.domains.ilp.search.recorder import Recorder
 from search.domains.ilp.search.settle import Settlement
 from search.domains.ilp.search.supervisor import supervise
 from search.domains.ilp.search.warm_start import WarmStart, prepare, summary_after
 from search.domains.ilp.solution import IlpSolution, from_bytes, to_bytes
+from search.model_files import ModelOffer
 from search.stop import AbsoluteGap, AnyOf, StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel
@@ -37,15 +39,30 @@ _CLAIMS_WITHOUT_SOLUTION = (
 
 
 class IlpDomain:
-    """Domain of integer programs. Stateless; the check process belongs to the problem."""
+    """Domain of integer programs. The check process belongs to the problem."""
 
     packages = ("highspy", "PySCIPOpt", "ortools", "scipy")
+
+    def __init__(self) -> None:
+        self._offer: ModelOffer | None = None
+
+    def take_models(self, offer: ModelOffer) -> None:
+        """Receive the fitted policies that the job may use."""
+        self._offer = offer
 
     def parse(
         self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> IlpProblem:
-        """Read the model. Raises InvalidInput or NativeCrash."""
-        return parse_stage.parse(spec, inputs, workdir)
+        """Read the model and choose a policy. Raises InvalidInput or NativeCrash."""
+        problem = parse_stage.parse(spec, inputs, workdir)
+        if self._offer is None:
+            return problem
+        try:
+            choice = choose_policy(problem.model, self._offer)
+        except BaseException:
+            problem.checker.close()
+            raise
+        return replace(problem, choice=choice)
 
     def encode(self, problem: IlpProblem) -> ScaledModel:
         """Scale the model."""
@@ -175,6 +192,8 @@ def _summary(
     summary = dict(outcome.summary)
     if warm is not None:
         summary["warm_start"] = summary_after(warm, outcome.summary)
+    if problem.choice is not None:
+        summary["model_used"] = problem.choice.summary()
     summary["notes"] = [*problem.notes, *summary.get("notes", ())]
     return summary
 

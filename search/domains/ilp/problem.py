@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.domains.ilp.verify.checker import Checker
+from search.model_files import ModelChoice
 from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import IlpSpec
 
@@ -21,6 +22,7 @@ class IlpProblem:
     checker: Checker  # reads the original file by itself
     warm_start: Floats | None = None  # (n,) NaN where the user's file has no value
     notes: tuple[str, ...] = ()  # for the result: rules and choices about this model
+    choice: ModelChoice | None = None  # of a fitted policy; None where none was offered
     began: float = field(default_factory=time.monotonic)
 
     def values_by_name(self, x: Floats) -> dict[str, float]:

@@ -64,9 +64,10 @@ def _states(options: argparse.Namespace) -> Path:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    from workers.train.ilp.states import ExpertParams, collect_all
+    from workers.train.ilp.published import collect_all_expert
+    from workers.train.ilp.states import ExpertParams
 
-    collect_all(
+    collect_all_expert(
         _states(options),
         instances=options.instances,
         first_seed=1,
@@ -76,12 +77,13 @@ def _collect(options: argparse.Namespace) -> None:
 
 
 def _hindsight(options: argparse.Namespace) -> None:
-    from workers.train.ilp import hindsight
+    from workers.train.ilp.hindsight import HindsightParams
+    from workers.train.ilp.published import collect_all_hindsight
 
-    hindsight.collect_all(
+    collect_all_hindsight(
         _states(options),
         instances=options.instances,
-        params=hindsight.HindsightParams(),
+        params=HindsightParams(),
         say=progress(options),
     )
 

@@ -45,7 +45,7 @@ _RUN_SHARE = 0.5  # of the rest; the experts have the other part
 # Below, the experts of an instance find nothing, and the run has their time.
 _LEAST_EXPERTS_S = 20.0
 _LONGEST_S = 150.0  # of one instance
-_SHORTEST_S = 3.0
+_SHORTEST_S = 1.0
 _VALIDATION_EVERY = 5
 
 

@@ -14,30 +14,13 @@ The step resumes: each instance is one .npz file, written when it is complete.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from search.lns.constructive import constructive
-from search.lns.sub_mip import Slicer
 from solvers.types import Bools
-from trimtab.specs.ilp import Neighbourhood
-from workers.corpus import integer_programs
-from workers.train.ilp.states import State, path_of, save
-from workers.train.ilp.trial import Log, run_trial
-
-ARMS = (
-    Neighbourhood.RANDOM,
-    Neighbourhood.VARIABLE_GRAPH,
-    Neighbourhood.CONSTRAINT_BLOCK,
-    Neighbourhood.RINS,
-    Neighbourhood.LB_RELAX_S,
-)
-# The expert's instances are 1, 2, …; training may use any seed below 500.
-FIRST_SEED = 201
+from workers.train.ilp.states import State
+from workers.train.ilp.trial import Log
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,38 +117,3 @@ def _changed(log: Log, i: int, last: int, integer: Bools) -> dict[int, np.ndarra
         changed = changed | (integer & (np.abs(step) > 0.5))
         unions[j] = changed
     return unions
-
-
-def collect(
-    family: str, seed: int, params: HindsightParams, *, say: Callable[[str], object]
-) -> list[State]:
-    """Return the states of one run on an instance of a fifth of the paper's size."""
-    model = integer_programs.generate(family, "1/5", seed)
-    slicer = Slicer(model)
-    rng = np.random.default_rng((seed, 11))
-    # Greedy by blurred costs, as for the expert (states.collect): a worse start gives more states.
-    noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
-    start = constructive(noisy, slicer.by_row, slicer.by_column)
-    if start is None:
-        raise RuntimeError(f"{family} seed {seed}: no start solution")
-    log = run_trial(model, start, words=ARMS, seconds=params.seconds, seed=seed).log
-    states = labelled(log, params, rng, model.integrality)
-    failed = sum(len(failures) for failures in log.failed)
-    counts = [len(state.negatives) for state in states]
-    mean = float(np.mean(counts)) if counts else math.nan
-    say(
-        f"{family} seed {seed}: {len(log.incumbents)} incumbents, {failed} failed sets, "
-        f"{len(states)} states, {mean:.0f} negatives each"
-    )
-    return states
-
-
-def collect_all(
-    folder: Path, *, instances: int, params: HindsightParams, say: Callable[[str], object]
-) -> None:
-    """Collect states of every family in turn, seed by seed; skip instances that are complete."""
-    for seed in range(FIRST_SEED, FIRST_SEED + instances):
-        for family in integer_programs.FAMILIES:
-            path = path_of(folder, family, seed)
-            if not path.is_file():
-                save(collect(family, seed, params, say=say), path)

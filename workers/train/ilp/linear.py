@@ -100,7 +100,7 @@ def _fit_linear(
     """
     skip = model.skip
     assert skip is not None
-    share = np.mean([float(own.example.positives.mean()) for own in fitting])
+    share = float(np.mean([float(own.example.positives.mean()) for own in fitting]))
     with torch.no_grad():
         skip.weight[0, VariableFeature.INCUMBENT_DIFFERENCE] = _START_WEIGHT
         skip.bias.fill_(float(np.log(max(share, 1e-6))))

@@ -23,14 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from search.lns.constructive import constructive
 from search.lns.coupling import Coupling
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
 from solvers.relaxation import Relaxation, distance_row
 from solvers.types import Bools, Floats, MilpModel, SolveParams
-from workers.corpus import integer_programs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +45,6 @@ class ExpertParams:
     negatives_s: float = 8.0  # for all negatives of a state
 
 
-# Hamming distance k of the expert at a fifth of the paper's size; 50, 500, 50 and 200 in the paper.
-# Other models: Expert.distance.
-DISTANCE = {"set-cover": 20, "independent-set": 60, "vertex-cover": 20, "auction": 40}
-
 _FIRST_DISTANCE = 10
 
 
@@ -66,29 +60,6 @@ class State:
     positives: np.ndarray
     gains: Floats  # (P,) of each positive, as a share of the best
     negatives: np.ndarray
-
-
-def collect(
-    family: str, seed: int, params: ExpertParams, *, say: Callable[[str], object]
-) -> list[State]:
-    """Return the states of the expert's steps on an instance of a fifth of the paper's size."""
-    model = integer_programs.generate(family, "1/5", seed)
-    slicer = Slicer(model)
-    rng = np.random.default_rng((seed, 7))
-    # Greedy by costs that are off by up to a factor e: the plain greedy is optimal on small vertex
-    # covers, and a worse start gives more states.
-    noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
-    x = constructive(noisy, slicer.by_row, slicer.by_column)
-    if x is None:
-        raise RuntimeError(f"{family} seed {seed}: no start solution")
-    return expert_states(
-        model,
-        x,
-        DISTANCE[family],
-        params,
-        rng=rng,
-        say=lambda text: say(f"{family} seed {seed} {text}"),
-    )
 
 
 def expert_states(
@@ -343,22 +314,3 @@ def load(path: Path) -> list[State]:
                 )
             )
         return states
-
-
-def collect_all(
-    folder: Path,
-    *,
-    instances: int,
-    first_seed: int,
-    params: ExpertParams,
-    say: Callable[[str], object],
-) -> None:
-    """Collect states of every family in turn, seed by seed, so that families stay balanced.
-
-    Instances that are complete are skipped.
-    """
-    for seed in range(first_seed, first_seed + instances):
-        for family in integer_programs.FAMILIES:
-            path = path_of(folder, family, seed)
-            if not path.is_file():
-                save(collect(family, seed, params, say=say), path)

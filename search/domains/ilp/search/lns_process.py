@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,8 +80,12 @@ def run_lns(
     seed: int,
     slicer: Slicer,
     start: StartPoints,
+    policy: Mapping[str, np.ndarray] | None = None,
 ) -> Work:
-    """Return the work of the LNS process. The root LP comes from `slots.root_lp`."""
+    """Return the work of the LNS process. The root LP comes from `slots.root_lp`.
+
+    policy: weights fitted to the model's family; the learned arm then joins the others.
+    """
 
     def work(send: Send) -> None:
         rng = np.random.default_rng(seed)
@@ -104,15 +108,21 @@ def run_lns(
             send(NewIncumbent(source=f"start:{heuristics.source}"))
         send(SearchStarted(objective=objective, heuristic=heuristics.source))
         observer = _Observer(model, slots.lns, others, heuristics.late_solution, send)
+        words = options.neighbourhoods
+        if policy is not None:
+            words = (*words, Neighbourhood.CL_LNS)
         wants_intensifier = Neighbourhood.ONE_SWAP in options.neighbourhoods
         loop = LnsLoop(
             guide,
             slicer=slicer,
             solver=make_solver(options.sub_mip_engine.value),
             arms=make_arms(
-                options.neighbourhoods,
+                words,
                 ArmParts(
-                    guide=guide, slicer=slicer, note=lambda text: send(Note(text=text))
+                    guide=guide,
+                    slicer=slicer,
+                    note=lambda text: send(Note(text=text)),
+                    policy=policy,
                 ),
             ),
             intensifier=make_intensifier(model, slicer.by_row, slicer.by_column)

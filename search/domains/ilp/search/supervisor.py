@@ -170,6 +170,8 @@ class Run:
             self.slots.lns.put(model.objective(constructed), constructed)
             if self.state.read(self.slots.lns, "start:construction"):
                 self._on_point(self.state.point(model), self.state.x)
+        choice = self._problem.choice
+        fitted = None if choice is None else choice.model
         work = run_lns(
             model,
             options=self._spec.lns,
@@ -178,6 +180,7 @@ class Run:
             seed=seed,
             slicer=slicer,
             start=StartPoints(warm_start=warm_start, constructed=constructed),
+            policy=None if fitted is None else fitted.arrays,
         )
         self._fork(Role.LNS, work)
 

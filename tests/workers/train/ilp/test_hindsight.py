@@ -7,7 +7,8 @@ import numpy as np
 from search.lns.observer import Repair
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
-from workers.train.ilp.hindsight import HindsightParams, collect, labelled
+from workers.train.ilp.hindsight import HindsightParams, labelled
+from workers.train.ilp.published import collect_hindsight
 from workers.train.ilp.trial import Log
 
 N = 12
@@ -88,7 +89,7 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 
 def test_an_ordinary_run_teaches() -> None:
     """Three seconds on a set cover: feasible points, and positives that lead to better ones."""
-    states = collect(
+    states = collect_hindsight(
         "set-cover",
         7,
         HindsightParams(seconds=3.0, least_negatives=1),

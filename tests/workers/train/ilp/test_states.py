@@ -10,12 +10,12 @@ import pytest
 from solvers.feasibility import is_feasible
 from solvers.types import MilpModel
 from workers.corpus.mixed_programs import generate
+from workers.train.ilp.published import collect_expert
 from workers.train.ilp.states import (
     Expert,
     ExpertParams,
     State,
     changed,
-    collect,
     expert_states,
     load,
     path_of,
@@ -49,7 +49,7 @@ def test_negatives_have_the_size_of_the_best_positive() -> None:
         expert_s=0.5, steps=1, negatives=4, sub_mip_s=0.2, negatives_s=1.0
     )
     lines: list[str] = []
-    for state in collect("vertex-cover", 3, params, say=lines.append):
+    for state in collect_expert("vertex-cover", 3, params, say=lines.append):
         assert state.gains[0] == 1.0
         assert (state.gains >= params.least_share).all()
         sizes = state.negatives.sum(axis=1)
