@@ -215,7 +215,7 @@ def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Resu
         results.objective_bound = answer.bound
     if not answer.has_solution:
         results.solution_status = SolutionStatus.noSolution
-        results.solution_loader = NoSolutionSolutionLoader(
+        results.solution_loader = NoTrimtabSolution(
             model, NoSolutionError.default_message
         )
         return results
@@ -244,6 +244,20 @@ def _raise_or_load(results: Results, config: Any) -> None:
         if results.solution_status is SolutionStatus.noSolution:
             raise NoFeasibleSolutionError
         results.solution_loader.load_solution()
+
+
+class NoTrimtabSolution(NoSolutionSolutionLoader):
+    """Loader of a solve without a solution; what is absent is named."""
+
+    def get_duals(self, cons_to_load: Sequence[Any] | None = None) -> dict[Any, float]:
+        """Raise NoDualsError."""
+        raise NoDualsError
+
+    def get_reduced_costs(
+        self, vars_to_load: Sequence[Any] | None = None
+    ) -> ComponentMap:
+        """Raise NoReducedCostsError."""
+        raise NoReducedCostsError
 
 
 class TrimtabSolution(SolutionLoader):

@@ -9,6 +9,8 @@ from services.web import formatting
 from trimtab.certificates import MODEL
 from trimtab.results import JobState
 
+MAX_FAILURE = 160  # characters of a failure in the list; the job's page has all
+_WITHOUT_RESULT = (JobState.FAILED, JobState.DEAD, JobState.SKIPPED)
 LATE_HEARTBEAT_S = 15.0  # workers send one every few seconds; older ones are highlighted
 
 
@@ -23,6 +25,7 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         state_words=formatting.STATE_WORDS[job.state],
         pending=pending_request(job),
         labels=dict(job.labels),
+        failure=failure(job),
         objective=best.get("objective"),
         bound=certificate.get("bound", best.get("bound")),
         gap=certificate.get("gap", best.get("gap")),
@@ -31,6 +34,16 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         created_us=job.created_us,
         created=formatting.since(now_us, job.created_us),
     )
+
+
+def failure(job: JobRecord) -> str:
+    """Return why a job ended without a result, in a line; "" for every other job."""
+    if job.state not in _WITHOUT_RESULT or not job.termination:
+        return ""
+    reason = str(job.termination.get("reason", "")).replace("_", " ")
+    detail = " ".join(str(job.termination.get("detail", "")).split())
+    text = f"{reason}: {detail}" if detail else reason
+    return text if len(text) <= MAX_FAILURE else text[: MAX_FAILURE - 1] + "…"
 
 
 def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:

@@ -261,6 +261,18 @@ def test_retry_and_delete(reader: Reader) -> None:
     reader.get(f"/jobs/{job_id}", status=404)
 
 
+def test_the_list_says_why_a_job_failed(reader: Reader) -> None:
+    reader.submit()
+    ended = {"reason": "invalid_input", "detail": f"line 3: {EVIL}\n" + "x" * 300}
+    reader.complete(reader.claim(), verb="fail", outcome="failed", termination=ended)
+    reader.submit()
+    reader.complete(reader.claim())
+    page = reader.get("/")
+    assert f"invalid input: line 3: {EVIL} xxx" in page.text
+    assert "x" * 160 not in page.text, "the job's page has all of it"
+    assert page.text.count("completed") == 0, "only failures have a reason"
+
+
 @pytest.mark.parametrize("verb", ["stop", "cancel", "retry", "delete"])
 @pytest.mark.parametrize(
     "headers",
