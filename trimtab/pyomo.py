@@ -49,6 +49,7 @@ from trimtab.results import Limit, Reason
 
 _CONSTANT = "ONE_VAR_CONSTANT"  # a column that Pyomo's LP writer adds for constants
 _OPTIONS = ("engine", "seed", "where")
+_LEAST_S = 0.001  # stands for a time limit of 0, which ends a solve at once
 _END = TerminationCondition
 _CONDITIONS = {
     Reason.OPTIMAL: _END.convergenceCriteriaSatisfied,
@@ -188,7 +189,7 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
 
 def _options(config: Any, extra: Mapping[str, Any], written: _Written) -> SolveOptions:
     return SolveOptions(
-        seconds=config.time_limit,
+        seconds=None if config.time_limit is None else max(config.time_limit, _LEAST_S),
         gap=config.rel_gap,
         absolute_gap=config.abs_gap,
         threads=config.threads,

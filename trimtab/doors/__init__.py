@@ -5,6 +5,7 @@
 | Pyomo, JuMP, AMPL | `trimtab.doors.ampl` | the executable `trimtab-ampl` |
 | PuLP | `trimtab.pulp` | `problem.solve(Trimtab(timeLimit=60))` |
 | Pyomo | `trimtab.pyomo` | `SolverFactory("trimtab")` |
+| linopy | `trimtab.linopy` | `model.solve(remote=Trimtab())` |
 | cvxpy | `trimtab.cvxpy` | `problem.solve(solver=Trimtab())` |
 | a shell | `trimtab.cli.solve` | `trimtab solve model.mps` |
 

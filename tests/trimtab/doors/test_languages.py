@@ -152,3 +152,24 @@ def test_cvxpy_mip_and_duals() -> None:
     square = cp.Problem(cp.Minimize(cp.sum_squares(x)), rows)
     with pytest.raises(cp.error.SolverError, match="TRIMTAB"):
         square.solve(solver=Trimtab())
+
+
+def test_linopy_lp_then_infeasible() -> None:
+    linopy = pytest.importorskip("linopy")
+    from trimtab.linopy import Trimtab
+
+    model = linopy.Model()
+    x = model.add_variables(lower=0, upper=3, name="x")
+    y = model.add_variables(lower=0, name="y")
+    row = model.add_constraints(x + y <= 4, name="c")
+    model.add_objective(3 * x + 2 * y, sense="max")
+    solver = Trimtab(seconds=60, threads=1)
+    assert model.solve(remote=solver) == ("ok", "optimal")
+    assert (x.solution.item(), y.solution.item(), model.objective.value) == (3, 1, 11)
+    assert row.dual.item() == 2
+    assert solver.answer is not None
+    assert solver.answer.bound == 11
+    model.add_constraints(x >= 5, name="d")
+    assert model.solve(remote=Trimtab(warm_start=True)) == ("warning", "infeasible")
+    with pytest.raises(ValueError, match=r"time_limit: expected options in Trimtab"):
+        model.solve(remote=Trimtab(), time_limit=5)
