@@ -28,6 +28,21 @@ _CONDITIONS = {
     Reason.NO_SOLUTION_FOUND: "unknown",
 }
 
+# Arguments of Model.solve that come with every call and concern files that this door does not use.
+_IGNORED = frozenset(
+    {
+        "solver_name",
+        "io_api",
+        "problem_fn",
+        "solution_fn",
+        "log_fn",
+        "basis_fn",
+        "keep_files",
+        "sanitize_zeros",
+        "reformulate_sos",
+    }
+)
+
 
 class Trimtab:
     """Solver of linopy's models, on a server (TRIMTAB_URL) or on this machine.
@@ -57,10 +72,8 @@ class Trimtab:
 
         Raises ValueError for options of `Model.solve` that belong to other solvers, and DoorError.
         """
-        known = ("solver_name", "io_api", "problem_fn", "solution_fn", "log_fn")
-        known += ("basis_fn", "keep_files", "sanitize_zeros", "reformulate_sos")
         for name, value in told.items():
-            if name not in known and value is not None:
+            if name not in _IGNORED and value is not None:
                 raise ValueError(
                     f"{name}: expected options in Trimtab(...), got {value!r} in Model.solve"
                 )
