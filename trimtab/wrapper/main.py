@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from trimtab.wrapper.clang import NoClang, find_clang
-from trimtab.wrapper.command import Action, read_command
+from trimtab.wrapper.command import COMPILE, LINK, Command, read_command
 
 _EMBED = ("-Xclang", "-fembed-bitcode=all")
 _SECONDS = 60.0
@@ -22,24 +20,25 @@ def main(arguments: Sequence[str], *, cxx: bool) -> int:
     except NoClang as error:
         print(f"trimtab cc: {error}", file=sys.stderr)
         return 127
-    command = read_command(arguments, Path.cwd())
-    embed = _EMBED if command.action is Action.COMPILE else ()
+    command = read_command(arguments, os.getcwd())
+    embed = _EMBED if command.action == COMPILE else ()
     seconds = _seconds()
-    if command.action is not Action.LINK or seconds <= 0:
+    if command.action != LINK or seconds <= 0:
         words = [*clang, *arguments, *embed]
         sys.stdout.flush()
         os.execvp(words[0], words)  # noqa: S606 - no shell
+    import subprocess
+
     code = subprocess.run([*clang, *arguments], check=False).returncode
     if code == 0:
-        _improve(arguments, clang, seconds)
+        _improve(command, clang, seconds)
     return code
 
 
-def _improve(arguments: Sequence[str], clang: Sequence[str], seconds: float) -> None:
+def _improve(command: Command, clang: Sequence[str], seconds: float) -> None:
     """Make the linked program smaller; the user's own stays on any trouble."""
     from trimtab.wrapper.link import Leave, improve
 
-    command = read_command(arguments, Path.cwd())
     try:
         print(f"trimtab cc: {improve(command, clang, seconds=seconds)}", file=sys.stderr)
     except Leave as why:

@@ -13,7 +13,7 @@ import pytest
 from trimtab.flash import read_usage
 from trimtab.wrapper import link
 from trimtab.wrapper.clang import find_clang
-from trimtab.wrapper.command import Action, Command, read_command, values
+from trimtab.wrapper.command import COMPILE, LINK, OTHER, Command, read_command, values
 from trimtab.wrapper.job import NoAnswer, archive_of
 from trimtab.wrapper.objects import carried_ir
 
@@ -43,31 +43,31 @@ MAKEFILE = "CFLAGS = -Oz\nprog: main.o crc.o\n\t$(CC) -o $@ $^ -lm\n"
 @pytest.mark.parametrize(
     ("line", "action"),
     [
-        ("-Oz -c a.c -o a.o", Action.COMPILE),
-        ("-c -I inc -D X=1 -MD -MF a.d a.cpp", Action.COMPILE),
-        ("-c start.S -o start.o", Action.OTHER),
-        ("-E a.c", Action.OTHER),
-        ("-M a.c", Action.OTHER),
-        ("-v", Action.OTHER),
-        ("--version", Action.OTHER),
-        ("-print-file-name=libc.a", Action.OTHER),
-        ("-c -flto a.c", Action.OTHER),
-        ("a.c -o prog", Action.OTHER),
-        ("a.o b.o -o prog -lm -Wl,--gc-sections", Action.LINK),
-        ("-T link.ld -o fw.elf a.o lib.a -Wl,-Map=fw.map", Action.LINK),
-        ("-r a.o b.o -o c.o", Action.OTHER),
-        ("-o CMakeFiles/CMakeTmp/cmTC_1 a.o", Action.OTHER),
-        ("conftest.o -o conftest", Action.OTHER),
+        ("-Oz -c a.c -o a.o", COMPILE),
+        ("-c -I inc -D X=1 -MD -MF a.d a.cpp", COMPILE),
+        ("-c start.S -o start.o", OTHER),
+        ("-E a.c", OTHER),
+        ("-M a.c", OTHER),
+        ("-v", OTHER),
+        ("--version", OTHER),
+        ("-print-file-name=libc.a", OTHER),
+        ("-c -flto a.c", OTHER),
+        ("a.c -o prog", OTHER),
+        ("a.o b.o -o prog -lm -Wl,--gc-sections", LINK),
+        ("-T link.ld -o fw.elf a.o lib.a -Wl,-Map=fw.map", LINK),
+        ("-r a.o b.o -o c.o", OTHER),
+        ("-o CMakeFiles/CMakeTmp/cmTC_1 a.o", OTHER),
+        ("conftest.o -o conftest", OTHER),
     ],
 )
-def test_command_lines_are_told_apart(line: str, action: Action, tmp_path: Path) -> None:
-    assert read_command(line.split(), tmp_path).action is action
+def test_command_lines_are_told_apart(line: str, action: str, tmp_path: Path) -> None:
+    assert read_command(line.split(), str(tmp_path)).action == action
 
 
 def test_response_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "rest").write_text("a.o 'b c.o' -o prog")
-    command = read_command([f"@{tmp_path}/rest", "-lm"], tmp_path)
-    assert command.action is Action.LINK
+    command = read_command([f"@{tmp_path}/rest", "-lm"], str(tmp_path))
+    assert command.action == LINK
     assert (command.inputs, command.out) == (("a.o", "b c.o"), "prog")
 
 
@@ -141,9 +141,7 @@ def test_the_users_program_stays_when_the_job_is_refused(
     make(folder, TRIMTAB_CC_SECONDS="0")
     names = tuple(str(folder / name) for name in ("main.o", "crc.o"))
     out = str(folder / "prog")
-    command = Command(
-        action=Action.LINK, words=("-o", out, *names), inputs=names, out=out
-    )
+    command = Command(LINK, ("-o", out, *names), names, out)
     for _ in range(2):  # the second time from the cache
         with pytest.raises(link.Leave, match="undefined symbol: f"):
             link.improve(command, find_clang(cxx=False), seconds=5)
@@ -157,6 +155,25 @@ def test_libraries_that_the_job_cannot_link_leave_the_program(tmp_path: Path) ->
     (tmp_path / "libfoo.a").write_bytes(b"!<arch>\n")
     system, archives = link._libraries(["-L", str(tmp_path), "-lfoo", "-lm", "-lc"])
     assert (system, archives) == (["m"], [tmp_path / "libfoo.a"])
+
+
+def test_the_path_of_a_compilation_imports_nothing_slow() -> None:
+    code = "import sys; import trimtab.wrapper.main; print(*sorted(sys.modules))"
+    folder = Path(__file__).parents[3]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path[:0] = [{str(folder)!r}]; {code}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    slow = {"dataclasses", "inspect", "subprocess", "pathlib", "pydantic", "typer"}
+    assert not slow & set(done.stdout.split())
 
 
 def test_archives_repeat_to_the_byte() -> None:

@@ -102,7 +102,9 @@ def test_a_program_is_linked_compared_and_run(tmp_path: Path) -> None:
     spec = CompileSpec(
         source=ARCHIVE, image=Image(keep=("hand*",), icf=Icf.SAFE), runs=runs
     )
-    finished = run(tmp_path, spec, {"source": archive(tmp_path, FILES)}, evaluations=6)
+    finished = run(
+        tmp_path, spec, {"source": archive(tmp_path, FILES)}, evaluations=6, seconds=240.0
+    )
     result, files = (
         finished.result,
         {p.name: p.path for p in finished.produced if hasattr(p, "path")},
@@ -131,7 +133,7 @@ def test_a_firmware_keeps_its_vectors_and_fits(tmp_path: Path) -> None:
     image = Image(script="f/link.ld", ram_weight=0.5)
     spec = CompileSpec(source=ARCHIVE, target=BARE, image=image)
     source = archive(tmp_path, {"f/main.c": FIRMWARE, "f/link.ld": SCRIPT % "2K"})
-    finished = run(tmp_path, spec, {"source": source}, evaluations=4)
+    finished = run(tmp_path, spec, {"source": source}, evaluations=4, seconds=240.0)
     result, files = (
         finished.result,
         {p.name: p.path for p in finished.produced if hasattr(p, "path")},
@@ -149,7 +151,7 @@ def test_a_firmware_keeps_its_vectors_and_fits(tmp_path: Path) -> None:
 def test_a_program_that_never_fits_says_so_in_the_linkers_words(tmp_path: Path) -> None:
     spec = CompileSpec(source=ARCHIVE, target=BARE, image=Image(script="link.ld"))
     source = archive(tmp_path, {"main.c": FIRMWARE, "link.ld": SCRIPT % "16"})
-    result = run(tmp_path, spec, {"source": source}, evaluations=2).result
+    result = run(tmp_path, spec, {"source": source}, evaluations=2, seconds=240.0).result
     assert result.summary["fits"] is False
     assert "will not fit in region 'FLASH'" in str(result.summary["overflow"])
 
@@ -217,7 +219,7 @@ def test_a_program_that_replaces_a_library_function_keeps_it(tmp_path: Path) -> 
     int main(void) { char *p = malloc(3); p[0] = 'x'; puts(used < 4096 ? "own" : "no"); return 0; }
     """
     spec = CompileSpec(source_text=text, language="c", image=Image(plain_flags=False))
-    result = run(tmp_path, spec, evaluations=1).result
+    result = run(tmp_path, spec, evaluations=1, seconds=240.0).result
     assert result.verification.checks["runs_equal"] == "1 of 1"
     assert set(result.summary["kept"]) == {"main", "malloc", "free"}  # type: ignore[arg-type]
 
