@@ -20,7 +20,7 @@ from trimtab.wrapper.objects import carried_ir
 
 _SYSTEM = {"-lm": "m", "-lpthread": "pthread", "-ldl": "dl", "-lrt": "rt"}
 _ALWAYS = ("-lc", "-lgcc", "-lgcc_s", "-lgcc_eh", "-lstdc++")
-_FORMAT = "2"  # of the cache
+_FORMAT = "3"  # of the cache
 
 
 class Leave(Exception):
@@ -164,7 +164,7 @@ def _relinked(command: Command, units: set[str], made: Path, program: Path) -> l
             placed = True
         else:
             words.append(word)
-    return [*words, "-Wl,--gc-sections"]
+    return [*words, "-Wl,--gc-sections", "-Wl,-O2"]
 
 
 def _flash(path: Path) -> int:

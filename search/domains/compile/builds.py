@@ -13,7 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.domains.compile.parse.image import ONE_SECTION_EACH, ImageProblem
+from search.domains.compile.parse.image import (
+    MERGED_STRINGS,
+    ONE_SECTION_EACH,
+    ImageProblem,
+)
 from search.domains.compile.parse.problem import CompileProblem
 from solvers.llvm.confined import Limits
 from solvers.llvm.driver import objects_by_clang
@@ -70,10 +74,13 @@ def build_own(
         line = _without_gc(line)
     if lto:
         line = line.with_words(*mllvm)
+    if flags:
+        line = line.with_words(*MERGED_STRINGS)
     file, message = _link(image, line, objects, folder, stopped)
     shutil.rmtree(folder / "objects", ignore_errors=True)
     link_flags = [*(["-flto"] if lto else []), *(["-Wl,--gc-sections"] if gc else [])]
     link_flags += [f"-Wl,{','.join(mllvm)}"] if lto and mllvm else []
+    link_flags += [f"-Wl,{word}" for word in MERGED_STRINGS] if flags else []
     return Build(
         name=name,
         file=file,
@@ -108,7 +115,7 @@ def link_objects(
     Such a program is linked with larger regions. Writes the linker's map beside the program. Raises
     SourceError, LlvmMissing, Stopped.
     """
-    return _link(image, image.line, objects, folder, stopped)
+    return _link(image, image.answer_line, objects, folder, stopped)
 
 
 def _link(

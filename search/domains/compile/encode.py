@@ -189,7 +189,7 @@ def _link_order(problem: CompileProblem) -> dict[str, Any] | None:
     if image is None:
         return None
     return {
-        **image.line.order(image.relaxed),
+        **image.answer_line.order(image.relaxed),
         "flash": image.flash_weight,
         "ram": image.ram_weight,
         "beyond": BEYOND_WEIGHT,

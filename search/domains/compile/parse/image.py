@@ -27,6 +27,8 @@ from solvers.llvm.types import Target
 from trimtab.specs.compile import CompileSpec, Icf, Image
 
 ONE_SECTION_EACH = ("-ffunction-sections", "-fdata-sections")
+# lld then merges a string with the end of another one.
+MERGED_STRINGS = ("-O2",)
 # Symbols that a target starts at, where nothing else is said.
 _ENTRIES = ("main", "_start", "Reset_Handler")
 _TRIPLE = re.compile(r'^target triple = "(?P<triple>[^"]*)"', re.MULTILINE)
@@ -45,6 +47,7 @@ class ImageProblem:
     root: Path  # folder of the sources
     linked: Path  # the module before symbols became internal
     line: LinkLine  # of lld, with --gc-sections, the script, objects and folding
+    answer_line: LinkLine  # the same, with strings merged by their ends
     lto_line: LinkLine  # the same for bitcode of `clang -flto`
     kept: Mapping[str, str]  # symbol → reason
     demanded: tuple[str, ...]  # symbols of the user's list, which stay in any case
@@ -119,6 +122,7 @@ def build_image(
         root=root.resolve(),
         linked=plain,
         line=line,
+        answer_line=line.with_words(*MERGED_STRINGS),
         lto_line=lto_line,
         kept=keep,
         demanded=demanded,

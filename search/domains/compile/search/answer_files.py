@@ -113,7 +113,7 @@ def _image_answer(
             file=file,
             map=file.with_name("image.map"),
             by=by,
-            words=image.line.words,
+            words=image.answer_line.words,
             kept=image.kept,
             flags=None
             if plain is None
