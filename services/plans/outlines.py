@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from search.domains import Kind
 from services.errors import InvalidBody, field_error
 from services.store.types import Memo
+from trimtab.estimates import seconds_of, shares, total
 from trimtab.faults import fault_of, without_other_members
 from trimtab.plans import LEAF_FILE, MAX_LEAVES, MAX_REPAIRS, Leaf, Outline
 from trimtab.specs.common import JobRequest, Needs, Spec, request_model
@@ -74,8 +75,8 @@ def digest_of(outline: Outline) -> str:
 def edited(before: Outline, document: Any) -> Outline:
     """Return an outline after its owner's edit. Raises InvalidBody.
 
-    A value that was changed no longer comes from words of the goal, a default or an answer. What
-    was worked out from the outline before, its words and its seconds, says so.
+    A value that was changed no longer comes from words of the goal, a default or an answer. Expected
+    seconds are worked out again; the plan read back in words says that it is from before.
     """
     after = read_outline({OUTLINE: document})
     leaves = {}
@@ -90,21 +91,27 @@ def edited(before: Outline, document: Any) -> Outline:
                 }
                 for field in ("spans", "defaults", "answered")
             }
+            | _renewed(old, leaf)
         )
     after = after.model_copy(update={"leaves": leaves})
     same = (after.leaves, after.edges) == (before.leaves, before.edges)
     return after if same else _outdated(after)
 
 
+def _renewed(old: Leaf, leaf: Leaf) -> dict[str, Any]:
+    """Return the expected seconds of a leaf whose limits were changed."""
+    if leaf.budget == old.budget or leaf.kind not in shares():
+        return {}
+    return {"seconds": seconds_of(leaf.kind, leaf.budget)}
+
+
 def _outdated(outline: Outline) -> Outline:
-    """Return an outline whose words and seconds are marked as those before the edit."""
+    """Return an outline with its seconds worked out again and its words marked as from before."""
     update: dict[str, Any] = {}
     if outline.understood and not outline.understood.startswith(BEFORE_EDIT):
         update["understood"] = f"{BEFORE_EDIT}: {outline.understood}"
-    seconds = outline.seconds
-    if seconds is not None and not seconds.basis.startswith(BEFORE_EDIT):
-        basis = f"{BEFORE_EDIT}: {seconds.basis}" if seconds.basis else BEFORE_EDIT
-        update["seconds"] = seconds.model_copy(update={"basis": basis})
+    if outline.seconds is not None:
+        update["seconds"] = total(outline)
     return outline.model_copy(update=update)
 
 

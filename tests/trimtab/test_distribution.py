@@ -39,6 +39,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         "aio.py",
         "results.py",
         "py.typed",
+        "durations.toml",
         "specs/ilp.py",
         "cli/app.py",
     ):

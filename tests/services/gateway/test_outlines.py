@@ -309,7 +309,7 @@ def test_an_outline_without_a_job_to_run_is_not_approved(
     assert approve(api, plan).status_code == 202
 
 
-def test_an_edit_marks_what_was_worked_out_before_it(
+def test_an_edit_works_the_seconds_out_again_and_marks_the_words(
     api: TestClient, store: MemoryStore
 ) -> None:
     seconds = {"p50": 1.0, "p90": 2.0, "basis": "1 at once"}
@@ -322,8 +322,16 @@ def test_an_edit_marks_what_was_worked_out_before_it(
         shorter = replace("/leaves/l1/budget/seconds", float(revision))
         changed = edit(api, plan, shorter, revision=revision).json()["outline"]
         assert changed["understood"] == "of the outline before the edit: l1: solve."
-        assert changed["seconds"]["basis"] == "of the outline before the edit: 1 at once"
+        own = changed["leaves"]["l1"]["seconds"]
+        assert own["basis"].startswith(f"{revision} s allowed")
+        assert own["p50"] <= own["p90"] <= float(revision) + 2.0
+        assert changed["seconds"]["p50"] >= own["p50"]
+        assert changed["seconds"]["basis"].endswith("1 at once")
         assert changed["leaves"]["l1"]["answered"] == {"spec.format": "lp"}
+    before = changed["seconds"]["p50"]
+    dropped = replace("/leaves/l1/enabled", False)
+    changed = edit(api, plan, dropped, revision="4").json()["outline"]
+    assert changed["seconds"]["p50"] < before
 
 
 def test_an_approval_counts_towards_the_quota(

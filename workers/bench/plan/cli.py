@@ -112,7 +112,7 @@ def _hostile(options: argparse.Namespace) -> Iterator[Line]:
 
 
 def _durations(options: argparse.Namespace) -> Iterator[Line]:
-    from search.domains.plan.outline.estimate import TABLE
+    from trimtab.estimates import TABLE
     from workers.bench.plan import durations
 
     return durations.lines(TABLE)

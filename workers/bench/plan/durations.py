@@ -1,6 +1,6 @@
 """Table of the seconds that jobs take, from stored results of the kinds' own suites.
 
-`python -m workers.bench plan durations` writes `search/domains/plan/outline/durations.toml`. Each
+`python -m workers.bench plan durations` writes `trimtab/durations.toml`. Each
 kind has the unit in which its runs are alike: integer programs run to their limit unless they prove
 the bound; a compile run with a limit of evaluations takes a time for each; sharding and antennas
 end by themselves.

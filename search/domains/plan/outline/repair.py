@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 from search.domains.plan.outline.conditions import parse
-from search.domains.plan.outline.estimate import in_order, parents_of, seconds_of
 from search.domains.plan.outline.filters import validated
 from search.domains.plan.outline.paths import MISSING, get, put
 from search.rest import EndedJob
+from trimtab.estimates import in_order, parents_of, seconds_of
 from trimtab.plans import LEAF_FILE, MAX_REPAIRS, Leaf, LeafEdge, Origin, Outline, Repair
 from trimtab.results import JobState, Limit, Reason
 from trimtab.specs.common import MAX_SECONDS, Budget, Spec

@@ -17,13 +17,13 @@ from search.domains.plan.outline.candidates import Candidate
 from search.domains.plan.outline.choice import Chosen, choose
 from search.domains.plan.outline.decide import own_questions, typed
 from search.domains.plan.outline.describe import read_back, title
-from search.domains.plan.outline.estimate import PastRun, seconds_of, total
 from search.domains.plan.outline.filters import Place
 from search.domains.plan.outline.groups import Group, groups_of, plan_of
 from search.domains.plan.outline.order import Links
 from search.domains.plan.outline.paths import get
 from search.domains.plan.outline.templates import library
 from search.domains.plan.types import ANSWERED, FileFacts, Reading, Wish
+from trimtab.estimates import PastRun, seconds_of, total
 from trimtab.plans import (
     LEAF_FILE,
     MAX_LEAVES,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.domains.plan.outline.estimate import TABLE, PastRun, seconds_of, shares, total
 from tests.search.domains.plan.outline.goals import SPECS, ilp, outlined, read, then
+from trimtab.estimates import TABLE, PastRun, seconds_of, shares, total
 from trimtab.plans import Outline, Seconds
 from workers.bench.plan import durations
 

@@ -72,7 +72,7 @@ def _share(
             return 1.0 if count is None else float(count) * value / limit_s
 
 
-def total(outline: Outline, *, workers: int) -> Seconds:
+def total(outline: Outline, *, workers: int = 1) -> Seconds:
     """Return how long the enabled leaves take on `workers` workers.
 
     Neither less than the longest chain nor less than an equal share of the sum.
