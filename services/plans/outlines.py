@@ -75,8 +75,8 @@ def digest_of(outline: Outline) -> str:
 def edited(before: Outline, document: Any) -> Outline:
     """Return an outline after its owner's edit. Raises InvalidBody.
 
-    A value that was changed no longer comes from words of the goal, a default or an answer. Expected
-    seconds are worked out again; the plan read back in words says that it is from before.
+    A value that was changed no longer comes from words of the goal, a default or an answer.
+    Expected seconds are worked out again; the plan read back in words is marked as from before.
     """
     after = read_outline({OUTLINE: document})
     leaves = {}
