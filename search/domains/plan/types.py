@@ -32,6 +32,8 @@ class FileFacts:
     digest: str
     roles: tuple[FileRole, ...]  # likeliest first
     facts: Mapping[str, int] = field(default_factory=dict)  # rows, columns, tables, lines
+    # Names of the tables in a list of tables: identifiers that the goal may use, never prose.
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,8 @@ def _options(
             result.doubts.append(_which_slot(scene, bound, slots[path].title))
         values = _numbers(scene, bound, path, values, result)
         for value in values:
-            result.doubts += _out_of_range(scene, bound, slots[path], value)
+            if path in slots:
+                result.doubts += _out_of_range(scene, bound, slots[path], value)
             option = _Option(
                 value=value, tokens=bound.tokens, note=bound.note, strong=bound.strong
             )
@@ -131,7 +132,7 @@ def _options(
                 replace(
                     o,
                     note=o.note
-                    or f"{slots[path].title}: the more precise of two figures",
+                    or f"{_title(slots, path)}: the more precise of two figures",
                 )
                 for o in row
                 if o.strong
@@ -150,6 +151,10 @@ def _options(
         options = _many_bands(options, settings)
     _only_one_left(scene, slots, options, removed)
     return options, removed
+
+
+def _title(slots: Mapping[str, Any], path: str) -> str:
+    return str(slots[path].title) if path in slots else path
 
 
 def _plain_size(scene: Scene, options: dict[str, list[_Option]]) -> None:

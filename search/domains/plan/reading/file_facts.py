@@ -12,7 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from trimtab.tables import REQUIRED_COLUMNS
 
 HEAD_BYTES = 65_536
 _MEMBERS = 2_000
+_MOST_NAMES = 5_000
+_NAME = re.compile(r"[A-Za-z][\w.-]{0,63}")
 _SOURCES = (".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".ll", ".bc")
 _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 _SOURCE_LINE = re.compile(
@@ -48,6 +50,7 @@ _MPS_SECTIONS = ("ROWS", "COLUMNS")
 class _Seen:
     roles: tuple[FileRole, ...]
     facts: Mapping[str, int]
+    names: tuple[str, ...] = ()
 
 
 def facts_of(name: str, digest: str, path: Path) -> FileFacts:
@@ -71,7 +74,9 @@ def facts_of(name: str, digest: str, path: Path) -> FileFacts:
     ):
         seen = None
     seen = seen or _Seen(roles=(FileRole.UNKNOWN,), facts={})
-    return FileFacts(name=name, digest=digest, roles=seen.roles, facts=seen.facts)
+    return FileFacts(
+        name=name, digest=digest, roles=seen.roles, facts=seen.facts, names=seen.names
+    )
 
 
 def _look(path: Path) -> _Seen | None:
@@ -143,8 +148,14 @@ def _json(text: str, whole: bool) -> _Seen | None:
             data = json.loads(text)
             data = data.get("tables", data) if isinstance(data, dict) else data
             rows = {"tables": len(data)} if isinstance(data, list) else {}
-        return _Seen(roles=(FileRole.TABLES,), facts=rows)
+        names = re.findall(r'"name"\s*:\s*"([^"]*)"', text)
+        return _Seen(roles=(FileRole.TABLES,), facts=rows, names=_identifiers(names))
     return None
+
+
+def _identifiers(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that look like one; others are text of the file and stay in it."""
+    return tuple(name for name in names if _NAME.fullmatch(name))[:_MOST_NAMES]
 
 
 def _csv(text: str, whole: bool) -> _Seen | None:
@@ -157,7 +168,12 @@ def _csv(text: str, whole: bool) -> _Seen | None:
     facts = {"columns": len(columns)}
     if whole:
         facts["tables"] = sum(bool(line.strip()) for line in lines[1:])
-    return _Seen(roles=(FileRole.TABLES,), facts=facts)
+    names: tuple[str, ...] = ()
+    if "name" in columns:
+        at = columns.index("name")
+        rows = (line.split(",") for line in lines[1:])
+        names = _identifiers(row[at].strip().strip('"') for row in rows if len(row) > at)
+    return _Seen(roles=(FileRole.TABLES,), facts=facts, names=names)
 
 
 def _mps(text: str, whole: bool) -> _Seen | None:

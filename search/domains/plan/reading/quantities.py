@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from search.domains.plan.reading.numerals import ordinal_of
 from search.domains.plan.reading.tokens import Form, Token
-from search.domains.plan.reading.units import COMPOUND, UNITS, Dimension, Unit
+from search.domains.plan.reading.units import COMPOUND, GB_NOTE, UNITS, Dimension, Unit
 
 
 class Shape(Enum):
@@ -74,7 +74,7 @@ _BEHIND_A_SECOND = (
     "max",
     ")",
 )
-_TO = ("to", "through", "till", "until", "thru")
+_TO = ("to", "through", "till", "until", "thru", "too")
 _LIST = (",", "and", "or", "vs", "versus", "/", "&", "then")
 
 
@@ -207,16 +207,19 @@ def _slash(tokens: Sequence[Token], at: int, value: float, end: int) -> tuple[fl
 
 
 def _power(tokens: Sequence[Token], value: float, end: int) -> tuple[float, int]:
-    """Read 10^-3."""
-    if _word(tokens, end) != "^" or value != 10:
+    """Read 10^-3, 2^16, 2**16."""
+    length = 2 if (_word(tokens, end), _word(tokens, end + 1)) == ("*", "*") else 1
+    stars = _word(tokens, end) == "x" and _word(tokens, end + 1) == "*"
+    if (_word(tokens, end) != "^" and length == 1 and not stars) or value not in (2, 10):
         return value, end
-    minus = _word(tokens, end + 1) == "-"
-    exponent = tokens[end + 1 + minus] if _is_number(tokens, end + 1 + minus) else None
-    if exponent is None or exponent.value is None or exponent.value > 12:
-        return value, end
-    return scaled(
-        1.0, 10.0 ** (-exponent.value if minus else exponent.value)
-    ), end + 2 + minus
+    end += 1 + (length == 2 or stars)
+    minus = _word(tokens, end) == "-"
+    exponent = tokens[end + minus] if _is_number(tokens, end + minus) else None
+    most = 12 if value == 10 else 40
+    if exponent is None or exponent.value is None or exponent.value > most:
+        return value, end - 1
+    power = -exponent.value if minus else exponent.value
+    return scaled(1.0, value**power), end + 1 + minus
 
 
 def _clock(tokens: Sequence[Token], at: int, value: float) -> Quantity | None:
@@ -272,6 +275,8 @@ def _unit(tokens: Sequence[Token], i: int) -> tuple[tuple[Unit, ...], int]:
         following = _word(tokens, i + 1)
         if word == "d" and not tokens[i].glued:
             return (), i
+        if word == "go" and tokens[i].text != "Go":
+            return (), i
         if word == "in" or (word == "second" and following in ("file", "one", "model")):
             return (), i
         return _case(tokens[i], UNITS[word]), i + 1
@@ -282,6 +287,8 @@ def _case(token: Token, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
     """Drop readings that the letters' case rules out: M is a million, not minutes."""
     if token.text == "M":
         return (Unit(dimension=Dimension.COUNT, factor=1e6),)
+    if token.text == "Go":
+        return (Unit(dimension=Dimension.MEMORY, factor=1.0, note=GB_NOTE),)
     if token.text == "G":
         return (
             *units,

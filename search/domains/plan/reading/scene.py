@@ -10,6 +10,7 @@ from search.domains.plan.reading.glossary import in_english
 from search.domains.plan.reading.lexicon import Item, Lexicon, Role
 from search.domains.plan.reading.numerals import with_numerals
 from search.domains.plan.reading.quantities import Quantity, quantities_of
+from search.domains.plan.reading.spoken import written_out
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form, Token, tokens_of
 from search.domains.plan.reading.units import Dimension
@@ -143,7 +144,8 @@ def scene_of(
     raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
     if language is not None:
         raw = in_english(raw, language)
-    tokens = with_numerals([lexicon.correct(token) for token in raw])
+    raw = written_out(raw, [file.name for file in files])
+    tokens = _told_once(with_numerals([lexicon.correct(token) for token in raw]))
     items = _with_outputs(tokens, lexicon.find(tokens), lexicon)
     unitless = {
         path
@@ -176,6 +178,26 @@ def scene_of(
         files={file.name: file for file in files},
         lexicon=lexicon,
     )
+
+
+def _told_once(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with "two (2)" as one number."""
+    result: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        again = [t.word for t in tokens[i + 1 : i + 4]]
+        inner = tokens[i + 2] if i + 3 < len(tokens) else token
+        twice = (
+            token.form is Form.NUMBER
+            and len(again) == 3
+            and (again[0], again[2]) == ("(", ")")
+            and inner.form is Form.NUMBER
+            and inner.value == token.value
+        )
+        result.append(replace(token, end=tokens[i + 3].end, exact=True) if twice else token)
+        i += 4 if twice else 1
+    return result
 
 
 def _with_quoted_choices(tokens: Sequence[Token], lexicon: Lexicon) -> list[Token]:

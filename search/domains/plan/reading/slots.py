@@ -73,6 +73,11 @@ class Words:
         """Paths of fields that words never set."""
         return tuple(self.table("not_from_words").get("paths", ()))
 
+    @property
+    def from_names(self) -> tuple[str, ...]:
+        """Paths of fields that take names, options or paths from the text."""
+        return tuple(self.table("from_names").get("paths", ()))
+
 
 @functools.cache
 def words_of(kind: str) -> Words | None:
@@ -201,7 +206,7 @@ def unnamed_fields(spec: type[Spec]) -> list[str]:
     assert own is not None
     assert common is not None
     named = {*own.table("slots"), *common.table("slots")}
-    silent = (*own.not_from_words, *common.not_from_words)
+    silent = (*own.not_from_words, *common.not_from_words, *own.from_names)
     return [
         each.path
         for each in schema_fields(spec)

@@ -32,17 +32,17 @@ class Unit:
     note: str = ""
 
 
-_GB = "read as GiB (2^30 bytes), the unit of the request"  # vendors write GB for both
+GB_NOTE = "read as GiB (2^30 bytes), the unit of the request"  # vendors write GB for both
 _TABLE: dict[Dimension, dict[float, str]] = {
     Dimension.TIME: {
-        1e-3: "ms millisecond milliseconds",
+        1e-3: "ms msec millisecond milliseconds",
         1.0: "s sec secs second seconds",
         60.0: "m min mins minute minutes",
         3600.0: "h hr hrs hour hours",
         86400.0: "d day days",
     },
     Dimension.LENGTH: {
-        1.0: "mm millimeter millimeters millimetre millimetres",
+        1.0: "mm millimeter millimeters millimetre millimetres millis",
         10.0: "cm centimeter centimeters centimetre centimetres",
         0.001: "um micron microns micrometer micrometers micrometre micrometres",
         0.0254: "mil mils thou",
@@ -55,11 +55,11 @@ _TABLE: dict[Dimension, dict[float, str]] = {
         1e6: "mhz megahertz",
         1e9: "ghz gigahertz gig gigs",
     },
-    Dimension.RATIO: {0.01: "% percent pct", 0.001: "permille"},
+    Dimension.RATIO: {0.01: "% percent pct prozent procent percents", 0.001: "permille permil \u2030"},
     Dimension.LEVEL: {1.0: "db decibel decibels"},
     Dimension.RESISTANCE: {1.0: "ohm ohms \u03c9 \u2126"},
     Dimension.MEMORY: {
-        1.0: "gib gibibyte gibibytes g gb gig gigs gigabyte gigabytes",
+        1.0: "gib gibibyte gibibytes g gb gig gigs gigabyte gigabytes gbyte gbytes gibs go",
         1024.0: "tib tebibyte tebibytes tb terabyte terabytes",
         1 / 1024: "mib mb megabyte megabytes",
         1 / 1024**2: "kib kb kilobyte kilobytes",
@@ -73,20 +73,29 @@ UNITS: dict[str, tuple[Unit, ...]] = {}
 for _dimension, _factors in _TABLE.items():
     for _factor, _words in _factors.items():
         for _word in _words.split():
-            _note = _GB if _dimension is Dimension.MEMORY and _word in _NOTED else ""
+            _note = GB_NOTE if _dimension is Dimension.MEMORY and _word in _NOTED else ""
             _unit = Unit(dimension=_dimension, factor=_factor, note=_note)
             UNITS[_word] = (*UNITS.get(_word, ()), _unit)
 COMPOUND = {
-    ("gb", "/", "s"): Unit(dimension=Dimension.BANDWIDTH, factor=1.0),
-    ("gb", "per", "s"): Unit(dimension=Dimension.BANDWIDTH, factor=1.0),
-    ("gb", "per", "second"): Unit(dimension=Dimension.BANDWIDTH, factor=1.0),
-    ("gigabytes", "per", "second"): Unit(dimension=Dimension.BANDWIDTH, factor=1.0),
-    ("tb", "/", "s"): Unit(dimension=Dimension.BANDWIDTH, factor=1000.0),
-    ("gbit", "/", "s"): Unit(dimension=Dimension.BANDWIDTH, factor=0.125),
-    ("gb", "/", "sec"): Unit(dimension=Dimension.BANDWIDTH, factor=1.0),
+    **{
+        (word, link, end): Unit(dimension=Dimension.BANDWIDTH, factor=factor)
+        for factor, words in {
+            1.0: "gb gib gigabyte gigabytes gbyte gbytes gigs gig",
+            1000.0: "tb terabyte terabytes tbyte tbytes",
+            0.001: "mb megabyte megabytes mbyte mbytes",
+            0.125: "gbit gbits gigabit gigabits",
+        }.items()
+        for word in words.split()
+        for link in ("/", "per", "a", "each", "every")
+        for end in ("s", "sec", "second")
+    },
     ("s", "/", "m"): Unit(dimension=Dimension.CONDUCTIVITY, factor=1.0),
     ("per", "cent"): Unit(dimension=Dimension.RATIO, factor=0.01),
     ("per", "mille"): Unit(dimension=Dimension.RATIO, factor=0.001),
+    ("per", "mil"): Unit(dimension=Dimension.RATIO, factor=0.001),
+    ("basis", "points"): Unit(dimension=Dimension.RATIO, factor=1e-4),
+    ("basis", "point"): Unit(dimension=Dimension.RATIO, factor=1e-4),
+    ("percentage", "points"): Unit(dimension=Dimension.RATIO, factor=0.01),
 }
 SINGLE = {
     "gbps": Unit(dimension=Dimension.BANDWIDTH, factor=0.125),
