@@ -37,7 +37,9 @@ TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "file": ("which_file",),
         "kind": ("goal",),
         "size": ("goal",),
-        "budget.seconds": ("time_limit",),
+        "budget.seconds": ("time_limit", "unit"),
+        "target.triple": ("target",),
+        "devices.hardware": ("devices.hardware",),
         "number": ("background_number", "time_limit", "unit", "condition", "settings"),
         "word": ("engine", "devices.hardware", "quoted", "target", "objective"),
     }

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.quantities import Quantity, Shape, scaled
@@ -16,12 +20,19 @@ from search.domains.plan.reading.units import Dimension
 
 COUNT = "spec.devices.0.count"
 HARDWARE = "spec.devices.0.hardware"
+_ENGINE, _SUB_ENGINE = "spec.engine", "spec.lns.sub_mip_engine"
+_SUB_SECONDS = "spec.lns.sub_mip_seconds"
+_CLAUSE = 0.9  # less than a comma
 _BARE = 1.6
 _LIMIT_WITHOUT_UNIT = 1.3
 _LIMIT = 2.2
+_NEVER, _UNNAMED = 99.0, 3.0  # of an assignment
+_IMPLAUSIBLE = 1.0  # a value outside the limits of the slot
+_SPECIFIC = 0.5  # "cards to a node" says more than "cards"
 _DOUBT = 0.2  # two slots nearer to each other than this are two readings
 _BETTER = ("smaller", "faster", "quicker", "better", "cheaper", "lower")
 DIFFERENCES = vocabulary("less more longer shorter fewer extra higher lower larger")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _LINKS = vocabulary(
     "of is are may = : to at be by than ( with from as a the be set equal equals stays "
     "about around most least no more not max min maximum minimum below above under "
@@ -103,7 +114,7 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
     for i, quantity in enumerate(scene.quantities):
         if i not in links:
             continue
-        bound = _bound(scene, quantity, links[i])
+        bound = _of_them(scene, quantity, heads) or _bound(scene, quantity, links[i])
         if bound is None:
             bound = _elliptic(scene, quantity, found)
         if bound is not None:
@@ -116,6 +127,37 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
             found.append(bound)
     found += _phrases(scene, kinds)
     return sorted(found, key=lambda b: b.at)
+
+
+def _of_them(
+    scene: Scene, quantity: Quantity, heads: Sequence[tuple[Item, Slot, bool]]
+) -> Bound | None:
+    """Bind "not more than 4 of them" to the slot whose name was said last."""
+    at = quantity.end + (scene.word(quantity.end) == "of")
+    if quantity.units or scene.word(at) not in ("them", "these", "those"):
+        return None
+    said = [
+        (item.start, slot, item)
+        for item, slot, _ in heads
+        if slot.dimension is Dimension.COUNT
+        and 0 < quantity.start - item.end <= 14
+        and not scene.used.get(item.start, "").startswith("not done")
+    ]
+    if not said:
+        return None
+    start, slot, item = max(said, key=lambda row: row[0])
+    if slot.path == COUNT or not _fits(scene, quantity, slot):
+        return None
+    del start
+    tokens = (*range(quantity.start, at + 1), *range(item.start, item.end))
+    return Bound(
+        paths={slot.kind: slot.path},
+        values={slot.kind: _values(scene, quantity, slot)},
+        tokens=tokens,
+        shape=quantity.shape,
+        choice=quantity.choice,
+        quantity=quantity,
+    )
 
 
 def _describes(scene: Scene, quantity: Quantity) -> bool:
@@ -200,7 +242,8 @@ def _links(
             continue
         if quantity.reading(slot.dimension or Dimension.COUNT) is None:
             cost += 0.4  # its unit would have to come from elsewhere
-        cost -= 0.3 * strong + 0.03 * (item.end - item.start)
+        cost -= 0.3 * strong + 0.03 * (item.end - item.start) + _SPECIFIC * slot.specific
+        cost += _IMPLAUSIBLE * (not _is_plausible(quantity, slot))
         key = (slot.kind, slot.path)
         if key not in best or cost < best[key].cost:
             best[key] = _Link(cost, item, slot, strong)
@@ -222,6 +265,15 @@ def _links(
     )
 
 
+def _is_plausible(quantity: Quantity, slot: Slot) -> bool:
+    """Return whether the values lie within the limits of the slot; a level's sign is free."""
+    if slot.negative or slot.dimension is None:
+        return True
+    reading = quantity.reading(slot.dimension) or ()
+    low, high = slot.least, slot.most
+    return all((low is None or v >= low) and (high is None or v <= high) for v in reading)
+
+
 def _is_usual(quantity: Quantity, slot: Slot) -> bool:
     """Return whether the value alone speaks for a slot: 1.6 mm is a thickness, 30 mm a board."""
     if slot.usual is None or slot.dimension is None:
@@ -240,9 +292,19 @@ def _fits(scene: Scene, quantity: Quantity, slot: Slot) -> bool:
             and _unit_nearby(scene, quantity, slot.dimension) is not None
         )
     if slot.is_integer and any(v != int(v) for v in reading if v == v and abs(v) < 1e15):
-        return False
+        return _points_thousands(scene, quantity)
     return not (
         slot.dimension is Dimension.RATIO and not quantity.units and max(reading) > 1
+    )
+
+
+def _points_thousands(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a whole number is written with a point between thousands: 8.192."""
+    text = scene.tokens[quantity.start].text
+    return (
+        quantity.shape is Shape.SINGLE
+        and not quantity.units
+        and _THOUSANDS.fullmatch(text) is not None
     )
 
 
@@ -320,24 +382,58 @@ def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
 
 
 def _prefer_own_heads(scene: Scene, links: dict[int, list[_Link]]) -> None:
-    """Leave a phrase that names a slot to the quantity nearest to it."""
-    nearest: dict[tuple[int, str, str], tuple[float, int]] = {}
-    for i, options in links.items():
-        for link in options:
-            if link.item is not None:
-                key = (link.item.start, link.slot.kind, link.slot.path)
-                nearest[key] = min(nearest.get(key, (9.0, i)), (link.cost, i))
+    """Leave each phrase that names a slot to one quantity, so that the sum of distances is least.
+
+    The nearest quantity alone would be wrong: in "er 4.4 tan d .02" the phrase "tan d" is as near
+    to 4.4, which the other phrase needs.
+    """
+    owners = _owners(links)
     for i, options in links.items():
         kept = []
         for link in options:
             if link.item is not None:
-                owner = nearest[(link.item.start, link.slot.kind, link.slot.path)][1]
+                owner = owners.get((link.item.start, link.slot.dimension), i)
                 if owner != i and not _shares(scene, link.item, owner, i):
                     if link.slot.bare and scene.quantities[i].units:
                         kept.append(_Link(_BARE, None, link.slot))
                     continue
             kept.append(link)
         links[i] = sorted(kept, key=lambda link: link.cost)
+
+
+def _owners(
+    links: Mapping[int, Sequence[_Link]],
+) -> dict[tuple[int, Dimension | None], int]:
+    """Return phrase → quantity that it is for, by minimal total cost (the Hungarian method).
+
+    A phrase can name slots of several dimensions: "10 cells of 3 mm".
+    """
+    rows = [i for i in links if any(link.item is not None for link in links[i])]
+    named = [link for i in rows for link in links[i] if link.item is not None]
+    heads = list(dict.fromkeys(_head(link) for link in named))
+    if not rows or not heads:
+        return {}
+    column = {head: k for k, head in enumerate(heads)}
+    costs = np.full((len(rows), len(heads) + len(rows)), _NEVER)
+    for r, i in enumerate(rows):
+        costs[r, len(heads) + r] = min(
+            (link.cost for link in links[i] if link.item is None), default=_UNNAMED
+        )
+        for link in links[i]:
+            if link.item is not None:
+                at = column[_head(link)]
+                costs[r, at] = min(costs[r, at], link.cost)
+    chosen = linear_sum_assignment(costs)
+    return {
+        heads[at]: rows[r]
+        for r, at in zip(*(map(int, axis) for axis in chosen), strict=True)
+        if at < len(heads) and costs[r, at] < _NEVER
+    }
+
+
+def _head(link: _Link) -> tuple[int, Dimension | None]:
+    assert link.item is not None
+    return link.item.start, link.slot.dimension
 
 
 def _shares(scene: Scene, item: Item, owner: int, other: int) -> bool:
@@ -400,6 +496,9 @@ def _values(scene: Scene, quantity: Quantity, slot: Slot) -> tuple[Any, ...]:
         factor = _unit_nearby(scene, quantity, slot.dimension)
         assert factor is not None
         reading = tuple(scaled(n, factor) for n in quantity.numbers)
+    whole = all(v == int(v) for v in reading if v == v and abs(v) < 1e15)
+    if slot.is_integer and not whole and _points_thousands(scene, quantity):
+        reading = tuple(float(round(v * 1000)) for v in reading)
     if slot.binary and quantity.suffix == "k":
         reading = tuple(v / 1000 * 1024 for v in reading)
     if slot.negative:
@@ -556,7 +655,7 @@ def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
         values: dict[str, tuple[Any, ...]] = {}
         for sense in sorted(senses, key=lambda s: not _named(scene, item, s)):
             if sense.kind not in paths:
-                paths[sense.kind] = sense.path
+                paths[sense.kind] = _inner(scene, item, sense)
                 values[sense.kind] = (sense.value,)
         found.append(
             Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
@@ -575,6 +674,21 @@ def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
             if token.form is Form.TRIPLE
         ]
     return found
+
+
+def _inner(scene: Scene, item: Item, sense: Sense) -> str:
+    """Return the slot of a choice: an engine named beside "sub-MIPs" is theirs."""
+    if sense.path != _ENGINE:
+        return sense.path
+    near = [
+        (abs(other.start - item.start), s.path)
+        for other in scene.with_role(Role.HEAD)
+        for s in other.of(Role.HEAD)
+        if s.path in (_SUB_ENGINE, _SUB_SECONDS, _ENGINE)
+        and -2 <= item.start - other.end <= 7
+        and scene.crossing(other.start, item.start) < _CLAUSE
+    ]
+    return _SUB_ENGINE if near and min(near)[1] != _ENGINE else _ENGINE
 
 
 def _named(scene: Scene, item: Item, sense: Sense) -> bool:

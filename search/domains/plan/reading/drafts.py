@@ -149,7 +149,7 @@ def _options(
         for path, (value, tokens, note) in settings.items():
             options[path] = [_Option(value=value, tokens=tokens, note=note)]
         options = _many_bands(options, settings)
-    _only_one_left(scene, slots, options, removed)
+    _only_one_left(scene, slots, options, removed, result)
     return options, removed
 
 
@@ -416,6 +416,7 @@ def _only_one_left(
     slots: Mapping[str, Any],
     options: dict[str, list[_Option]],
     removed: Mapping[str, tuple[int, ...]],
+    result: Drafts,
 ) -> None:
     """Take the choice that is left when all others are ruled out; drop stated ones that are."""
     for path, slot in slots.items():
@@ -440,8 +441,21 @@ def _only_one_left(
             elif len(left) == 1:
                 value = left[0]
             else:
+                if slot.choices[:1] and slot.choices[0] in out:
+                    result.doubts.append(_which_is_left(slot, left, tokens))
                 continue
             options[path] = [_Option(value=value, tokens=tokens, note="what is left")]
+
+
+def _which_is_left(slot: Any, left: Sequence[str], tokens: tuple[int, ...]) -> Doubt:
+    """Ask which choice holds when the default is ruled out and several are left."""
+    return Doubt(
+        about=slot.path.removeprefix("spec."),
+        text=f"{slot.title}: the usual one is ruled out. {' or '.join(left)}?",
+        options=tuple(left[:5]),
+        tokens=tokens,
+        rank=1,
+    )
 
 
 def _combined(

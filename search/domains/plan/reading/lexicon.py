@@ -180,7 +180,7 @@ class Lexicon:
         return best
 
     def _add(self, phrases: Iterable[str], sense: Sense) -> None:
-        for phrase in phrases:
+        for phrase in _without_apostrophes(phrases):
             node = self._root
             for word in _split(phrase):
                 self._vocabulary.add(word)
@@ -286,6 +286,14 @@ def _inflected(*sources: Iterable[str]) -> Iterator[str]:
                     : 3 if word[-1] != "s" else 0
                 ]
     yield from NUMBER_WORDS
+
+
+def _without_apostrophes(phrases: Iterable[str]) -> Iterator[str]:
+    """Yield each phrase, and as it is typed in haste: "dont"."""
+    for phrase in phrases:
+        yield phrase
+        if "n't" in phrase:
+            yield phrase.replace("'", "")
 
 
 def _split(phrase: str) -> list[str]:

@@ -39,6 +39,7 @@ class Slot:
     bare: bool = False  # a quantity of this dimension needs no further word
     negative: bool = False  # a level below 0 that people state without its sign
     binary: bool = False  # 64k is 65,536
+    specific: bool = False  # its names hold those of another slot: "cards to a node"
     usual: tuple[float, float] | None = None  # values that need no name of the slot
     choices: tuple[str, ...] = ()
     least: float | None = None
@@ -193,6 +194,7 @@ def _slot(
         bare=bool(row.get("bare", False)),
         negative=bool(row.get("negative", False)),
         binary=bool(row.get("binary", False)),
+        specific=bool(row.get("specific", False)),
         usual=tuple(row["usual"]) if "usual" in row else None,
         choices=known.choices if known else (),
         least=known.least if known else None,

@@ -55,7 +55,10 @@ _TABLE: dict[Dimension, dict[float, str]] = {
         1e6: "mhz megahertz",
         1e9: "ghz gigahertz gig gigs",
     },
-    Dimension.RATIO: {0.01: "% percent pct prozent procent percents", 0.001: "permille permil \u2030"},
+    Dimension.RATIO: {
+        0.01: "% percent pct prozent procent percents",
+        0.001: "permille permil \u2030",
+    },
     Dimension.LEVEL: {1.0: "db decibel decibels"},
     Dimension.RESISTANCE: {1.0: "ohm ohms \u03c9 \u2126"},
     Dimension.MEMORY: {
@@ -99,6 +102,9 @@ COMPOUND = {
 }
 SINGLE = {
     "gbps": Unit(dimension=Dimension.BANDWIDTH, factor=0.125),
-    "gbit": Unit(dimension=Dimension.BANDWIDTH, factor=0.125),
+    **{
+        word: Unit(dimension=Dimension.BANDWIDTH, factor=0.125)
+        for word in ("gbit", "gbits", "gigabit", "gigabits")
+    },
 }
 UNITS |= {word: (unit,) for word, unit in SINGLE.items()}
