@@ -45,6 +45,8 @@ class Draft:
     mentions: list[int] = field(default_factory=list)
     outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
     group: int = 0
+    base: int | None = None  # number of the leaf that this one repeats
+    takes: str = ""  # output of that one that is its main file
 
 
 @dataclass
@@ -82,6 +84,8 @@ def drafts_of(
                     removed=dict(removed),
                     mentions=list(leaf.mentions),
                     group=number,
+                    base=leaf.base,
+                    takes=leaf.takes,
                 )
             )
     return result

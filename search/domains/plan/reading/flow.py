@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from search.domains.plan.reading.drafts import Draft
 from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.rounds import main_file
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
@@ -39,6 +40,7 @@ def edges_of(
     comes first.
     """
     found: list[Edge] = []
+    found += _taken(jobs)
     found += _outputs(scene, jobs)
     if not scene.marks("unordered"):
         found += _sequence(scene, jobs, conditions)
@@ -297,6 +299,20 @@ def _is_clause(scene: Scene, item: Item) -> bool:
         scene.word(i) in ends
         for i in range(item.end, min(item.end + 9, len(scene.tokens)))
     )
+
+
+def _taken(jobs: Sequence[Draft]) -> list[Edge]:
+    """Let a further run read the file that the run before it leaves: "squeeze that once more"."""
+    found = []
+    for child, job in enumerate(jobs):
+        makers = [i for i, other in enumerate(jobs) if other.leaf == job.base]
+        if not job.takes or not makers:
+            continue
+        field_name = main_file(job.kind)
+        job.files.pop(field_name, None)
+        job.outputs[field_name] = (makers[-1], job.takes)
+        found.append(_reading(makers[-1], child, job.takes, tuple(job.mentions[-1:])))
+    return found
 
 
 def _outputs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:

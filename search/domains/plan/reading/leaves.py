@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from search.domains.plan.reading.designs import cuts_of, mentions_of
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.numerals import ordinal_of
 from search.domains.plan.reading.scene import Scene
@@ -24,6 +25,8 @@ class Leaf:
     files: dict[str, str] = field(default_factory=dict)  # field of the spec → file
     mentions: list[int] = field(default_factory=list)  # tokens
     named: bool = True  # False: taken because it is the only attached file that fits
+    base: int | None = None  # the job that this one repeats
+    takes: str = ""  # output of that job that is the main file of this one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -453,15 +456,10 @@ def _separate(scene: Scene, kind: str, nouns: list[Item]) -> list[Leaf]:
     labels = _without_file(scene, _labels(scene))
     if len(labels) > 1:
         return [Leaf(kind=kind, mentions=[i, *_uses(scene, i)]) for i in labels]
-    others = _other_ones(scene, kind, mentions)
-    starts = [0, *others]
-    if not others:
+    cuts = cuts_of(scene)
+    if not cuts:
         return [Leaf(kind=kind, mentions=mentions or [0])]
-    ends = [*others, len(scene.tokens)]
-    return [
-        Leaf(kind=kind, mentions=[m for m in (start, *mentions) if start <= m < end])
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    return [Leaf(kind=kind, mentions=m) for m in mentions_of(scene, cuts, mentions)]
 
 
 def _without_file(scene: Scene, labels: list[int]) -> list[int]:
@@ -503,36 +501,6 @@ def _uses(scene: Scene, label: int) -> list[int]:
         and i != label
     ]
     scene.use(found, "label")
-    return found
-
-
-def _other_ones(scene: Scene, kind: str, mentions: Sequence[int]) -> list[int]:
-    """Return where a further job begins: "another antenna", "the high-band one"."""
-    found: list[int] = []
-    bands = [
-        q.start for q in scene.quantities if "Hz" in {u.dimension.value for u in q.units}
-    ]
-    for i in range(1, len(scene.tokens)):
-        word = scene.word(i)
-        opens = word in ("another", "second", "the", "other") and not (
-            word == "the" and scene.word(i + 1) == "other"
-        )
-        if not opens:
-            continue
-        noun = next(
-            (
-                k
-                for k in range(i + 1, min(i + 5, len(scene.tokens)))
-                if (scene.tokens[k].word == "1" and not scene.tokens[k].exact)
-                or k in mentions
-            ),
-            None,
-        )
-        if noun is None or (word == "the" and noun in mentions):
-            continue
-        new_band = any(noun < b <= noun + 9 for b in bands) and any(b < i for b in bands)
-        if new_band and not (found and i - found[-1] < 3):
-            found.append(i)
     return found
 
 

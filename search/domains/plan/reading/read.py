@@ -19,6 +19,7 @@ from search.domains.plan.reading.names import named
 from search.domains.plan.reading.negation import negated, scopes_of, with_and_without
 from search.domains.plan.reading.outside import Outside, outside_parts
 from search.domains.plan.reading.relations import apply_relations
+from search.domains.plan.reading.rounds import further_runs, inherit
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.types import FileFacts, Order, Reading, Value, Wish
@@ -90,6 +91,7 @@ def _read(scene: Scene, answers: dict[str, str]) -> Reading:
         elsewhere={token for part in outside for token in part.files},
         parts=[part.tokens for part in outside if part.tag != "condition"],
     )
+    further_runs(scene, found)
     kinds = list(dict.fromkeys(leaf.kind for leaf in found.leaves))
     names = named(scene, kinds)
     elsewhere |= {t for each in names for t in each.tokens}
@@ -99,6 +101,7 @@ def _read(scene: Scene, answers: dict[str, str]) -> Reading:
     bound = corrected(scene, sorted([*bound, *names], key=lambda b: b.at))
     attached = attach(scene, bound, found.leaves)
     apply_relations(scene, found.leaves, attached)
+    inherit(found.leaves, attached)
     drafts = drafts_of(scene, found.leaves, attached.bounds)
     conditions = [min(p.tokens) for p in outside if p.tag == "condition"]
     edges = edges_of(scene, drafts.jobs, conditions)

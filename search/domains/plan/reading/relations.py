@@ -25,6 +25,7 @@ from search.domains.plan.reading.units import Dimension
 
 _COPIED = (SECONDS, "budget.evaluations", "budget.target_gap", "spec.engine")
 _LONG = frozenset(("long", "much", "many", "well", "same"))
+_CLAUSE = 0.45  # less than an "and"
 _AS = frozenset(("as", "of", "than", "like", "for", "that"))
 
 
@@ -100,7 +101,7 @@ def _nearest(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int |
             (m, i)
             for i, leaf in enumerate(leaves)
             for m in leaf.mentions
-            if low <= m < high and scene.word(m - 1) not in ("as", "like", "than", "of")
+            if low <= m < high and scene.word(m - 1) not in ("as", "like", "than", "of", "is")
         ),
         default=None,
     )
@@ -116,7 +117,9 @@ def _referred(
             i
             for i, leaf in enumerate(leaves)
             for m in leaf.mentions
-            if low <= m < high and scene.word(m - 1) in ("as", "like") and i != subject
+            if low <= m < high
+            and scene.word(m - 1) in ("as", "like", "is")
+            and i != subject
         ),
         None,
     )
@@ -126,7 +129,7 @@ def _copies(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Give a job what it lacks from the one that it is to be like: "B: as A, but ..."."""
     for i, leaf in enumerate(leaves):
         for m in leaf.mentions:
-            if scene.word(m - 1) not in ("as", "like") or scene.word(m - 2) in _LONG:
+            if scene.word(m - 1) not in ("as", "like", "is") or scene.word(m - 2) in _LONG:
                 continue
             start = m
             while start > 0 and not scene.ends_sentence(start - 1):
@@ -191,13 +194,7 @@ def _multiply(
     sides = (0, 0) if len(leaves) == 1 and named else _sides(scene, leaves, item)
     if sides is None:
         return False
-    around = {scene.word(i) for i in range(item.start, item.end + 4)}
-    if around & {"evaluations", "evals", "tries"}:
-        path = "budget.evaluations"
-    elif around & {"number", "them", "those", "gpus", "devices", "cards"}:
-        path = COUNT
-    else:
-        path = named or SECONDS
+    path = _path_of(scene, leaves, attached, item, sides[1]) or named or SECONDS
     source = _value(leaves, attached, sides[1], path)
     if source is None:
         return False
@@ -213,6 +210,40 @@ def _multiply(
         item,
     )
     return True
+
+
+def _path_of(
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item, other: int
+) -> str | None:
+    """Return the slot that a relation is about: "twice as many threads", "half as many"."""
+    kind = leaves[other].kind
+    have = {b.paths[kind] for b in attached.bounds[other] if kind in b.paths}
+    behind = sorted(
+        (head.start, sense.path)
+        for head in scene.with_role(Role.HEAD, Role.VALUE)
+        for sense in head.of(Role.HEAD, Role.VALUE)
+        if item.end - 1 <= head.start <= item.end + 2
+        and sense.kind in (kind, "common")
+        and scene.crossing(item.end - 1, head.start) < _CLAUSE
+    )
+    for _, path in behind:
+        path = COUNT if path == HARDWARE else path
+        if path in have:
+            return path
+    words = {scene.word(i) for i in range(item.start, item.end + 2)}
+    if words & {"many", "number", "them", "those"}:
+        counts = [
+            b
+            for b in attached.bounds[other]
+            if b.quantity is not None
+            and kind in b.paths
+            and (slot := scene.lexicon.slots[kind].get(b.paths[kind])) is not None
+            and slot.dimension is Dimension.COUNT
+        ]
+        before = [b for b in counts if b.at < item.start]
+        if before:
+            return max(before, key=lambda b: b.at).paths[kind]
+    return None
 
 
 def _value(
