@@ -11,7 +11,7 @@ from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.leaves import Doubt, Found
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.numerals import ordinal_of
-from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.quantities import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 from search.domains.plan.reading.stems import vocabulary
@@ -40,6 +40,9 @@ _REASON_OF_PLAN = (
     "constraints.current_plan"
 )
 _IGNORE = "it is only background"
+_NO_NOUNS = vocabulary(
+    "for on in at with to of and or but please max then each per by is as the a it if so also this"
+)
 _COUNTERS = vocabulary(
     "times runs jobs files models programs antennas engines solvers seeds x steps "
     "things tasks instances c plans bands of designs cases options questions wishes "
@@ -261,6 +264,8 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
         ):
             continue
         words = scene.words(quantity.start, quantity.end)
+        if _counts_something_else(scene, quantity):
+            continue  # underlined: no slot is named, and its noun is none of ours
         if not quantity.units and _is_time(scene, quantity):
             scene.use(tokens, "asked")
             found.append(
@@ -287,6 +292,25 @@ def _numbers(scene: Scene, reading: Reading) -> list[Doubt]:
     return found
 
 
+def _counts_something_else(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a number counts things that no job has: "our 37 people"."""
+    if quantity.units or quantity.suffix or quantity.shape is not Shape.SINGLE:
+        return False
+    for i in (quantity.end, quantity.end + 1):
+        word = scene.word(i)
+        if i >= len(scene.tokens) or scene.tokens[i].form is not Form.WORD:
+            return False
+        head = any(
+            item.start <= i < item.end and item.of(Role.HEAD, Role.VALUE, Role.COUNTED)
+            for item in scene.items
+        )
+        if head or word in _NO_NOUNS:
+            return False
+        if len(word) >= 4 and (word.endswith("s") or i == quantity.end + 1):
+            return True
+    return False
+
+
 def _repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
     """Ask when "three times" or "five runs" is not the number of jobs that were read."""
     found = []
@@ -309,7 +333,13 @@ def _repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
     for start, end, count in counted:
         related = scene.word(end) in ("as", "that", "the", "longer", "more")
         jobs = len(reading.wishes)
-        if related or count < 2 or any(jobs == count * k for k in range(1, 9)):
+        runs = {
+            len(value.value)
+            for wish in reading.wishes
+            for value in wish.values
+            if value.path == "spec.runs"
+        }
+        if related or count < 2 or count in runs or any(jobs == count * k for k in range(1, 9)):
             continue
         words = scene.words(start, end)
         seeds = ", ".join(str(k) for k in range(1, min(int(count), 5) + 1))
@@ -392,7 +422,9 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
             return True
         if quantity.numbers[0] == len(reading.wishes) and len(reading.wishes) > 1:
             return True
-        if scene.word(i - 1) in _LABELS and following in (":", ".", ")", ",", "-"):
+        if scene.word(i - 1) in _LABELS and (
+            following in (":", ".", ")", ",", "-") or quantity.numbers[0] <= 9
+        ):
             return True
         starts_line = i == 0 or scene.word(i - 1) in ("\n", "(")
         if (starts_line and following in (".", ")", ":")) or ordinal_of(scene.tokens, i):

@@ -18,6 +18,7 @@ _FOLLOWING = (
 _LINKED = 1.2  # "20 s for b.mps"
 _OTHER_BETWEEN = 1.5
 _SAME_SLOT_AGAIN = 3.0
+_PARENTHESES = 4.0
 _JOINED = 0.9  # less than a comma: "300 s and seed 1 for each"
 _OF_ONE = ("each", "apiece", "every", "a piece", "ea", "each one")
 _OF_DEVICES = frozenset(
@@ -89,8 +90,11 @@ def _cost(
     scene: Scene, bound: Bound, job: int, leaf: Leaf, mentions: Sequence[tuple[int, int]]
 ) -> float:
     best = 99.0
+    opened = _opened_before(scene, bound.at)
     for m in leaf.mentions:
         cost = scene.crossing(m, bound.at)
+        if opened is not None and 0 <= opened - m <= 2:
+            cost -= _PARENTHESES  # "capacity.mps (HiGHS, 2 min)"
         low, high = min(m, bound.at), max(m, bound.at)
         others = {i for t, i in mentions if low < t < high and i != job}
         cost += _OTHER_BETWEEN * len(others)
@@ -101,6 +105,16 @@ def _cost(
                 cost -= _LINKED
         best = min(best, cost)
     return best + bound.costs.get(leaf.kind, 0.0)
+
+
+def _opened_before(scene: Scene, at: int) -> int | None:
+    """Return the parenthesis that is open at a token."""
+    for i in range(at - 1, max(-1, at - 25), -1):
+        if scene.word(i) == ")" or scene.ends_sentence(i):
+            return None
+        if scene.word(i) == "(":
+            return i
+    return None
 
 
 def _assign(
@@ -198,6 +212,8 @@ def _shared_by(
     for group in groups:
         if owner in group and _outside(bound, owner, group, leaves):
             return [i for i in free if i in group]
+    if _opened_before(scene, bound.at) is not None and here:
+        return [owner]
     if not here and not bound.removes:
         return _trailing(scene, bound, owner, free, leaves, groups, result)
     return [owner]

@@ -61,6 +61,8 @@ def bands_of(
             bands += [_Band(v, v, tokens, avoid=each.path == _AVOID) for v in values]
     doubts = _with_edges(bands, edges)
     for band in bands:
+        if band.low == band.high and width is None and not band.avoid:
+            doubts.append(_how_wide(band))
         _widen(band, width)
     return _rows(bands), doubts
 
@@ -116,6 +118,22 @@ def _widen(band: _Band, width: tuple[float, tuple[int, ...]] | None) -> None:
         half = centre * _SHARE / 2
         band.note = "only the centre is stated: a band of 2 % around it"
     band.low, band.high = scaled(centre - half, 1), scaled(centre + half, 1)
+
+
+def _how_wide(band: _Band) -> Doubt:
+    """Ask for the edges of a band of which the goal names one frequency."""
+    ghz = band.low / 1e9
+    narrow, wide = (
+        f"{ghz * (1 - share / 2):.4g} to {ghz * (1 + share / 2):.4g} GHz"
+        for share in (_SHARE, 5 * _SHARE)
+    )
+    return Doubt(
+        about="bands.f_lo_hz",
+        text=f"Which band around {ghz:.4g} GHz must be matched?",
+        options=(narrow, wide),
+        tokens=band.tokens[:1],
+        rank=1,
+    )
 
 
 def _rows(bands: Sequence[_Band]) -> dict[str, Row]:

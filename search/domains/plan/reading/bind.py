@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.quantities import Quantity, Shape, scaled
+from search.domains.plan.reading.relevance import is_background
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.stems import listed, vocabulary
@@ -108,6 +109,7 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
         if quantity.start not in elsewhere
         and not _describes(scene, quantity)
         and not is_difference(scene, quantity)
+        and not _is_told(scene, quantity)
     }
     _prefer_own_heads(scene, links)
     found: list[Bound] = []
@@ -158,6 +160,16 @@ def _of_them(
         choice=quantity.choice,
         quantity=quantity,
     )
+
+
+def _is_told(scene: Scene, quantity: Quantity) -> bool:
+    """Account for a duration that is part of the story: "I was away for three days"."""
+    if not is_background(scene, quantity):
+        return False
+    words = scene.words(quantity.start, quantity.end)
+    scene.use(range(quantity.start, quantity.end), "background")
+    scene.notes.append(f"“{words}” was read as part of the story, not as a limit")
+    return True
 
 
 def _describes(scene: Scene, quantity: Quantity) -> bool:
@@ -532,7 +544,11 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
     near = scene.word(at)
     sentence = scene.sentence(quantity.start)
     what_if = any(scene.sentence(m.start) == sentence for m in scene.marks("what_if"))
-    if scene.word(quantity.end) not in _BEHIND_ELLIPSIS and not what_if:
+    of_value = scene.word(quantity.end) in ("of", "on", "with", "by") and any(
+        item.start == quantity.end + 1 and item.of(Role.VALUE) for item in scene.items
+    )
+    behind = scene.word(quantity.end) in _BEHIND_ELLIPSIS or of_value
+    if not behind and not what_if:
         return None
     candidates = [
         other

@@ -11,8 +11,10 @@ from search.domains.plan.reading.bands import Frequencies, bands_of
 from search.domains.plan.reading.bind import COUNT, HARDWARE, Bound
 from search.domains.plan.reading.leaves import Doubt, Leaf
 from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.relevance import MARGIN, weight
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
+from search.domains.plan.reading.stems import vocabulary
 
 MEMORY = "spec.devices.0.memory_gib"
 PER_NODE = "spec.fabric.devices_per_node"
@@ -20,6 +22,11 @@ NODES = "_nodes"
 WHAT_IF = "spec.what_if"
 SECONDS = "budget.seconds"
 MAX_VARIANTS = 60
+_CLAUSE_OF_COUNT = 1.4
+_OWNED = vocabulary("own have has our today currently now existing present owned use got")
+_THOUGHT = vocabulary(
+    "whether would if instead buy buying upgrade pay worth help could enough gain adding"
+)
 _NOT_DEFAULT = ("cl-lns",)  # of neighbourhoods: the learned arm is no default
 
 
@@ -120,8 +127,8 @@ def _options(
             option = _Option(
                 value=value, tokens=bound.tokens, note=bound.note, strong=bound.strong
             )
-            if all(o.value != value for o in options.setdefault(path, [])):
-                options[path].append(option)
+            options.setdefault(path, []).append(option)
+    _once(options)
     _replaced(scene, options)
     _plain_size(scene, options)
     for path, row in options.items():
@@ -155,6 +162,19 @@ def _options(
         options = _many_bands(options, settings)
     _only_one_left(scene, slots, options, removed, result)
     return options, removed
+
+
+def _once(options: dict[str, list[_Option]]) -> None:
+    """Drop what is said twice, unless it goes with another slot: "10 min HiGHS, 10 min SCIP"."""
+    said = {path: list(row) for path, row in options.items()}
+    for path, row in said.items():
+        unique = [o for i, o in enumerate(row) if all(o.value != p.value for p in row[:i])]
+        paired = len(unique) > 1 and any(
+            len(other) == len(row) and _alternate(row, other)
+            for p, other in said.items()
+            if p != path
+        )
+        options[path] = row if paired else unique
 
 
 def _title(slots: Mapping[str, Any], path: str) -> str:
@@ -372,6 +392,13 @@ def _devices(
     if len(nodes) != 1:
         return
     node = nodes[0]
+    if len(counts) == 2 and PER_NODE not in options:
+        # "16 H100, 2 nodes x 8 GPUs": the total and the number of each node.
+        whole, inner = sorted(counts, key=lambda o: -o.value)
+        if node.value * inner.value == whole.value:
+            options[COUNT] = [whole]
+            options[PER_NODE] = [inner]
+            return
     per_node = options.get(PER_NODE, [])
     if len(per_node) == 1 and not counts:
         options[COUNT] = [
@@ -451,6 +478,47 @@ def _only_one_left(
             options[path] = [_Option(value=value, tokens=tokens, note="what is left")]
 
 
+def _owned_first(scene: Scene, row: list[_Option]) -> list[_Option]:
+    """Put the number of devices that there are before those that are only thought of."""
+
+    def thought_of(option: _Option) -> float:
+        low, high = min(option.tokens) - 6, max(option.tokens) + 7
+        near = [
+            scene.word(i)
+            for i in range(max(0, low), min(high, len(scene.tokens)))
+            if scene.crossing(i, option.tokens[0]) < _CLAUSE_OF_COUNT
+        ]
+        return sum(w in _THOUGHT for w in near) - sum(w in _OWNED for w in near)
+
+    return sorted(row, key=thought_of) if len(row) == 2 else row
+
+
+def _told(
+    scene: Scene,
+    leaf: Leaf,
+    bounds: Sequence[Bound],
+    many: dict[str, list[_Option]],
+    fixed: dict[str, Setting],
+) -> None:
+    """Choose between durations of one job where clearly more speaks for one of them."""
+    row = many.get(SECONDS, [])
+    weights = {
+        b.tokens: weight(scene, b.quantity)
+        for b in bounds
+        if b.paths.get(leaf.kind) == SECONDS and b.quantity is not None
+    }
+    if any(_alternate(row, other) for path, other in many.items() if path != SECONDS):
+        return
+    if len(row) != 2 or any(o.tokens not in weights for o in row):
+        return
+    better, worse = sorted(row, key=lambda o: -weights[o.tokens])
+    if weights[better.tokens] - weights[worse.tokens] < MARGIN or weights[worse.tokens] > 0.5:
+        return
+    del many[SECONDS]
+    note = "another duration was read as part of the story"
+    fixed[SECONDS] = Setting(value=better.value, tokens=better.tokens, note=better.note or note)
+
+
 def _which_is_left(slot: Any, left: Sequence[str], tokens: tuple[int, ...]) -> Doubt:
     """Ask which choice holds when the default is ruled out and several are left."""
     return Doubt(
@@ -489,13 +557,14 @@ def _combined(
         else:
             many[path] = values
     if COUNT in many and len(many) == 1:
-        first, *others = many.pop(COUNT)
+        first, *others = _owned_first(scene, many.pop(COUNT))
         fixed[COUNT] = Setting(value=first.value, tokens=first.tokens, note=first.note)
         fixed[WHAT_IF] = Setting(
             value=[o.value for o in others],
             tokens=tuple(t for o in others for t in o.tokens),
             note="the other numbers of devices are priced beside the first",
         )
+    _told(scene, leaf, bounds, many, fixed)
     _fallback(scene, leaf, many, fixed)
     if not many:
         return [fixed]

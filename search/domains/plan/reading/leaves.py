@@ -14,6 +14,7 @@ from search.domains.plan.reading.stems import distance, vocabulary
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.types import FileFacts, FileRole
 
+_DEFINITE = frozenset(("the", "this", "that", "our", "my", "said"))
 _NEAR = 2  # tokens between "not" and the file that it leaves out
 
 
@@ -116,6 +117,7 @@ def find_leaves(
         item.start in excluded for item in scene.with_role(Role.CONSUMER)
     ) or any(scene.marks("cold"))
     found.leaves.sort(key=lambda leaf: min(leaf.mentions, default=0))
+    _spoken_of(scene, found)
     for name, tokens, (kind, place_of) in auxiliary:
         if no_start:
             found.left_out.append(name)
@@ -123,6 +125,22 @@ def find_leaves(
             continue
         _give_start(scene, found, name, tokens, kind, place_of)
     return found
+
+
+def _spoken_of(scene: Scene, found: Found) -> None:
+    """Add the places where the only job of a kind is called by its noun: "for the program two"."""
+    for leaf in found.leaves:
+        if not leaf.named or sum(o.kind == leaf.kind for o in found.leaves) != 1:
+            continue
+        if len(found.leaves) < 2:
+            continue
+        for item in scene.items:
+            definite = {scene.word(i) for i in (item.start - 1, item.start - 2)} & _DEFINITE
+            if definite and any(
+                s.kind == leaf.kind and s.role in (Role.FILE_NOUN, Role.NOUN) for s in item.senses
+            ):
+                leaf.mentions.append(item.start)
+        leaf.mentions.sort()
 
 
 def _file_mentions(scene: Scene) -> list[tuple[int, str]]:

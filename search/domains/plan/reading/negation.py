@@ -39,6 +39,9 @@ _BACK = frozenset(
 )
 _WITHIN = frozenset(("with", "the", "a", "learned", "any", "either", "on", "by", "-"))
 _ALONE = frozenset(("alone", "out", "untouched", "aside", "later"))
+_OPPOSITES = {"with": "without", "without": "with", "on": "off", "off": "on"}
+_COUNTED_OFF = frozenset(("1", "once", "run", "vs", "versus", "/"))
+_JOINED_OFF = frozenset(("and", "or", "then", ","))
 _STOPS = frozenset((";", "but", "then", "instead"))
 
 
@@ -226,10 +229,28 @@ def _pair_of(scene: Scene, bound: Bound, kind: str) -> tuple[object, ...]:
     return (value, *(c for c in slot.choices if c != value))
 
 
+def _both_ways(scene: Scene) -> list[Item]:
+    """Find "one run with it, one run without it", "once with and once without"."""
+    found = []
+    for i in range(len(scene.tokens)):
+        pair = _OPPOSITES.get(scene.word(i))
+        if pair is None:
+            continue
+        for j in range(i + 1, min(i + 9, len(scene.tokens))):
+            if scene.ends_sentence(j):
+                break
+            between = {scene.word(t) for t in range(i + 1, j)}
+            joined = between & _JOINED_OFF and j - i <= 3
+            if scene.word(j) == pair and (between & _COUNTED_OFF or joined):
+                found.append(Item(start=i, end=j + 1, senses=()))
+                break
+    return found
+
+
 def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
     """Give a switch both values for "LNS {on, off}", "one run with, one without"."""
     result = list(bound)
-    for mark in scene.marks("with_and_without"):
+    for mark in [*scene.marks("with_and_without"), *_both_ways(scene)]:
         near = [
             i
             for i, b in enumerate(result)

@@ -1,0 +1,114 @@
+"""Whether a number is about a job or part of the story around it.
+
+"the train was stuck for two hours" states no time limit. Each sign speaks for or against by its
+weight; a duration with clearly more against it is background, and of two durations for one job the
+one with clearly more for it holds. Otherwise the goal is asked about.
+"""
+
+from __future__ import annotations
+
+from search.domains.plan.reading.lexicon import Role
+from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form
+from search.domains.plan.reading.units import Dimension
+
+BACKGROUND = -1.5  # at or below: part of the story
+MARGIN = 1.5  # between two durations: the better one holds without a question
+_WEIGHTS = {
+    "job in the sentence": 1.0,
+    "limit": 1.0,
+    "preposition": 0.5,
+    "short sentence": 1.0,
+    "request": 0.8,
+    "story": -2.0,
+    "past": -1.5,
+    "nothing": -1.0,
+    "days": -1.0,
+    "beyond the limits": -3.0,
+}
+_DAY_S, _MOST_S = 86_400.0, 86_400.0
+_REQUESTS = vocabulary(
+    "please pls plz could can would let give gives gets get should must may run want need allow "
+    "allowed grant take wish like suffice enough fine spend shall ought make solve stop within "
+    "max maximum limit at most till until deserves wants plenty ok okay budget allows plan planned "
+    "do kindly"
+)
+_STORY = vocabulary(
+    "ago late since old earlier yesterday already last past away holiday holidays weather delay "
+    "delayed waited waiting weekend vacation birthday meeting lunch dinner flight train bus "
+    "traffic queue phone call sleep slept drive drove nap doctor hospital"
+)
+_PAST = vocabulary(
+    "was were had did came took spent found stuck met broke went got said told wrote lasted "
+    "needed used ran kept left lost sat stood felt thought been cost required"
+)
+_CLAUSE = 1.5
+_BEFORE = ("for", "in", "within", "under", "of", "-")
+
+
+def weight(scene: Scene, quantity: Quantity) -> float:
+    """Return how much speaks for a duration being a job's; negative: part of the story."""
+    return sum(_WEIGHTS[sign] for sign in signs(scene, quantity))
+
+
+def signs(scene: Scene, quantity: Quantity) -> list[str]:
+    """Return the signs that a duration is a job's or part of the story."""
+    sentence = scene.sentence(quantity.start)
+    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    clause = [
+        i
+        for i in here
+        if abs(i - quantity.start) <= 12 and scene.crossing(i, quantity.start) < _CLAUSE
+    ]
+    inside = {
+        i
+        for item in scene.items
+        if item.of(Role.VALUE, Role.HEAD)
+        for i in range(item.start, item.end)
+    }
+    words = {scene.word(i) for i in clause if i not in inside}
+    around = {scene.word(i) for i in here if -5 <= i - quantity.start <= 6}
+    found = []
+    job = any(scene.tokens[i].form is Form.FILE for i in here) or any(
+        item.of(Role.NOUN, Role.VERB, Role.FILE_NOUN, Role.VALUE)
+        for item in scene.items
+        if item.start in here
+    )
+    limit = any(
+        item.mark("most", "least", "total", "each") or any(s.path == "budget.seconds" for s in item.senses)
+        for item in scene.items
+        if item.start in clause and -4 <= item.start - quantity.start <= 4
+    )
+    request = bool(words & _REQUESTS)
+    if job:
+        found.append("job in the sentence")
+    if limit:
+        found.append("limit")
+    if scene.word(quantity.start - 1) in _BEFORE:
+        found.append("preposition")
+    if len(here) <= 9:
+        found.append("short sentence")
+    if request:
+        found.append("request")
+    if around & _STORY:
+        found.append("story")
+    if words & _PAST and not request:
+        found.append("past")
+    if not (job or limit or request):
+        found.append("nothing")
+    seconds = quantity.reading(Dimension.TIME) or (0.0,)
+    if seconds[0] >= _DAY_S:
+        found.append("days")
+    if seconds[0] > _MOST_S:
+        found.append("beyond the limits")
+    return found
+
+
+def is_background(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a duration is part of the story around the jobs."""
+    if not any(u.dimension is Dimension.TIME for u in quantity.units):
+        return False
+    beyond = _WEIGHTS["beyond the limits"] * ("beyond the limits" in signs(scene, quantity))
+    return weight(scene, quantity) - beyond <= BACKGROUND
