@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from search.domains.plan.reading.answers import about_of
+from search.domains.plan.reading.bind import HARDWARE
 from search.domains.plan.reading.drafts import Drafts
 from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.leaves import Doubt, Found
@@ -71,6 +72,7 @@ def complete(
     doubts += _repetitions(scene, reading)
     doubts += _words_with_values(scene)
     doubts += _ambiguous(scene, drafts)
+    doubts += _unknown_devices(scene, drafts)
     asked = [d for d in doubts if not _is_answered(d, answers)]
     asked.sort(key=lambda d: d.rank)
     unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
@@ -462,6 +464,28 @@ def _words_with_values(scene: Scene) -> list[Doubt]:
             )
         )
     return found
+
+
+def _unknown_devices(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask which measured device stands for one that is not offered: "8 TPU v5e"."""
+    items = [
+        item
+        for item in scene.with_role(Role.OUTSIDE)
+        if item.of(Role.OUTSIDE)[0].path == "device"
+    ]
+    free = [j for j in drafts.jobs if j.kind == "sharding" and HARDWARE not in j.settings]
+    if not items or not free:
+        return []
+    words = scene.words(items[0].start, items[0].end)
+    return [
+        Doubt(
+            about="devices.hardware",
+            text=f"“{words}” has no measured costs. Which device comes nearest?",
+            options=("h100", "a100", "v100"),
+            tokens=tuple(range(items[0].start, items[0].end)),
+            rank=1,
+        )
+    ]
 
 
 def _ambiguous(scene: Scene, drafts: Drafts) -> list[Doubt]:

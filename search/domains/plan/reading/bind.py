@@ -230,6 +230,12 @@ def _heads(scene: Scene, kinds: Sequence[str]) -> list[tuple[Item, Slot, bool]]:
             ):
                 slot = scene.lexicon.slots[sense.kind][COUNT]
                 found.append((item, slot, False))
+            elif sense.role is Role.OUTSIDE and sense.path == "device":
+                found += [
+                    (item, scene.lexicon.slots[kind][COUNT], False)
+                    for kind in kinds
+                    if COUNT in scene.lexicon.slots[kind]
+                ]
     return found
 
 
@@ -255,7 +261,8 @@ def _links(
         if quantity.reading(slot.dimension or Dimension.COUNT) is None:
             cost += 0.4  # its unit would have to come from elsewhere
         cost -= 0.3 * strong + 0.03 * (item.end - item.start) + _SPECIFIC * slot.specific
-        cost += _IMPLAUSIBLE * (not _is_plausible(quantity, slot))
+        usual = _is_plausible(quantity, slot) and _is_usual(quantity, slot)
+        cost += _IMPLAUSIBLE * (not usual)
         key = (slot.kind, slot.path)
         if key not in best or cost < best[key].cost:
             best[key] = _Link(cost, item, slot, strong)
@@ -271,10 +278,28 @@ def _links(
                     and _is_usual(quantity, slot)
                 ):
                     best[key] = _Link(_BARE, None, slot)
+    _names_first(best)
     limit = _LIMIT if quantity.units else _LIMIT_WITHOUT_UNIT
     return sorted(
         (link for link in best.values() if link.cost <= limit), key=lambda link: link.cost
     )
+
+
+def _names_first(links: dict[tuple[str, str], _Link]) -> None:
+    """Let a length go to a slot that is named near it, not to one that only fits by its unit."""
+    for kind in {kind for kind, _ in links}:
+        own = {key: link for key, link in links.items() if key[0] == kind}
+        named = [
+            link.cost
+            for link in own.values()
+            if link.item is not None and link.slot.dimension is Dimension.LENGTH
+        ]
+        if not named or min(named) > _LIMIT:
+            continue
+        for key, link in own.items():
+            if link.item is None and link.slot.dimension is Dimension.LENGTH:
+                cost = max(link.cost, min(named) + _DOUBT)
+                links[key] = _Link(cost, None, link.slot, link.strong)
 
 
 def _is_plausible(quantity: Quantity, slot: Slot) -> bool:
@@ -633,6 +658,35 @@ def _dimensions(scene: Scene, bound: Bound) -> set[Dimension | None]:
     }
 
 
+def _named_choices(
+    scene: Scene, kinds: Sequence[str], taken: set[int]
+) -> list[Bound]:
+    """Bind "memory model: weights", "search=random": a choice right behind its slot's name."""
+    found = []
+    for item in scene.with_role(Role.HEAD):
+        at = item.end
+        while scene.word(at) in (":", "=", "is", "by", "of", "at", '"', "the"):
+            at += 1
+        for sense in item.of(Role.HEAD):
+            slot = scene.lexicon.slots.get(sense.kind, {}).get(sense.path)
+            if slot is None or sense.kind not in kinds or at in taken or at in scene.used:
+                continue
+            for choice in slot.choices:
+                words = choice.replace("-", " ").replace("_", " ").split()
+                end = at + len(words)
+                said = [scene.word(i) for i in range(at, end)]
+                if at > item.end - 1 and said == words and at < len(scene.tokens):
+                    found.append(
+                        Bound(
+                            paths={sense.kind: slot.path},
+                            values={sense.kind: (choice,)},
+                            tokens=(*range(at, end), *range(item.start, item.end)),
+                        )
+                    )
+                    break
+    return found
+
+
 def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[Bound]:
     """Bind "all engines", "each of the three solvers" to all choices, where none is named."""
     found = []
@@ -676,6 +730,7 @@ def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
         found.append(
             Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
         )
+    found += _named_choices(scene, kinds, {t for b in found for t in b.tokens})
     found += _every_choice(scene, kinds, {p for b in found for p in b.paths.values()})
     triple = scene.lexicon.slots.get("compile", {}).get("spec.target.triple")
     if triple is not None and "compile" in kinds:

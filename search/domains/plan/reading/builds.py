@@ -86,7 +86,7 @@ _RUN_VALUE = re.compile(
 )
 _LEADS = vocabulary(
     "with on argument arguments arg args input inputs of is are for by to parameter "
-    "parameters : = using takes value values number being say"
+    "parameters : = using use takes value values number being say"
 )
 _NEW_RUN = vocabulary("once then another second third ; also again next")
 _SAME_RUN = vocabulary("and , the argument arguments value values")
@@ -329,6 +329,8 @@ def _is_argument(
     if any(at in q.tokens and (q.units or q.suffix) for q in scene.quantities):
         return False
     following = scene.word(places[-1] + 1)
+    if following in ("-", "bit", "bits", "x"):
+        return False
     before = at - 1
     while scene.word(before) in ("the", "a", "only", "one", "just", "single", "1"):
         before -= 1
@@ -361,9 +363,7 @@ def _is_argument(
     }
     if match[4] is not None and in_front and not named:
         return False
-    if in_front - {"budget.evaluations"} and scene.word(before).startswith(("seed", "prio")):
-        return False
-    return True
+    return not (in_front and scene.word(before).startswith(("seed", "prio")))
 
 
 def _is_new_run(scene: Scene, last: int, at: int) -> bool:

@@ -22,7 +22,7 @@ _OTHERS = vocabulary(
 )
 _DUALS = vocabulary("dual double tri triple multi multiband dualband twin")
 _BOTH = ("both", "2", "two", "these", "either", "all")
-_PLURAL = frozenset(("antennas", "antennae", "designs", "aerials", "patches", "radiators", "elements"))
+_PLURAL = vocabulary("antennas antennae designs aerials patches radiators elements")
 
 
 def cuts_of(scene: Scene) -> list[int]:

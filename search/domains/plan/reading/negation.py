@@ -42,6 +42,7 @@ _ALONE = frozenset(("alone", "out", "untouched", "aside", "later"))
 _OPPOSITES = {"with": "without", "without": "with", "on": "off", "off": "on"}
 _COUNTED_OFF = frozenset(("1", "once", "run", "vs", "versus", "/"))
 _JOINED_OFF = frozenset(("and", "or", "then", ","))
+_PREFERS = frozenset(("prefer", "preferred", "favour", "favor", "prefers"))
 _STOPS = frozenset((";", "but", "then", "instead"))
 
 
@@ -71,7 +72,19 @@ def scopes_of(scene: Scene) -> list[Scope]:
                     is_exception=item.mark("except"),
                 )
             )
-    return found + _left_alone(scene)
+    return [*found, *_preferred(scene), *_left_alone(scene)]
+
+
+def _preferred(scene: Scene) -> list[Scope]:
+    """Return the scopes of "I prefer SCIP over HiGHS", "SCIP is to be preferred to HiGHS"."""
+    found = []
+    for i in range(len(scene.tokens)):
+        before = {scene.word(t) for t in range(max(0, i - 7), i)}
+        if scene.word(i) in ("over", "to") and before & _PREFERS and _starts(scene, i + 1):
+            mark = Item(start=i, end=i + 1, senses=())
+            scene.use([i], "negation")
+            found.append(Scope(mark=mark, tokens=frozenset({i + 1})))
+    return found
 
 
 def _left_alone(scene: Scene) -> list[Scope]:

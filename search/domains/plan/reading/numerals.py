@@ -208,13 +208,13 @@ def _fraction(tokens: Sequence[Token], i: int) -> tuple[float, int] | None:
     count, at = 1.0, i
     if word(at) in _ARTICLES:
         at += 1
-    elif word(at) in NUMBER_WORDS and word(at + 1) in (
+    elif word(at) in NUMBER_WORDS and word(at + 1 + (word(at + 1) == "-")) in (
         "quarters",
         "thirds",
         "tenths",
         "fifths",
     ):
-        count, at = NUMBER_WORDS[word(at)], at + 1
+        count, at = NUMBER_WORDS[word(at)], at + 1 + (word(at + 1) == "-")
     if word(at) in _SMALL and (
         at == i or word(at + 1) != "of" or word(at + 2) not in (*_ARTICLES, "one")
     ):

@@ -198,7 +198,7 @@ def _is_asked(scene: Scene, item: Item, sense: Sense) -> bool:
 
 def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
     """Return the words that belong to the request: to the end of its clause."""
-    if tag in ("engine",):
+    if tag in ("engine", "device"):
         end = item.end
         if (
             end < len(scene.tokens)

@@ -231,6 +231,18 @@ def _clock(tokens: Sequence[Token], at: int, value: float) -> Quantity | None:
     ):
         return None
     part = tokens[at + 2].value
+    last = tokens[at + 4].value if _is_number(tokens, at + 4) else None
+    if last is not None and _word(tokens, at + 3) == ":" and tokens[at + 4].glued:
+        if part is None or part >= 60 or last >= 60:
+            return None
+        return Quantity(
+            shape=Shape.SINGLE,
+            numbers=(value * 3600 + part * 60 + last,),
+            units=(Unit(dimension=Dimension.TIME, factor=1.0),),
+            start=at,
+            end=at + 5,
+            tokens=(at, at + 2, at + 4),
+        )
     units, end = _unit(tokens, at + 3)
     time = [u for u in units if u.dimension is Dimension.TIME and u.factor >= 60]
     if not tokens[at + 2].glued or part is None or part >= 60 or not time:

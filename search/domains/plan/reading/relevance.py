@@ -77,7 +77,8 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
         if item.start in here
     )
     limit = any(
-        item.mark("most", "least", "total", "each") or any(s.path == "budget.seconds" for s in item.senses)
+        item.mark("most", "least", "total", "each")
+        or any(s.path == "budget.seconds" for s in item.senses)
         for item in scene.items
         if item.start in clause and -4 <= item.start - quantity.start <= 4
     )

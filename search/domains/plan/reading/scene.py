@@ -144,7 +144,7 @@ def scene_of(
     raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
     if language is not None:
         raw = in_english(raw, language)
-    raw = written_out(raw, [file.name for file in files])
+    raw = _with_suffixes(written_out(raw, [file.name for file in files]))
     tokens = _told_once(with_numerals([lexicon.correct(token) for token in raw]))
     items = _with_outputs(tokens, lexicon.find(tokens), lexicon)
     unitless = {
@@ -178,6 +178,24 @@ def scene_of(
         files={file.name: file for file in files},
         lexicon=lexicon,
     )
+
+
+def _with_suffixes(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with "64 Ki" as one number, like 64Ki."""
+    result: list[Token] = []
+    for token in tokens:
+        last = result[-1] if result else None
+        if (
+            token.form is Form.WORD
+            and token.text in ("Ki", "ki", "Mi")
+            and last is not None
+            and last.form is Form.NUMBER
+            and not last.suffix
+        ):
+            result[-1] = replace(last, suffix=token.word, end=token.end)
+        else:
+            result.append(token)
+    return result
 
 
 def _told_once(tokens: Sequence[Token]) -> list[Token]:

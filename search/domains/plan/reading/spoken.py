@@ -99,9 +99,9 @@ def _card_at(tokens: Sequence[Token], i: int) -> tuple[Form, str, int] | None:
     if words[0] == "100" and not tokens[i + 1].suffix and (word != "a" or after_number):
         plural = len(words) > 1 and words[1] == "s" and tokens[i + 2].glued
         return Form.WORD, f"{word}100", i + 2 + plural
-    if words[0] == "one" and len(words) > 1 and words[1] in ("hundred", "hundreds"):
-        if word != "a" or words[1] == "hundreds" or after_number:
-            return Form.WORD, f"{word}100", i + 3
+    spelt = words[0] == "one" and len(words) > 1 and words[1] in ("hundred", "hundreds")
+    if spelt and (word != "a" or words[1] == "hundreds" or after_number):
+        return Form.WORD, f"{word}100", i + 3
     return None
 
 

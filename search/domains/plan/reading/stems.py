@@ -48,6 +48,7 @@ def stem(word: str) -> str:
     if (
         len(word) > 3
         and word[-1] == word[-2]
+        and word[-1].isalpha()
         and word[-1] not in _VOWELS
         and ending[:1] != "s"
     ):
