@@ -41,6 +41,10 @@ _REASON_OF_PLAN = (
     "constraints.current_plan"
 )
 _IGNORE = "it is only background"
+_YEARS = ("in", "since", "until", "of", "by", "from", "year")
+_MONEY = vocabulary(
+    "euro euros eur dollar dollars usd pounds gbp bucks francs chf yen people years weeks months"
+)
 _NO_NOUNS = vocabulary(
     "for on in at with to of and or but please max then each per by is as the a it if so also this"
 )
@@ -65,6 +69,10 @@ def complete(
     _unattached(scene, found, reading, doubts, not_done)
     _unusable(scene, found, not_done)
     doubts += _earlier(scene)
+    for tokens, why in scene.beyond:
+        spans = scene.spans(tokens)
+        said = scene.text.goal[spans[0].start : spans[-1].end]
+        not_done.append(NotDone(text=said[:200], reason=why, spans=spans))
     if not reading.wishes:
         return _nothing(scene, reading, doubts, not_done, answers)
     doubts += _missing(scene, drafts)
@@ -73,6 +81,7 @@ def complete(
     doubts += _words_with_values(scene)
     doubts += _ambiguous(scene, drafts)
     doubts += _unknown_devices(scene, drafts)
+    doubts += _programs(scene, drafts)
     asked = [d for d in doubts if not _is_answered(d, answers)]
     asked.sort(key=lambda d: d.rank)
     unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
@@ -298,6 +307,11 @@ def _counts_something_else(scene: Scene, quantity: Quantity) -> bool:
     """Return whether a number counts things that no job has: "our 37 people"."""
     if quantity.units or quantity.suffix or quantity.shape is not Shape.SINGLE:
         return False
+    year = (
+        1950 <= quantity.numbers[0] <= 2090 and scene.word(quantity.start - 1) in _YEARS
+    )
+    if year or scene.word(quantity.end) in _MONEY:
+        return True
     for i in (quantity.end, quantity.end + 1):
         word = scene.word(i)
         if i >= len(scene.tokens) or scene.tokens[i].form is not Form.WORD:
@@ -341,7 +355,12 @@ def _repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
             for value in wish.values
             if value.path == "spec.runs"
         }
-        if related or count < 2 or count in runs or any(jobs == count * k for k in range(1, 9)):
+        if (
+            related
+            or count < 2
+            or count in runs
+            or any(jobs == count * k for k in range(1, 9))
+        ):
             continue
         words = scene.words(start, end)
         seeds = ", ".join(str(k) for k in range(1, min(int(count), 5) + 1))
@@ -463,6 +482,42 @@ def _words_with_values(scene: Scene) -> list[Doubt]:
                 rank=3,
             )
         )
+    return found
+
+
+def _programs(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask for what a program needs: runs to measure its time by, the target of a processor."""
+    found = []
+    for job in drafts.jobs:
+        said = {path: setting.value for path, setting in job.settings.items()}
+        if said.get("spec.objective") == "run_time" and "spec.runs" not in said:
+            found.append(
+                Doubt(
+                    about="runs",
+                    text="With which arguments or input is the program run to measure its time?",
+                    options=("without arguments",),
+                    tokens=job.settings["spec.objective"].tokens,
+                    rank=1,
+                )
+            )
+        cpu = str(said.get("spec.target.cpu", ""))
+        if cpu.startswith(("cortex", "neoverse")) and "spec.target.triple" not in said:
+            small = cpu.startswith("cortex-m")
+            found.append(
+                Doubt(
+                    about="target.triple",
+                    text=f"{cpu} is no processor of x86-64. Which target triple is meant?",
+                    options=(
+                        "thumbv7em-none-eabi",
+                        "thumbv6m-none-eabi",
+                        "thumbv7m-none-eabi",
+                    )
+                    if small
+                    else ("aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf"),
+                    tokens=job.settings["spec.target.cpu"].tokens,
+                    rank=1,
+                )
+            )
     return found
 
 

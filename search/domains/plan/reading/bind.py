@@ -138,6 +138,8 @@ def _of_them(
     at = quantity.end + (scene.word(quantity.end) == "of")
     if quantity.units or scene.word(at) not in ("them", "these", "those"):
         return None
+    if scene.word(quantity.start - 1) in ("the", "these", "those"):
+        return None  # "for the two of them" counts what there is
     said = [
         (item.start, slot, item)
         for item, slot, _ in heads
@@ -249,7 +251,7 @@ def _links(
     """Return the slots that fit a quantity, nearest first."""
     best: dict[tuple[str, str], _Link] = {}
     for item, slot, strong in heads:
-        if not _fits(scene, quantity, slot):
+        if not _fits(scene, quantity, slot) or _announces(scene, quantity, item):
             continue
         # A lone "one" is a number only right in front of what it counts.
         behind = 0 <= item.start - quantity.end <= 1 and slot.dimension is Dimension.COUNT
@@ -283,6 +285,14 @@ def _links(
     return sorted(
         (link for link in best.values() if link.cost <= limit), key=lambda link: link.cost
     )
+
+
+def _announces(scene: Scene, quantity: Quantity, item: Item) -> bool:
+    """Return whether a number counts the values that follow: "two thicknesses, 0.8 and 1.6 mm"."""
+    if quantity.units or quantity.shape is not Shape.SINGLE or item.start < quantity.end:
+        return False
+    following = [q for q in scene.quantities if 0 <= q.start - item.end <= 3 and q.units]
+    return bool(following) and len(following[0].numbers) == quantity.numbers[0]
 
 
 def _names_first(links: dict[tuple[str, str], _Link]) -> None:
@@ -582,7 +592,11 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
         and other.shape not in (Shape.RANGE, Shape.AROUND)
         and (scene.sentence(quantity.start) - scene.sentence(other.at) <= 1 or what_if)
     ]
-    beside_name = any(scene.used.get(t, "").startswith("file") for t in (at, at - 1))
+    beside_name = any(
+        scene.used.get(t, "").startswith("file") for t in (at, at - 1)
+    ) or any(
+        item.end == quantity.start and item.of(Role.FILE_NOUN) for item in scene.items
+    )
     if not candidates or not (
         near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name
     ):
@@ -658,9 +672,7 @@ def _dimensions(scene: Scene, bound: Bound) -> set[Dimension | None]:
     }
 
 
-def _named_choices(
-    scene: Scene, kinds: Sequence[str], taken: set[int]
-) -> list[Bound]:
+def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[Bound]:
     """Bind "memory model: weights", "search=random": a choice right behind its slot's name."""
     found = []
     for item in scene.with_role(Role.HEAD):

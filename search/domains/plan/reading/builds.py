@@ -14,6 +14,7 @@ from search.domains.plan.reading.bind import Bound
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form
+from search.domains.plan.reading.units import Dimension
 
 FILES, EXCLUDE = "spec.build.files", "spec.build.exclude"
 INCLUDE, DEFINES, FLAGS = "spec.build.include", "spec.build.defines", "spec.build.flags"
@@ -27,7 +28,9 @@ _DEFINE_CUE = re.compile(
     r"\b(?:defin(?:e|es|ed|ing)|macros?|preprocessor|#define)\b", re.I
 )
 _MACRO = re.compile(r"\b[A-Za-z_]\w*=[\w.]+|\b[A-Z][A-Z0-9_]{2,}\b")
-_NO_MACRO = vocabulary("LLVM SCIP MPS ARM GPU CPU RAM ROM FPU SIMD CSV RISC NOT ONLY AND THE")
+_NO_MACRO = vocabulary(
+    "LLVM SCIP MPS ARM GPU CPU RAM ROM FPU SIMD CSV RISC NOT ONLY AND THE"
+)
 _INCLUDE_OPTION = re.compile(r"(?<![\w-])-I\s?([\w./-]+)")
 _HEADERS = re.compile(
     r"\b(?:headers?(?: files?)?|includes?(?: (?:path|paths|dir|dirs|directory|folder|files))?"
@@ -41,7 +44,9 @@ _HEADERS_BEHIND = re.compile(
     r" (?:holds|contains|has|is where)(?: the| all| our)? (?:headers|header files|includes)",
     re.I,
 )
-_FLAG = re.compile(r"(?<![\w-])-(?:std=[\w+]+|f[a-z][\w=-]+|m[a-z][\w=.-]+|W[a-z][\w=-]*)")
+_FLAG = re.compile(
+    r"(?<![\w-])-(?:std=[\w+]+|f[a-z][\w=-]+|m[a-z][\w=.-]+|W[a-z][\w=-]*)"
+)
 _NO_FLAG = ("-mllvm", "-mcpu", "-march", "-mattr", "-mtriple")
 _LIBRARIES = {
     "m": r"-lm\b|\blibm\b|\bmath(?:s|ematics|ematical)?[ -]lib(?:rary)?\b|\blib ?math\b",
@@ -62,10 +67,12 @@ _EXIT = re.compile(
     re.I,
 )
 _STDIN = re.compile(
-    r"\b(?:standard[ -]input|stdin|std ?in|piped? in|pipes?|feed(?: it)?|fed|typed? in)\b", re.I
+    r"\b(?:standard[ -]input|stdin|std ?in|piped? in|pipes?|feed(?: it)?|fed|typed? in)\b",
+    re.I,
 )
 _STDIN_WORD = re.compile(
-    r"\b(?:the )?(?:word|text|line|string|letters?|input)\s+[\"'`]?([\w-]{1,60})[\"'`]?", re.I
+    r"\b(?:the )?(?:word|text|line|string|letters?|input)\s+[\"'`]?([\w-]{1,60})[\"'`]?",
+    re.I,
 )
 _STDOUT = re.compile(
     r"\b(?:must|should|has to|have to|expected?|expects|needs to|shall|supposed to)\b[^.\n;]{0,40}?"
@@ -84,6 +91,7 @@ _RUN_VALUE = re.compile(
     r"`([^`\n]{1,200})`|\"([^\"\n]{1,200})\"|(?<![\w.])(-{1,2}[A-Za-z][\w=-]*)"
     r"|(?<![\w.,-])(\d[\d,_]*(?:\.\d+)?)(?![\w%]|\.\d)"
 )
+_KILLED = vocabulary("kill killed kills abort aborted terminate terminated timeout hangs")
 _LEADS = vocabulary(
     "with on argument arguments arg args input inputs of is are for by to parameter "
     "parameters : = using use takes value values number being say"
@@ -95,7 +103,9 @@ _OUT = vocabulary(
     "excludes drop minus besides don't dont"
 )
 _FOLDER_WORDS = vocabulary("folder directory dir subfolder folders")
-_FOLDERS_LEFT_OUT = vocabulary("tests test examples example docs doc bench benchmarks demo demos")
+_FOLDERS_LEFT_OUT = vocabulary(
+    "tests test examples example docs doc bench benchmarks demo demos"
+)
 
 
 def builds_of(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
@@ -149,14 +159,19 @@ def _files_and_left_out(scene: Scene) -> Iterator[Bound]:
 
 def _has_archive(scene: Scene) -> bool:
     return any(
-        "members" in file.facts or file.name.lower().endswith((".zip", ".tgz", ".tar", ".gz"))
+        "members" in file.facts
+        or file.name.lower().endswith((".zip", ".tgz", ".tar", ".gz"))
         for file in scene.files.values()
     )
 
 
 def _inside_archive(scene: Scene, path: str) -> bool:
     """Return whether a source is one in an archive: a path, or the only sort of file there is."""
-    return "/" in path or "*" in path or all("members" in f.facts for f in scene.files.values())
+    return (
+        "/" in path
+        or "*" in path
+        or all("members" in f.facts for f in scene.files.values())
+    )
 
 
 def _is_left_out(scene: Scene, places: Sequence[int]) -> bool:
@@ -174,13 +189,18 @@ def _named_folders(scene: Scene, have: Sequence[str], tokens: list[int]) -> Iter
     for i, token in enumerate(scene.tokens):
         named = scene.word(i) in _FOLDERS_LEFT_OUT
         folder = scene.word(i + 1) in _FOLDER_WORDS and token.form is Form.WORD
+        if folder and scene.word(i) in ("the", "a", "that", "this"):
+            continue
+        named = named or (scene.word(i - 1) in _FOLDER_WORDS and token.form is Form.WORD)
         glob = f"{token.text}/*"
         if token.form is not Form.WORD or i in tokens or not (named or folder):
             continue
         if scene.word(i + 1) == "/" or glob in have or not _is_left_out(scene, [i]):
             continue
         said = {scene.word(t) for t in range(max(0, i - 6), i)} | {
-            scene.word(t) for t in range(i + 1, i + 5) if scene.word(t) in ("out", "excluded")
+            scene.word(t)
+            for t in range(i + 1, i + 5)
+            if scene.word(t) in ("out", "excluded")
         }
         if said & _OUT and _has_archive(scene):
             tokens.append(i)
@@ -229,7 +249,10 @@ def _folders(scene: Scene) -> Iterator[Bound]:
     for pattern in (_INCLUDE_OPTION, _HEADERS, _HEADERS_BEHIND):
         for match in pattern.finditer(scene.text.folded):
             folder = match[1].rstrip("./") or "."
-            if folder.lower() in ("the", "of", "in", "it", "that", "for") or "." in folder[1:]:
+            if (
+                folder.lower() in ("the", "of", "in", "it", "that", "for")
+                or "." in folder[1:]
+            ):
                 continue
             if folder not in values:
                 values.append(folder)
@@ -240,7 +263,9 @@ def _folders(scene: Scene) -> Iterator[Bound]:
 
 def _flags(scene: Scene) -> Iterator[Bound]:
     found = [
-        m for m in _FLAG.finditer(scene.text.folded) if not m[0].lower().startswith(_NO_FLAG)
+        m
+        for m in _FLAG.finditer(scene.text.folded)
+        if not m[0].lower().startswith(_NO_FLAG)
     ]
     tokens = [t for m in found for t in _tokens(scene, m.start(), m.end())]
     if found:
@@ -273,6 +298,7 @@ def _runs(scene: Scene, taken: set[int]) -> Iterator[Bound]:
         here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
         _runs_of(scene, here, taken, runs, tokens)
     _streams(scene, runs, tokens)
+    _time_of_a_run(scene, runs, tokens)
     if runs:
         yield from _bound(RUNS, runs, tokens)
 
@@ -286,21 +312,26 @@ def _runs_of(
 ) -> None:
     start, end = scene.tokens[here[0]].start, scene.tokens[here[-1]].end
     text = scene.text.folded
-    argument = _ARGUMENT.search(text, start, end)
-    run = _RUN.search(text, start, end)
-    if argument is None and run is None:
+    argument = next((i for i in here if _ARGUMENT.fullmatch(scene.word(i))), None)
+    run = next((i for i in here if _RUN.fullmatch(scene.word(i))), None)
+    cue = run if argument is None else argument
+    if cue is None:
+        if runs and all(scene.tokens[i].form in (Form.QUOTE, Form.MARK) for i in here):
+            quotes = [i for i in here if scene.tokens[i].form is Form.QUOTE]
+            runs += [{"arguments": [scene.tokens[i].text[1:-1]]} for i in quotes]
+            tokens += quotes
         return
-    cue = argument or run
-    assert cue is not None
     last = -1
     for match in _RUN_VALUE.finditer(text, start, end):
         places = _tokens(scene, match.start(), match.end())
         value = match[1] or match[2] or match[3] or match[4]
-        if not places or set(places) & taken or not _is_argument(
-            scene, places, match, last, named=argument is not None
+        if (
+            not places
+            or set(places) & taken
+            or not _is_argument(scene, places, match, last, named=argument is not None)
         ):
             continue
-        if run is not None and argument is None and match.start() < run.start():
+        if run is not None and argument is None and places[0] < run:
             continue
         separate = last < 0 or _is_new_run(scene, last, places[0])
         plain = value if match[4] is None else value.replace(",", "").replace("_", "")
@@ -311,7 +342,7 @@ def _runs_of(
         tokens += places
         last = places[-1]
     if last >= 0:
-        tokens += _tokens(scene, cue.start(), cue.end())
+        tokens.append(cue)
 
 
 def _is_argument(
@@ -385,7 +416,7 @@ def _streams(scene: Scene, runs: list[dict[str, Any]], tokens: list[int]) -> Non
         places += _tokens(scene, match.start(), match.end())
     if (match := _STDIN.search(text)) is not None:
         start, end = _sentence_around(scene, match.start())
-        word = _quoted(text, start, end) or _STDIN_WORD.search(text, match.end(), end)
+        word = _quoted(text, start, end) or _STDIN_WORD.search(text, start, end)
         if word is not None:
             row["stdin"] = next(g for g in word.groups() if g)
             places += _tokens(scene, match.start(), match.end())
@@ -401,7 +432,11 @@ def _streams(scene: Scene, runs: list[dict[str, Any]], tokens: list[int]) -> Non
         return
     value = str(row.get("expected_exit", ""))
     for run in runs:
-        if value and run.get("arguments", [None])[-1] == value and len(run["arguments"]) > 1:
+        if (
+            value
+            and run.get("arguments", [None])[-1] == value
+            and len(run["arguments"]) > 1
+        ):
             run["arguments"].pop()
     runs[:] = [r for r in runs if r.get("arguments") != [value] or not value]
     stdin = row.get("stdin")
@@ -411,6 +446,47 @@ def _streams(scene: Scene, runs: list[dict[str, Any]], tokens: list[int]) -> Non
     for run in runs:
         run.update(row)
     tokens += places
+
+
+def _time_of_a_run(scene: Scene, runs: list[dict[str, Any]], tokens: list[int]) -> None:
+    """Read "kill a run that needs more than 2 s", which limits no search."""
+    for quantity in scene.quantities:
+        seconds = quantity.reading(Dimension.TIME)
+        if seconds is None or not quantity.units:
+            continue
+        here = [
+            i
+            for i in range(
+                max(0, quantity.start - 14), min(len(scene.tokens), quantity.end + 8)
+            )
+            if scene.sentence(i) == scene.sentence(quantity.start)
+            and (i < quantity.start or i >= quantity.end)
+        ]
+        words = [scene.word(i) for i in here]
+        one_run = any(
+            words[k]
+            in (
+                "a",
+                "each",
+                "every",
+                "per",
+                "that",
+                "one",
+                "any",
+                "single",
+                "the",
+                "test",
+            )
+            and words[k + 1] in ("run", "test", "execution")
+            for k in range(len(words) - 1)
+        )
+        if _KILLED & set(words) and (one_run or runs):
+            for run in runs or [{}]:
+                run["timeout_seconds"] = seconds[0]
+                if run not in runs:
+                    runs.append(run)
+            tokens += range(quantity.start, quantity.end)
+            tokens += [i for i in here if scene.word(i) in _KILLED]
 
 
 def _quoted(text: str, start: int, end: int) -> re.Match[str] | None:

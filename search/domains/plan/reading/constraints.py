@@ -33,7 +33,9 @@ _NOT_SPLIT = vocabulary(
     "split cut divide break sever slice chop shard separate fragment tear partition"
 )
 _STEMS_NOT_SPLIT = frozenset(stem(w) for w in _NOT_SPLIT) | {"broken", "torn", "splitt"}
-_WHOLE = vocabulary("whole entire entirely intact undivided unsplit uncut unbroken complete")
+_WHOLE = vocabulary(
+    "whole entire entirely intact undivided unsplit uncut unbroken complete"
+)
 _ONE_PIECE = ("in one piece", "in a piece", "in 1 piece", "as one", "as a whole", "as 1")
 _NOT = vocabulary(
     "not never don't dont no without nor cannot can't mustn't shouldn't forbidden "
@@ -46,7 +48,12 @@ _TOGETHER = vocabulary(
     "together colocated collocated co-located colocate collocate co-locate grouped "
     "inseparable adjacent"
 )
-_NEXT_TO = ("next to each other", "side by side", "next to one another", "beside each other")
+_NEXT_TO = (
+    "next to each other",
+    "side by side",
+    "next to one another",
+    "beside each other",
+)
 _CO = ("co - locate", "co - located", "co located", "co locate")
 _STAY = vocabulary(
     "pin pinned fix fixed lock locked tie tied bind bound stay stays sit sits live lives "
@@ -109,7 +116,9 @@ def _bounds(scene: Scene, cues: Sequence[_Cue]) -> Iterator[Bound]:
                 value.append(cue.tables)
             else:
                 value += [name for name in cue.tables if name not in value]
-        tokens = sorted({t for cue in rows for t in (*range(cue.start, cue.end), *cue.tokens)})
+        tokens = sorted(
+            {t for cue in rows for t in (*range(cue.start, cue.end), *cue.tokens)}
+        )
         first = min(rows[0].start, *rows[0].tokens)
         rest = tuple(t for t in tokens if t != first)
         yield Bound(paths={_KIND: path}, values={_KIND: (value,)}, tokens=(first, *rest))
@@ -203,7 +212,9 @@ def _nearest(word: str, known: dict[str, str]) -> str | None:
     low = word.lower()
     if low in known:
         return known[low]
-    near = [name for key, name in known.items() if len(key) > 4 and distance(low, key, 1) == 1]
+    near = [
+        name for key, name in known.items() if len(key) > 4 and distance(low, key, 1) == 1
+    ]
     return near[0] if len(near) == 1 else None
 
 
@@ -213,7 +224,9 @@ def _cues(scene: Scene, sentence: int) -> list[_Cue]:
     for i in here:
         if found and i < found[-1].end:
             continue
-        cue = _pin_at(scene, i) or _together_at(scene, i, here) or _whole_at(scene, i, here)
+        cue = (
+            _pin_at(scene, i) or _together_at(scene, i, here) or _whole_at(scene, i, here)
+        )
         if cue is not None:
             found.append(cue)
     return found
@@ -249,7 +262,10 @@ def _pin_at(scene: Scene, i: int) -> _Cue | None:
         if token.word in ("to", "-", "through") and devices:
             span, at = True, at + 1
             continue
-        more = token.word in ("and", "or", ",", "/", *_DEVICE_LINKS) or token.word in _DEVICES
+        more = (
+            token.word in ("and", "or", ",", "/", *_DEVICE_LINKS)
+            or token.word in _DEVICES
+        )
         if not more or (not devices and token.word in ("and", "or", ",")):
             break
         at += 1
@@ -263,16 +279,26 @@ def _together_at(scene: Scene, i: int, here: Sequence[int]) -> _Cue | None:
     if length:
         return _Cue(TOGETHER, i, i + length)
     negated = any(
-        scene.word(t) in _NOT and scene.crossing(t, i) < 3 for t in here if -8 <= t - i < 0
+        scene.word(t) in _NOT and scene.crossing(t, i) < 3
+        for t in here
+        if -8 <= t - i < 0
     )
     if word in _APART:
-        return _Cue(TOGETHER, i, i + 1 + (scene.word(i + 1) in _DEVICES)) if negated else None
+        return (
+            _Cue(TOGETHER, i, i + 1 + (scene.word(i + 1) in _DEVICES))
+            if negated
+            else None
+        )
     if negated:
         return None
     if word in _TOGETHER:
         return _Cue(TOGETHER, i, i + 1)
     one = word in _JOINED_ON or scene.tokens[i].value == 1 or word in ("a", "an")
-    shares = scene.word(i - 1) in ("share", "shares", "sharing") if word in ("a", "an") else one
+    shares = (
+        scene.word(i - 1) in ("share", "shares", "sharing")
+        if word in ("a", "an")
+        else one
+    )
     if shares and scene.word(i + 1) in _DEVICES:
         return _Cue(TOGETHER, i, i + 2)
     return None
@@ -287,7 +313,9 @@ def _whole_at(scene: Scene, i: int, here: Sequence[int]) -> _Cue | None:
     if length:
         return _Cue(NO_SPLIT, i, i + length)
     if stem(word) in _STEMS_NOT_SPLIT and any(
-        scene.word(t) in _NOT and scene.crossing(t, i) < 3 for t in here if abs(t - i) <= 9
+        scene.word(t) in _NOT and scene.crossing(t, i) < 3
+        for t in here
+        if abs(t - i) <= 9
     ):
         return _Cue(NO_SPLIT, i, i + 1)
     return None
@@ -297,10 +325,11 @@ def _assign(scene: Scene, mentions: Sequence[_Mention], cues: Sequence[_Cue]) ->
     """Give each list of tables to the phrase nearest to it."""
     groups: list[list[_Mention]] = []
     for mention in mentions:
-        between = (
-            range(groups[-1][-1].end, mention.start) if groups else range(0)
-        )
+        between = range(groups[-1][-1].end, mention.start) if groups else range(0)
         joined = bool(groups) and all(scene.word(t) in _LISTS for t in between)
+        joined = joined and (
+            {*map(scene.word, between)} != {","} or _goes_on(scene, mention)
+        )
         if joined and not any(c.start in between for c in cues):
             groups[-1].append(mention)
         else:
@@ -313,6 +342,14 @@ def _assign(scene: Scene, mentions: Sequence[_Mention], cues: Sequence[_Cue]) ->
             if mention.name not in cue.tables:
                 cue.tables.append(mention.name)
             cue.tokens += range(mention.start, mention.end)
+
+
+def _goes_on(scene: Scene, mention: _Mention) -> bool:
+    """Return whether a list that a comma joins ends with "and": "campaign, site and country"."""
+    return any(
+        scene.word(i) in ("and", "or", "&", "nor")
+        for i in range(mention.end, mention.end + 5)
+    )
 
 
 def _distance(scene: Scene, group: Sequence[_Mention], cue: _Cue) -> float:

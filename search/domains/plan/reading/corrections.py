@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.lexicon import Item
 from search.domains.plan.reading.quantities import Shape
 from search.domains.plan.reading.scene import Scene
 
@@ -37,6 +38,8 @@ def corrected(scene: Scene, bounds: Sequence[Bound]) -> list[Bound]:
             before[-1:] if _near(scene, bounds, before, mark.start) else [],
         )
         scene.use(range(mark.start, mark.end), "correction")
+        if _is_polite(scene, mark):
+            continue
         if pair is None:
             continue
         old, new = pair
@@ -49,6 +52,19 @@ def corrected(scene: Scene, bounds: Sequence[Bound]) -> list[Bound]:
             f"“{_words(scene, bounds[old])}” was corrected to “{_words(scene, bounds[new])}”"
         )
     return [b for i, b in enumerate(bounds) if i not in dropped]
+
+
+def _is_polite(scene: Scene, mark: Item) -> bool:
+    """Return whether "sorry", "wait" is no correction: "sorry for the delay"."""
+    return scene.word(mark.end - 1) in ("sorry", "apologies") and scene.word(
+        mark.end
+    ) in (
+        "for",
+        "to",
+        "about",
+        "that",
+        "i",
+    )
 
 
 def _near(scene: Scene, bounds: Sequence[Bound], before: Sequence[int], at: int) -> bool:

@@ -69,18 +69,25 @@ def _about_all(scene: Scene) -> float:
     for i, token in enumerate(scene.tokens):
         following = scene.word(i + 1)
         dual = token.word in _DUALS and (
-            following.startswith("band") or (following == "-" and scene.word(i + 2) == "band")
+            following.startswith("band")
+            or (following == "-" and scene.word(i + 2) == "band")
         )
         if dual or token.word in ("dualband", "multiband"):
             denied = any(
                 m.mark("not", "instead") and 0 <= i - m.end <= 2 for m in scene.items
             )
             score += _SEVERAL if denied else _DUAL
-        if token.word in _BOTH and following.startswith("band") and scene.word(i + 1) != "band":
+        if (
+            token.word in _BOTH
+            and following.startswith("band")
+            and scene.word(i + 1) != "band"
+        ):
             score += _DUAL
         if token.word in _PLURAL and scene.word(i - 1) not in ("our", "of"):
             score += _SEVERAL
-        if (token.word == "2" and following in ("separate", "different")) or token.word == "apiece":
+        if (
+            token.word == "2" and following in ("separate", "different")
+        ) or token.word == "apiece":
             score += _SEVERAL / 2
     return score
 
@@ -100,11 +107,26 @@ def _score(scene: Scene, left: Quantity, right: Quantity) -> float:
     ]
     if marks:
         score += _ORDERED
-    if words & _OTHERS or any(scene.word(i) == "1" and not scene.tokens[i].exact for i in between):
+    if words & _OTHERS or any(
+        scene.word(i) == "1" and not scene.tokens[i].exact for i in between
+    ):
         score += _ANOTHER
     if any(scene.ends_sentence(i) and scene.word(i) != "\n" for i in between):
         score += _SENTENCE
-    elif words <= {"and", ",", "&", "+", "plus", "as", "well", "or", "also", "from", "to", "at"}:
+    elif words <= {
+        "and",
+        ",",
+        "&",
+        "+",
+        "plus",
+        "as",
+        "well",
+        "or",
+        "also",
+        "from",
+        "to",
+        "at",
+    }:
         score += _TOGETHER
     if words & {"also", "too", "additionally", "simultaneously"}:
         score += _TOGETHER
@@ -114,9 +136,7 @@ def _score(scene: Scene, left: Quantity, right: Quantity) -> float:
 def _place(scene: Scene, left: Quantity, right: Quantity) -> int:
     """Return where the words of the right design begin: behind the last boundary before it."""
     for i in range(right.start - 1, left.end - 1, -1):
-        starts = any(
-            item.start == i and item.mark("then") for item in scene.items
-        )
+        starts = any(item.start == i and item.mark("then") for item in scene.items)
         if scene.ends_sentence(i):
             return i + 1
         if starts or scene.word(i) in (",", ";", "and", "another", "second"):
@@ -134,7 +154,11 @@ def mentions_of(
         sorted(
             {max(start, b - 1) for b in bands if start <= b < end}
             | {n for n in nouns if start <= n < end}
-            | ({start} if not start or not any(start <= b < end for b in bands) else set())
+            | (
+                {start}
+                if not start or not any(start <= b < end for b in bands)
+                else set()
+            )
         )
         for start, end in zip(starts, ends, strict=True)
     ]

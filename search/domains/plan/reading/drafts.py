@@ -21,8 +21,14 @@ PER_NODE = "spec.fabric.devices_per_node"
 NODES = "_nodes"
 WHAT_IF = "spec.what_if"
 SECONDS = "budget.seconds"
+BATCH = "spec.global_batch"
+_EACH = vocabulary("gpu card device accelerator gpus cards devices one rank")
 MAX_VARIANTS = 60
 _CLAUSE_OF_COUNT = 1.4
+_TAKEN = vocabulary(
+    "taken occupied sits reserved already gone needs need occupy occupies takes uses eaten blocked "
+    "swallowed belongs dense kept subtract minus deduct lost held eats takes"
+)
 _OWNED = vocabulary("own have has our today currently now existing present owned use got")
 _THOUGHT = vocabulary(
     "whether would if instead buy buying upgrade pay worth help could enough gain adding"
@@ -111,6 +117,8 @@ def _options(
         path = bound.paths[leaf.kind]
         values = bound.values[leaf.kind]
         scene.use(bound.tokens, path)
+        if path == BATCH:
+            values = _whole_batch(scene, bound, values, bounds)
         if path.endswith("_hz") or path == "_bandwidth":
             frequencies.append(Frequencies(path=path, bound=bound, values=values))
             continue
@@ -129,6 +137,7 @@ def _options(
             )
             options.setdefault(path, []).append(option)
     _once(options)
+    _minus_taken(scene, options)
     _replaced(scene, options)
     _plain_size(scene, options)
     for path, row in options.items():
@@ -164,11 +173,49 @@ def _options(
     return options, removed
 
 
+def _whole_batch(
+    scene: Scene, bound: Bound, values: tuple[Any, ...], bounds: Sequence[Bound]
+) -> tuple[Any, ...]:
+    """Multiply a batch of each device by their number: "batch 4096 per GPU"."""
+    end = max(bound.tokens) + 1
+    behind = [scene.word(i) for i in range(end, min(end + 3, len(scene.tokens)))]
+    before = [scene.word(i) for i in range(max(0, min(bound.tokens) - 3), end)]
+    each = (behind[:1] in (["per"], ["each"], ["a"], ["on"])) and _EACH & set(behind)
+    local = {"per", "local"} & set(before) and ({"local"} | _EACH) & set(before)
+    counts = [b.values["sharding"] for b in bounds if b.paths.get("sharding") == COUNT]
+    if not (each or local) or len(counts) != 1 or len(counts[0]) != 1:
+        return values
+    scene.use(range(end, min(end + 2, len(scene.tokens))), BATCH)
+    return tuple(v * counts[0][0] for v in values)
+
+
+def _minus_taken(scene: Scene, options: dict[str, list[_Option]]) -> None:
+    """Subtract memory that is taken: "80 GiB, of which the dense layers need 10"."""
+    row = options.get(MEMORY, [])
+    if len(row) != 2 or all(o.strong for o in row):
+        return
+    whole, part = sorted(row, key=lambda o: -o.value)
+    near = [
+        scene.word(i)
+        for i in range(
+            max(0, min(part.tokens) - 9), min(len(scene.tokens), max(part.tokens) + 9)
+        )
+        if scene.sentence(i) == scene.sentence(part.tokens[0])
+    ]
+    if part.value < whole.value and _TAKEN & set(near):
+        left = whole.value - part.value
+        tokens = (*whole.tokens, *part.tokens)
+        note = f"{whole.value:g} GiB less {part.value:g} GiB that are taken"
+        options[MEMORY] = [_Option(value=left, tokens=tokens, note=note)]
+
+
 def _once(options: dict[str, list[_Option]]) -> None:
     """Drop what is said twice, unless it goes with another slot: "10 min HiGHS, 10 min SCIP"."""
     said = {path: list(row) for path, row in options.items()}
     for path, row in said.items():
-        unique = [o for i, o in enumerate(row) if all(o.value != p.value for p in row[:i])]
+        unique = [
+            o for i, o in enumerate(row) if all(o.value != p.value for p in row[:i])
+        ]
         paired = len(unique) > 1 and any(
             len(other) == len(row) and _alternate(row, other)
             for p, other in said.items()
@@ -357,6 +404,7 @@ def _out_of_range(scene: Scene, bound: Bound, slot: Any, value: Any) -> list[Dou
         if low is not None and high is not None
         else "another value"
     )
+    scene.beyond.append((bound.tokens, f"{slot.title}: {limits} is possible"))
     return [
         Doubt(
             about=slot.path.removeprefix("spec.").replace(".0.", "."),
@@ -426,6 +474,11 @@ def _devices(
         "per",
         "every",
         "apiece",
+    }
+    spread = spread or {scene.word(i) for i in range(low, high)} & {
+        ",",
+        "(",
+        "altogether",
     }
     if totals and spread and count.value % node.value == 0:
         inner = count.value // node.value
@@ -499,6 +552,7 @@ def _told(
     bounds: Sequence[Bound],
     many: dict[str, list[_Option]],
     fixed: dict[str, Setting],
+    result: Drafts,
 ) -> None:
     """Choose between durations of one job where clearly more speaks for one of them."""
     row = many.get(SECONDS, [])
@@ -512,11 +566,17 @@ def _told(
     if len(row) != 2 or any(o.tokens not in weights for o in row):
         return
     better, worse = sorted(row, key=lambda o: -weights[o.tokens])
-    if weights[better.tokens] - weights[worse.tokens] < MARGIN or weights[worse.tokens] > 0.5:
+    if (
+        weights[better.tokens] - weights[worse.tokens] < MARGIN
+        or weights[worse.tokens] > 0.5
+    ):
         return
     del many[SECONDS]
+    result.doubts = [d for d in result.doubts if d.tokens != worse.tokens]
     note = "another duration was read as part of the story"
-    fixed[SECONDS] = Setting(value=better.value, tokens=better.tokens, note=better.note or note)
+    fixed[SECONDS] = Setting(
+        value=better.value, tokens=better.tokens, note=better.note or note
+    )
 
 
 def _which_is_left(slot: Any, left: Sequence[str], tokens: tuple[int, ...]) -> Doubt:
@@ -564,7 +624,7 @@ def _combined(
             tokens=tuple(t for o in others for t in o.tokens),
             note="the other numbers of devices are priced beside the first",
         )
-    _told(scene, leaf, bounds, many, fixed)
+    _told(scene, leaf, bounds, many, fixed, result)
     _fallback(scene, leaf, many, fixed)
     if not many:
         return [fixed]
@@ -680,11 +740,13 @@ def _contradictions(
         )
         listed = len({o.tokens for o in values}) == 1
         places = sorted(o.tokens[0] for o in values)
-        listed = listed or any(
-            places[0] < m.start < places[-1] for m in scene.marks("then")
+        listed = (
+            listed
+            or _one_and_one(scene, places)
+            or any(places[0] < m.start < places[-1] for m in scene.marks("then"))
         )
         if (
-            path in (SECONDS, MEMORY, "budget.target_gap")
+            path in (SECONDS, MEMORY, "budget.target_gap", "spec.objective")
             and alone
             and not compares
             and not listed
@@ -700,6 +762,14 @@ def _contradictions(
                 )
             )
     del scene
+
+
+def _one_and_one(scene: Scene, places: Sequence[int]) -> bool:
+    """Return whether values are told off one by one: "one small version and one fast one"."""
+    return any(
+        (scene.word(i) == "1" and not scene.tokens[i].exact) or scene.word(i) == "once"
+        for i in range(max(0, places[0] - 3), places[-1])
+    )
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,9 @@ _STARTS = frozenset(("starting", "hint", "warmstart", "initial", "warm", "mip"))
 _PRONOUNS_OF_RESULTS = frozenset(
     ("it", "that", "whatever", "this", "its", "which", "them")
 )
+_ALL_OF_THEM = frozenset(
+    ("both", "all", "everything", "others", "2", "3", "they", "these")
+)
 _PRONOUNS = frozenset(
     ("that", "it", "this", "they", "these", "those", "first", "former", "both", "one")
 )
@@ -47,6 +50,7 @@ def edges_of(
     for item in scene.marks("parallel", "unordered"):
         scene.use(range(item.start, item.end), "order")
     found += _after_and_before(scene, jobs)
+    found += _last(scene, jobs)
     return _reduced(found, len(jobs))
 
 
@@ -101,6 +105,7 @@ def _sequence(
     )
     found = []
     for at, item in cuts:
+        at = _before_its_job(scene, item, places) if item.senses else at
         before = [i for place, i in places if place < at]
         after = [i for place, i in places if place > at]
         if not before or not after:
@@ -119,6 +124,26 @@ def _sequence(
         ]
         found += [_ordered(scene, item, p, c) for p in previous for c in following]
     return found
+
+
+def _before_its_job(scene: Scene, item: Item, places: Sequence[tuple[int, int]]) -> int:
+    """Return where "then" cuts: "the MPS afterwards" orders the job in front of it."""
+    behind = [
+        p for p, _ in places if p > item.start and scene.crossing(item.start, p) < 12.0
+    ]
+    close = [
+        p
+        for p, _ in places
+        if 0 < item.start - p <= 4 and scene.crossing(p, item.start) < 0.5
+    ]
+    closing = item.end >= len(scene.tokens) or scene.word(item.end) in (
+        ".",
+        ",",
+        ";",
+        "\n",
+        "!",
+    )
+    return close[-1] - 1 if close and closing and not behind else item.start
 
 
 def _ordered(scene: Scene, item: Item, parent: int, child: int) -> Edge:
@@ -178,6 +203,25 @@ def _joined(scene: Scene, left: int, right: int) -> bool:
     return left == right or scene.crossing(left, right) < 4.5
 
 
+def _last(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
+    """Order "C comes last": it waits for all other jobs."""
+    found = []
+    for item in scene.marks("last"):
+        sentence = scene.sentence(item.start)
+        near = [
+            (abs(m - item.start) + (3 if m > item.start else 0), i)
+            for i, job in enumerate(jobs)
+            for m in job.mentions
+            if scene.sentence(m) == sentence
+        ]
+        if len(jobs) < 2 or not near:
+            continue
+        child = min(near)[1]
+        scene.use(range(item.start, item.end), "order")
+        found += [_ordered(scene, item, i, child) for i in range(len(jobs)) if i != child]
+    return found
+
+
 def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Order jobs by "B after A" and "before B, A"."""
     found = []
@@ -198,11 +242,7 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if any(item.end <= m < end for m in job.mentions)
         ]
         sentence = scene.sentence(item.start)
-        if (
-            item.mark("after")
-            and len(inside) > 1
-            and not _any_outside(scene, jobs, inside, item)
-        ):
+        if len(inside) > 1 and not _any_outside(scene, jobs, inside, item):
             # "once a.mps is solved run b.mps": no comma ends the clause.
             order = sorted(
                 inside, key=lambda i: min(m for m in jobs[i].mentions if m >= item.end)
@@ -214,8 +254,10 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if i not in inside
             and any(scene.sentence(m) == sentence for m in job.mentions)
         ]
-        if not inside and item in ends_of_last:
-            found += _waits_for_last(scene, jobs, item)
+        if not inside and (item in ends_of_last or _is_clause(scene, item)):
+            found += _waits_for_all(scene, jobs, item) or _waits_for_last(
+                scene, jobs, item
+            )
             continue
         if not inside or not outside:
             continue
@@ -242,9 +284,18 @@ def _after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
         scene.use(range(item.start, item.end), "order")
         for a in inside:
             for b in main:
-                first, second = (a, b) if item.mark("after") else (b, a)
+                waits = item.mark("after") != _is_denied(scene, item)
+                first, second = (a, b) if waits else (b, a)
                 found.append(_ordered(scene, item, first, second))
     return found
+
+
+def _is_denied(scene: Scene, item: Item) -> bool:
+    """Return whether "do not start B before A has ended" turns "before" around."""
+    return item.mark("before") and any(
+        0 < item.start - mark.end <= 7 and scene.crossing(mark.start, item.start) < 2.0
+        for mark in scene.marks("not")
+    )
 
 
 def _any_outside(
@@ -256,6 +307,25 @@ def _any_outside(
         for i, job in enumerate(jobs)
         for m in job.mentions
     )
+
+
+def _waits_for_all(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
+    """Order "C must wait until both are done": it waits for every job spoken of before."""
+    head = {scene.word(i) for i in range(item.end, min(item.end + 3, len(scene.tokens)))}
+    if not head & _ALL_OF_THEM or not item.mark("after"):
+        return []
+    sentence = scene.sentence(item.start)
+    here = [
+        i
+        for i, job in enumerate(jobs)
+        if any(scene.sentence(m) == sentence for m in job.mentions)
+    ]
+    if not here:
+        return []
+    child = min(here, key=lambda i: min(abs(m - item.start) for m in jobs[i].mentions))
+    before = [i for i in range(len(jobs)) if _place(jobs[i]) < _place(jobs[child])]
+    scene.use(range(item.start, item.end), "order")
+    return [_ordered(scene, item, i, child) for i in before]
 
 
 def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:

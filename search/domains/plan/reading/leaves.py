@@ -113,6 +113,7 @@ def find_leaves(
             )
     _unnamed(scene, found, by_role, named, excluded, parts)
     _without_files(scene, found)
+    _not_offered(scene, found)
     no_start = any(
         item.start in excluded for item in scene.with_role(Role.CONSUMER)
     ) or any(scene.marks("cold"))
@@ -127,6 +128,17 @@ def find_leaves(
     return found
 
 
+def _not_offered(scene: Scene, found: Found) -> None:
+    """Drop programs for a processor that no code is made for."""
+    targets = [
+        item
+        for item in scene.with_role(Role.OUTSIDE)
+        if item.of(Role.OUTSIDE)[0].path == "target"
+    ]
+    if targets and not any(token.form is Form.TRIPLE for token in scene.tokens):
+        found.leaves = [leaf for leaf in found.leaves if leaf.kind != "compile"]
+
+
 def _spoken_of(scene: Scene, found: Found) -> None:
     """Add the places where the only job of a kind is called by its noun: "for the program two"."""
     for leaf in found.leaves:
@@ -135,9 +147,12 @@ def _spoken_of(scene: Scene, found: Found) -> None:
         if len(found.leaves) < 2:
             continue
         for item in scene.items:
-            definite = {scene.word(i) for i in (item.start - 1, item.start - 2)} & _DEFINITE
+            definite = {
+                scene.word(i) for i in (item.start - 1, item.start - 2)
+            } & _DEFINITE
             if definite and any(
-                s.kind == leaf.kind and s.role in (Role.FILE_NOUN, Role.NOUN) for s in item.senses
+                s.kind == leaf.kind and s.role in (Role.FILE_NOUN, Role.NOUN)
+                for s in item.senses
             ):
                 leaf.mentions.append(item.start)
         leaf.mentions.sort()
@@ -353,9 +368,10 @@ def _unnamed(
         if not (cues or everything or anything):
             continue
         selects = scene.marks("selects")
+        selects = selects or _one_of_them(scene)
         if (
             len(names) == 1
-            or everything
+            or (everything and not selects)
             or (not selects and _counted(scene, nouns, len(names)))
         ):
             tokens = [item.start for item in (cues or everything)]
@@ -386,6 +402,16 @@ def _unnamed(
                     rank=0,
                 )
             )
+
+
+def _one_of_them(scene: Scene) -> bool:
+    """Return whether the goal is about one of several files: "only one of them", "the other"."""
+    return any(
+        scene.tokens[i].word == "1"
+        and scene.word(i + 1) == "of"
+        and scene.word(i + 2) in ("them", "these", "those", "the")
+        for i in range(len(scene.tokens))
+    )
 
 
 def _asks_for_something(scene: Scene) -> bool:

@@ -43,6 +43,9 @@ _OPPOSITES = {"with": "without", "without": "with", "on": "off", "off": "on"}
 _COUNTED_OFF = frozenset(("1", "once", "run", "vs", "versus", "/"))
 _JOINED_OFF = frozenset(("and", "or", "then", ","))
 _PREFERS = frozenset(("prefer", "preferred", "favour", "favor", "prefers"))
+_OWN_NEGATIONS = frozenset(
+    ("except", "only", "alone", "nothing", "without", "not", "just")
+)
 _STOPS = frozenset((";", "but", "then", "instead"))
 
 
@@ -80,7 +83,11 @@ def _preferred(scene: Scene) -> list[Scope]:
     found = []
     for i in range(len(scene.tokens)):
         before = {scene.word(t) for t in range(max(0, i - 7), i)}
-        if scene.word(i) in ("over", "to") and before & _PREFERS and _starts(scene, i + 1):
+        if (
+            scene.word(i) in ("over", "to")
+            and before & _PREFERS
+            and _starts(scene, i + 1)
+        ):
             mark = Item(start=i, end=i + 1, senses=())
             scene.use([i], "negation")
             found.append(Scope(mark=mark, tokens=frozenset({i + 1})))
@@ -117,9 +124,16 @@ def _target(scene: Scene, i: int) -> Item | None:
             for item in scene.items
             if item.start <= i < item.end
             and (item.of(Role.VALUE, Role.NAMES) or _names_a_start(scene, item))
+            and not _says_no_itself(scene, item)
         ),
         None,
     )
+
+
+def _says_no_itself(scene: Scene, item: Item) -> bool:
+    """Return whether a phrase has its own negation: "nothing but the weights"."""
+    words = {scene.word(i) for i in range(item.start, item.end)}
+    return item.end - item.start > 1 and bool(words & _OWN_NEGATIONS)
 
 
 def _names_a_start(scene: Scene, item: Item) -> bool:
@@ -242,6 +256,22 @@ def _pair_of(scene: Scene, bound: Bound, kind: str) -> tuple[object, ...]:
     return (value, *(c for c in slot.choices if c != value))
 
 
+def _against_default(scene: Scene) -> list[Item]:
+    """Find "once as usual and once with passes only": the default against what is stated."""
+    return [
+        item
+        for item in scene.marks("default")
+        if any(
+            scene.word(i) in ("once", "1")
+            for i in range(max(0, item.start - 3), item.start)
+        )
+        and any(
+            scene.word(i) in ("once", "1")
+            for i in range(item.end, min(item.end + 6, len(scene.tokens)))
+        )
+    ]
+
+
 def _both_ways(scene: Scene) -> list[Item]:
     """Find "one run with it, one run without it", "once with and once without"."""
     found = []
@@ -263,7 +293,11 @@ def _both_ways(scene: Scene) -> list[Item]:
 def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
     """Give a switch both values for "LNS {on, off}", "one run with, one without"."""
     result = list(bound)
-    for mark in [*scene.marks("with_and_without"), *_both_ways(scene)]:
+    for mark in [
+        *scene.marks("with_and_without"),
+        *_both_ways(scene),
+        *_against_default(scene),
+    ]:
         near = [
             i
             for i, b in enumerate(result)
@@ -272,7 +306,7 @@ def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:
                 isinstance(v[0], bool) or _pair_of(scene, b, k)
                 for k, v in b.values.items()
             )
-            and abs(b.at - mark.start) <= 14
+            and abs(b.at - mark.start) <= 30
         ]
         if not near:
             continue

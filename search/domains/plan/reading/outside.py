@@ -117,9 +117,21 @@ def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
     for i, token in enumerate(scene.tokens):
         if token.form is Form.ID and i not in taken:
             tag, reason = _of_id(token.text)
-            taken.add(i)
-            found.append(_part(scene, {i}, tag, reason))
+            tokens = _request_before(scene, i) - taken
+            taken |= tokens
+            found.append(_part(scene, tokens, tag, reason))
     return found
+
+
+def _request_before(scene: Scene, i: int) -> set[int]:
+    """Return the words of a request that ends at a path or an address: "the first lines of ..."."""
+    start = i
+    while start > 0 and not scene.ends_sentence(start - 1) and i - start < 12:
+        word, form = scene.word(start - 1), scene.tokens[start - 1].form
+        if word in (",", ";", ":", "and", "then", "(", "also") or form is Form.FILE:
+            break
+        start -= 1
+    return set(range(start, i + 1)) if start and scene.word(start - 1) != "(" else {i}
 
 
 def _conditions(scene: Scene) -> list[set[int]]:

@@ -101,7 +101,8 @@ def _nearest(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int |
             (m, i)
             for i, leaf in enumerate(leaves)
             for m in leaf.mentions
-            if low <= m < high and scene.word(m - 1) not in ("as", "like", "than", "of", "is")
+            if low <= m < high
+            and scene.word(m - 1) not in ("as", "like", "than", "of", "is")
         ),
         default=None,
     )
@@ -129,7 +130,10 @@ def _copies(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Give a job what it lacks from the one that it is to be like: "B: as A, but ..."."""
     for i, leaf in enumerate(leaves):
         for m in leaf.mentions:
-            if scene.word(m - 1) not in ("as", "like", "is") or scene.word(m - 2) in _LONG:
+            if (
+                scene.word(m - 1) not in ("as", "like", "is")
+                or scene.word(m - 2) in _LONG
+            ):
                 continue
             start = m
             while start > 0 and not scene.ends_sentence(start - 1):

@@ -7,7 +7,7 @@ one with clearly more for it holds. Otherwise the goal is asked about.
 
 from __future__ import annotations
 
-from search.domains.plan.reading.lexicon import Role
+from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.quantities import Quantity
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
@@ -77,8 +77,7 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
         if item.start in here
     )
     limit = any(
-        item.mark("most", "least", "total", "each")
-        or any(s.path == "budget.seconds" for s in item.senses)
+        item.mark("most", "least", "total", "each") or _says_limit(scene, item)
         for item in scene.items
         if item.start in clause and -4 <= item.start - quantity.start <= 4
     )
@@ -107,9 +106,16 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
     return found
 
 
+def _says_limit(scene: Scene, item: Item) -> bool:
+    words = {scene.word(i) for i in range(item.start, item.end)}
+    return any(s.path == "budget.seconds" for s in item.senses) and words != {"time"}
+
+
 def is_background(scene: Scene, quantity: Quantity) -> bool:
     """Return whether a duration is part of the story around the jobs."""
     if not any(u.dimension is Dimension.TIME for u in quantity.units):
         return False
-    beyond = _WEIGHTS["beyond the limits"] * ("beyond the limits" in signs(scene, quantity))
+    beyond = _WEIGHTS["beyond the limits"] * (
+        "beyond the limits" in signs(scene, quantity)
+    )
     return weight(scene, quantity) - beyond <= BACKGROUND

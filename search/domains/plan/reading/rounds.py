@@ -15,7 +15,9 @@ from search.domains.plan.reading.scene import Scene
 
 _CLAUSE = 4.0  # less than a "then" or the end of a sentence
 _FREQUENCIES = ("spec.bands", "spec.avoid", "_bandwidth")
-_MAIN_FILE = {"compile": "source"}  # that an output of an earlier run can take the place of
+_MAIN_FILE = {
+    "compile": "source"
+}  # that an output of an earlier run can take the place of
 
 
 def further_runs(scene: Scene, found: Found) -> None:
@@ -73,11 +75,15 @@ def _says_first(scene: Scene, mark: Item) -> bool:
 
 
 def _start_of_clause(scene: Scene, mark: Item) -> int:
+    """Return where the clause of a mark begins: behind a "then", a comma or a sentence."""
     start = mark.start
     while start > 0 and not scene.ends_sentence(start - 1):
-        if any(
-            item.start == start and item.mark("then") for item in scene.items
-        ) and start < mark.start:
+        if (
+            any(item.start == start and item.mark("then") for item in scene.items)
+            and start < mark.start
+        ):
+            return start
+        if scene.word(start - 1) == "," and mark.start - start >= 2:
             return start
         start -= 1
     return start

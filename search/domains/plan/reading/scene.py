@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,7 @@ from search.domains.plan.reading.quantities import Quantity, quantities_of
 from search.domains.plan.reading.spoken import written_out
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form, Token, tokens_of
-from search.domains.plan.reading.units import Dimension
+from search.domains.plan.reading.units import UNITS, Dimension
 from search.domains.plan.types import FileFacts
 from trimtab.plans import Span
 
@@ -31,6 +32,11 @@ _WEIGHTS = {
     "&": 0.5,
 }
 _IS = ("=", ":", "of", "is")
+_GREETINGS = vocabulary(
+    "regards kind best cheers sincerely yours yrs greetings warm warmest thanks thx br respectfully "
+    "many love faithfully cordially with saludos bye ciao rgds"
+)
+_HEARD = {"ate": 8.0, "won": 1.0}
 _SENTENCE = 6.0
 _THEN = 5.0
 _TOKEN = 0.05
@@ -48,6 +54,8 @@ class Scene:
     lexicon: Lexicon
     used: dict[int, str] = field(default_factory=dict)  # token → what accounts for it
     notes: list[str] = field(default_factory=list)
+    # Values out of range: their tokens, and why
+    beyond: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
     _crossed: list[float] = field(default_factory=list)
     _sentence: list[int] = field(default_factory=list)
 
@@ -79,6 +87,11 @@ class Scene:
             return False
         if token.word != ".":
             return True
+        if self.word(i - 1) == "." or self.word(i + 1) == ".":
+            following = next(
+                (t for t in self.tokens[i + 1 :] if t.word not in (".", "\n")), None
+            )
+            return following is None or following.text[:1].isupper()
         if i == 0 or i + 1 == len(self.tokens) or not token.glued:
             return True
         before, following = self.tokens[i - 1].word, self.tokens[i + 1]
@@ -144,7 +157,7 @@ def scene_of(
     raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
     if language is not None:
         raw = in_english(raw, language)
-    raw = _with_suffixes(written_out(raw, [file.name for file in files]))
+    raw = _homophones(_with_suffixes(written_out(raw, [file.name for file in files])))
     tokens = _told_once(with_numerals([lexicon.correct(token) for token in raw]))
     items = _with_outputs(tokens, lexicon.find(tokens), lexicon)
     unitless = {
@@ -169,15 +182,69 @@ def scene_of(
         headed=heads,
         before_heads=frozenset(item.start for item in items if item.of(Role.HEAD)),
     )
+    below = _signature(tokens)
+    quantities = [q for q in quantities if q.start not in below]
     inside = {i for quantity in quantities for i in range(quantity.start, quantity.end)}
     return Scene(
         text=text,
         tokens=tokens,
-        items=[item for item in items if not inside & set(range(item.start, item.end))],
+        items=[
+            item
+            for item in items
+            if not (inside | below) & set(range(item.start, item.end))
+        ],
         quantities=quantities,
+        used=dict.fromkeys(below, "signature"),
         files={file.name: file for file in files},
         lexicon=lexicon,
     )
+
+
+def _signature(tokens: Sequence[Token]) -> set[int]:
+    """Return the tokens of a letter's end: from its greeting to a postscript or the end.
+
+    A part that names a file is no signature.
+    """
+    found: set[int] = set()
+    for i, token in enumerate(tokens):
+        starts = i > 0 and tokens[i - 1].word in ("\n", ".", "!")
+        if not starts or i in found or token.word not in _GREETINGS:
+            continue
+        end = i + 1
+        while end < len(tokens) and tokens[end].word != "\n" and end - i <= 6:
+            end += 1
+        words = [t.word for t in tokens[i:end] if t.form is not Form.MARK]
+        closes = tokens[end - 1].word == "," or end >= len(tokens) - 1 or len(words) <= 4
+        if end - i > 6 or not closes or (end < len(tokens) and tokens[end].word != "\n"):
+            continue
+        stop = end
+        while stop < len(tokens) and not _is_postscript(tokens, stop):
+            stop += 1
+        if not any(t.form in (Form.FILE, Form.NAME) for t in tokens[i:stop]):
+            found |= set(range(end, stop))
+    return found
+
+
+def _is_postscript(tokens: Sequence[Token], i: int) -> bool:
+    return tokens[i].word in ("ps", "nb") or (
+        tokens[i].word in ("p", "n")
+        and [t.word for t in tokens[i + 1 : i + 3]]
+        in (
+            [".", "s"],
+            [".", "b"],
+        )
+    )
+
+
+def _homophones(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with dictated numbers as meant: "ate a100s", "won minute"."""
+    result = list(tokens)
+    for i, (token, following) in enumerate(itertools.pairwise(tokens)):
+        counted = following.word in ("a100", "h100", "v100", "gpus", "cards", *UNITS)
+        if token.form is Form.WORD and token.word in _HEARD and counted:
+            value = _HEARD[token.word]
+            result[i] = replace(token, form=Form.NUMBER, word=f"{value:g}", value=value)
+    return result
 
 
 def _with_suffixes(tokens: Sequence[Token]) -> list[Token]:
@@ -213,7 +280,9 @@ def _told_once(tokens: Sequence[Token]) -> list[Token]:
             and inner.form is Form.NUMBER
             and inner.value == token.value
         )
-        result.append(replace(token, end=tokens[i + 3].end, exact=True) if twice else token)
+        result.append(
+            replace(token, end=tokens[i + 3].end, exact=True) if twice else token
+        )
         i += 4 if twice else 1
     return result
 

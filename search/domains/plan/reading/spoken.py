@@ -94,7 +94,9 @@ def _card_at(tokens: Sequence[Token], i: int) -> tuple[Form, str, int] | None:
         return None
     before = tokens[i - 1] if i else None
     after_number = before is not None and (
-        before.form is Form.NUMBER or before.word in NUMBER_WORDS or before.word in ("the", "x")
+        before.form is Form.NUMBER
+        or before.word in NUMBER_WORDS
+        or before.word in ("the", "x")
     )
     if words[0] == "100" and not tokens[i + 1].suffix and (word != "a" or after_number):
         plural = len(words) > 1 and words[1] == "s" and tokens[i + 2].glued

@@ -52,7 +52,7 @@ _TABLE: dict[Dimension, dict[float, str]] = {
     Dimension.FREQUENCY: {
         1.0: "hz hertz",
         1e3: "khz kilohertz",
-        1e6: "mhz megahertz",
+        1e6: "mhz megahertz meg megs",
         1e9: "ghz gigahertz gig gigs",
     },
     Dimension.RATIO: {
