@@ -17,6 +17,7 @@ from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form
+from search.domains.plan.reading.units import Dimension
 from search.domains.plan.types import FileRole, Reading
 from trimtab.plans import NotDone, Question
 
@@ -45,6 +46,7 @@ _YEARS = ("in", "since", "until", "of", "by", "from", "year")
 _MONEY = vocabulary(
     "euro euros eur dollar dollars usd pounds gbp bucks francs chf yen people years weeks months"
 )
+_AND_AS_WELL = vocabulary("and & the both also as")
 _NO_NOUNS = vocabulary(
     "for on in at with to of and or but please max then each per by is as the a it if so also this"
 )
@@ -82,6 +84,8 @@ def complete(
     doubts += _ambiguous(scene, drafts)
     doubts += _unknown_devices(scene, drafts)
     doubts += _programs(scene, drafts)
+    doubts += _both_ends(scene, drafts)
+    doubts += _nameless_bands(scene, drafts)
     asked = [d for d in doubts if not _is_answered(d, answers)]
     asked.sort(key=lambda d: d.rank)
     unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
@@ -483,6 +487,65 @@ def _words_with_values(scene: Scene) -> list[Doubt]:
             )
         )
     return found
+
+
+def _both_ends(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask which quantity counts when a program is to be smallest and fastest at once."""
+    jobs = [
+        j
+        for j in drafts.jobs
+        if j.kind == "compile"
+        and "spec.objective" in j.settings
+        and j.settings["spec.objective"].value == "run_time"
+        and j.settings["spec.objective"].tokens
+    ]
+    if len(jobs) != 1:
+        return []
+    fast = jobs[0].settings["spec.objective"].tokens[0]
+    for item in scene.with_role(Role.VERB):
+        small = scene.word(item.start) in ("smallest", "smaller", "small", "tiny", "tiniest")
+        low, high = sorted((item.start, fast))
+        between = {scene.word(i) for i in range(low + 1, high)}
+        if small and between & {"and", "&"} and between <= _AND_AS_WELL:
+            return [
+                Doubt(
+                    about="objective",
+                    text="One quantity is minimised. Which: size or run time?",
+                    options=("loadable bytes", "run time"),
+                    tokens=(low, high),
+                    rank=1,
+                )
+            ]
+    return []
+
+
+def _nameless_bands(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask for the edges of a band to reject that is named without numbers."""
+    if not any(job.kind == "antenna" for job in drafts.jobs):
+        return []
+    for item in scene.with_role(Role.HEAD):
+        avoids = any(s.path == "spec.avoid.0.f_lo_hz" for s in item.of(Role.HEAD))
+        clear = item.end - item.start > 1 or scene.word(item.start) in ("reject", "avoid")
+        here = [
+            q
+            for q in scene.quantities
+            if scene.sentence(q.start) == scene.sentence(item.start)
+            and q.reading(Dimension.FREQUENCY) is not None
+            and q.start > item.start
+        ]
+        end = item.end
+        said = scene.word(end) in ("at", "in", "near", "around", "the")
+        if avoids and clear and said and not here:
+            return [
+                Doubt(
+                    about="bands.avoid",
+                    text=f"“{scene.words(item.start, item.end)}”: from which frequency to which?",
+                    options=(),
+                    tokens=tuple(range(item.start, item.end)),
+                    rank=1,
+                )
+            ]
+    return []
 
 
 def _programs(scene: Scene, drafts: Drafts) -> list[Doubt]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.domains.plan.reading.bands import Frequencies, bands_of
-from search.domains.plan.reading.bind import Bound, plain
+from search.domains.plan.reading.bind import Bound, bind, plain
 from search.domains.plan.reading.bounds import fold
-from search.domains.plan.reading.drafts import Draft, Drafts, Setting
+from search.domains.plan.reading.drafts import Draft, Drafts, Setting, drafts_of
+from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.names import named
 from search.domains.plan.reading.quantities import Quantity, Shape
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.slots import Slot
@@ -17,6 +19,8 @@ from search.domains.plan.reading.units import Dimension
 from search.domains.plan.types import ANSWERED
 
 _MAX_CHARS = 2_000
+# Questions whose answers are read like a goal of their own, with the words in front of them.
+_FREE = {"settings": "", "runs": "run it "}
 
 
 def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> None:
@@ -24,11 +28,24 @@ def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> Non
     for about, answer in answers.items():
         if about.startswith("number."):
             _set_number(scene, drafts, about.removeprefix("number."), answer[:_MAX_CHARS])
+        if about in _FREE:
+            _set_all(scene, drafts, _FREE[about] + answer[:_MAX_CHARS], answer)
         for job in drafts.jobs:
             slot = slot_about(scene, job, about)
             if slot is not None:
                 for path, value in _read(scene, slot, answer[:_MAX_CHARS]).items():
                     job.settings[path] = _setting(value, answer)
+
+
+def _set_all(scene: Scene, drafts: Drafts, text: str, answer: str) -> None:
+    """Set everything that an answer states, in every job that has a slot for it."""
+    for job in drafts.jobs:
+        inner = scene_of(fold(text), (), scene.lexicon)
+        bounds = [*bind(inner, [job.kind], set()), *named(inner, [job.kind])]
+        leaf = Leaf(kind=job.kind, mentions=[0])
+        for row in drafts_of(inner, [leaf], [bounds]).jobs[:1]:
+            for path, setting in row.settings.items():
+                job.settings[path] = _setting(setting.value, answer)
 
 
 def _set_number(scene: Scene, drafts: Drafts, number: str, answer: str) -> None:
@@ -41,8 +58,8 @@ def _set_number(scene: Scene, drafts: Drafts, number: str, answer: str) -> None:
             named = [slots["budget.seconds"]]
         if len(named) != 1:
             continue
-        has_digit = any(c.isdigit() for c in answer)
-        text = answer if has_digit else f"{number} {answer}"
+        inner = scene_of(fold(answer), (), scene.lexicon)
+        text = answer if inner.quantities else f"{number} {answer}"
         for path, value in _read(scene, named[0], text).items():
             job.settings[path] = _setting(value, answer)
 

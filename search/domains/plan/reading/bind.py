@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.quantities import Quantity, Shape, scaled
-from search.domains.plan.reading.relevance import is_background
+from search.domains.plan.reading.relevance import is_background, is_history
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.stems import listed, vocabulary
@@ -25,7 +25,7 @@ _ENGINE, _SUB_ENGINE = "spec.engine", "spec.lns.sub_mip_engine"
 _SUB_SECONDS = "spec.lns.sub_mip_seconds"
 _CLAUSE = 0.9  # less than a comma
 _BARE = 1.6
-_LIMIT_WITHOUT_UNIT = 1.3
+_LIMIT_WITHOUT_UNIT = 1.7
 _LIMIT = 2.2
 _NEVER, _UNNAMED = 99.0, 3.0  # of an assignment
 _IMPLAUSIBLE = 1.0  # a value outside the limits of the slot
@@ -166,12 +166,26 @@ def _of_them(
 
 def _is_told(scene: Scene, quantity: Quantity) -> bool:
     """Account for a duration that is part of the story: "I was away for three days"."""
-    if not is_background(scene, quantity):
+    if _is_code(scene, quantity):
+        scene.use(range(quantity.start, quantity.end), "background")
+        return True
+    if not is_background(scene, quantity) and not is_history(scene, quantity):
         return False
     words = scene.words(quantity.start, quantity.end)
     scene.use(range(quantity.start, quantity.end), "background")
     scene.notes.append(f"“{words}” was read as part of the story, not as a limit")
     return True
+
+
+def _is_code(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a number is part of a code such as RF-113."""
+    at = quantity.start
+    if quantity.units or at < 2 or scene.word(at - 1) != "-":
+        return False
+    head = scene.tokens[at - 2]
+    known = any(item.start <= at - 2 < item.end for item in scene.items)
+    glued = scene.tokens[at].glued and scene.tokens[at - 1].glued
+    return head.form is Form.WORD and head.text.isupper() and glued and not known
 
 
 def _describes(scene: Scene, quantity: Quantity) -> bool:
@@ -648,7 +662,7 @@ def _like(scene: Scene, quantity: Quantity, other: Bound) -> Bound | None:
     values = {}
     for kind, path in other.paths.items():
         slot = scene.lexicon.slots[kind][path]
-        if not _fits(scene, like, slot):
+        if not _fits(scene, like, slot) or not _is_plausible(like, slot):
             return None
         values[kind] = _values(scene, like, slot)
     note = (

@@ -180,7 +180,7 @@ def _is_left_out(scene: Scene, places: Sequence[int]) -> bool:
         scene.word(i) in _OUT
         and scene.sentence(i) == sentence
         and scene.crossing(i, places[0]) < 3
-        for i in range(max(0, places[0] - 9), min(len(scene.tokens), places[-1] + 6))
+        for i in range(max(0, places[0] - 11), min(len(scene.tokens), places[-1] + 6))
     )
 
 
@@ -197,7 +197,7 @@ def _named_folders(scene: Scene, have: Sequence[str], tokens: list[int]) -> Iter
             continue
         if scene.word(i + 1) == "/" or glob in have or not _is_left_out(scene, [i]):
             continue
-        said = {scene.word(t) for t in range(max(0, i - 6), i)} | {
+        said = {scene.word(t) for t in range(max(0, i - 10), i)} | {
             scene.word(t)
             for t in range(i + 1, i + 5)
             if scene.word(t) in ("out", "excluded")

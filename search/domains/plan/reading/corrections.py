@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.bind import Bound
-from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.quantities import Shape
 from search.domains.plan.reading.scene import Scene
 
@@ -38,7 +38,7 @@ def corrected(scene: Scene, bounds: Sequence[Bound]) -> list[Bound]:
             before[-1:] if _near(scene, bounds, before, mark.start) else [],
         )
         scene.use(range(mark.start, mark.end), "correction")
-        if _is_polite(scene, mark):
+        if _is_polite(scene, mark) or _asks_to_make(scene, mark):
             continue
         if pair is None:
             continue
@@ -64,6 +64,16 @@ def _is_polite(scene: Scene, mark: Item) -> bool:
         "about",
         "that",
         "i",
+    )
+
+
+def _asks_to_make(scene: Scene, mark: Item) -> bool:
+    """Return whether "make it" is followed by no number, and so corrects none."""
+    if scene.word(mark.start) != "make":
+        return False
+    ahead = range(mark.end, mark.end + 3)
+    return not any(q.start in ahead for q in scene.quantities) and not any(
+        item.start in ahead and item.of(Role.VALUE, Role.RELATION) for item in scene.items
     )
 
 

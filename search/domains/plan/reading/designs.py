@@ -57,6 +57,9 @@ def wanted_bands(scene: Scene) -> list[Quantity]:
         ]
         if any(p.startswith(("spec.avoid", "_bandwidth")) for p in (*beside, *behind)):
             continue
+        said = {scene.word(i) for i in range(max(0, quantity.start - 8), quantity.start)}
+        if said & {"edge", "end", "limit"} and quantity.shape is Shape.SINGLE:
+            continue  # one edge of a band that is there
         if quantity.shape is Shape.LIST:
             continue
         found.append(quantity)

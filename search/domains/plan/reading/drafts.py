@@ -130,8 +130,10 @@ def _options(
             result.doubts.append(_which_slot(scene, bound, slots[path].title))
         values = _numbers(scene, bound, path, values, result)
         for value in values:
-            if path in slots:
-                result.doubts += _out_of_range(scene, bound, slots[path], value)
+            beyond = _out_of_range(scene, bound, slots[path], value) if path in slots else []
+            result.doubts += beyond
+            if beyond and path == SECONDS:
+                continue  # it is asked for; the job has no value that no job can have
             option = _Option(
                 value=value, tokens=bound.tokens, note=bound.note, strong=bound.strong
             )
@@ -158,6 +160,7 @@ def _options(
                 if o.strong
             ]
     _ignored(scene, leaf, options)
+    _material(scene, leaf, options)
     options = {
         path: row for path, row in options.items() if path == NODES or path[0] != "_"
     }
@@ -264,6 +267,29 @@ def _replaced(scene: Scene, options: dict[str, list[_Option]]) -> None:
                 options[path] = earlier
             elif path == COUNT:
                 options[path] = [*later, *earlier]
+
+
+def _material(scene: Scene, leaf: Leaf, options: dict[str, list[_Option]]) -> None:
+    """Take the permittivity of a board's material where none is stated; the default is another."""
+    path = "spec.board.eps_r"
+    if leaf.kind != "antenna" or path in options:
+        return
+    words = words_of(leaf.kind)
+    assert words is not None
+    for name, value in words.table("materials").items():
+        said = name.split()
+        for i in range(len(scene.tokens)):
+            places, at = [], i
+            for word in said:
+                at += bool(places) and scene.word(at) == "-"
+                if scene.word(at) != word:
+                    break
+                places.append(at)
+                at += 1
+            else:
+                note = f"{name.upper()} is read as permittivity {value:g}"
+                options[path] = [_Option(value=value, tokens=tuple(places), note=note)]
+                return
 
 
 def _ignored(scene: Scene, leaf: Leaf, options: Mapping[str, list[_Option]]) -> None:

@@ -365,10 +365,12 @@ def _is_clause(scene: Scene, item: Item) -> bool:
         "done finished solved ready complete completed ends finishes over through "
         "placed shrunk sharded is has went got gone ran optimised optimized"
     )
-    return any(
-        scene.word(i) in ends
-        for i in range(item.end, min(item.end + 9, len(scene.tokens)))
-    )
+    end = item.end
+    while end < min(item.end + 20, len(scene.tokens)) and not scene.ends_sentence(end):
+        if scene.word(end) == ",":
+            break
+        end += 1
+    return any(scene.word(i) in ends for i in range(item.end, max(end, item.end + 9)))
 
 
 def _taken(jobs: Sequence[Draft]) -> list[Edge]:

@@ -260,6 +260,9 @@ class Lexicon:
         self._add(
             words.table("counted").get("words", ()), Sense(role=Role.COUNTED, kind=kind)
         )
+        for word in words.table("from_names").get("words", ()):
+            self._vocabulary.add(word)
+            self._corrected.add(word)
         for name, phrases in words.table("outputs").items():
             self._add(phrases, Sense(role=Role.OUTPUT, kind=kind, path=name))
         for name, phrases in words.table("consumers").items():

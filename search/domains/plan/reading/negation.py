@@ -61,7 +61,11 @@ class Scope:
 def scopes_of(scene: Scene) -> list[Scope]:
     """Return the scope of each negation of a text."""
     found = []
+    asked = {scene.sentence(mark.start) for mark in scene.marks("what_if")}
     for item in scene.marks("not", "except", "instead"):
+        if item.mark("instead") and scene.sentence(item.start) in asked:
+            scene.use(range(item.start, item.end), "comparison")
+            continue  # "what do we gain with H100 instead of A100" compares them
         backwards = scene.words(item.start, item.end).lower() in _BACK
         targets = _before(scene, item) if backwards else set()
         targets = targets or _after(scene, item)
@@ -282,7 +286,11 @@ def _both_ways(scene: Scene) -> list[Item]:
         for j in range(i + 1, min(i + 9, len(scene.tokens))):
             if scene.ends_sentence(j):
                 break
-            between = {scene.word(t) for t in range(i + 1, j)}
+            between = {
+                scene.word(t)
+                for t in range(i + 1, j)
+                if scene.word(t) != "1" or not scene.tokens[t].exact
+            }
             joined = between & _JOINED_OFF and j - i <= 3
             if scene.word(j) == pair and (between & _COUNTED_OFF or joined):
                 found.append(Item(start=i, end=j + 1, senses=()))

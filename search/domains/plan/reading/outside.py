@@ -247,6 +247,7 @@ def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
             "(",
             "and",
             "then",
+            "n",
             "before",
             "after",
             "but",

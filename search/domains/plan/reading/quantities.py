@@ -460,6 +460,8 @@ def _listed(
             break
         if not following.units and headed and following.end in before_heads:
             break
+        if following.units and joined.units and following.end in before_heads:
+            break  # "2.45 GHz and 100 MHz wide": each has its own name
         more = _join(joined, following, Shape.LIST)
         if more is None:
             break

@@ -106,6 +106,26 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
     return found
 
 
+def is_history(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a measure belongs to a sentence about the past, and another one does not."""
+    if not quantity.units or _tells(scene, quantity) is False:
+        return False
+    dimensions = {u.dimension for u in quantity.units}
+    return any(
+        dimensions & {u.dimension for u in other.units} and not _tells(scene, other)
+        for other in scene.quantities
+        if scene.sentence(other.start) != scene.sentence(quantity.start)
+    )
+
+
+def _tells(scene: Scene, quantity: Quantity) -> bool:
+    sentence = scene.sentence(quantity.start)
+    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    words = {scene.word(i) for i in here}
+    named = any(scene.tokens[i].form is Form.FILE for i in here)
+    return bool(words & _PAST) and not words & _REQUESTS and not named
+
+
 def _says_limit(scene: Scene, item: Item) -> bool:
     words = {scene.word(i) for i in range(item.start, item.end)}
     return any(s.path == "budget.seconds" for s in item.senses) and words != {"time"}

@@ -131,7 +131,7 @@ def inherit(leaves: Sequence[Leaf], attached: Attached) -> None:
         if leaf.base is None:
             continue
         own = {b.paths[leaf.kind] for b in attached.bounds[i] if leaf.kind in b.paths}
-        banded = any(path.startswith(_FREQUENCIES) for path in own)
+        banded = any(path.startswith(_FREQUENCIES) for path in own - {"_bandwidth"})
         attached.bounds[i] += [
             b
             for b in attached.bounds[leaf.base]

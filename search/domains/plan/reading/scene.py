@@ -33,8 +33,11 @@ _WEIGHTS = {
 }
 _IS = ("=", ":", "of", "is")
 _GREETINGS = vocabulary(
-    "regards kind best cheers sincerely yours yrs greetings warm warmest thanks thx br respectfully "
-    "many love faithfully cordially with saludos bye ciao rgds"
+    "regards kind best cheers sincerely yours yrs greetings warm warmest thanks thx br "
+    "respectfully many love faithfully cordially with saludos bye ciao rgds"
+)
+_CLOSINGS = vocabulary(
+    "regards best cheers sincerely yours yrs greetings thanks thx br faithfully love wishes bye"
 )
 _HEARD = {"ate": 8.0, "won": 1.0}
 _SENTENCE = 6.0
@@ -183,7 +186,9 @@ def scene_of(
         before_heads=frozenset(item.start for item in items if item.of(Role.HEAD)),
     )
     below = _signature(tokens)
-    quantities = [q for q in quantities if q.start not in below]
+    quantities = [
+        q for q in quantities if q.start not in below and not _numbers_a_line(tokens, q)
+    ]
     inside = {i for quantity in quantities for i in range(quantity.start, quantity.end)}
     return Scene(
         text=text,
@@ -200,6 +205,21 @@ def scene_of(
     )
 
 
+def _numbers_a_line(tokens: Sequence[Token], quantity: Quantity) -> bool:
+    """Return whether a number only counts lines: "(1) …", "2. …", "3) …"."""
+    if quantity.units or len(quantity.numbers) > 1 or not 1 <= quantity.numbers[0] <= 30:
+        return False
+    before = [token.word for token in tokens[max(0, quantity.start - 2) : quantity.start]]
+    following = tokens[quantity.end] if quantity.end < len(tokens) else None
+    opens = before[-1:] in ([], ["\n"]) or before in (["\n", "("], ["("])
+    return (
+        opens
+        and following is not None
+        and following.word in (")", ".", ":")
+        and following.glued
+    )
+
+
 def _signature(tokens: Sequence[Token]) -> set[int]:
     """Return the tokens of a letter's end: from its greeting to a postscript or the end.
 
@@ -207,21 +227,20 @@ def _signature(tokens: Sequence[Token]) -> set[int]:
     """
     found: set[int] = set()
     for i, token in enumerate(tokens):
-        starts = i > 0 and tokens[i - 1].word in ("\n", ".", "!")
+        starts = i > 0 and tokens[i - 1].word == "\n"
         if not starts or i in found or token.word not in _GREETINGS:
             continue
         end = i + 1
         while end < len(tokens) and tokens[end].word != "\n" and end - i <= 6:
             end += 1
-        words = [t.word for t in tokens[i:end] if t.form is not Form.MARK]
-        closes = tokens[end - 1].word == "," or end >= len(tokens) - 1 or len(words) <= 4
-        if end - i > 6 or not closes or (end < len(tokens) and tokens[end].word != "\n"):
+        words = {t.word for t in tokens[i:end]}
+        if end >= len(tokens) or tokens[end].word != "\n" or not words & _CLOSINGS:
             continue
         stop = end
         while stop < len(tokens) and not _is_postscript(tokens, stop):
             stop += 1
         if not any(t.form in (Form.FILE, Form.NAME) for t in tokens[i:stop]):
-            found |= set(range(end, stop))
+            found |= set(range(i, stop))
     return found
 
 

@@ -165,7 +165,7 @@ def _plain(text: str, at: int, stop: int, found: list[Token]) -> None:
             continue
         match = (
             _NUMBER.match(text, at, stop)
-            if character.isdigit() or character == "."
+            if character.isdigit() or (character == "." and not _is_dots(text, at))
             else None
         )
         if match is not None:
@@ -191,6 +191,11 @@ def _plain(text: str, at: int, stop: int, found: list[Token]) -> None:
         if character != "_":
             _add(found, Form.MARK, character, at, at + 1)
         at += 1
+
+
+def _is_dots(text: str, at: int) -> bool:
+    """Return whether a point is one of several: 5.725..5.875."""
+    return text[at + 1 : at + 2] == "." or text[at - 1 : at] == "."
 
 
 def _number(text: str, match: re.Match[str], stop: int, found: list[Token]) -> int:
