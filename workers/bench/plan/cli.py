@@ -147,6 +147,27 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
     model.close()
 
 
+def _authors(options: argparse.Namespace) -> Iterator[Line]:
+    """Run the planner on the goals of each author: only sums, one line for each set."""
+    from workers.bench.plan import goals
+    from workers.bench.plan.arms import planner
+    from workers.bench.plan.references import load
+
+    content = goals.contents()
+    for path in sorted(goals.FOLDER.glob("*.jsonl")):
+        if path.stem in goals.NO_GOALS:
+            continue
+        rows = goals.lines(
+            {"templates": planner("templates")},
+            load(path),
+            content,
+            held_out=True,
+            seed=options.seed,
+        )
+        for row in rows:
+            yield {"set": path.stem, **row}
+
+
 def _control(options: argparse.Namespace) -> Iterator[Line]:
     import torch
 
@@ -212,6 +233,7 @@ def _lines(path: Path) -> list[Line]:
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
     {
         "goals": _goals,
+        "authors": _authors,
         "hostile": _hostile,
         "durations": _durations,
         "report": _report,

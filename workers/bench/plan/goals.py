@@ -22,6 +22,7 @@ from workers.bench.plan.references import Goal
 from workers.bench.stats import quantile
 
 FOLDER = Path("tests/search/domains/plan/goals")
+NO_GOALS = ("hostile",)  # files of the folder with other lines
 Contents = Callable[[str], bytes]
 AT_ONCE, AFTER_ONE = "right at once", "right after one question"
 AFTER_MORE = "right after more questions"

@@ -503,7 +503,13 @@ def _both_ends(scene: Scene, drafts: Drafts) -> list[Doubt]:
         return []
     fast = jobs[0].settings["spec.objective"].tokens[0]
     for item in scene.with_role(Role.VERB):
-        small = scene.word(item.start) in ("smallest", "smaller", "small", "tiny", "tiniest")
+        small = scene.word(item.start) in (
+            "smallest",
+            "smaller",
+            "small",
+            "tiny",
+            "tiniest",
+        )
         low, high = sorted((item.start, fast))
         between = {scene.word(i) for i in range(low + 1, high)}
         if small and between & {"and", "&"} and between <= _AND_AS_WELL:

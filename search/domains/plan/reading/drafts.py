@@ -130,7 +130,9 @@ def _options(
             result.doubts.append(_which_slot(scene, bound, slots[path].title))
         values = _numbers(scene, bound, path, values, result)
         for value in values:
-            beyond = _out_of_range(scene, bound, slots[path], value) if path in slots else []
+            beyond = (
+                _out_of_range(scene, bound, slots[path], value) if path in slots else []
+            )
             result.doubts += beyond
             if beyond and path == SECONDS:
                 continue  # it is asked for; the job has no value that no job can have

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"
 HELD_OUT = HERE / "held_out.sealed"
 SECOND = HERE / "second.jsonl"
+THIRD, FOURTH = HERE / "third.jsonl", HERE / "fourth.jsonl"
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 
 STRATA = (
