@@ -281,7 +281,8 @@ def _material(scene: Scene, leaf: Leaf, options: dict[str, list[_Option]]) -> No
     for name, value in words.table("materials").items():
         said = name.split()
         for i in range(len(scene.tokens)):
-            places, at = [], i
+            places: list[int] = []
+            at = i
             for word in said:
                 at += bool(places) and scene.word(at) == "-"
                 if scene.word(at) != word:
@@ -470,10 +471,10 @@ def _devices(
     node = nodes[0]
     if len(counts) == 2 and PER_NODE not in options:
         # "16 H100, 2 nodes x 8 GPUs": the total and the number of each node.
-        whole, inner = sorted(counts, key=lambda o: -o.value)
-        if node.value * inner.value == whole.value:
+        whole, each = sorted(counts, key=lambda o: -o.value)
+        if node.value * each.value == whole.value:
             options[COUNT] = [whole]
-            options[PER_NODE] = [inner]
+            options[PER_NODE] = [each]
             return
     per_node = options.get(PER_NODE, [])
     if len(per_node) == 1 and not counts:

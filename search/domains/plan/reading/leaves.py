@@ -368,11 +368,11 @@ def _unnamed(
         if not (cues or everything or anything):
             continue
         selects = scene.marks("selects")
-        selects = selects or _one_of_them(scene)
+        one = bool(selects) or _one_of_them(scene)
         if (
             len(names) == 1
-            or (everything and not selects)
-            or (not selects and _counted(scene, nouns, len(names)))
+            or (everything and not one)
+            or (not one and _counted(scene, nouns, len(names)))
         ):
             tokens = [item.start for item in (cues or everything)]
             for name in names:

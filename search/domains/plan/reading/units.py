@@ -79,19 +79,20 @@ for _dimension, _factors in _TABLE.items():
             _note = GB_NOTE if _dimension is Dimension.MEMORY and _word in _NOTED else ""
             _unit = Unit(dimension=_dimension, factor=_factor, note=_note)
             UNITS[_word] = (*UNITS.get(_word, ()), _unit)
-COMPOUND = {
-    **{
-        (word, link, end): Unit(dimension=Dimension.BANDWIDTH, factor=factor)
-        for factor, words in {
-            1.0: "gb gib gigabyte gigabytes gbyte gbytes gigs gig",
-            1000.0: "tb terabyte terabytes tbyte tbytes",
-            0.001: "mb megabyte megabytes mbyte mbytes",
-            0.125: "gbit gbits gigabit gigabits",
-        }.items()
-        for word in words.split()
-        for link in ("/", "per", "a", "each", "every")
-        for end in ("s", "sec", "second")
-    },
+_PER_SECOND: dict[tuple[str, ...], Unit] = {
+    (word, link, end): Unit(dimension=Dimension.BANDWIDTH, factor=factor)
+    for factor, words in {
+        1.0: "gb gib gigabyte gigabytes gbyte gbytes gigs gig",
+        1000.0: "tb terabyte terabytes tbyte tbytes",
+        0.001: "mb megabyte megabytes mbyte mbytes",
+        0.125: "gbit gbits gigabit gigabits",
+    }.items()
+    for word in words.split()
+    for link in ("/", "per", "a", "each", "every")
+    for end in ("s", "sec", "second")
+}
+COMPOUND: dict[tuple[str, ...], Unit] = {
+    **_PER_SECOND,
     ("s", "/", "m"): Unit(dimension=Dimension.CONDUCTIVITY, factor=1.0),
     ("per", "cent"): Unit(dimension=Dimension.RATIO, factor=0.01),
     ("per", "mille"): Unit(dimension=Dimension.RATIO, factor=0.001),
@@ -100,7 +101,7 @@ COMPOUND = {
     ("basis", "point"): Unit(dimension=Dimension.RATIO, factor=1e-4),
     ("percentage", "points"): Unit(dimension=Dimension.RATIO, factor=0.01),
 }
-SINGLE = {
+SINGLE: dict[str, Unit] = {
     "gbps": Unit(dimension=Dimension.BANDWIDTH, factor=0.125),
     **{
         word: Unit(dimension=Dimension.BANDWIDTH, factor=0.125)
