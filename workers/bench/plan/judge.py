@@ -35,6 +35,7 @@ _WORD = re.compile(r"[^\W_]{2,}")
 TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "file": ("which_file",),
+        "avoid": ("bands",),
         "kind": ("goal",),
         "size": ("goal",),
         "budget.seconds": ("time_limit", "unit"),

@@ -445,6 +445,11 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
                 return True
         if following in _COUNTERS and quantity.numbers[0] <= 60:
             return True
+        runs = [
+            v.value for w in reading.wishes for v in w.values if v.path == "spec.runs"
+        ]
+        if any(quantity.numbers[0] == len(row) for row in runs):
+            return True
         if quantity.numbers[0] == len(reading.wishes) and len(reading.wishes) > 1:
             return True
         if scene.word(i - 1) in _LABELS and (
@@ -544,7 +549,7 @@ def _nameless_bands(scene: Scene, drafts: Drafts) -> list[Doubt]:
         if avoids and clear and said and not here:
             return [
                 Doubt(
-                    about="bands.avoid",
+                    about="avoid.f_lo_hz",
                     text=f"“{scene.words(item.start, item.end)}”: from which frequency to which?",
                     options=(),
                     tokens=tuple(range(item.start, item.end)),

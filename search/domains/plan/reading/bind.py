@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -112,9 +113,10 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
         and not _is_told(scene, quantity)
     }
     _prefer_own_heads(scene, links)
+    _rejected_levels(scene, links)
     found: list[Bound] = []
     for i, quantity in enumerate(scene.quantities):
-        if i not in links:
+        if i not in links or _is_ratio_of_waves(scene, quantity):
             continue
         bound = _of_them(scene, quantity, heads) or _bound(scene, quantity, links[i])
         if bound is None:
@@ -305,6 +307,13 @@ def _announces(scene: Scene, quantity: Quantity, item: Item) -> bool:
     """Return whether a number counts the values that follow: "two thicknesses, 0.8 and 1.6 mm"."""
     if quantity.units or quantity.shape is not Shape.SINGLE or item.start < quantity.end:
         return False
+    things = (
+        item.of(Role.NOUN)
+        and not item.of(Role.VALUE)
+        and COUNT not in {s.path for s in item.senses}
+    )
+    if things and item.start - quantity.end <= 2:
+        return True  # "two patches" are two antennas
     following = [q for q in scene.quantities if 0 <= q.start - item.end <= 3 and q.units]
     return bool(following) and len(following[0].numbers) == quantity.numbers[0]
 
@@ -442,6 +451,33 @@ def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
     return cost
 
 
+def _is_ratio_of_waves(scene: Scene, quantity: Quantity) -> bool:
+    before = {scene.word(i) for i in range(max(0, quantity.start - 6), quantity.start)}
+    return "vswr" in before and not quantity.units
+
+
+def _rejected_levels(scene: Scene, links: dict[int, list[_Link]]) -> None:
+    """Give a level to the band to reject where its sentence speaks of one and says "at least"."""
+    for i, options in links.items():
+        quantity = scene.quantities[i]
+        if not any(link.slot.path == "spec.bands.0.s11_max_db" for link in options):
+            continue
+        slot = scene.lexicon.slots["antenna"]["spec.avoid.0.s11_min_db"]
+        sentence = scene.sentence(quantity.start)
+        rejects = any(
+            s.path == "spec.avoid.0.f_lo_hz"
+            for item in scene.with_role(Role.HEAD)
+            if scene.sentence(item.start) == sentence
+            for s in item.of(Role.HEAD)
+        )
+        before = any(
+            0 <= quantity.start - m.end <= 1 or 0 <= m.start - quantity.end <= 1
+            for m in scene.marks("least")
+        )
+        if rejects and before:
+            links[i] = [_Link(0.0, None, slot)]
+
+
 def _prefer_own_heads(scene: Scene, links: dict[int, list[_Link]]) -> None:
     """Leave each phrase that names a slot to one quantity, so that the sum of distances is least.
 
@@ -518,7 +554,8 @@ def _bound(scene: Scene, quantity: Quantity, links: Sequence[_Link]) -> Bound | 
     for link in links:
         kind = link.slot.kind
         if kind in paths:
-            if link.cost - _best_of(links, kind) < _DOUBT and link.item is not None:
+            close = link.cost - _best_of(links, kind) < _DOUBT
+            if close and link.item is not None and not link.item.mark("generic"):
                 rivals.append(link.slot.title)
             continue
         # A name of a slot near the quantity decides for its kind; others only fit by the unit.
@@ -596,7 +633,14 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
     of_value = scene.word(quantity.end) in ("of", "on", "with", "by") and any(
         item.start == quantity.end + 1 and item.of(Role.VALUE) for item in scene.items
     )
-    behind = scene.word(quantity.end) in _BEHIND_ELLIPSIS or of_value
+    owned = near == "the" and scene.word(quantity.end) in (
+        "we",
+        "i",
+        "they",
+        "you",
+        "that",
+    )
+    behind = scene.word(quantity.end) in _BEHIND_ELLIPSIS or of_value or owned
     if not behind and not what_if:
         return None
     candidates = [
@@ -612,7 +656,7 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
         item.end == quantity.start and item.of(Role.FILE_NOUN) for item in scene.items
     )
     if not candidates or not (
-        near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name
+        near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name or owned
     ):
         return None
     wanted = Dimension.TIME if near in ("for", "another", "gets") else None
@@ -630,7 +674,7 @@ def _elliptic(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> Boun
     )
     words = {scene.word(i) for i in range(other.at, quantity.start)}
     of_time = wanted is not None and wanted not in _dimensions(scene, other)
-    if of_time or not (words & _ALTERNATIVE or what_if or beside_name):
+    if of_time or not (words & _ALTERNATIVE or what_if or beside_name or owned):
         return None
     return _like(scene, quantity, other)
 
@@ -684,6 +728,29 @@ def _dimensions(scene: Scene, bound: Bound) -> set[Dimension | None]:
     return {
         scene.lexicon.slots[kind][path].dimension for kind, path in bound.paths.items()
     }
+
+
+def _vswr(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
+    """Bind a standing wave ratio as the reflection that it stands for: 2:1 is -9.54 dB."""
+    for i, token in enumerate(scene.tokens):
+        near = [q for q in scene.quantities if 0 < q.start - i <= 6 and not q.units]
+        if token.word != "vswr" or "antenna" not in kinds or not near:
+            continue
+        ratio = near[0].numbers[0]
+        end = near[0].end
+        if scene.word(end) in ("to", ":") and scene.tokens[end + 1].value == 1:
+            end += 2
+        if ratio > 1:
+            level = 20 * math.log10((ratio - 1) / (ratio + 1))
+            return [
+                Bound(
+                    paths={"antenna": "spec.bands.0.s11_max_db"},
+                    values={"antenna": (round(level, 2),)},
+                    tokens=(i, *range(near[0].start, end)),
+                    note=f"a standing wave ratio of {ratio:g} is a reflection of {level:.2f} dB",
+                )
+            ]
+    return []
 
 
 def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[Bound]:
@@ -756,6 +823,7 @@ def _phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
         found.append(
             Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
         )
+    found += _vswr(scene, kinds)
     found += _named_choices(scene, kinds, {t for b in found for t in b.tokens})
     found += _every_choice(scene, kinds, {p for b in found for p in b.paths.values()})
     triple = scene.lexicon.slots.get("compile", {}).get("spec.target.triple")

@@ -71,7 +71,20 @@ def _asks_to_make(scene: Scene, mark: Item) -> bool:
     """Return whether "make it" is followed by no number, and so corrects none."""
     if scene.word(mark.start) != "make":
         return False
-    ahead = range(mark.end, mark.end + 3)
+    end = mark.end
+    while scene.word(end) in (
+        "a",
+        "an",
+        "just",
+        "only",
+        "about",
+        "it",
+        ",",
+        "the",
+        "rather",
+    ):
+        end += 1
+    ahead = range(mark.end, end + 1)
     return not any(q.start in ahead for q in scene.quantities) and not any(
         item.start in ahead and item.of(Role.VALUE, Role.RELATION) for item in scene.items
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.relevance import is_history
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.units import Dimension
@@ -60,7 +61,7 @@ def wanted_bands(scene: Scene) -> list[Quantity]:
         said = {scene.word(i) for i in range(max(0, quantity.start - 8), quantity.start)}
         if said & {"edge", "end", "limit"} and quantity.shape is Shape.SINGLE:
             continue  # one edge of a band that is there
-        if quantity.shape is Shape.LIST:
+        if quantity.shape is Shape.LIST or is_history(scene, quantity):
             continue
         found.append(quantity)
     return found

@@ -151,6 +151,12 @@ def _options(
         ) > 1:
             options[path] = [o for o in row if o.value is False]
     for path, row in options.items():
+        places = [o.tokens[0] for o in row]
+        compared = len(row) > 1 and any(
+            min(places) < m.start < max(places) for m in scene.marks("compare")
+        )
+        if compared:
+            continue
         if any(o.strong for o in row) and not all(o.strong for o in row):
             options[path] = [
                 replace(

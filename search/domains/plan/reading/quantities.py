@@ -428,7 +428,7 @@ def _around(tokens: Sequence[Token], first: Quantity) -> Quantity | None:
 
 
 def _product(tokens: Sequence[Token], first: Quantity) -> Quantity | None:
-    if _word(tokens, first.end) not in ("x", "by", "*"):
+    if _word(tokens, first.end) not in ("x", "by", "*", "times"):
         return None
     second = _amount(tokens, first.end + 1)
     return None if second is None else _join(first, second, Shape.PRODUCT)

@@ -32,7 +32,7 @@ _DAY_S, _MOST_S = 86_400.0, 86_400.0
 _REQUESTS = vocabulary(
     "please pls plz could can would let give gives gets get should must may run want need allow "
     "allowed grant take wish like suffice enough fine spend shall ought make solve stop within "
-    "max maximum limit at most till until deserves wants plenty ok okay budget allows plan planned "
+    "max maximum limit till until deserves wants plenty ok okay budget allows plan planned "
     "do kindly"
 )
 _STORY = vocabulary(
@@ -111,8 +111,16 @@ def is_history(scene: Scene, quantity: Quantity) -> bool:
     if not quantity.units or _tells(scene, quantity) is False:
         return False
     dimensions = {u.dimension for u in quantity.units}
+    sentence = scene.sentence(quantity.start)
+    dated = any(
+        1950 <= (token.value or 0) <= 2090
+        and scene.word(i - 1) in ("in", "since", "until")
+        for i, token in enumerate(scene.tokens)
+        if scene.sentence(i) == sentence
+    )
     return any(
-        dimensions & {u.dimension for u in other.units} and not _tells(scene, other)
+        (dated or dimensions & {u.dimension for u in other.units})
+        and not _tells(scene, other)
         for other in scene.quantities
         if scene.sentence(other.start) != scene.sentence(quantity.start)
     )

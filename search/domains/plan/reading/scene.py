@@ -19,7 +19,7 @@ from search.domains.plan.types import FileFacts
 from trimtab.plans import Span
 
 _ENDS = (".", "!", "?", "\n", ";")
-_ABBREVIATIONS = vocabulary("e i g eg ie vs etc resp incl")
+_ABBREVIATIONS = vocabulary("e i g eg ie vs etc resp incl nos pcs dr mr mrs ms prof")
 _BEFORE_NUMBERS = vocabulary("max min approx ca no nr")
 _WEIGHTS = {
     ";": 5.0,
