@@ -81,6 +81,7 @@ class IlpSpec(Spec):
     FILES: ClassVar[FileInput | None] = FileInput(
         field="model", suffixes=(".mps", ".lp", ".mps.gz", ".lp.gz"), fallback=True
     )
+    MODELS: ClassVar[bool] = True
     SUMMARY: ClassVar[str] = (
         "Solves a mixed-integer linear program (.mps, .lp, .gz): improving incumbents and a "
         "proved bound."
