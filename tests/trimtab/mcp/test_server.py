@@ -14,14 +14,18 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp.client import Client
-from mcp.client.streamable_http import streamable_http_client
 
 import trimtab
-from trimtab.mcp.server import over_stdio
 from workers.bench.doors.assistant import Exchange, ilp
 from workers.bench.doors.assistant import over_stdio as process_over_stdio
 from workers.bench.service.harness import Server, free_port
+
+pytest.importorskip("mcp", reason="the extra trimtab[mcp] is not installed")
+
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from trimtab.mcp.server import over_stdio
 
 LP = "Maximize\n o: x\nSubject To\n a: x + y <= 4\nEnd\n"
 MAX_SCHEMA_CHARS = 5_500
