@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("torch")
+
 from search import pipeline
 from search.domains.learn import build
 from search.model_files import parse_model

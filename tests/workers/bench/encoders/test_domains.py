@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from gnn.layers.encoders import parameters_of
-from tests.workers.bench.encoders.tiny_task import task
-from workers.bench.encoders import data, domains
-from workers.bench.encoders.graphs import (
+torch = pytest.importorskip("torch")
+pytest.importorskip("torch_geometric")
+
+from gnn.layers.encoders import parameters_of  # noqa: E402
+from tests.workers.bench.encoders.tiny_task import task  # noqa: E402
+from workers.bench.encoders import data, domains  # noqa: E402
+from workers.bench.encoders.graphs import (  # noqa: E402
     ENCODERS,
     PAPER,
     Readout,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch")
 
 from tests.workers.bench.encoders.tiny_task import task
 from workers.bench.encoders.graphs import Graph

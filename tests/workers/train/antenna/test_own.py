@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch")
 
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid
 from workers.train.antenna.boards import TrainingBoard
