@@ -8,7 +8,8 @@ shares of the error of the mean target.
 
 Rule, fixed in advance (deploy/docs/design/pretraining.md, "Cards"): self-supervision becomes a
 domain's default only if it reaches the scratch model's error with half of the labels, or cuts it by
-10 % at the two smallest budgets (paired t-test over the seeds, p < 0.05), and beats the proxy.
+10 % at the two smallest budgets (paired t-test over the seeds, p < 0.05), and beats the proxy. A
+run decides nothing where no arm is below 95 % of the error of the mean target with all labels.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ ARMS = (SCRATCH, RANDOM, PROXY, SELF)
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)
 _BATCH = 24  # graphs of a step of pre-training
 _CUT, _P = 0.1, 0.05
+_LEARNED = 0.95  # of the mean target's error: above it an arm has learned nothing
 ENCODER = "grmp"
 
 
@@ -283,8 +285,10 @@ def verdict(curves: Mapping[str, Real]) -> tuple[str, list[str]]:
         p = float(ttest_rel(own[:, place], scratch[:, place], alternative="less").pvalue)
         cuts.append(bool(less >= _CUT and p < _P))
     beats = bool(own.mean() < proxy.mean())
-    helps = (reaches or all(cuts)) and beats
+    learned = min(float(values[:, -1].mean()) for values in curves.values()) < _LEARNED
+    helps = (reaches or all(cuts)) and beats and learned
     reasons = [
+        *(() if learned else ("nothing is decided: no arm has learned the task",)),
         f"half of the labels reach the scratch error with all: {'yes' if reaches else 'no'} "
         f"({own[:, half].mean():.3f} against {scratch[:, -1].mean():.3f})",
         "at least 10 % lower at the two smallest budgets, p < 0.05: "
