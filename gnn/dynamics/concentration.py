@@ -70,9 +70,8 @@ def top_mass(attention: Real) -> Real:
 def predicted(contexts: Contexts, growth: float) -> Real:
     """Return (Q, T) attention of each context's positions by the profile law; rows sum to 1."""
     shares = contexts.shares()
-    lift = np.exp(
-        np.stack([profile(row, growth) for row in shares])
-    )  # e^z, (kinds, words)
+    z = np.stack([profile(row, growth) for row in shares])
+    lift = np.exp(z)  # (kinds, words)
     weight = lift[contexts.query[:, None], np.maximum(contexts.tokens, 0)]
     weight = np.where(contexts.tokens >= 0, weight, 0.0)
     out: Real = weight / weight.sum(axis=1, keepdims=True)
@@ -104,14 +103,8 @@ def fit(
     measured = np.stack([_by_word(contexts, head) for head in attention])
     # Words of a kind that never occur with it say nothing.
     seen = contexts.shares() > 0
-    errors = np.stack(
-        [
-            (
-                (measured - _by_word(contexts, predicted(contexts, growth)))[:, seen] ** 2
-            ).sum(axis=1)
-            for growth in growths
-        ]
-    )  # (growths, heads)
+    # (growths, heads)
+    errors = np.stack([_errors(contexts, measured, seen, growth) for growth in growths])
     spread = measured[:, seen]
     variance = ((spread - spread.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     explained = 1 - errors / np.maximum(variance, 1e-300)
@@ -124,6 +117,15 @@ def fit(
         )
         for h in range(len(attention))
     ]
+
+
+def _errors(
+    contexts: Contexts, measured: Real, seen: NDArray[np.bool_], growth: float
+) -> Real:
+    """(heads,) squared error of the law with a growth, over the words that were seen."""
+    off = measured - _by_word(contexts, predicted(contexts, growth))
+    out: Real = (off[:, seen] ** 2).sum(axis=1)
+    return out
 
 
 def _by_word(contexts: Contexts, attention: Real) -> Real:
