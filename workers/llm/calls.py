@@ -21,10 +21,10 @@ from search.text_model import (
     Usage,
 )
 from workers.llm import wire
+from workers.llm.streamed import Streamed
 from workers.llm.wire import Json
 from workers.types import TextBackend
 
-_CREDIT_EVERY = wire.WINDOW // 2
 MAX_CALLS = 64
 """Calls of one connection at once: a flood of a hostile run must not fill our memory."""
 
@@ -81,28 +81,13 @@ class TextCalls:
         """
         body: Json = {"method": "generate", "request": wire.request_to_json(request)}
         number, answers = self._begin({**body, "deadline_s": deadline_s, "owner": owner})
-        over, taken = False, 0
+        streamed = Streamed(number, ended, self._send)
         try:
-            while True:
-                frame = await answers.get()
-                match frame["type"]:
-                    case "text_token":
-                        taken += 1
-                        if taken % _CREDIT_EVERY == 0:
-                            credit = {"call": number, "tokens": _CREDIT_EVERY}
-                            self._send({"type": "text_credit", **credit})
-                        yield wire.token_from_json(frame["token"])
-                    case "text_ended":
-                        over = True
-                        wire.read_ended(frame, ended)
-                        return
-                    case _:
-                        over = True
-                        raise wire.failure_from_json(frame)
+            while (token := streamed.take(await answers.get())) is not None:
+                yield token
         finally:
             del self._answers[number]
-            if not over:
-                self._send({"type": "text_cancel", "call": number})
+            streamed.cancel()
 
     async def value(self, method: str, **fields: Any) -> Any:
         """Return the value of a call that is not streamed. Raises TextModelError."""

@@ -26,9 +26,9 @@ from search.text_model import (
 )
 from workers.llm import wire
 from workers.llm.none import NoTextModel
+from workers.llm.streamed import Streamed
 from workers.llm.wire import Json
 
-_CREDIT_EVERY = wire.WINDOW // 2
 _LOOK_S = 0.05  # between two looks at the caller's stopping criterion
 
 
@@ -107,35 +107,24 @@ class HostedTextModel:
         self, body: Json, ended: Ended, stop: StoppingCriterion | None
     ) -> Iterator[Token]:
         number, answers = self._begin(body)
-        over = cancelled = False
-        taken = 0
+        streamed = Streamed(number, ended, self._post)
+        cancelled = False
         try:
             while True:
                 if stop is not None and not cancelled and stop(None):
                     cancelled = True
-                    self._post({"type": "text_cancel", "call": number})
+                    streamed.cancel()
                 try:
                     frame = answers.get(timeout=None if stop is None else _LOOK_S)
                 except queue.Empty:
                     continue
-                match frame["type"]:
-                    case "text_token":
-                        taken += 1
-                        if taken % _CREDIT_EVERY == 0:
-                            credit = {"tokens": _CREDIT_EVERY, "call": number}
-                            self._post({"type": "text_credit", **credit})
-                        yield wire.token_from_json(frame["token"])
-                    case "text_ended":
-                        over = True
-                        wire.read_ended(frame, ended)
-                        return
-                    case _:
-                        over = True
-                        raise wire.failure_from_json(frame)
+                token = streamed.take(frame)
+                if token is None:
+                    return
+                yield token
         finally:
             self._end(number)
-            if not over:
-                self._post({"type": "text_cancel", "call": number})
+            streamed.cancel()
 
     def _value(self, body: Json) -> Any:
         number, answers = self._begin(body)

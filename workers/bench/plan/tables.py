@@ -31,7 +31,7 @@ def page() -> Page:
         _hostile_table() if _stored(HOSTILE) else None,
         _control_table(),
         _report_table(),
-        _adherence_table() if _stored(ADHERENCE) else None,
+        _adherence_table(),
         _story_table() if _stored(STORY) else None,
         _durations_table() if _stored(DURATIONS) else None,
         _graphs_table() if _stored(GRAPHS) else None,
@@ -355,8 +355,19 @@ def _graphs_table() -> Table:
 
 def _headline() -> Headline:
     fuzz = next(line for line in reversed(rows_of(REPORT)) if line["figure"] == "fuzz")
+    free, held = (
+        next(
+            line
+            for line in rows_of(ADHERENCE)
+            if line["judge"] == "MiniLM" and bool(line["strength"]) == controlled
+        )
+        for controlled in (False, True)
+    )
     return Headline(
-        against="reference graphs of held-out goals; the jobs' own results",
+        against="the jobs' own results; passages without control",
         better=f"{fuzz['slots']:,} figures in {fuzz['plans']:,} random reports: "
-        f"{_percent(fuzz['slot_precision'])} right",
+        f"{_percent(fuzz['slot_precision'])} right; {held['adherence']:.0%} of "
+        f"{held['leaves']} passages keep to their item, {free['adherence']:.0%} without".replace(
+            "%", " %"
+        ).replace("  %", " %"),
     )
