@@ -52,6 +52,8 @@ class Plain:
     def __init__(self) -> None:
         self.engine = random_model.engine(Options(sequences=1, slots=400))
         self.arrays = random_model.control_arrays(random_model.config())
+        units = self.embeddings(range(random_model.VOCABULARY)) - self.arrays["mean"][1]
+        self.units = units / np.linalg.norm(units, axis=1, keepdims=True)
 
     def states(self, ids: Sequence[int]) -> np.ndarray:
         rule = resolve(FULL, pinned=[], tokens=len(ids), limit=400)
@@ -78,8 +80,7 @@ class Plain:
         size = random_model.VOCABULARY
         rank = np.log(np.arange(size) + 1.0) - math.log(size // 2)
         weight = (rank / (math.log(size) - math.log(size // 2))).clip(0.02, 1)
-        units = self.embeddings(range(size)) - self.arrays["mean"][1]
-        units /= np.linalg.norm(units, axis=1, keepdims=True)
+        units = self.units
 
         def form(token: int) -> str:
             return chr(token).strip().lower() if token < random_model.EOS else ""

@@ -188,9 +188,15 @@ def judges(rows: Sequence[Leaf]) -> Iterator[tuple[str, Similarity]]:
     except EncoderMissing:
         return
 
+    known: dict[str, NDArray[np.float32]] = {}
+
     def similarity(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
-        a, b = encoder.vectors(first), encoder.vectors(second)
-        return np.array([float(x @ y) for x, y in zip(a, b, strict=True)])
+        # Of like lengths together: the encoder pads a batch to its longest text.
+        new = sorted({*first, *second} - known.keys(), key=len)
+        if new:
+            known.update(zip(new, encoder.vectors(new), strict=True))
+        pairs = zip(first, second, strict=True)
+        return np.array([float(known[a] @ known[b]) for a, b in pairs])
 
     yield "MiniLM", similarity
 
