@@ -14,7 +14,7 @@ ADHERENCE, STORY = "2026-11-30-plan-adherence", "2026-11-30-plan-story"
 HOSTILE, DURATIONS = "2026-11-30-plan-hostile", "2026-11-30-plan-durations"
 GRAPHS, TIMES = "2026-11-30-plan-graphs", "2026-11-30-plan-times"
 _BESIDE = (
-    "Other work ran beside it (load 10 to 36 on two cores): CPU time is comparable, wall times are "
+    "Other work ran on the machine (load 10 to 36): CPU time is comparable, wall times are "
     "upper bounds."
 )
 _COUNTS = (
