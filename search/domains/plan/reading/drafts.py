@@ -21,6 +21,7 @@ PER_NODE = "spec.fabric.devices_per_node"
 NODES = "_nodes"
 WHAT_IF = "spec.what_if"
 SECONDS = "budget.seconds"
+ENGINE = "spec.engine"
 BATCH = "spec.global_batch"
 _EACH = vocabulary("gpu card device accelerator gpus cards devices one rank")
 MAX_VARIANTS = 60
@@ -664,6 +665,7 @@ def _combined(
     if not many:
         return [fixed]
     _contradictions(scene, many, compares, slots, result)
+    _either(scene, many, slots, result)
     rows = _rows(many)
     if len(rows) > MAX_VARIANTS:
         result.doubts.append(
@@ -797,6 +799,36 @@ def _contradictions(
                 )
             )
     del scene
+
+
+def _either(
+    scene: Scene,
+    many: dict[str, list[_Option]],
+    slots: Mapping[str, Any],
+    result: Drafts,
+) -> None:
+    """Ask which engine is meant by "HiGHS or SCIP" where nothing asks for a comparison."""
+    row = many.get(ENGINE, [])
+    if len(row) != 2:
+        return
+    left, right = sorted(row, key=lambda o: o.tokens[0])
+    between = [scene.word(i) for i in range(left.tokens[-1] + 1, right.tokens[0])]
+    compares = any(
+        scene.words(mark.start, mark.end).lower() != "or"
+        for mark in scene.marks("compare", "what_if", "each", "again")
+    )
+    asks = any(token.word in ("?", "which", "whether", "both") for token in scene.tokens)
+    if between == ["or"] and not compares and not asks:
+        many[ENGINE] = [left]
+        result.doubts.append(
+            Doubt(
+                about="engine",
+                text=f"{slots[ENGINE].title}: {left.value} or {right.value}?",
+                options=(str(left.value), str(right.value)),
+                tokens=(*left.tokens, *right.tokens),
+                rank=1,
+            )
+        )
 
 
 def _one_and_one(scene: Scene, places: Sequence[int]) -> bool:
