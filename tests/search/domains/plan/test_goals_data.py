@@ -168,7 +168,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     ),
     "expected a valid request": lambda r: r["jobs"][1].update(files={}),
     "files of a job": lambda r: r.update(files=[]),
-    "kind: expected one of": lambda r: r["jobs"][0].update(kind="learn"),
+    "kind: expected one of": lambda r: r["jobs"][0].update(kind="bake"),
     "spans: expected words of the goal": lambda r: r["spans"].update(mail="fax me"),
     "spans: expected one for each": lambda r: r.update(not_done=[]),
     "not_done: expected one of": lambda r: r.update(not_done=["fax"], spans={"fax": "a"}),
