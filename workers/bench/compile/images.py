@@ -170,6 +170,10 @@ def report(lines: Sequence[Mapping[str, Any]]) -> None:
             f"{len(values)} programs; smaller on {sum(value > 0 for value in values)}, larger on "
             f"{sum(value < 0 for value in values)}"
         )
+    own = sum(line["answer_by"] != "trimtab" for line in lines)
+    print(
+        f"{own} answers are a build of the user's own, because no candidate was smaller"
+    )
     valid = sum(line["verified"] == "valid" for line in lines)
     run = [line for line in lines if " of " in line["runs_equal"]]
     equal = sum(len(set(line["runs_equal"].split(" of "))) == 1 for line in run)
