@@ -6,6 +6,7 @@ pytest.importorskip("torch")
 from cost_models.antenna.heads import Head
 from cost_models.antenna.nets import Trunk, initial_weights, weight_count
 from workers.bench.antenna import surrogate
+from workers.bench.antenna.specifications import ALL
 from workers.train.antenna import shards
 from workers.train.antenna.boards import DEFAULT
 from workers.train.antenna.shards import make_shards, shard_paths
@@ -72,3 +73,16 @@ def test_without_shards_the_remedy_is_named(tmp_path):
                 ablations=False,
             )
         )
+
+
+def test_picked_designs_meet_what_the_prediction_puts_first():
+    rng = np.random.default_rng(0)
+    truth = (0.9 * rng.random((200, 121))).astype(np.complex64)
+    truth[3] = 0.1  # meets every specification
+    perfect = surrogate.picked(truth, truth)
+    assert perfect["specifications"] == len(ALL)
+    assert perfect["met_in_1"] == perfect["met_in_16"] == len(ALL)
+    misled = np.where(np.arange(200)[:, None] == 3, 0.99, truth).astype(np.complex64)
+    assert surrogate.picked(misled, truth)["met_in_1"] < len(ALL)
+    none = np.full_like(truth, 0.9)
+    assert surrogate.picked(none, none)["specifications"] == 0

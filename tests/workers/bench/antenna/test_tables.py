@@ -20,6 +20,7 @@ NET = {
     "feeds": 6,
     "poles": 12,
 }
+PICKED = {"picked": {"specifications": 9, "met_in_1": 2, "met_in_4": 5, "met_in_16": 8}}
 SEARCH = {
     "arm": "funnel",
     "on": "the 20 specifications",
@@ -55,7 +56,7 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
     nets: list[dict[str, Any]] = [
         {"net": {**NET, "seed": 0}, "db_mae": 2.0, "complex_mae": 0.10, "epochs": 26},
         {"net": {**NET, "seed": 1}, "db_mae": 2.0, "complex_mae": 0.12, "epochs": 26},
-        {"net": {**NET, "samples": 5000}, "db_mae": 1.8, "complex_mae": 0.09},
+        {"net": {**NET, "samples": 5000}, "db_mae": 1.8, "complex_mae": 0.09, **PICKED},
         {"net": {**NET, "head": "direct"}, "db_mae": 3.0, "complex_mae": 0.22},
         {"net": {**NET, "head": "czp"}, "db_mae": 1.5},
         {"net": {**NET, "head": "db"}, "db_mae": 2.0},
@@ -78,6 +79,7 @@ def test_study_and_search_have_tables_once_their_lines_are_stored(
     assert "Passes over the training designs: 26 at 1,000." in text
     assert "| cnn, 1,000 | rlc 0.110 | 0.220 | 50 % | 25 % | 1 |" in text
     assert "| 20 modes of the metal, nothing learned | 0.023 | 0.16 | 0.997 |" in text
+    assert "| cnn, rlc | 5,000 | 9 | 2.0 | 5.0 | 8.0 |" in text
     assert "| cnn, rlc, 1,000: without the cavity model | – | 9.00 | 0.900 | 1 |" in text
     assert "| cnn, rlc, 1,000: as above | 0.110 [0.100, 0.120] |" in text
     assert (
