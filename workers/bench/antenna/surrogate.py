@@ -48,6 +48,7 @@ _STEPS = 1500
 _BATCH = 32
 _POLES = (4, 6, 8, 10, 12)
 _AAA_DESIGNS = 200
+_AT_ONCE = 100  # reduced models in memory
 _REDUCED = (4, 8, 12, 16, 20, 24, 32)
 _PICKS, _LIMIT_DB = (1, 4, 16), -10.0
 _CIRCUITS, _MODES = 12, 20  # of heads
@@ -297,10 +298,15 @@ def _yardsticks(
 
 def _reduced(known: Samples, tests: NDArray[np.intp], modes: int, x: Real) -> Complex:
     """Return S11 of the method of moments reduced to the lowest modes of each metal."""
-    cells = known.feeds[tests, :1].astype(np.int64)
-    models = reduce_many(DEFAULT.mode_tables, known.masks[tests], cells, modes)
-    nodes = Reduced(**{name: Node(value) for name, value in vars(models).items()})
-    return np.asarray(uncorrected(nodes, DEFAULT.facts.relative_width, x).value[:, 0])
+    parts = []
+    for start in range(0, len(tests), _AT_ONCE):
+        some = tests[start : start + _AT_ONCE]
+        cells = known.feeds[some, :1].astype(np.int64)
+        models = reduce_many(DEFAULT.mode_tables, known.masks[some], cells, modes)
+        nodes = Reduced(**{name: Node(value) for name, value in vars(models).items()})
+        s11 = uncorrected(nodes, DEFAULT.facts.relative_width, x)
+        parts.append(np.asarray(s11.value[:, 0]))
+    return np.concatenate(parts)
 
 
 def _nearest(
