@@ -23,10 +23,6 @@ from solvers.field.board import EPS0, MU0, Board, Grid
 from solvers.field.slab import Complex, Kernels, Real, SlabKernels
 
 _VERSION = 1  # of the file's contents: part of the cache's key
-# Best common scale of frequencies of 60 random designs on 12 x 3 mm, ε_r 2.2, 3.175 mm thick; it
-# was 1.005 to 1.008 on eight other boards of ε_r 1.1 to 10 and 1.3 to 5 mm, with cells of 1.5 to
-# 4 mm. `python -m workers.bench antenna agreement` measures it on other designs.
-COARSE_SCALE = 1.006
 _NODES, _DUFFY = 4, 8
 _MARGIN = 2  # cells beyond the grid that differences of tables reach
 _ARRAYS = ("vector_x", "vector_y", "scalar", "post_rooftop", "post_post")
@@ -87,16 +83,6 @@ def compute_tables(board: Board, grid: Grid, frequencies_hz: Real) -> Tables:
         name: np.array([row[index] for row in rows]) for index, name in enumerate(_ARRAYS)
     }
     return Tables(board=board, grid=grid, frequencies_hz=frequencies, **arrays)
-
-
-def compute_coarse_tables(board: Board, grid: Grid, frequencies_hz: Real) -> Tables:
-    """Compute tables of one cell a pixel that stand for 2 x 2: row k is of frequencies_hz[k].
-
-    Pulses of charge on whole pixels resolve the fringing field at open edges badly, so resonances
-    are too high. The tables are therefore those of `COARSE_SCALE` times higher frequencies, which
-    are in their `frequencies_hz`.
-    """
-    return compute_tables(board, grid, COARSE_SCALE * np.asarray(frequencies_hz, float))
 
 
 def _key(board: Board, grid: Grid, frequencies: Real) -> str:

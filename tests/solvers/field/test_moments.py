@@ -11,7 +11,7 @@ from solvers.field.moments import (
     refined_antenna,
     reflection,
 )
-from solvers.field.tables import compute_coarse_tables, compute_tables
+from solvers.field.tables import compute_tables
 from tests.solvers.field.boards import BOARD, FEED, LOSSLESS, random_mask, tables
 
 
@@ -115,33 +115,6 @@ def test_refinement_converges() -> None:
             for k in range(7)
         ]
     assert np.mean(differences) < 0.06
-
-
-@pytest.mark.parametrize(
-    ("eps_r", "height_mm", "cell_mm", "highest_hz"),
-    [(2.2, 3.175, 3.0, 8e9), (4.4, 1.6, 2.5, 6e9), (1.1, 5.0, 4.0, 7e9)],
-)
-def test_shifted_coarse_tables_are_closer_to_the_fine_mesh(
-    eps_r: float, height_mm: float, cell_mm: float, highest_hz: float
-) -> None:
-    """The scale was fitted on the first board with designs other than these."""
-    board = Board(eps_r=eps_r, tan_d=1e-3, height_m=height_mm * 1e-3)
-    grid = Grid(cells=12, cell_m=cell_mm * 1e-3)
-    frequencies = np.linspace(0.4, 1, 9) * highest_hz
-    plain = compute_tables(board, grid, frequencies)
-    shifted = compute_coarse_tables(board, grid, frequencies)
-    fine = compute_tables(board, grid.refined(2), frequencies)
-    differences = []
-    for seed in range(6):
-        mask = random_mask(seed)
-        two = MomentMethod(fine, refined_antenna(mask, FEED, factor=2))
-        expected = np.array([reflection(two.input_impedance(k)) for k in range(9)])
-        for fields in (plain, shifted):
-            one = MomentMethod(fields, antenna(mask, [FEED]))
-            got = np.array([reflection(one.input_impedance(k)) for k in range(9)])
-            differences.append(np.abs(got - expected).mean())
-    without, corrected = np.reshape(differences, (-1, 2)).mean(axis=0)
-    assert corrected < 0.85 * without
 
 
 def test_the_port_of_a_finer_grid_stays_one_post_of_uniform_current() -> None:

@@ -24,7 +24,7 @@ from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
 from solvers.field.openems.process import run as run_openems
 from solvers.field.sweep import sweep
-from solvers.field.tables import Tables, compute_coarse_tables, compute_tables
+from solvers.field.tables import Tables, compute_tables
 from trimtab.specs.antenna import AntennaSpec
 
 Real = NDArray[np.float64]
@@ -34,6 +34,9 @@ CELL_M = 3e-3
 RANGE_HZ = 2e9, 8e9
 _LIMIT_S = 900.0
 _RESAMPLES = 2000
+# Best common scale of the coarse mesh's frequencies on 60 random designs of another seed. It is not
+# used in searches: on their designs it makes the difference larger (`meshes`).
+COARSE_SCALE = 1.006
 _SCALES = np.linspace(-0.015, 0.015, 31)
 # Of the product (see `simulation_of`), and one with twice the lines within a pixel and half as
 # many layers again, for the first designs alone.
@@ -58,17 +61,17 @@ def run(
         factor: compute_tables(BOARD, grid.refined(factor), frequencies_hz)
         for factor in (1, 2, _FINEST)
     }
-    shifted = compute_coarse_tables(BOARD, grid, frequencies_hz)
+    scaled = compute_tables(BOARD, grid, COARSE_SCALE * frequencies_hz)
     lines = []
     for number, design in enumerate(_designs(count, cells, seed)):
-        low, coarse_s = _by_moments(shifted, design, 1)
-        plain, _ = _by_moments(tables[1], design, 1)
+        low, coarse_s = _by_moments(tables[1], design, 1)
+        moved, _ = _by_moments(scaled, design, 1)
         high, fine_s = _by_moments(tables[2], design, 2)
         finest, finest_s = _by_moments(tables[_FINEST], design, _FINEST)
         line: dict[str, Any] = {
             "design": number,
             "coarse_fine": _mean_difference(low, high),
-            "coarse_fine_unshifted": _mean_difference(plain, high),
+            "coarse_scaled_fine": _mean_difference(moved, high),
             "fine_finest": _mean_difference(high, finest),
             "coarse_cpu_s": coarse_s,
             "fine_cpu_s": fine_s,

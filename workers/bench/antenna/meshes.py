@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.field.tables import COARSE_SCALE
+from workers.bench.antenna.agreement import COARSE_SCALE
 from workers.bench.antenna.search import interval
 from workers.train.antenna.boards import DEFAULT
 from workers.train.antenna.designs import Source
@@ -27,24 +27,24 @@ def run(*, work: Path) -> Iterator[dict[str, Any]]:
         for index, source in enumerate(fine.source.tolist()):
             plain = coarse.curves[FINE_SHARE * index]
             pair = (
-                _difference(_shifted(plain), fine.curves[index]),
                 _difference(plain, fine.curves[index]),
+                _difference(_scaled(plain), fine.curves[index]),
             )
             found.setdefault(source, []).append(pair)
     for source, pairs in sorted(found.items()):
-        shifted, plain = zip(*pairs, strict=True)
+        plain, scaled = zip(*pairs, strict=True)
         yield {
             "designs_of": Source(source).name.lower(),
             "designs": len(pairs),
-            "coarse_fine": float(np.mean(shifted)),
-            "coarse_fine_interval": interval(shifted, np.mean),
-            "coarse_fine_unshifted": float(np.mean(plain)),
-            "coarse_fine_unshifted_interval": interval(plain, np.mean),
+            "coarse_fine": float(np.mean(plain)),
+            "coarse_fine_interval": interval(plain, np.mean),
+            "coarse_scaled_fine": float(np.mean(scaled)),
+            "coarse_scaled_fine_interval": interval(scaled, np.mean),
         }
 
 
-def _shifted(curve: Complex) -> Complex:
-    """Return a curve of the default board as `compute_coarse_tables` has it, interpolated."""
+def _scaled(curve: Complex) -> Complex:
+    """Return a curve of the default board with its frequencies scaled, interpolated."""
     known = DEFAULT.frequencies_hz
     return np.asarray(np.interp(COARSE_SCALE * known, known, curve), np.complex64)
 

@@ -13,7 +13,7 @@ from search.domains.antenna.search.samples import BandSamples
 from search.domains.antenna.search.solve import Evaluator, Fidelity
 from solvers.field.board import Cell
 from solvers.field.reanalysis import Reanalysis, memory_bytes
-from solvers.field.tables import compute_coarse_tables, compute_tables
+from solvers.field.tables import compute_tables
 
 Real = NDArray[np.float64]
 _MOST_BYTES = 700_000_000
@@ -35,11 +35,12 @@ class Neighbourhood:
         self.samples = samples or evaluator.samples
         problem = evaluator.problem
         factor = FINE if fidelity == "fine" else 1
-        tables, at = evaluator.coarse, self.samples.solved_frequencies_hz
-        if fidelity == "fine":
-            tables = compute_tables(problem.board, problem.grid.refined(factor), at)
-        elif samples is not None:
-            tables = compute_coarse_tables(problem.board, problem.grid, at)
+        tables = evaluator.coarse
+        if fidelity == "fine" or samples is not None:
+            grid = problem.grid.refined(factor) if factor > 1 else problem.grid
+            tables = compute_tables(
+                problem.board, grid, self.samples.solved_frequencies_hz
+            )
         self._reanalysis = Reanalysis(
             tables,
             _posts(evaluator),

@@ -16,7 +16,7 @@ from solvers.field.far_field import far_field
 from solvers.field.moments import MomentMethod, antenna, refined_antenna
 from solvers.field.rational import Rational
 from solvers.field.sweep import sweep
-from solvers.field.tables import compute_coarse_tables
+from solvers.field.tables import compute_tables
 
 Fidelity = Literal["coarse", "fine"]
 # By which the coarse bands are wider at each edge, relative: the meshes differ by up to 2 %.
@@ -34,7 +34,7 @@ class Evaluator:
         self.problem = problem
         self.scorer = Scorer(problem)
         self.samples = BandSamples(problem.spec, widened=WIDENED)
-        self.coarse = compute_coarse_tables(
+        self.coarse = compute_tables(
             problem.board, problem.grid, self.samples.frequencies_hz
         )
         self._scores: dict[tuple[Fidelity, bytes], Score] = {}
