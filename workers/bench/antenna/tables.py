@@ -119,10 +119,20 @@ def _meshes() -> list[str]:
         )
         if (row := rows.get(name))
     )
-    return [
+    sentences = [
         "More designs, without openEMS, 1 x 1 against 2 x 2 cells a pixel: "
         f"{parts} (`python -m workers.bench antenna meshes`)."
     ]
+    scaled = {name: row.get("coarse_scaled_fine") for name, row in rows.items()}
+    if scaled.get("trajectory") and scaled["rectangles"]:
+        sentences.append(
+            "The scale of 1.006 was fitted on 60 other random designs: open edges make the "
+            "coarse mesh's resonances too high. Slots and holes make them too low, so that it "
+            f"lowers the difference to {scaled['rectangles']:.4f} on random designs and raises "
+            f"it to {scaled['trajectory']:.4f} on those of searches. Searches use the coarse mesh "
+            "as it is."
+        )
+    return sentences
 
 
 def _missed(total: Row) -> list[str]:
@@ -278,9 +288,9 @@ def _alone_table(file: str) -> Table:
         title="Search on a surrogate alone",
         intro="Specifications met by the fine solver (margin of at least 0 dB) when a genetic "
         "search runs on predictions only, and its best designs are solved: after 1, 2, 4 and 8 "
-        "fine solves. All surrogates have the same designs, trunk and passes; `direct` gives S11 "
-        "at 121 frequencies, `rlc` circuits, `modal` corrects the metal's modes. The first 20 "
-        "specifications and held-out ones.",
+        "fine solves. `modal` corrects the metal's modes, `direct` gives S11 at 121 frequencies, "
+        "`rlc` circuits; those three have the same designs, trunk and passes. The modes alone have "
+        "learned nothing. The first 20 specifications and two held-out ones.",
         columns=(
             "surrogate",
             "specifications",
@@ -337,6 +347,12 @@ def _search_table(file: str) -> Table:
         ],
         notes=(
             *_search_costs(runs),
+            "Specification 1 was run twice: the first run needed 111 fine solves, over the limit "
+            "of 100; counted as a miss, the funnel confirms 17 of 20.",
+            "The funnel with coarse frequencies scaled by 1.006 is an experiment, see above.",
+            "No learned surrogate takes part: screening starts by it reached a margin of 4 dB in "
+            "19 of 24 searches against 18 without, at 1.4 times the processor time (measured with "
+            "the surrogate before the present one).",
             "Eight of the 20 specifications were looked at while the method was built, the ten "
             "held-out ones never. Annealing was tuned on six other specifications over eight "
             "settings.",
@@ -357,17 +373,17 @@ def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
     seeds: dict[str, set[int]] = {}
     for run in runs:
         seeds.setdefault(run["arm"], set()).add(run["run_seed"])
-    told = ", ".join(
-        f"{arm} {', '.join(map(str, sorted(some)))}" for arm, some in seeds.items()
+    told = "; ".join(
+        f"{arm}: {', '.join(map(str, sorted(some)))}" for arm, some in seeds.items()
     )
     return (
         "The currencies differ: the funnel also solves designs on the coarse mesh "
         f"({min(coarse)} to {max(coarse):,} of them), which the rivals do not have, and a step "
         "that scores all neighbours of a design on the fine mesh counts as one fine solve.",
-        f"No run of the funnel took more than {max(fine)} fine solves. {slow} of {len(own)} took "
-        f"more than {_LONGEST_S:g} CPU seconds without openEMS, at most "
+        f"No run of the funnel in this table took more than {max(fine)} fine solves. {slow} of "
+        f"{len(own)} took more than {_LONGEST_S:g} CPU seconds without openEMS, at most "
         f"{max(run['cpu_s'] for run in own):.0f}.",
-        f"Seeds: {told}.",
+        f"Seeds of the arms: {told}.",
     )
 
 
@@ -378,15 +394,18 @@ def _headline(solvers: str, search: str) -> Headline:
         f"{total['designs']} random designs"
     )
     arms = {
-        line["arm"].split()[0]: line
+        line["arm"]: line
         for line in (lines_of(search, "search") if search else ())
         if line.get("on") == "the 20 specifications"
     }
     if "funnel" in arms:
         found = ", ".join(
-            f"{name} {arms[word]['exact']}"
-            for word, name in (("annealing", "annealing"), ("random", "random search"))
-            if word in arms
+            f"{name} {arms[arm]['exact']}"
+            for arm, name in (
+                ("annealing on the fine solver", "annealing"),
+                ("random on the fine solver", "random search"),
+            )
+            if arm in arms
         )
         better = (
             f"{arms['funnel']['exact']} of {arms['funnel']['runs']} specifications confirmed "

@@ -17,3 +17,4 @@ def test_designs_on_both_meshes_are_compared(
     for line in lines:
         low, high = line["coarse_fine_interval"]
         assert 0.005 < low <= line["coarse_fine"] <= high < 0.2
+        assert 0 < line["coarse_scaled_fine"] != line["coarse_fine"]
