@@ -61,11 +61,11 @@ def run(
         factor: compute_tables(BOARD, grid.refined(factor), frequencies_hz)
         for factor in (1, 2, _FINEST)
     }
-    scaled = compute_tables(BOARD, grid, COARSE_SCALE * frequencies_hz)
+    moved_up = compute_tables(BOARD, grid, COARSE_SCALE * frequencies_hz)
     lines = []
     for number, design in enumerate(_designs(count, cells, seed)):
         low, coarse_s = _by_moments(tables[1], design, 1)
-        moved, _ = _by_moments(scaled, design, 1)
+        moved, _ = _by_moments(moved_up, design, 1)
         high, fine_s = _by_moments(tables[2], design, 2)
         finest, finest_s = _by_moments(tables[_FINEST], design, _FINEST)
         line: dict[str, Any] = {
