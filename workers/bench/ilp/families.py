@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -235,11 +236,37 @@ def _earlier(out: Path) -> list[Row]:
 
 def print_report(rows: Sequence[Row]) -> None:
     """Print for each family, regime and start the primal integral with the arm over without."""
+    for one in compared(rows):
+        name = " ".join(one.group)
+        print(
+            f"{name:48s} {one.instances} instances  primal integral {one.with_s:.3f} s with, "
+            f"{one.without_s:.3f} s without, ratio {one.ratio[0]:.3f} "
+            f"[{one.ratio[1]:.3f}, {one.ratio[2]:.3f}]  "
+            f"final better {one.ends.count(-1)}, tied {one.ends.count(0)}, "
+            f"worse {one.ends.count(1)}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The arm over no arm, on the instances of one family, size, regime and start."""
+
+    group: tuple[str, ...]
+    instances: int
+    with_s: float  # mean primal integral
+    without_s: float
+    ratio: tuple[float, float, float]  # of the means, and its 95 % interval
+    ends: tuple[int, ...]  # of each instance: -1 with the better final objective, 0, 1
+
+
+def compared(rows: Sequence[Row]) -> list[Compared]:
+    """Return the comparison of each group that has a pair of runs."""
     groups: dict[tuple[str, ...], dict[tuple[Any, ...], dict[str, Row]]] = {}
     for row in rows:
         group = tuple(str(row[name]) for name in ("family", "size", "regime", "start"))
         instance = (row["instance"], row["limit"], row["warm_s"], row["train"])
         groups.setdefault(group, {}).setdefault(instance, {})[row["arm"]] = row
+    results = []
     for group, instances in groups.items():
         pairs = [
             (runs[WITH], runs[WITHOUT])
@@ -248,16 +275,18 @@ def print_report(rows: Sequence[Row]) -> None:
         ]
         if not pairs:
             continue
-        integrals = [_integrals(*pair) for pair in pairs]
-        own, other = (list(values) for values in zip(*integrals, strict=True))
-        ratio, low, high = metrics.ratio_of_means(own, other)
-        ends = [_sign(a["objective"], b["objective"]) for a, b in pairs]
-        name = " ".join(group)
-        print(
-            f"{name:48s} {len(pairs)} instances  primal integral {np.mean(own):.3f} s with, "
-            f"{np.mean(other):.3f} s without, ratio {ratio:.3f} [{low:.3f}, {high:.3f}]  "
-            f"final better {ends.count(-1)}, tied {ends.count(0)}, worse {ends.count(1)}"
+        own, other = zip(*(_integrals(*pair) for pair in pairs), strict=True)
+        results.append(
+            Compared(
+                group=group,
+                instances=len(pairs),
+                with_s=float(np.mean(own)),
+                without_s=float(np.mean(other)),
+                ratio=metrics.ratio_of_means(own, other),
+                ends=tuple(_sign(a["objective"], b["objective"]) for a, b in pairs),
+            )
         )
+    return results
 
 
 def _integrals(one: Row, other: Row) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from workers.bench.ilp import conditions, metrics, report
+from workers.bench.ilp.fitted_table import fitted_table
 from workers.bench.ilp.report import Run
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import RESULTS, rows_of, source
@@ -50,6 +51,7 @@ def page() -> Page:
             _real_table(real),
             _conditions_table(),
             _learned_table(),
+            fitted_table(),
         ),
         headline=_headline(families, real),
     )
