@@ -120,6 +120,7 @@ class AntennaSpec(Spec):
     """A planar antenna: bands and board in, metal on the grid and its S-parameters out."""
 
     KIND: ClassVar[str] = "antenna"
+    MODELS: ClassVar[bool] = True
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "design.json",
         "antenna.s1p",

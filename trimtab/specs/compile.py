@@ -263,6 +263,7 @@ class CompileSpec(Spec):
     symbols, checked by running it."""
 
     KIND: ClassVar[str] = "compile"
+    MODELS: ClassVar[bool] = True
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "optimised.bc",
         "optimised.ll",

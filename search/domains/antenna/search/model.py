@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cost_models.antenna.facts import BoardFacts, outside
 from cost_models.antenna.surrogate import Surrogate, SurrogateRefused, find, shipped
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.search.learned import Learned
 from search.domains.antenna.search.samples import BandSamples
+from search.model_files import FittedModel, ModelChoice, ModelOffer
 from search.types import InvalidInput
+from trimtab.model_file import ModelRefused
 from trimtab.specs.antenna import MODEL_AUTO, MODEL_NONE, AntennaSpec, SearchMethod
 
 # `auto` leaves the surrogate out: all neighbours of a design are scored exactly by the coarse
 # solver, each at a hundredth of a prediction's cost; random search is the baseline without help.
 # `python -m workers.bench antenna surrogate-use` measures it.
+_SURROGATE = "surrogate"  # array of a model file: the bytes of the surrogate's own file
 _WITHOUT = frozenset({SearchMethod.TABU, SearchMethod.RANDOM})
 
 
@@ -43,14 +48,53 @@ def choose_model(
     if spec.search in _WITHOUT:
         why = "exact solves of the coarse solver cost less than predictions"
         return None, f"none: search {spec.search.value} is faster without ({why})"
+    if problem.fitted is not None:
+        name, content = problem.fitted
+        fitted = Surrogate.from_bytes(content, name=name)
+        return Learned(fitted, samples, name), name
     model, name = find(board_facts(spec, samples))
     if model is None:
         return None, f"none: {name}"
     return Learned(model, samples, name), name
 
 
+def choose_fitted(
+    problem: AntennaProblem, offer: ModelOffer
+) -> tuple[AntennaProblem, ModelChoice]:
+    """Choose among registered surrogates. Raises InvalidInput for a named one that is refused."""
+
+    def misfit(model: FittedModel) -> str:
+        spec = problem.spec
+        if problem.model_file is not None or spec.model != MODEL_AUTO:
+            return "the spec names a surrogate"
+        if spec.search in _WITHOUT:
+            return f"search {spec.search.value} is faster without a surrogate"
+        try:
+            content = model.arrays[_SURROGATE].tobytes()
+            facts = Surrogate.from_bytes(content, name=model.id).facts
+        except (KeyError, SurrogateRefused) as error:
+            return f"its file is incomplete ({str(error)[:200]})"
+        wanted = facts_for(spec, spec.lowest_hz, spec.highest_hz)
+        return outside(facts, wanted) or ""
+
+    try:
+        choice = offer.choose("antenna", misfit)
+    except ModelRefused as error:
+        raise InvalidInput(f"model: {error}") from None
+    if choice.model is None:
+        return problem, choice
+    content = choice.model.arrays[_SURROGATE].tobytes()
+    return replace(problem, fitted=(choice.model.id, content)), choice
+
+
 def board_facts(spec: AntennaSpec, samples: BandSamples) -> BoardFacts:
     """Return what a surrogate must be made for."""
+    frequencies_hz = samples.frequencies_hz
+    return facts_for(spec, float(frequencies_hz.min()), float(frequencies_hz.max()))
+
+
+def facts_for(spec: AntennaSpec, f_min_hz: float, f_max_hz: float) -> BoardFacts:
+    """Return what a surrogate must be made for, over a range of frequencies."""
     return BoardFacts(
         eps_r=spec.board.eps_r,
         tan_d=spec.board.tan_d,
@@ -60,8 +104,8 @@ def board_facts(spec: AntennaSpec, samples: BandSamples) -> BoardFacts:
         cell_m=spec.grid.cell_mm * 1e-3,
         feed=spec.feed,
         vias=spec.max_vias,
-        f_min_hz=float(samples.frequencies_hz.min()),
-        f_max_hz=float(samples.frequencies_hz.max()),
+        f_min_hz=f_min_hz,
+        f_max_hz=f_max_hz,
     )
 
 

@@ -8,6 +8,9 @@ pipelines instead of the paper's flat pass sequences, because on LLVM 22 those s
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cost_models.weights import digest as weights_digest
 from search.domains.compile.search.candidates import candidate_space, function_tails
 from search.domains.compile.search.coreset import NAME as CORESET
@@ -17,14 +20,21 @@ from search.domains.compile.search.coreset import (
     usefulness,
     without_options,
 )
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.fitted import FittedCoreset, complete
 from search.domains.compile.search.local_search import (
     MAX_CORESET,
     ProductSpace,
     SearchLimits,
     optimise,
 )
-from search.domains.compile.search.policy import score_candidates, weights_name
+from search.domains.compile.search.policy import (
+    describe,
+    score_candidates,
+    weights_name,
+)
 from search.domains.compile.search.state import SearchState, Trials
+from solvers.llvm.engine import CandidateFailed
 from solvers.llvm.options import options_for
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
@@ -89,6 +99,8 @@ def _product_space(
     else:
         options, coreset = frozenset(), without_options(coreset)
         scores, policy = None, "greedy order of the coreset, its options left out"
+    if state.fitted is not None:
+        coreset, scores, policy = _fitted_first(state, state.fitted, coreset)
     changes = [c for c in candidate_space(defaults, options=options) if allowed(c.tier)]
     tails = (
         function_tails(defaults, experimental=state.experimental)
@@ -105,4 +117,29 @@ def _product_space(
         tails=tails,
         minsize=spec.per_function,
     )
-    return space, policy, scores is not None
+    return space, policy, scores is not None and state.fitted is None
+
+
+def _fitted_first(
+    state: SearchState, fitted: FittedCoreset, shipped: list[Candidate]
+) -> tuple[list[Candidate], NDArray[np.float64], str]:
+    """Return the fitted pipelines before the shipped ones, with scores in that order."""
+    oz = state.prepared.levels["Oz"]
+    assert oz.sizes is not None
+    features, how = None, "order of the fitted coreset"
+    if fitted.ranker is not None:
+        try:
+            features = describe(state.prepared.engine.features(), oz.sizes)
+            order = fitted.order(features)
+            how = "order by the ranker of the fitted coreset"
+        except (CandidateFailed, ValueError):
+            order = fitted.order(None)
+    else:
+        order = fitted.order(None)
+    mine = [fitted.candidates[n] for n in order]
+    if not state.experimental:
+        mine = [one for one in mine if one.tier is Tier.DEFAULT]
+    if not state.problem.spec.llvm_options:
+        mine = without_options(mine)
+    both = complete(mine, shipped)
+    return both, np.arange(len(both), 0, -1, dtype=np.float64), f"{how}, then the shipped"

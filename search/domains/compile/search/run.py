@@ -12,6 +12,7 @@ from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.answer_files import rival_of, write_answer
 from search.domains.compile.search.behaviour import NOT_RUN, BehaviourOracle
+from search.domains.compile.search.fitted import FittedCoreset
 from search.domains.compile.search.incumbents import Accepted, Incumbents, value_of
 from search.domains.compile.search.paper import search_paper
 from search.domains.compile.search.product import search_product
@@ -43,14 +44,19 @@ def search_program(
     rng: np.random.Generator,
     on_incumbent: OnIncumbent,
     start: CompileSolution | None = None,
+    *,
+    fitted: FittedCoreset | None = None,
 ) -> SearchOutcome:
     """Return the smallest (or fastest) program that behaves like the unoptimised one.
 
     -Oz when none is smaller, or when -Oz itself behaves differently. `start` is an earlier answer.
+
+    fitted: pipelines mined on the owner's code base, tried before the shipped ones.
     """
     began = time.monotonic()
     built = {} if problem.timed else report_oz(problem, prepared, on_incumbent)
     state = _new_state(problem, prepared, stop, rng, on_incumbent, built)
+    state.fitted = fitted
     _record_reference(state)
     notes = [*prepared.notes, *state.oracle.notes]
     notes += compare_baselines(state)

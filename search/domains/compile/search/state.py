@@ -10,6 +10,7 @@ import numpy as np
 from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.behaviour import BehaviourOracle
+from search.domains.compile.search.fitted import FittedCoreset
 from search.domains.compile.search.incumbents import Incumbents
 from search.stop import StoppingCriterion
 from solvers.llvm.types import Measured
@@ -27,6 +28,7 @@ class SearchState:
     stop: StoppingCriterion
     rng: np.random.Generator
     reserve_s: float = 0.0  # kept for the check of the answer
+    fitted: FittedCoreset | None = None  # tried before the shipped coreset
 
     @property
     def experimental(self) -> bool:
