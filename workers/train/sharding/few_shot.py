@@ -30,7 +30,7 @@ from workers.train.sharding.measured import SetArrays
 
 Weights = dict[str, np.ndarray]
 
-_FARTHEST = math.log(64.0)  # factor of a constant
+_FARTHEST = math.log(1024.0)  # factor of a constant
 _HUBER = 0.1  # relative error from which on the loss is linear
 _EVERY = 25  # steps between validations
 DRAWN_SETS = 5_000
