@@ -71,7 +71,6 @@ class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
     KIND: ClassVar[str] = "ilp"
-    MODELS: ClassVar[bool] = True
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "solution.sol",
         "solution.json",
