@@ -93,9 +93,7 @@ class Texts:
     words: Sequence[Tokens]  # of each section's item
     embedding: NDArray[np.float32]  # [vocabulary, width]
     vocabulary: Vocabulary
-    center: NDArray[
-        np.float32
-    ]  # [width], mean embedding of the texts that are trained on
+    center: NDArray[np.float32]  # [width], mean embedding of the trained texts
     drawer: Drawer
 
     @classmethod
