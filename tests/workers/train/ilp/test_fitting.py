@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from search.lns.features import GraphBuilder, RowFeature, VariableFeature  # noq
 from search.lns.fitted_policy import misfit, scope_of  # noqa: E402
 from solvers.relaxation import Relaxation  # noqa: E402
 from workers.corpus.mixed_programs import generate  # noqa: E402
+from workers.train.ilp.examples import examples_of  # noqa: E402
 from workers.train.ilp.fitting import (  # noqa: E402
     CannotFit,
     Progress,
@@ -26,6 +28,8 @@ from workers.train.ilp.fitting import (  # noqa: E402
     key_of,
     load_policy,
 )
+from workers.train.ilp.linear import fit_policy  # noqa: E402
+from workers.train.ilp.states import State  # noqa: E402
 from workers.train.ilp.trial import CpuDeadline, first_solution  # noqa: E402
 
 
@@ -126,3 +130,42 @@ def test_a_deadline_counts_processor_time() -> None:
     assert not deadline.over()
     assert CpuDeadline(0.0).over()
     assert CpuDeadline(60.0, stop=lambda: True).over()
+
+
+def test_messages_are_fitted_from_the_linear_part_on_and_resume(tmp_path: Path) -> None:
+    """Their weights are in the file only where they lower the loss on other instances."""
+    rng = np.random.default_rng(0)
+    examples = []
+    for model in instances(2):
+        integer = np.flatnonzero(model.integrality)
+        sets = np.zeros((6, model.n), dtype=bool)
+        for one in sets:
+            one[rng.choice(integer, size=8, replace=False)] = True
+        state = State(
+            x=model.integrality.astype(float),
+            positives=sets[:1],
+            gains=np.ones(1),
+            negatives=sets[1:],
+        )
+        examples.append(examples_of(model, "fitted", [state])[1])
+    epochs: list[int] = []
+
+    def fitted(stop_after: int) -> dict[str, np.ndarray]:
+        epochs.clear()
+        return fit_policy(
+            *examples,
+            seed=0,
+            until=time.process_time() + 60.0,
+            state=tmp_path / "training.safetensors",
+            messages=True,
+            report=lambda step, steps, loss, held_out, text: (
+                epochs.append(step) if text == "messages" else None
+            ),
+            stop=lambda: len(epochs) >= stop_after,
+        )
+
+    fitted(2)
+    assert epochs == [1, 2]
+    arrays = fitted(2)
+    assert epochs == [3, 4], "the checkpoint continues"
+    assert arrays["skip.weight"].shape == (1, len(VariableFeature) + len(RowFeature))
