@@ -25,6 +25,9 @@ from search.text_model import (
 PINNED_SHARE = 0.75
 """Share of the slots that pins may take: the rest is for text that comes and goes."""
 
+LEAST_LAYER_SLOTS = 12
+"""Of a layer, as the budget advisor's proposals have it."""
+
 _SCORED = {
     ScoreRule.SUM: Victim.SUM,
     ScoreRule.MEAN: Victim.MEAN,
@@ -163,7 +166,8 @@ def _layered(rule: Rule, budget: CacheBudget, *, pins: int, limit: int) -> Rule:
     The same for every layer where so few slots are left that no layer could give any away.
     """
     # Room for sinks, recent tokens and one that may go, whatever the share of recent tokens.
-    least = pins + math.ceil((budget.sinks + 2) / (1 - budget.recent_share))
+    needed = math.ceil((budget.sinks + 2) / (1 - budget.recent_share))
+    least = pins + max(LEAST_LAYER_SLOTS, needed)
     spare = rule.capacity - least
     if spare <= 0:
         return rule
