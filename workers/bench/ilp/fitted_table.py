@@ -41,7 +41,7 @@ def fitted_table() -> Table:
             "at 30 instances, an hour and 60 s. The others and that scale are not measured yet.",
         ),
         command="python -m workers.bench ilp families --families lot-sizing --size S --train 4 \\\n"
-        "  --regimes recurring --train-seconds 64 --starts warm --warm-seconds 5 --seconds 7",
+        "  --regimes recurring fresh --train-seconds 64 --starts warm --warm-seconds 5 --seconds 7",
         source=source(
             FITTED_FILE, remark="Up to 38 other processes shared the two cores."
         ),
