@@ -57,9 +57,8 @@ class NeighbourhoodNet:
     def logits(self, graph: BipartiteGraph) -> np.ndarray:
         """Return (n,) one logit per variable; variables with larger ones are freed first."""
         w = self.weights
-        own = _normalised(
-            graph.variables[:, : len(w["variable_mean"])], w, "variable"
-        )  # (n, F)
+        # (n, F)
+        own = _normalised(graph.variables[:, : len(w["variable_mean"])], w, "variable")
         of_rows = _normalised(graph.rows, w, "row")
         linear = _skip(own, of_rows, graph.matrix, w)
         if "head.2.weight" not in w:

@@ -78,13 +78,11 @@ class VariableFeature(_Zero):
     # Since 2026-11-30; the shipped weights know the columns above alone.
     LOG_COST = auto()  # log |c| over the median of integer variables with a cost
     LOG_REDUCED_COST = auto()  # log(1 + |d| over the median of nonzero ones)
-    UTILISATION = (
-        auto()
-    )  # at the incumbent, of what the variable switches, over its capacity
+    # At the incumbent, of the flow that the variable switches on, over its capacity.
+    UTILISATION = auto()
     UTILISATION_LP = auto()
-    LINKED_COST = (
-        auto()
-    )  # of what it switches: at the incumbent less in the LP, log scale
+    # Cost of that flow: at the incumbent less in the LP, log scale.
+    LINKED_COST = auto()
     MOVED = auto()  # distance it went within the window
 
 

@@ -93,9 +93,8 @@ def _fit(
         "notes": list(fitted.notes),
         "pretrained": fitted.pretrained,
         "alarms": list(fitted.alarms),
-        "figures": orjson.loads(
-            orjson.dumps(dict(fitted.figures))
-        ),  # tuples become lists
+        # Tuples become lists.
+        "figures": orjson.loads(orjson.dumps(dict(fitted.figures))),
     }
     course.update(replace(course.state, model=content, fitted=about, files={}))
 

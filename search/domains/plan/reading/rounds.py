@@ -15,9 +15,8 @@ from search.domains.plan.reading.scene import Scene
 
 _CLAUSE = 4.0  # less than a "then" or the end of a sentence
 _FREQUENCIES = ("spec.bands", "spec.avoid", "_bandwidth")
-_MAIN_FILE = {
-    "compile": "source"
-}  # that an output of an earlier run can take the place of
+# File that an output of an earlier run can take the place of.
+_MAIN_FILE = {"compile": "source"}
 
 
 def further_runs(scene: Scene, found: Found) -> None:
