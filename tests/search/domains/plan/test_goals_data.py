@@ -18,13 +18,11 @@ from tests.search.domains.plan.goals import files
 from tests.search.domains.plan.goals.check import check
 from tests.search.domains.plan.goals.load import (
     DEVELOPER,
-    FOURTH,
     HELD_OUT,
     HERE,
-    SECOND,
+    OTHER_AUTHORS,
     SECOND_HELD_OUT,
     STRATA,
-    THIRD,
     Goal,
     GoalError,
     load,
@@ -40,9 +38,7 @@ KINDS = ("antenna", "compile", "ilp", "sharding")
 SETS = [
     pytest.param(DEVELOPER, 8, id="developer"),
     pytest.param(HELD_OUT, 4, id="held-out"),
-    pytest.param(SECOND, None, id="second"),
-    pytest.param(THIRD, None, id="third"),
-    pytest.param(FOURTH, None, id="fourth"),
+    *(pytest.param(path, None, id=path.stem) for path in OTHER_AUTHORS),
     pytest.param(SECOND_HELD_OUT, 6, id="second-held-out"),
 ]
 SEALED = (HELD_OUT, SECOND_HELD_OUT)
@@ -94,7 +90,7 @@ def test_a_question_that_must_be_asked_is_answered_with_an_effect(
 def test_held_out_files_are_the_sealed_ones_and_share_no_goal(sealed: Path) -> None:
     digest = hashlib.sha256(text_of(sealed).encode()).hexdigest()
     assert digest in (HERE / "SEAL.md").read_text()
-    open_ = (DEVELOPER, SECOND, THIRD, FOURTH)
+    open_ = (DEVELOPER, *OTHER_AUTHORS)
     here, there = [goal for path in open_ for goal in load(path)], load(sealed)
     assert not {goal.id for goal in here} & {goal.id for goal in there}
     assert not {goal.goal for goal in here} & {goal.goal for goal in there}

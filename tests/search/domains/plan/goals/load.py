@@ -13,8 +13,10 @@ from workers.bench.plan.references import text_of
 HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"
 HELD_OUT = HERE / "held_out.sealed"
-SECOND = HERE / "second.jsonl"
-THIRD, FOURTH = HERE / "third.jsonl", HERE / "fourth.jsonl"
+OTHER_AUTHORS = tuple(
+    HERE / f"{name}.jsonl" for name in ("second", "third", "fourth", "fifth")
+)
+"""Open sets, each by an author who saw neither reader nor other goals."""
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 
 STRATA = (
