@@ -390,8 +390,8 @@ def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
 def _headline(solvers: str, search: str) -> Headline:
     (total,) = (row for row in lines_of(solvers, "agreement") if row["design"] == "all")
     better = (
-        f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 on average over "
-        f"{total['designs']} random designs"
+        f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 "
+        f"({total['designs']} random designs)"
     )
     arms = {
         line["arm"]: line

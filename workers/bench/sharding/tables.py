@@ -302,7 +302,7 @@ def _headline(quality: Sequence[Row]) -> Headline:
         better=f"step cost {_range(trained)} below NeuroShard's on tables like its training data, "
         f"{_range(others)} on others ({len(quality)} settings of {tasks} tasks); "
         f"{_range([planner['saved'] for planner in torchrec])} below TorchRec's (on the first "
-        f"{' or '.join(map(str, few))} tasks of each); each plan with a proved bound",
+        f"{' or '.join(map(str, few))} tasks of each)",
     )
 
 
