@@ -17,6 +17,8 @@ OTHER_AUTHORS = tuple(
     HERE / f"{name}.jsonl" for name in ("second", "third", "fourth", "fifth")
 )
 """Open sets, each by an author who saw neither reader nor other goals."""
+TRAINING = (HERE / "sixth.jsonl", HERE / "seventh.jsonl")
+"""The same, with some strata alone: every field in many constructions; several jobs."""
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 
 STRATA = (
