@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from search.domains.plan.reading.answers import about_of
-from search.domains.plan.reading.bind import HARDWARE
+from search.domains.plan.reading.binding.bound import HARDWARE
 from search.domains.plan.reading.drafts import Drafts
 from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.leaves import Doubt, Found

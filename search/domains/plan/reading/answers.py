@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.domains.plan.reading.bands import Frequencies, bands_of
-from search.domains.plan.reading.bind import Bound, bind, plain
+from search.domains.plan.reading.binding.bind import bind
+from search.domains.plan.reading.binding.bound import Bound
+from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.bounds import fold
 from search.domains.plan.reading.drafts import Draft, Drafts, Setting, drafts_of
 from search.domains.plan.reading.leaves import Leaf

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.leaves import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.quantities import Shape, scaled

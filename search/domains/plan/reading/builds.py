@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import distance, stem, vocabulary
 from search.domains.plan.reading.tokens import Form

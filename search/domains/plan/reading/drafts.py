@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from search.domains.plan.reading.bands import Frequencies, bands_of
-from search.domains.plan.reading.bind import COUNT, HARDWARE, Bound
+from search.domains.plan.reading.binding.bound import COUNT, HARDWARE, Bound
 from search.domains.plan.reading.leaves import Doubt, Leaf
 from search.domains.plan.reading.quantities import Shape
 from search.domains.plan.reading.relevance import MARGIN, weight

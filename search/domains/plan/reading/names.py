@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.builds import builds_of
 from search.domains.plan.reading.constraints import constraints_of
 from search.domains.plan.reading.lexicon import Item, Role, Sense

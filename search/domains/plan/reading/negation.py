@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from search.domains.plan.reading.bind import Bound
+from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.quantities import Shape
 from search.domains.plan.reading.scene import Scene

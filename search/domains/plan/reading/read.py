@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from search.domains.plan.reading import account, bounds
 from search.domains.plan.reading.answers import settings_of
 from search.domains.plan.reading.attach import attach
-from search.domains.plan.reading.bind import bind
+from search.domains.plan.reading.binding.bind import bind
 from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafts import Draft, Drafts, drafts_of
 from search.domains.plan.reading.flow import Edge, edges_of

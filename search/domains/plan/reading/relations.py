@@ -8,14 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from search.domains.plan.reading.attach import Attached
-from search.domains.plan.reading.bind import (
-    COUNT,
-    DIFFERENCES,
-    HARDWARE,
-    Bound,
-    is_difference,
-    plain,
-)
+from search.domains.plan.reading.binding.bound import COUNT, HARDWARE, Bound
+from search.domains.plan.reading.binding.conversion import plain
+from search.domains.plan.reading.binding.without_slot import DIFFERENCES, is_difference
 from search.domains.plan.reading.drafts import SECONDS
 from search.domains.plan.reading.leaves import Leaf
 from search.domains.plan.reading.lexicon import Item, Role

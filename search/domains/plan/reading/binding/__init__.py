@@ -1,0 +1,1 @@
+"""Quantities and phrases bound to slots, before it is known to which job they belong."""
