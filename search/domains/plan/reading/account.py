@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from search.domains.plan.reading.answers import about_of
 from search.domains.plan.reading.binding.bound import HARDWARE
-from search.domains.plan.reading.drafts import Drafts
+from search.domains.plan.reading.drafting.draft import Drafts
 from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.leaves import Doubt, Found
 from search.domains.plan.reading.lexicon import Item, Role

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.domains.plan.reading.drafts import Draft
+from search.domains.plan.reading.drafting.draft import Draft
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.rounds import main_file
 from search.domains.plan.reading.scene import Scene

@@ -9,7 +9,8 @@ from search.domains.plan.reading.answers import settings_of
 from search.domains.plan.reading.attach import attach
 from search.domains.plan.reading.binding.bind import bind
 from search.domains.plan.reading.corrections import corrected
-from search.domains.plan.reading.drafts import Draft, Drafts, drafts_of
+from search.domains.plan.reading.drafting.draft import Draft, Drafts
+from search.domains.plan.reading.drafting.drafts import drafts_of
 from search.domains.plan.reading.flow import Edge, edges_of
 from search.domains.plan.reading.glossary import LANGUAGES
 from search.domains.plan.reading.language import foreign_language

@@ -1,0 +1,1 @@
+"""Jobs with their values: numbers computed, alternatives spread over several jobs."""
