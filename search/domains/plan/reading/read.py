@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from search.domains.plan.reading import account, bounds
+from search.domains.plan.reading import bounds
+from search.domains.plan.reading.accounting.complete import complete
 from search.domains.plan.reading.answers import settings_of
 from search.domains.plan.reading.attach import attach
 from search.domains.plan.reading.binding.bind import bind
@@ -109,7 +110,7 @@ def _read(scene: Scene, answers: dict[str, str]) -> Reading:
     settings_of(scene, drafts, answers)
     doubts = [*found.doubts, *attached.doubts, *drafts.doubts]
     reading = _reading(scene, drafts, edges, outside)
-    return account.complete(scene, reading, found, drafts, doubts, answers)
+    return complete(scene, reading, found, drafts, doubts, answers)
 
 
 def _reading(

@@ -1,0 +1,1 @@
+"""The account: every number, engine, file and negation is used, asked about, or shown."""

@@ -1,0 +1,160 @@
+"""Questions about what a job of each kind needs: required slots, programs, devices, bands."""
+
+from __future__ import annotations
+
+from search.domains.plan.reading.answers import about_of
+from search.domains.plan.reading.binding.bound import HARDWARE
+from search.domains.plan.reading.drafting.draft import Drafts
+from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.lexicon import Role
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.slots import words_of
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.units import Dimension
+
+_AND_AS_WELL = vocabulary("and & the both also as")
+
+
+def missing_slots(drafts: Drafts) -> list[Doubt]:
+    """Ask for required slots without a value."""
+    found = []
+    for job in drafts.jobs:
+        words = words_of(job.kind)
+        assert words is not None
+        options = words.table("options")
+        for path, text in words.table("required").items():
+            if path in job.settings:
+                continue
+            found.append(
+                Doubt(
+                    about=about_of(path),
+                    text=text,
+                    options=tuple(options.get(path, ())),
+                    tokens=tuple(job.mentions[:1]),
+                    rank=1,
+                )
+            )
+    return found
+
+
+def program_runs_and_targets(drafts: Drafts) -> list[Doubt]:
+    """Ask for what a program needs: runs to measure its time by, the target of a processor."""
+    found = []
+    for job in drafts.jobs:
+        said = {path: setting.value for path, setting in job.settings.items()}
+        if said.get("spec.objective") == "run_time" and "spec.runs" not in said:
+            found.append(
+                Doubt(
+                    about="runs",
+                    text="With which arguments or input is the program run to measure its time?",
+                    options=("without arguments",),
+                    tokens=job.settings["spec.objective"].tokens,
+                    rank=1,
+                )
+            )
+        cpu = str(said.get("spec.target.cpu", ""))
+        if cpu.startswith(("cortex", "neoverse")) and "spec.target.triple" not in said:
+            small = cpu.startswith("cortex-m")
+            found.append(
+                Doubt(
+                    about="target.triple",
+                    text=f"{cpu} is no processor of x86-64. Which target triple is meant?",
+                    options=(
+                        "thumbv7em-none-eabi",
+                        "thumbv6m-none-eabi",
+                        "thumbv7m-none-eabi",
+                    )
+                    if small
+                    else ("aarch64-unknown-linux-gnu", "armv7-unknown-linux-gnueabihf"),
+                    tokens=job.settings["spec.target.cpu"].tokens,
+                    rank=1,
+                )
+            )
+    return found
+
+
+def smallest_and_fastest(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask which quantity counts when a program is to be smallest and fastest at once."""
+    jobs = [
+        j
+        for j in drafts.jobs
+        if j.kind == "compile"
+        and "spec.objective" in j.settings
+        and j.settings["spec.objective"].value == "run_time"
+        and j.settings["spec.objective"].tokens
+    ]
+    if len(jobs) != 1:
+        return []
+    fast = jobs[0].settings["spec.objective"].tokens[0]
+    for item in scene.with_role(Role.VERB):
+        small = scene.word(item.start) in (
+            "smallest",
+            "smaller",
+            "small",
+            "tiny",
+            "tiniest",
+        )
+        low, high = sorted((item.start, fast))
+        between = {scene.word(i) for i in range(low + 1, high)}
+        if small and between & {"and", "&"} and between <= _AND_AS_WELL:
+            return [
+                Doubt(
+                    about="objective",
+                    text="One quantity is minimised. Which: size or run time?",
+                    options=("loadable bytes", "run time"),
+                    tokens=(low, high),
+                    rank=1,
+                )
+            ]
+    return []
+
+
+def bands_without_edges(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask for the edges of a band to reject that is named without numbers."""
+    if not any(job.kind == "antenna" for job in drafts.jobs):
+        return []
+    for item in scene.with_role(Role.HEAD):
+        avoids = any(s.path == "spec.avoid.0.f_lo_hz" for s in item.of(Role.HEAD))
+        clear = item.end - item.start > 1 or scene.word(item.start) in ("reject", "avoid")
+        here = [
+            q
+            for q in scene.quantities
+            if scene.sentence(q.start) == scene.sentence(item.start)
+            and q.reading(Dimension.FREQUENCY) is not None
+            and q.start > item.start
+        ]
+        end = item.end
+        said = scene.word(end) in ("at", "in", "near", "around", "the")
+        if avoids and clear and said and not here:
+            return [
+                Doubt(
+                    about="avoid.f_lo_hz",
+                    text=f"“{scene.words(item.start, item.end)}”: from which frequency to which?",
+                    options=(),
+                    tokens=tuple(range(item.start, item.end)),
+                    rank=1,
+                )
+            ]
+    return []
+
+
+def unknown_devices(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask which measured device stands for one that is not offered: "8 TPU v5e"."""
+    items = [
+        item
+        for item in scene.with_role(Role.OUTSIDE)
+        if item.of(Role.OUTSIDE)[0].path == "device"
+    ]
+    free = [j for j in drafts.jobs if j.kind == "sharding" and HARDWARE not in j.settings]
+    if not items or not free:
+        return []
+    words = scene.words(items[0].start, items[0].end)
+    return [
+        Doubt(
+            about="devices.hardware",
+            text=f"“{words}” has no measured costs. Which device comes nearest?",
+            options=("h100", "a100", "v100"),
+            tokens=tuple(range(items[0].start, items[0].end)),
+            rank=1,
+        )
+    ]
