@@ -12,13 +12,14 @@ from search.domains.plan.reading.binding.bind import bind
 from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafting.draft import Draft, Drafts
 from search.domains.plan.reading.drafting.drafts import drafts_of
-from search.domains.plan.reading.flow import Edge, edges_of
 from search.domains.plan.reading.glossary import LANGUAGES
 from search.domains.plan.reading.language import foreign_language
 from search.domains.plan.reading.leaves import find_leaves
 from search.domains.plan.reading.lexicon import Role, lexicon_of
 from search.domains.plan.reading.names import named
 from search.domains.plan.reading.negation import negated, scopes_of, with_and_without
+from search.domains.plan.reading.ordering.edge import Edge
+from search.domains.plan.reading.ordering.edges import edges_of
 from search.domains.plan.reading.outside import Outside, outside_parts
 from search.domains.plan.reading.relations import apply_relations
 from search.domains.plan.reading.rounds import further_runs, inherit

@@ -1,0 +1,1 @@
+"""Order of jobs, and files that one job makes and another reads."""

@@ -1,0 +1,210 @@
+"""Order by clauses: "after", "before", "comes last", "once both are done"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.domains.plan.reading.drafting.draft import Draft
+from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.ordering.edge import Edge, ordered, place_of
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.stems import vocabulary
+
+_ALL_OF_THEM = frozenset(
+    ("both", "all", "everything", "others", "2", "3", "they", "these")
+)
+_PRONOUNS = frozenset(
+    ("that", "it", "this", "they", "these", "those", "first", "former", "both", "one")
+)
+
+
+def ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
+    """Return "once that is through", "when it has finished": a job named by a pronoun has ended."""
+    mentions = {m for job in jobs for m in job.mentions}
+    found = []
+    for item in scene.marks("after"):
+        end = item.end
+        while end < len(scene.tokens) and not scene.ends_sentence(end):
+            if scene.word(end) in (",", ":", ";"):
+                break
+            end += 1
+        head = [
+            scene.word(i).removesuffix("'s")
+            for i in range(item.end, min(item.end + 3, end))
+        ]
+        named = any(item.end <= m < min(end, item.end + 3) for m in mentions)
+        if _PRONOUNS & set(head) and not named and is_clause(scene, item):
+            found.append(item)
+    return found
+
+
+def last_jobs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
+    """Order "C comes last": it waits for all other jobs."""
+    found = []
+    for item in scene.marks("last"):
+        sentence = scene.sentence(item.start)
+        near = [
+            (abs(m - item.start) + (3 if m > item.start else 0), i)
+            for i, job in enumerate(jobs)
+            for m in job.mentions
+            if scene.sentence(m) == sentence
+        ]
+        if len(jobs) < 2 or not near:
+            continue
+        child = min(near)[1]
+        scene.use(range(item.start, item.end), "order")
+        found += [ordered(scene, item, i, child) for i in range(len(jobs)) if i != child]
+    return found
+
+
+def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
+    """Order jobs by "B after A" and "before B, A"."""
+    found = []
+    ended = ends_of_last(scene, jobs)
+    for item in scene.marks("after", "before"):
+        if item.mark("then"):
+            continue
+        end = item.end
+        while (
+            end < len(scene.tokens)
+            and not scene.ends_sentence(end)
+            and scene.word(end) not in (",", ";")
+        ):
+            end += 1
+        inside = [
+            i
+            for i, job in enumerate(jobs)
+            if any(item.end <= m < end for m in job.mentions)
+        ]
+        sentence = scene.sentence(item.start)
+        if len(inside) > 1 and not _any_outside(scene, jobs, inside, item):
+            # "once a.mps is solved run b.mps": no comma ends the clause.
+            order = sorted(
+                inside, key=lambda i: min(m for m in jobs[i].mentions if m >= item.end)
+            )
+            inside = order[:1]
+        outside = [
+            i
+            for i, job in enumerate(jobs)
+            if i not in inside
+            and any(scene.sentence(m) == sentence for m in job.mentions)
+        ]
+        if not inside and (item in ended or is_clause(scene, item)):
+            found += _waits_for_all(scene, jobs, item) or _waits_for_last(
+                scene, jobs, item
+            )
+            continue
+        if not inside or not outside:
+            continue
+        if not is_clause(scene, item):
+            continue
+        nearest = min(
+            min(
+                abs(m - item.start)
+                for m in jobs[i].mentions
+                if scene.sentence(m) == sentence
+            )
+            for i in outside
+        )
+        main = [
+            i
+            for i in outside
+            if min(
+                abs(m - item.start)
+                for m in jobs[i].mentions
+                if scene.sentence(m) == sentence
+            )
+            <= nearest + 3
+        ]
+        scene.use(range(item.start, item.end), "order")
+        for a in inside:
+            for b in main:
+                waits = item.mark("after") != _is_denied(scene, item)
+                first, second = (a, b) if waits else (b, a)
+                found.append(ordered(scene, item, first, second))
+    return found
+
+
+def _is_denied(scene: Scene, item: Item) -> bool:
+    """Return whether "do not start B before A has ended" turns "before" around."""
+    return item.mark("before") and any(
+        0 < item.start - mark.end <= 7 and scene.crossing(mark.start, item.start) < 2.0
+        for mark in scene.marks("not")
+    )
+
+
+def _any_outside(
+    scene: Scene, jobs: Sequence[Draft], inside: Sequence[int], item: Item
+) -> bool:
+    sentence = scene.sentence(item.start)
+    return any(
+        i not in inside and scene.sentence(m) == sentence
+        for i, job in enumerate(jobs)
+        for m in job.mentions
+    )
+
+
+def _waits_for_all(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
+    """Order "C must wait until both are done": it waits for every job spoken of before."""
+    head = {scene.word(i) for i in range(item.end, min(item.end + 3, len(scene.tokens)))}
+    if not head & _ALL_OF_THEM or not item.mark("after"):
+        return []
+    sentence = scene.sentence(item.start)
+    here = [
+        i
+        for i, job in enumerate(jobs)
+        if any(scene.sentence(m) == sentence for m in job.mentions)
+    ]
+    if not here:
+        return []
+    child = min(here, key=lambda i: min(abs(m - item.start) for m in jobs[i].mentions))
+    before = [i for i in range(len(jobs)) if place_of(jobs[i]) < place_of(jobs[child])]
+    scene.use(range(item.start, item.end), "order")
+    return [ordered(scene, item, i, child) for i in before]
+
+
+def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
+    """Order "B is started when the first has finished": B's name stands in front."""
+    places = sorted((place_of(job), i) for i, job in enumerate(jobs))
+    sentence = scene.sentence(item.start)
+    here = [
+        i
+        for place, i in places
+        if place < item.start
+        and any(
+            scene.sentence(m) == sentence and m < item.start for m in jobs[i].mentions
+        )
+    ]
+    later = [
+        i
+        for place, i in places
+        if item.start < place and scene.sentence(place) == sentence
+    ]
+    if len(here) != 1 or later:
+        return []
+    before = [
+        i for place, i in places if place < place_of(jobs[here[0]]) and i != here[0]
+    ]
+    if not before:
+        return []
+    scene.use(range(item.start, item.end), "order")
+    return [ordered(scene, item, before[-1], here[0])]
+
+
+def is_clause(scene: Scene, item: Item) -> bool:
+    """Return whether "when", "once" starts a clause about a job's end, not another condition."""
+    word = scene.word(item.start)
+    if word not in ("when", "once", "following"):
+        return True
+    if any(scene.word(i).endswith("'s") for i in range(item.end, item.end + 3)):
+        return True
+    ends = vocabulary(
+        "done finished solved ready complete completed ends finishes over through "
+        "placed shrunk sharded is has went got gone ran optimised optimized"
+    )
+    end = item.end
+    while end < min(item.end + 20, len(scene.tokens)) and not scene.ends_sentence(end):
+        if scene.word(end) == ",":
+            break
+        end += 1
+    return any(scene.word(i) in ends for i in range(item.end, max(end, item.end + 9)))

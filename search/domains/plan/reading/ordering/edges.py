@@ -1,0 +1,65 @@
+"""Edges of the jobs of a goal, without those that follow from others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.domains.plan.reading.drafting.draft import Draft
+from search.domains.plan.reading.ordering.clauses import after_and_before, last_jobs
+from search.domains.plan.reading.ordering.edge import Edge
+from search.domains.plan.reading.ordering.outputs import handed_on, taken_files
+from search.domains.plan.reading.ordering.sequence import sequence
+from search.domains.plan.reading.scene import Scene
+
+
+def edges_of(
+    scene: Scene, jobs: Sequence[Draft], conditions: Sequence[int]
+) -> list[Edge]:
+    """Return the order that the goal states, without what follows from the rest.
+
+    `conditions` are first tokens of clauses "if it takes less than a minute": what they speak of
+    comes first.
+    """
+    found: list[Edge] = []
+    found += taken_files(jobs)
+    found += handed_on(scene, jobs)
+    if not scene.marks("unordered"):
+        found += sequence(scene, jobs, conditions)
+    for item in scene.marks("parallel", "unordered"):
+        scene.use(range(item.start, item.end), "order")
+    found += after_and_before(scene, jobs)
+    found += last_jobs(scene, jobs)
+    return _reduced(found, len(jobs))
+
+
+def _reduced(edges: Sequence[Edge], count: int) -> list[Edge]:
+    """Drop edges that follow from others, and those that would close a circle."""
+    kept: list[Edge] = []
+    for edge in sorted(edges, key=lambda e: not e.needs_success):
+        if edge.parent == edge.child or any(
+            (e.parent, e.child) == (edge.parent, edge.child) for e in kept
+        ):
+            continue
+        if not _reaches(kept, edge.child, edge.parent, count):
+            kept.append(edge)
+    return [
+        edge
+        for edge in kept
+        if edge.needs_success
+        or not _reaches(
+            [e for e in kept if e is not edge], edge.parent, edge.child, count
+        )
+    ]
+
+
+def _reaches(edges: Sequence[Edge], start: int, goal: int, count: int) -> bool:
+    seen, stack = {start}, [start]
+    while stack and len(seen) <= count:
+        at = stack.pop()
+        if at == goal:
+            return True
+        for edge in edges:
+            if edge.parent == at and edge.child not in seen:
+                seen.add(edge.child)
+                stack.append(edge.child)
+    return goal in seen

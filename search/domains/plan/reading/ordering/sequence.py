@@ -1,0 +1,96 @@
+"""Order by "then": the jobs beside the word, or all before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.domains.plan.reading.drafting.draft import Draft
+from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.ordering.clauses import ends_of_last
+from search.domains.plan.reading.ordering.edge import Edge, ordered, own_place_of
+from search.domains.plan.reading.scene import Scene
+
+
+def sequence(
+    scene: Scene, jobs: Sequence[Draft], conditions: Sequence[int]
+) -> list[Edge]:
+    """Order jobs by "then": those in front of it before those behind it."""
+    places = sorted((own_place_of(scene, job, jobs), i) for i, job in enumerate(jobs))
+    cuts = sorted(
+        [
+            (item.start, item)
+            for item in scene.marks("then", "fails")
+            if scene.word(item.end) not in ("there's", "there")
+        ]
+        + [
+            (i, _shell_item(i))
+            for i in range(len(scene.tokens))
+            if _is_shell_and(scene, i)
+        ]
+        + [(i, Item(start=i, end=i + 1, senses=())) for i in conditions]
+        + [(item.start, item) for item in ends_of_last(scene, jobs)]
+        + [
+            (i, Item(start=i, end=i + 2, senses=()))
+            for i in range(len(scene.tokens))
+            if scene.word(i) in ("step", "phase", "stage")
+            and i + 1 < len(scene.tokens)
+            and (scene.tokens[i + 1].value or 0) > 1
+        ],
+        key=lambda cut: cut[0],
+    )
+    found = []
+    for at, item in cuts:
+        at = _before_its_job(scene, item, places) if item.senses else at
+        before = [i for place, i in places if place < at]
+        after = [i for place, i in places if place > at]
+        if not before or not after:
+            # "then …" about a job that is named by a pronoun has no job of its own.
+            continue
+        last = max(place for place, i in places if place < at)
+        first = min(place for place, i in places if place > at)
+        if scene.crossing(at, first) > 12.0:
+            continue
+        scene.use(range(item.start, item.end), "order")
+        previous = [
+            i for place, i in places if place < at and _joined(scene, place, last)
+        ]
+        following = [
+            i for place, i in places if place > at and _joined(scene, first, place)
+        ]
+        found += [ordered(scene, item, p, c) for p in previous for c in following]
+    return found
+
+
+def _before_its_job(scene: Scene, item: Item, places: Sequence[tuple[int, int]]) -> int:
+    """Return where "then" cuts: "the MPS afterwards" orders the job in front of it."""
+    behind = [
+        p for p, _ in places if p > item.start and scene.crossing(item.start, p) < 12.0
+    ]
+    close = [
+        p
+        for p, _ in places
+        if 0 < item.start - p <= 4 and scene.crossing(p, item.start) < 0.5
+    ]
+    closing = item.end >= len(scene.tokens) or scene.word(item.end) in (
+        ".",
+        ",",
+        ";",
+        "\n",
+        "!",
+    )
+    return close[-1] - 1 if close and closing and not behind else item.start
+
+
+def _is_shell_and(scene: Scene, i: int) -> bool:
+    return (scene.word(i) == "&" and scene.word(i + 1) == "&") or (
+        scene.word(i) == "-" and scene.word(i + 1) == ">"
+    )
+
+
+def _shell_item(i: int) -> Item:
+    return Item(start=i, end=i + 2, senses=())
+
+
+def _joined(scene: Scene, left: int, right: int) -> bool:
+    """Return whether two places are in one step: no "then" and no sentence end between them."""
+    return left == right or scene.crossing(left, right) < 4.5
