@@ -12,7 +12,7 @@ from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.bounds import fold
 from search.domains.plan.reading.drafting.draft import Draft, Drafts, Setting
 from search.domains.plan.reading.drafting.drafts import drafts_of
-from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.names import named
 from search.domains.plan.reading.quantities import Quantity, Shape
 from search.domains.plan.reading.scene import Scene, scene_of

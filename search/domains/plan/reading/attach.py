@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.leaves import Doubt, Leaf
+from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.quantities import Shape, scaled
 from search.domains.plan.reading.scene import Scene

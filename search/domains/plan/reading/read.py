@@ -13,8 +13,8 @@ from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafting.draft import Draft, Drafts
 from search.domains.plan.reading.drafting.drafts import drafts_of
 from search.domains.plan.reading.glossary import LANGUAGES
+from search.domains.plan.reading.jobs.find import find_leaves
 from search.domains.plan.reading.language import foreign_language
-from search.domains.plan.reading.leaves import find_leaves
 from search.domains.plan.reading.lexicon import Role, lexicon_of
 from search.domains.plan.reading.names import named
 from search.domains.plan.reading.negation import negated, scopes_of, with_and_without

@@ -12,7 +12,7 @@ from search.domains.plan.reading.binding.bound import COUNT, HARDWARE, Bound
 from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.binding.without_slot import DIFFERENCES, is_difference
 from search.domains.plan.reading.drafting.draft import SECONDS
-from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.attach import Attached
-from search.domains.plan.reading.leaves import Found, Leaf
+from search.domains.plan.reading.jobs.leaf import Found, Leaf
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 

@@ -24,7 +24,7 @@ from search.domains.plan.reading.accounting.words import (
     unexplained_choices,
 )
 from search.domains.plan.reading.drafting.draft import Drafts
-from search.domains.plan.reading.leaves import Doubt, Found
+from search.domains.plan.reading.jobs.leaf import Doubt, Found
 from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form

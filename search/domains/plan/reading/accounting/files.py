@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.domains.plan.reading.leaves import Doubt, Found
+from search.domains.plan.reading.jobs.leaf import Doubt, Found
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 from search.domains.plan.reading.tokens import Form

@@ -5,7 +5,7 @@ from __future__ import annotations
 from search.domains.plan.reading.answers import about_of
 from search.domains.plan.reading.binding.bound import HARDWARE
 from search.domains.plan.reading.drafting.draft import Drafts
-from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of

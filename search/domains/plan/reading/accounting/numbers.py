@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.domains.plan.reading.file_counts import describes_file
-from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.numerals import ordinal_of
 from search.domains.plan.reading.quantities import Quantity, Shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.domains.plan.reading.accounting.numbers import IGNORE
 from search.domains.plan.reading.drafting.draft import Drafts
-from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.domains.plan.reading.leaves import Doubt
+from search.domains.plan.reading.jobs.leaf import Doubt
 
 MEMORY = "spec.devices.0.memory_gib"
 PER_NODE = "spec.fabric.devices_per_node"

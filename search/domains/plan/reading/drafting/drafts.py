@@ -8,7 +8,7 @@ from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.drafting.draft import Draft, Drafts
 from search.domains.plan.reading.drafting.options import options_of
 from search.domains.plan.reading.drafting.variants import combined
-from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.scene import Scene
 
 

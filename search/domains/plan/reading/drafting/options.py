@@ -27,7 +27,7 @@ from search.domains.plan.reading.drafting.questions import (
     out_of_range,
     which_slot,
 )
-from search.domains.plan.reading.leaves import Leaf
+from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 

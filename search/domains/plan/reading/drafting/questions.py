@@ -8,7 +8,7 @@ from typing import Any
 from search.domains.plan.reading.binding.bound import COUNT, Bound
 from search.domains.plan.reading.drafting.draft import ENGINE, MEMORY, SECONDS, Drafts
 from search.domains.plan.reading.drafting.option import Option, alternate
-from search.domains.plan.reading.leaves import Doubt, Leaf
+from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
 from search.domains.plan.reading.scene import Scene
 
 

@@ -20,7 +20,7 @@ from search.domains.plan.reading.drafting.questions import (
     ask_which_engine,
     ask_which_holds,
 )
-from search.domains.plan.reading.leaves import Doubt, Leaf
+from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
 from search.domains.plan.reading.relevance import MARGIN, weight
 from search.domains.plan.reading.scene import Scene
 

@@ -1,0 +1,1 @@
+"""Jobs that a goal asks for, by its files, names and verbs."""
