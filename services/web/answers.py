@@ -59,9 +59,8 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
     for child in group.children:
         key = child.path[-1]
         if child.control is Control.GROUP:
-            inner = _read_group(child, answers, faults)
-            if inner or not child.nullable:
-                body[key] = inner
+            if not child.nullable or is_given(child, answers):
+                body[key] = _read_group(child, answers, faults)
             continue
         if child.control is Control.CONSTANT:
             if child.required:
@@ -84,6 +83,30 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
 
 
 _ABSENT = object()
+
+
+def is_given(group: Field, answers: Answers) -> bool:
+    """Return True if an optional group is part of the request.
+
+    A form posts the defaults that it shows: they alone do not mean that the group is wanted.
+    """
+    return answers.last(group.switch) == "true" or any(
+        leaf.name in answers.files or _is_changed(leaf, answers)
+        for leaf in group.leaves()
+    )
+
+
+def _is_changed(leaf: Field, answers: Answers) -> bool:
+    answered = _trimmed(answers.values.get(leaf.name, ()))
+    if leaf.control is Control.FLAG:
+        answered = answered[-1:]
+    usual = [] if leaf.default is None else _trimmed(texts_of(leaf, leaf.default))
+    return bool(answered) and answered != usual
+
+
+def _trimmed(texts: Sequence[str]) -> list[str]:
+    lines = (text.replace("\r\n", "\n").strip() for text in texts)
+    return [text for text in lines if text]
 
 
 def read_value(item: Field, answers: Answers) -> Any:
@@ -185,10 +208,11 @@ def answers_of(root: Field, body: Mapping[str, Any]) -> Answers:
     """Return the answers that would post this body: they fill the form of a cloned job."""
     values: dict[str, list[str]] = {}
     files: dict[str, Mapping[str, Any]] = {}
+    for group in root.groups():
+        if group.nullable and isinstance(_at(body, group.path), Mapping):
+            values[group.switch] = ["true"]
     for leaf in root.leaves():
-        value: Any = body
-        for key in leaf.path:
-            value = value.get(key, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+        value = _at(body, leaf.path)
         if value is _ABSENT or value is None:
             continue
         if leaf.control is Control.FILE:
@@ -196,6 +220,13 @@ def answers_of(root: Field, body: Mapping[str, Any]) -> Answers:
         else:
             values[leaf.name] = texts_of(leaf, value)
     return Answers(values=values, files=files)
+
+
+def _at(body: Mapping[str, Any], path: Path) -> Any:
+    value: Any = body
+    for key in path:
+        value = value.get(key, _ABSENT) if isinstance(value, Mapping) else _ABSENT
+    return value
 
 
 def defaults(root: Field) -> Answers:

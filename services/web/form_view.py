@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.web.answers import Answers, Fault, read
+from services.web.answers import Answers, Fault, is_given, read
 from services.web.forms import Control, Field, fields_of, place
 from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
@@ -78,13 +78,12 @@ class FormView:
 
     def is_open(self, group: Field) -> bool:
         """Return True if an optional group has an answer or a fault: it is shown unfolded."""
-        inside = [*_all(group), *group.leaves()]
-        return any(
-            self.value(item)
-            or item.name in self._answers.files
-            or self.faults_at(item.path)
-            for item in inside
-        )
+        faulty = any(self.faults_at(item.path) for item in _all(group))
+        return faulty or is_given(group, self._answers)
+
+    def is_included(self, group: Field) -> bool:
+        """Return True if an optional group is wanted also where its answers are the defaults."""
+        return self._answers.last(group.switch) == "true"
 
     def faults_at(self, path: tuple[str, ...]) -> list[Fault]:
         """Return the faults of a field."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,6 +95,15 @@ def number(value: float | int | None) -> str:
     return f"{value:.6g}"
 
 
+def brief(value: float | int | None) -> str:
+    """Format three significant digits, whole numbers in full; a dash for None."""
+    if value is None or isinstance(value, int) or not math.isfinite(value):
+        return number(value)
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
 def percent(value: float | None) -> str:
     """Format a gap in [0, 1] as a percentage."""
     if value is None:
@@ -146,6 +155,11 @@ def utc(us: int | None) -> str:
     )
 
 
+def minute(us: int) -> str:
+    """Format a time to the minute: `2026-11-23 16:20 UTC`."""
+    return datetime.fromtimestamp(us // US, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def iso(us: int | None) -> str:
     """Format a time for the `datetime` attribute."""
     return "" if us is None else datetime.fromtimestamp(us // US, UTC).isoformat()
@@ -182,18 +196,23 @@ def sentence(detail: str, fix: str | None = None) -> str:
     return " ".join(f"{capitalize_first(part).rstrip('.')}." for part in parts if part)
 
 
-def flat(value: Any) -> str:
-    """Format any JSON value in one line."""
+def flat(value: Any, figure: Callable[[float | int | None], str] = number) -> str:
+    """Format any JSON value in one line, its numbers by `figure`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return number(value)
+        return figure(value)
     if value is None:
         return "–"
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {flat(inner)}" for key, inner in value.items()) or "–"
+        return (
+            ", ".join(f"{key}: {flat(inner, figure)}" for key, inner in value.items())
+            or "–"
+        )
     if len(value) > MAX_LISTED:
         return f"{len(value)} values, see the result"
-    return ", ".join(flat(inner) for inner in value) or "–"
+    parts = [flat(inner, figure) for inner in value]
+    sentences = all(part.endswith(".") for part in parts)
+    return (" " if sentences else ", ").join(parts) or "–"

@@ -52,6 +52,7 @@ class Field:
     nullable: bool = False
     default: Any = None
     choices: tuple[Any, ...] = ()
+    choice_words: tuple[str, ...] = ()  # shown instead of the choices
     minimum: float | None = None
     maximum: float | None = None
     above: float | None = None  # exclusive minimum
@@ -72,6 +73,16 @@ class Field:
         return "f-" + "-".join(self.path)
 
     @property
+    def switch(self) -> str:
+        """Name of the box that includes an optional group with its defaults."""
+        return f"{self.name}@on"
+
+    @property
+    def has_defaults(self) -> bool:
+        """True for a group that may be included without an answer."""
+        return any(leaf.default is not None for leaf in self.leaves())
+
+    @property
     def range_words(self) -> str:
         """The allowed range in words, e.g. `more than 0, at most 600`."""
         parts = [
@@ -86,6 +97,12 @@ class Field:
         ]
         return ", ".join(parts)
 
+    @property
+    def options(self) -> list[tuple[Any, str]]:
+        """Choices with the words that stand for them."""
+        words = self.choice_words or tuple(str(choice) for choice in self.choices)
+        return list(zip(self.choices, words, strict=True))
+
     def leaves(self) -> Iterator[Field]:
         """Iterate over the controls of this subtree, without the groups."""
         if self.control is Control.GROUP:
@@ -93,6 +110,13 @@ class Field:
                 yield from child.leaves()
         else:
             yield self
+
+    def groups(self) -> Iterator[Field]:
+        """Iterate over the groups of this subtree, itself included."""
+        if self.control is Control.GROUP:
+            yield self
+            for child in self.children:
+                yield from child.groups()
 
 
 def fields_of(schema: Schema) -> Field:
@@ -213,7 +237,7 @@ def place(root: Field, loc: Sequence[Any]) -> Path:
     Indices and union tags in the location are skipped.
     """
     paths = {leaf.path for leaf in root.leaves()} | {
-        group.path for group in _groups(root)
+        group.path for group in root.groups()
     }
     best: Path = ()
     current: Path = ()
@@ -222,10 +246,3 @@ def place(root: Field, loc: Sequence[Any]) -> Path:
             current = (*current, str(part))
             best = current
     return best
-
-
-def _groups(root: Field) -> Iterator[Field]:
-    if root.control is Control.GROUP:
-        yield root
-        for child in root.children:
-            yield from _groups(child)

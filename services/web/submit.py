@@ -24,11 +24,12 @@ from services.gateway.views import input_view
 from services.web.answers import Answers, Fault, answers_of, defaults
 from services.web.form_view import FormView, check, request_form
 from services.web.forms import Control, Field, place
+from services.web.model_choice import with_models
 from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
 from services.web.posted import posted_form, store_upload
 from services.web.render import pages_of, see_other
-from trimtab.specs.common import ArtifactRef, JobRequest, request_model
+from trimtab.specs.common import MODEL_AUTO, ArtifactRef, JobRequest, request_model
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -57,6 +58,7 @@ async def show_form(
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     answers = defaults(root)
+    wanted = MODEL_AUTO
     if example and kind.spec.EXAMPLE is not None:
         filled = answers_of(root, kind.spec.EXAMPLE)
         answers = Answers(values={**answers.values, **filled.values})
@@ -68,7 +70,9 @@ async def show_form(
                 fix=f"open /submit/{job.kind}?from={clone}",
             )
         pins = await context.store.model_pins(job.id)
-        answers = answers_of(root, input_view(job, pins.wanted))
+        wanted = pins.wanted
+        answers = answers_of(root, input_view(job, wanted))
+    root = await _with_models(root, context, principal, kind, wanted)
     return _form_page(request, principal, kind, FormView(root, answers))
 
 
@@ -81,6 +85,7 @@ async def submit_form(
     root = request_form(model)
     async with posted_form(request, context) as posted:
         answers, faults = await _answers(context, principal, root, posted)
+    root = await _with_models(root, context, principal, kind, answers.last("model"))
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
     faults += [fault for fault in more if fault.path not in seen]
@@ -98,6 +103,16 @@ async def submit_form(
             return see_other(f"/jobs/{submitted.job.id}")
     return _form_page(
         request, principal, kind, FormView(root, answers, faults), status=422
+    )
+
+
+async def _with_models(
+    root: Field, context: Context, principal: Principal, kind: Kind, chosen: str
+) -> Field:
+    """Return the form with the models that a job of the caller may name."""
+    # A job belongs to its submitter's tenant, also where the submitter is an admin.
+    return await with_models(
+        root, context.store, tenant=principal.tenant, kind=kind, chosen=chosen
     )
 
 

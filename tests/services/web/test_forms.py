@@ -274,3 +274,27 @@ def test_cloning_asks_for_the_same_again(spec: dict[str, Any], seed: int) -> Non
     body, faults = check(root, RICH, "rich", answers_of(root, stored))
     assert faults == []
     assert RICH.model_validate_json(json.dumps(body)) == request
+
+
+def test_an_optional_group_is_sent_when_it_is_changed_or_included() -> None:
+    root = request_form(RICH)
+    shown = {**defaults(root).values, "spec.needed": ["word"]}
+    assert shown["spec.other.depth"] == ["3"]
+
+    def other(**more: list[str]) -> object:
+        body, faults = check(root, RICH, "rich", Answers(values={**shown, **more}))
+        assert faults == []
+        return body["spec"].get("other")
+
+    assert other() is None
+    assert other(**{"spec.other.depth": ["4"]}) == {"depth": 4, "name": "x"}
+    included = {"spec.other@on": ["true"]}
+    assert other(**included) == {"depth": 3, "name": "x"}
+    again = answers_of(root, {"spec": {"needed": "word", "other": {}}})
+    assert read(root, again)[0]["spec"]["other"] == {}
+    assert FormView(root, again).is_open(leaf_group(root))
+    assert not FormView(root, defaults(root)).is_open(leaf_group(root))
+
+
+def leaf_group(root: Field) -> Field:
+    return next(group for group in root.groups() if group.name == "spec.other")

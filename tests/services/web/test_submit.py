@@ -190,3 +190,26 @@ def test_an_example_fills_the_form(reader: Reader) -> None:
     assert json.loads(values["spec.runs"])[0]["arguments"] == ["10"]
     assert values["budget.evaluations"] == "40"
     assert values["spec.objective"] == "loadable_bytes", "the rest keeps its defaults"
+
+
+def test_an_untouched_optional_group_is_not_part_of_the_request(reader: Reader) -> None:
+    form = reader.get("/submit/compile?example=true").form("/submit/compile")
+    answer = reader.post(form.action, form.fill())
+    assert answer.status_code == 303, answer.text
+    job_id = answer.headers["location"].removeprefix("/jobs/")
+    assert reader.do(reader.store.get(job_id)).spec["image"] is None
+
+
+@pytest.mark.parametrize("target", ["ilp", "compile", "sharding", "antenna"])
+def test_a_learn_job_by_form(reader: Reader, target: str) -> None:
+    form = reader.get("/submit/learn").form("/submit/learn")
+    answer = reader.post(
+        form.action,
+        form.fill(spec__target=target),
+        files={"spec.archive": ("mine.zip", b"PK\x05\x06" + bytes(18))},
+    )
+    assert answer.status_code == 303, answer.text
+    job_id = answer.headers["location"].removeprefix("/jobs/")
+    spec = reader.do(reader.store.get(job_id)).spec
+    assert (spec["target"], spec["archive"]["name"]) == (target, "mine.zip")
+    assert spec["sharding"] is spec["compile"] is spec["antenna"] is None
