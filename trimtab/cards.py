@@ -236,8 +236,8 @@ def judged(
     shipped, fitted = _means(rows)
     unit = f" {metric.unit}" if metric.unit else ""
     reasons = [
-        f"Mean {metric.name} on {len(rows)} held-out instances: {fitted:.4g}{unit} with the "
-        f"fitted model, {shipped:.4g}{unit} with the shipped one.",
+        f"Mean {metric.name} on {len(rows)} held-out instances: {fitted:.3g}{unit} with the "
+        f"fitted model, {shipped:.3g}{unit} with the shipped one.",
         f"{_in_words(interval, metric)}; {metric.better.value} is better.",
         "The whole interval lies on the good side."
         if good
@@ -261,12 +261,13 @@ def _means(rows: Sequence[CardRow]) -> tuple[float, float]:
 
 
 def _in_words(interval: Interval, metric: Metric) -> str:
-    share = f"{interval.confidence:.0%} bootstrap interval"
+    share = f"{100 * interval.confidence:g} % bootstrap interval"
     values = (interval.mean, interval.low, interval.high)
     if metric.compared is Compared.RATIO:
+        # Ratios near 1 differ in the fourth digit.
         mean, low, high = (f"{math.exp(value):.4g}" for value in values)
         return f"Geometric mean ratio fitted / shipped {mean}, {share} {low} to {high}"
-    mean, low, high = (f"{value:+.4g}" for value in values)
+    mean, low, high = (f"{value:+.3g}" for value in values)
     unit = f" {metric.unit}" if metric.unit else ""
     return f"Mean difference fitted - shipped {mean}{unit}, {share} {low} to {high}"
 

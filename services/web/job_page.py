@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,6 +14,7 @@ from urllib.parse import quote
 from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
 from services.web import formatting
 from services.web.formatting import flat
+from services.web.job_model import take_fitted_model
 from services.web.job_rows import (
     LATE_HEARTBEAT_S,
     heartbeat_age_s,
@@ -21,6 +23,7 @@ from services.web.job_rows import (
 )
 from trimtab.certificates import MODEL, certified
 from trimtab.results import EventType, JobState, VerificationStatus
+from trimtab.specs.learn import LearnSpec
 
 Json = Mapping[str, Any]
 
@@ -149,7 +152,7 @@ def _figures(job: JobRecord, now_us: int) -> dict[str, Any]:
     final: Json = result or job.best or {}
     model = certified(result)
     return {
-        "objective": final.get("objective"),
+        "objective": _objective(job, final.get("objective")),
         "bound": final.get("bound") if model is None else model.bound,
         "gap": final.get("gap") if model is None else model.gap,
         "bound_of": "" if model is None else MODEL,
@@ -158,10 +161,19 @@ def _figures(job: JobRecord, now_us: int) -> dict[str, Any]:
     }
 
 
+def _objective(job: JobRecord, value: float | None) -> float | None:
+    """Return the objective; the mean of measurements that a learn job has, with three digits."""
+    if job.kind != LearnSpec.KIND or value is None or not math.isfinite(value):
+        return value
+    return float(f"{value:.3g}")
+
+
 def _outputs(job: JobRecord) -> dict[str, Any]:
     """Return what the result holds: verification, files, timings, summary, versions."""
     result: Json = job.result or {}
-    summary: Json = result.get("summary", {})
+    summary: dict[str, Any] = dict(result.get("summary", {}))
+    fitted = take_fitted_model(summary)
+    figure = formatting.brief if job.kind == LearnSpec.KIND else formatting.number
     files = [
         _file(job.id, name, reference, result.get("alts", {}))
         for name, reference in result.get("artifacts", {}).items()
@@ -174,8 +186,9 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
         "produced": files,
         "drawn": [file for file in files if file.picture and not file.curve],
         "timings": _timings(result.get("timings_s", {})),
+        "fitted": fitted,
         "summary": [
-            (key, flat(value))
+            (key, flat(value, figure))
             for key, value in summary.items()
             if not is_table(as_rows(value))
         ],

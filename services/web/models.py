@@ -24,11 +24,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 async def list_models(request: Request, context: Ctx, principal: Viewer) -> Response:
     """Show the tenant's fitted models, newest first."""
     where = ModelFilter(tenant=visible_tenant(principal))
-    models = await context.store.list_models(where, limit=MOST_MODELS)
+    models = await context.store.list_models(where, limit=MOST_MODELS + 1)
     now_us = await context.store.now_us()
     return pages_of(request).response(
         "models.html",
-        models=[_row(model, now_us) for model in models],
+        models=[_row(model, now_us) for model in models[:MOST_MODELS]],
+        left_out=len(models) > MOST_MODELS,
         **signed_in(principal, active="/models"),
     )
 
@@ -42,24 +43,28 @@ async def show_model(
     now_us = await context.store.now_us()
     card = Card.model_validate(model.card)
     shipped, fitted = means(card)
-    unit = f" {card.metric.unit}" if card.metric.unit else ""
+    unit, unit_words = "", ""
+    if card.metric.unit:
+        unit, unit_words = f" {card.metric.unit}", f" ({card.metric.unit})"
+    rows = sorted(card.rows, key=lambda row: row.shipped)
     return pages_of(request).response(
         "fitted_model.html",
         model=_row(model, now_us),
         card=card,
         facts=[
-            ("Kind of job", model.target),
-            ("Fitted by", model.job_id),
-            ("Metric", f"{card.metric.name}{unit}, {card.metric.better.value} is better"),
-            ("Shipped model", f"{shipped:.4g}{unit}"),
-            ("Fitted model", f"{fitted:.4g}{unit}"),
+            ("Metric", f"{card.metric.name}{unit_words}, {card.metric.better} is better"),
+            ("Shipped model", f"{formatting.brief(shipped)}{unit}"),
+            ("Fitted model", f"{formatting.brief(fitted)}{unit}"),
             ("Instances", f"{card.sizes.fit} to fit, {card.sizes.held_out} held out"),
-            ("Scope", formatting.flat(card.scope)),
+            ("Model file", formatting.size(model.size_bytes)),
             ("Seed", str(card.seed)),
-            ("Data", card.data_sha256),
-            ("File", model.digest),
         ],
-        rows=card.rows[:MOST_ROWS],
+        scope=formatting.flat(card.scope, formatting.brief),
+        unit_words=unit_words,
+        rows=[_brief(row, "instance", "shipped", "fitted") for row in rows[:MOST_ROWS]],
+        curve=[
+            _brief(point, "stage", "step", "loss", "validation") for point in card.curve
+        ],
         left_out=max(0, len(card.rows) - MOST_ROWS),
         picture=f"/v1/fitted-models/{model.id}/picture" if model.picture else "",
         **signed_in(principal, active="/models"),
@@ -71,6 +76,14 @@ async def retire_model(model_id: str, context: Ctx, principal: Submitter) -> Res
     """Withdraw a model."""
     await context.store.retire_model(model_id, tenant=visible_tenant(principal))
     return see_other(f"/models/{model_id}")
+
+
+def _brief(value: object, *names: str) -> SimpleNamespace:
+    """Return fields of a card as text, numbers with three digits."""
+    fields = {name: getattr(value, name) for name in names}
+    return SimpleNamespace(
+        **{name: formatting.flat(one, formatting.brief) for name, one in fields.items()}
+    )
 
 
 def _row(model: ModelRecord, now_us: int) -> SimpleNamespace:

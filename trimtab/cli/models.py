@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from trimtab.cli.terminal import AsJson, out, say
 from trimtab.cli.terminal import client as connect
@@ -36,13 +34,11 @@ def list_models(
     if as_json:
         out([model.model_dump(mode="json") for model in models])
         return
-    table = Table(box=None)
-    for name in ("id", "target", "state", "created", "job"):
-        table.add_column(name, no_wrap=name == "id")
     for model in models:
         created = f"{model.created_at:%Y-%m-%d %H:%M}"
-        table.add_row(model.id, model.target, model.state, created, model.job)
-    Console().print(table)
+        print(f"{model.id}  {model.target:<8}  {model.state:<8}  {created}")
+    if not models:
+        say("no fitted model; fit one: submit a job of kind learn")
 
 
 @app.command()
@@ -78,6 +74,6 @@ def _show(model: FittedModelView, as_json: bool) -> None:
     if as_json:
         out(model.model_dump(mode="json"))
         return
-    print(f"{model.id}  {model.target}  {model.state}  {model.size_bytes} bytes")
+    print(f"{model.id}  {model.target}  {model.state}  by {model.job}")
     for reason in model.reasons:
         print(f"  {reason}")

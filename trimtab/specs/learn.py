@@ -146,9 +146,15 @@ class LearnSpec(Spec):
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Return nothing: the card names the unit of its metric."""
-        return ""
+        """Return the unit of the target's metric, as its card has it."""
+        return _UNITS.get(spec.get("target", ""), "")
 
+
+_UNITS: Mapping[str, str] = {
+    Target.COMPILE: "%",
+    Target.SHARDING: "%",
+    Target.ANTENNA: "dB",
+}
 
 OPTIONS: Mapping[Target, type[WireModel]] = {
     Target.SHARDING: ShardingLearnOptions,

@@ -160,7 +160,7 @@ class ShardingLearner:
             notes=(
                 f"Constants of the device, as factors of {options.hardware.value}: {listed}.",
                 f"The simulated device with these constants, on which plans are verified, has a "
-                f"mean error of {error:.1%} on the fit instances.",
+                f"mean error of {100 * error:.3g} % on the fit instances.",
             ),
             figures={
                 "factors": dict(zip(FITTED, factors, strict=True)),

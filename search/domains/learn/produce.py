@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from search.domains.learn.state import LearnState
-from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, Colour, Drawing
+from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, Anchor, Colour, Drawing
 from search.types import Extra, Produced
 from trimtab.cards import Card, Compared, Decision
 from trimtab.specs.learn import CARD_FILE, MODEL_FILE, PICTURE_FILE
@@ -20,7 +20,7 @@ _COLOURS: Mapping[str, Colour] = {
     "good": GREEN,
     "bad": ORANGE,
 }
-_LEFT, _WIDTH, _TOP, _HEIGHT, _MOST_ROWS = 64, 420, 70, 220, 60
+_LEFT, _WIDTH, _TOP, _HEIGHT, _MOST_ROWS = 64, 420, 86, 220, 60
 
 
 def produce(state: LearnState, workdir: Path) -> list[Produced | Extra]:
@@ -49,15 +49,16 @@ def draw_card(card: Card) -> str:
     """Return both values of every held-out instance, and the interval below, as SVG."""
     drawing = Drawing(
         _LEFT + _WIDTH + 40,
-        _TOP + _HEIGHT + 150,
+        _TOP + _HEIGHT + 134,
         title=f"Card of a model for {card.target}: {card.decision.value}",
         colours=_COLOURS,
-        scales=True,
     )
     drawing.text(20, 24, f"Model for {card.target}: {card.decision.value}", style="title")
     unit = f" ({card.metric.unit})" if card.metric.unit else ""
-    words = f"{card.metric.name}{unit} on {len(card.rows)} held-out instances"
-    drawing.text(20, 44, f"{words}; {card.metric.better.value} is better")
+    drawing.text(
+        20, 44, f"{card.metric.name}{unit}; {card.metric.better.value} is better"
+    )
+    drawing.text(20, 62, f"{len(card.rows)} held-out instances", style="dim")
     _draw_rows(drawing, card)
     _draw_interval(drawing, card, _TOP + _HEIGHT + 60)
     return drawing.document() + "\n"
@@ -92,7 +93,7 @@ def _draw_rows(drawing: Drawing, card: Card) -> None:
     at = _TOP + _HEIGHT + 20
     drawing.key("shipped", _LEFT, at, "shipped model")
     drawing.key("fitted", _LEFT + 130, at, "fitted model")
-    drawing.text(_LEFT + _WIDTH, at, "instances in order of the first", anchor="end")
+    drawing.text(_LEFT + _WIDTH, at, "sorted by shipped", anchor="end")
 
 
 def _draw_interval(drawing: Drawing, card: Card, top: int) -> None:
@@ -106,12 +107,11 @@ def _draw_interval(drawing: Drawing, card: Card, top: int) -> None:
         return _LEFT + _WIDTH * (value - low) / span
 
     def said(value: float) -> str:
-        return f"{math.exp(value):.3g}" if ratio else f"{value:+.3g}"
+        return f"{math.exp(value):.4g}" if ratio else f"{value:+.3g}"
 
     what = "ratio fitted / shipped" if ratio else "difference fitted - shipped"
-    drawing.text(
-        20, top, f"Mean {what}, {interval.confidence:.0%} interval", style="strong"
-    )
+    share = f"{100 * interval.confidence:g} %"
+    drawing.text(20, top, f"Mean {what}, {share} interval", style="strong")
     colour = "good" if card.decision is Decision.ADOPTED else "bad"
     drawing.line(_LEFT, top + 30, _LEFT + _WIDTH, top + 30, style="grid")
     drawing.line(x(0.0), top + 14, x(0.0), top + 46)
@@ -119,6 +119,8 @@ def _draw_interval(drawing: Drawing, card: Card, top: int) -> None:
         colour, x(interval.low), top + 27, max(2.0, x(interval.high) - x(interval.low)), 6
     )
     drawing.bar("fitted", x(interval.mean) - 3, top + 24, 6, 12)
-    drawing.text(x(0.0), top + 62, "no difference", style="dim", anchor="middle")
-    ends = f"{said(interval.mean)} ({said(interval.low)} to {said(interval.high)})"
+    anchor: Anchor = "start" if x(0.0) < _LEFT + _WIDTH / 2 else "end"
+    drawing.text(x(0.0), top + 62, "no difference", style="dim", anchor=anchor)
+    unit = f" {card.metric.unit}" if card.metric.unit and not ratio else ""
+    ends = f"{said(interval.mean)} ({said(interval.low)} to {said(interval.high)}){unit}"
     drawing.text(_LEFT + _WIDTH, top, ends, anchor="end")

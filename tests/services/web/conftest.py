@@ -12,17 +12,29 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from search.domains.learn.produce import draw_card
 from services.gateway.app import create_app
 from services.settings import Settings
 from services.store.types import Completion, JobRecord, NewEvent
+from tests.doubles.fitted_models import new_model
 from tests.doubles.memory_store import MemoryStore
 from tests.doubles.text_backend import InProcessBackend
 from tests.services.web.html import Page
+from trimtab.cards import Card
 from trimtab.results import EventType
 
 ORIGIN = "http://127.0.0.1"
 EVIL = "<script>alert('x')</script>"  # hostile text, to be shown as text
-PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/model", "/keys"]
+PATHS = [
+    "/",
+    "/submit",
+    "/submit/probe",
+    "/submit/ilp",
+    "/workers",
+    "/models",
+    "/model",
+    "/keys",
+]
 
 
 @dataclass
@@ -81,6 +93,26 @@ class Reader:
         """Append events as the worker."""
         news = [NewEvent(type=type_, data=data) for type_, data in events]
         self.do(self.store.append(job.id, job.fence, news))
+
+    def register(self, number: int, card: Card, *, drawn: bool = True) -> str:
+        """End a job that fitted a model, as the worker; returns the id of the model."""
+        picture = None
+        if drawn:
+            picture = self.upload("card.svg", draw_card(card).encode())
+        self.submit()
+        model = new_model(number, card, picture=picture)
+        self.complete(self.claim(), model=model)
+        return model.id
+
+    def upload(self, name: str, content: bytes) -> str:
+        """Store a file through the API; returns its digest."""
+        answer = self.client.post(
+            f"/v1/artifacts?name={name}",
+            content=content,
+            headers={"authorization": f"Bearer {self.key}"},
+        )
+        assert answer.status_code in (200, 201), answer.text
+        return str(answer.json()["digest"])
 
     def complete(self, job: JobRecord, verb: str = "succeed", **more: Any) -> None:
         """End the attempt as the worker."""
