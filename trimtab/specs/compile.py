@@ -222,7 +222,9 @@ class Image(WireModel):
     """A linked program as the result: all modules searched as one, symbols internal except for
     those in use from outside, linked by lld without unused sections."""
 
-    entry: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z_$.][\w$.]*$|^$")] = ""
+    entry: Annotated[
+        str, Field(max_length=400, pattern=r"^([A-Za-z_$.][A-Za-z0-9_$.]*)?$")
+    ] = ""
     """Entry symbol. Empty: ENTRY of the linker script, or the target's own."""
     keep: Annotated[
         tuple[Annotated[ShortText, Field(min_length=1)], ...],

@@ -11,11 +11,14 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cost_models.weights import FOLDER
+from tests.search.domains.learn.measured_file import write_measured
 
 Outcome = Mapping[str, Any]
 
@@ -95,11 +98,35 @@ def _tar(**members: str) -> bytes:
     return buffer.getvalue()
 
 
+def _measured(seed: int) -> bytes:
+    """Return a collector's file of a simulated device."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_measured(Path(folder) / "slow.jsonl", sets=40, seed=seed)
+        return path.read_bytes()
+
+
+FILES["slow.jsonl"] = _measured(7)
+FILES["slower.jsonl"] = _measured(8)
+for _name in ("slow", "slower"):
+    FILES[f"{_name}.tar.gz"] = _tar(
+        **{f"{_name}_jsonl": FILES[f"{_name}.jsonl"].decode()}
+    )
+FILES["labels.csv"] = b"instance,value\nslow.jsonl,1.0\n"
 FILES["surrogate"] = (FOLDER / "antenna-duroid.safetensors").read_bytes()
 FILES["program.tar.gz"] = _tar(
     main_c="int main(void) { return 0; }\n",
     extra_c="int extra(int a) { return a * a + 7 * a; }\n"
     'const char *text(void) { return "some bytes"; }\n',
+)
+FILES["image.tar.gz"] = _tar(
+    main_c="int used(int); int main(void) { return used(0); }\n",
+    rest_c="int table[900]; int used(int a) { table[a] = a; return table[a]; }\n"
+    "int spare(int a) { return a / 7 * a + 77777; }\n"
+    "int twin(int a) { return a * 12345 % 77; }\n"
+    "int other(int a) { return a * 12345 % 77; }\n"
+    "void start(void) { for (;;) ; }\n",
+    small_ld="SECTIONS { .text 0x401000 : { *(.text*) } .rodata : { *(.rodata*) } "
+    ".data : { *(.data*) } .bss : { *(.bss*) *(COMMON) } }\n",
 )
 FILES["headers.tar.gz"] = _tar(
     main_c='#include "answer.h"\nint main(void) { return ANSWER; }\n',
@@ -126,6 +153,7 @@ BASES: dict[str, dict[str, Any]] = {
         "language": "c",
     },
     "compile-archive": {"source": "@program.tar.gz"},
+    "compile-image": {"source": "@image.tar.gz", "image": {}},
     "compile-headers": {"source": "@headers.tar.gz", "build": {"include": ["one"]}},
     "compile-run": {
         "source_text": "#include <stdio.h>\n"
@@ -193,6 +221,11 @@ def _access(**changes: Any) -> dict[str, Any]:
 
 
 ILP: dict[str, Pair] = {
+    "absolute_gap": Pair(
+        base="ilp-cover",
+        other={"absolute_gap": 1e6},
+        look=lambda outcome: outcome["termination"],
+    ),
     "model": Pair(base="ilp-file", other={"model": "@lp-larger"}),
     "model_text": Pair(other={"model_text": LP.replace(">= 7", ">= 17")}),
     "format": Pair(other={"format": "mps"}),
@@ -353,6 +386,7 @@ SHARDING: dict[str, Pair] = {
 }
 
 SIZES = summary("sizes")
+IMAGE = file("image.json")
 COMPILE: dict[str, Pair] = {
     "source": Pair(
         one={"source": "@three.c", "source_text": None, "language": None},
@@ -419,6 +453,29 @@ COMPILE: dict[str, Pair] = {
     "link.objects": Pair(base="compile-object", other={"link.objects": ["@four.c"]}),
     "link.libraries": Pair(
         base="compile-sine", one={"link.libraries": ["m"]}, other={"link.libraries": []}
+    ),
+    "image": Pair(base="compile-image", other={"image": None}, look=SIZES),
+    "image.entry": Pair(base="compile-image", other={"image.entry": "start"}, look=IMAGE),
+    "image.keep": Pair(base="compile-image", other={"image.keep": ["spare"]}, look=IMAGE),
+    "image.shared": Pair(base="compile-image", other={"image.shared": True}, look=IMAGE),
+    "image.script": Pair(
+        base="compile-image", other={"image.script": "small.ld"}, look=IMAGE
+    ),
+    "image.icf": Pair(
+        base="compile-image",
+        one={"image.keep": ["twin", "other"]},
+        other={"image.keep": ["twin", "other"], "image.icf": "all"},
+        look=IMAGE,
+    ),
+    "image.flash_weight": Pair(base="compile-image", other={"image.flash_weight": 2.0}),
+    "image.ram_weight": Pair(base="compile-image", other={"image.ram_weight": 1.0}),
+    "image.debug": Pair(
+        base="compile-image",
+        other={"image.debug": True},
+        look=lambda outcome: ".debug_info" in outcome["files"]["image.elf"],
+    ),
+    "image.plain_flags": Pair(
+        base="compile-image", other={"image.plain_flags": False}, look=file("flags.txt")
     ),
 }
 
@@ -523,7 +580,30 @@ ANTENNA: dict[str, Pair] = {
     ),
 }
 
+BASES["learn"] = {"target": "sharding", "instances": ["@slow.jsonl"]}
+FAST = {"sharding": {"steps": 10}}
+CARD = file("card.json")
+LEARN: dict[str, Pair] = {
+    "target": Pair(one=FAST, other={"target": "ilp"}),
+    "instances": Pair(
+        one=FAST, other={**FAST, "instances": ["@slower.jsonl"]}, look=CARD
+    ),
+    "archive": Pair(
+        one={**FAST, "instances": None, "archive": "@slow.tar.gz"},
+        other={**FAST, "instances": None, "archive": "@slower.tar.gz"},
+        look=CARD,
+    ),
+    "measured": Pair(one=FAST, other={**FAST, "measured": "@labels.csv"}),
+    "held_out": Pair(one=FAST, other={**FAST, "held_out": 0.5}, look=CARD),
+    "sharding": Pair(one=FAST, other={"sharding": {"steps": 40}}, look=CARD),
+    "sharding.steps": Pair(one=FAST, other={"sharding.steps": 40}, look=CARD),
+    "sharding.hardware": Pair(
+        one=FAST, other={"sharding": {"steps": 10, "hardware": "v100"}}, look=CARD
+    ),
+}
+
 PAIRS = {
+    "learn": LEARN,
     "antenna": ANTENNA,
     "ilp": ILP,
     "sharding": SHARDING,

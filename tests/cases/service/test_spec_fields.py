@@ -25,6 +25,7 @@ from search.domains.ilp import build as build_ilp
 from search.domains.ilp.search import lns_process, supervisor
 from search.domains.ilp.search.lns_process import StartPoints
 from search.domains.ilp.search.slots import RunSlots
+from search.domains.learn.types import Source
 from search.lns.sub_mip import Slicer
 from search.stop import from_budget
 from search.types import InvalidInput
@@ -36,6 +37,14 @@ from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
 from tests.doubles.memory_store import MemoryStore
 from trimtab.specs.common import ArtifactRef, JobRequest
 from trimtab.specs.ilp import LnsOptions
+from trimtab.specs.learn import (
+    AntennaLearnOptions,
+    CompileLearnOptions,
+    SizeObjective,
+)
+from workers.learn import antenna as learn_antenna
+from workers.learn import compile as learn_compile
+from workers.learn.table import learners
 
 # Fields that another test of this file checks without a run.
 SPIED = {
@@ -50,6 +59,17 @@ SPIED = {
     "sharding": set[str](),
     "compile": {"tier", "per_function", "llvm_options"},
     "probe": set[str](),
+    "learn": {
+        "compile",
+        "compile.objective",
+        "compile.evaluations",
+        "compile.pipelines",
+        "compile.include",
+        "compile.defines",
+        "antenna",
+        "antenna.designs",
+        "antenna.epochs",
+    },
     "plan": {"goal", "files", "approve", "text_model"},
 }
 ENVELOPE = {
@@ -65,6 +85,8 @@ ENVELOPE = {
 ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
 # tests/services/gateway/test_graph.py
 ENVELOPE |= {"after", "after.job", "after.needs"}
+# tests/services/test_models.py
+ENVELOPE |= {"model"}
 
 
 def fields_of(schema: Mapping[str, Any]) -> set[str]:
@@ -167,7 +189,9 @@ def run(
             inputs[name].parent.mkdir(parents=True)
             inputs[name].write_bytes(content[reference.digest.removeprefix("sha256:")])
         finished = pipeline.run(
-            getattr(importlib.import_module(module), function)(),
+            getattr(importlib.import_module(module), function)(
+                **({"learners": learners()} if kind == "learn" else {})
+            ),
             parsed,
             inputs=inputs,
             workdir=folder,
@@ -334,6 +358,79 @@ def test_compile_options_reach_the_search(
     assert len(set(seen)) == 4, seen
 
 
+class _FitRun:
+    """What a learner's fit needs before it begins to search."""
+
+    seed = 0
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def stop(self) -> bool:
+        return False
+
+
+def test_options_of_learners_reach_the_fitting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit of programs or of a board takes minutes: look at what it is started with."""
+    _need_llvm()
+    source = tmp_path / "own.c"
+    source.write_text('#include "four.h"\nint f(void) { return N; }\n')
+    (tmp_path / "inc").mkdir()
+    (tmp_path / "inc/four.h").write_text("#ifndef N\n#define N 4\n#endif\n")
+    seen: list[tuple[Any, ...]] = []
+
+    def spied(modules: Any, folder: Path, *, metric: Any, limits: Any, **_: Any) -> None:
+        keys = tuple(module.bitcode for module in modules)
+        seen.append((keys, metric, limits.evaluations, limits.count))
+        raise _Seen
+
+    monkeypatch.setattr(learn_compile, "mine_own", spied)
+    for change in (
+        {},
+        {"objective": SizeObjective.CODE_BYTES},
+        {"evaluations": 40},
+        {"pipelines": 2},
+        {"defines": ("N=5",)},
+    ):
+        options = CompileLearnOptions(include=("inc",), **change)
+        learner = learn_compile.CompileLearner()
+        workdir = tmp_path / f"run{len(seen)}"
+        instances = learner.prepare(
+            [Source(name="own.c", path=source)], None, options, workdir
+        )
+        with pytest.raises(_Seen):
+            learner.fit(instances, _FitRun(workdir), options)
+    assert len(set(seen)) == 5, seen
+    with pytest.raises(InvalidInput, match=r"compile\.include: expected a folder"):
+        learn_compile.CompileLearner().prepare(
+            [Source(name="own.c", path=source)],
+            None,
+            CompileLearnOptions(include=("out",)),
+            tmp_path,
+        )
+    board = tmp_path / "board.json"
+    board.write_text(json.dumps({"board": {"eps_r": 3.5}}))
+    families = [
+        len(
+            learn_antenna.AntennaLearner().prepare(
+                [Source(name="board.json", path=board)],
+                None,
+                AntennaLearnOptions(designs=designs),
+                tmp_path,
+            )
+        )
+        for designs in (60, 120)
+    ]
+    assert families[0] < families[1]
+    plans = [
+        learn_antenna._plan(AntennaLearnOptions(epochs=epochs), seed=0)
+        for epochs in (1, 2)
+    ]
+    assert plans[0] != plans[1]
+
+
 def _shape(value: Any) -> Any:
     """Return a short value that differs if the collections differ."""
     if isinstance(value, Mapping | list | tuple | set | frozenset):
@@ -374,6 +471,8 @@ def test_a_reference_describes_the_stored_file(
         "model": {"model_text": None},
         "tables_file": {"tables": None},
         "source": {"source_text": None, "language": None},
+        "archive": {"instances": None},
+        "measured": {"instances": [stored]},
     }.get(path, {})
     place = {"runs.stdin_file": "runs.0.stdin_file", "link.objects": "link.objects"}.get(
         path, path
@@ -385,7 +484,8 @@ def test_a_reference_describes_the_stored_file(
     def status(**more: Any) -> tuple[int, str]:
         reference = {**stored, **more}
         spec = changed(
-            base, {place: [reference] if path == "link.objects" else reference}
+            base,
+            {place: [reference] if path in ("link.objects", "instances") else reference},
         )
         answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec})
         if answer.status_code == 202:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TEXTS, HELD_OUT, SHARE = 3000, 600, 0.5
 WORK = Path("bench-results/train/text")
 HEAD, MEASURED = "head.safetensors", "head.json"
-_SCALARS = "; then again with --scalars-only"
+_SCALARS = "--scalars-only"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -150,7 +150,7 @@ def _command(options: argparse.Namespace, params: FitParams) -> str:
     if not options.scalars_only:
         return command
     begun = str(manifest()[head_name(EMBEDDED.name)]["command"])
-    return begun if begun.endswith(_SCALARS) else begun + _SCALARS
+    return begun if begun.endswith(_SCALARS) else f"{begun} && {command} {_SCALARS}"
 
 
 def _tell(measured: dict[str, Any], say: Say) -> None:
