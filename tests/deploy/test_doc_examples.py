@@ -120,8 +120,9 @@ def test_every_example_runs(
     folder = tmp_path / "reader"
     folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
-    (folder / "deploy").mkdir()
-    (folder / "deploy" / "examples").symlink_to(ROOT / "deploy" / "examples")
+    (folder / "deploy" / "docs" / "measured").mkdir(parents=True)
+    for path in (Path("examples"), Path("docs", "measured", "results")):
+        (folder / "deploy" / path).symlink_to(ROOT / "deploy" / path)
     sessions = Sessions(folder, environment(home, port), timeout_s=BLOCK_S)
     try:
         for step in listed:

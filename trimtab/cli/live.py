@@ -244,11 +244,24 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
             ),
             ("files", ", ".join(sorted(result.artifacts)) or "-"),
             ("seed", str(result.seed)),
+            *_fitted_model(result.summary),
         ]
     rows += [
         ("result", f"{url}/v1/jobs/{view.id}/result"),
         ("page", f"{url}/jobs/{view.id}"),
     ]
+    return rows
+
+
+def _fitted_model(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows on the fitted model that the job used or made."""
+    rows = []
+    used, made = summary.get("model_used"), summary.get("model")
+    if isinstance(used, Mapping):
+        rows.append(("model used", f"{used.get('id')}: {used.get('reason', '-')}"))
+    if isinstance(made, Mapping) and "state" in made:
+        rows.append(("fitted model", f"{made.get('id')}, {made['state']}"))
+        rows.append(("card", " ".join(map(str, summary.get("reasons", ())))))
     return rows
 
 

@@ -28,7 +28,11 @@ def file_kinds() -> Mapping[str, tuple[type[Spec], FileInput]]:
 
 def suffixes() -> dict[str, tuple[str, ...]]:
     """Return the endings of file names that choose each kind."""
-    return {kind: files.suffixes for kind, (_, files) in file_kinds().items()}
+    return {
+        kind: files.suffixes
+        for kind, (_, files) in file_kinds().items()
+        if files.suffixes
+    }
 
 
 def described() -> str:

@@ -271,7 +271,8 @@ class FileInput:
     field: str
     """Field of the spec that refers to the file."""
     suffixes: tuple[str, ...]
-    """Endings of file names, lower case, that choose this kind; no two kinds share one."""
+    """Endings of file names, lower case, that choose this kind; no two kinds share one. Empty: a
+    file is this kind's only where the kind is named."""
     fallback: bool = False
     """This kind also takes a file whose name no kind knows. At most one kind does."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from trimtab.specs.common import ArtifactRef, Spec, WireModel
+from trimtab.specs.common import ArtifactRef, FileInput, Spec, WireModel
 from trimtab.specs.compile import Define, InsidePath
 from trimtab.specs.sharding import Hardware
 
@@ -83,6 +83,7 @@ class LearnSpec(Spec):
     KIND: ClassVar[str] = "learn"
     OUTPUTS: ClassVar[tuple[str, ...]] = (MODEL_FILE, CARD_FILE, PICTURE_FILE)
     LIMITS: ClassVar[tuple[str, ...]] = ()
+    FILES: ClassVar[FileInput | None] = FileInput(field="archive", suffixes=())
     SUMMARY: ClassVar[str] = (
         "Fits a kind's models to your own instances; a card decides whether jobs use them."
     )

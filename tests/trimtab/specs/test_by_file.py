@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from trimtab.files import LocalFile
-from trimtab.specs.by_file import kind_of_file, set_field, spec_of_file
+from trimtab.specs.by_file import kind_of_file, set_field, spec_of_file, suffixes
 from trimtab.specs.compile import CompileSpec
+from trimtab.specs.learn import LearnSpec
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,20 @@ def test_a_file_with_fields(tmp_path: Path) -> None:
         "aarch64-unknown-linux-gnu",
         ("1",),
     )
+
+
+def test_an_archive_of_instances_needs_its_kind(tmp_path: Path) -> None:
+    file = tmp_path / "mine.tar.gz"
+    file.write_bytes(b"x")
+    assert "learn" not in suffixes()
+    fields = {"target": "sharding", "sharding": {"steps": 50}}
+    spec = spec_of_file(file, kind="learn", fields=fields)
+    assert isinstance(spec, LearnSpec)
+    assert isinstance(spec.archive, LocalFile)
+    assert spec.sharding is not None
+    assert (spec.target.value, spec.sharding.steps) == ("sharding", 50)
+    with pytest.raises(ValueError, match="target"):
+        spec_of_file(file, kind="learn")
 
 
 def test_files_that_no_kind_takes(tmp_path: Path) -> None:
