@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -244,7 +245,7 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
             ),
             ("files", ", ".join(sorted(result.artifacts)) or "-"),
             ("seed", str(result.seed)),
-            *_fitted_model(result.summary),
+            *fitted_model(result.summary),
         ]
     rows += [
         ("result", f"{url}/v1/jobs/{view.id}/result"),
@@ -253,7 +254,7 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
     return rows
 
 
-def _fitted_model(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+def fitted_model(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the rows on the fitted model that the job used or made."""
     rows = []
     used, made = summary.get("model_used"), summary.get("model")

@@ -19,7 +19,7 @@ from services.store.types import Completion, NewJob
 from tests.doubles.fitted_models import card_of, model_id, new_model
 from tests.doubles.memory_store import MemoryStore
 from trimtab.cards import Card
-from trimtab.cli import app, jobs, models
+from trimtab.cli import app, jobs, live, models
 from trimtab.client import Client
 from trimtab.errors import BadRequest, Conflict, NotFound
 
@@ -172,3 +172,30 @@ def test_a_job_names_its_model(run: Run, registry: Registry, tmp_path: Path) -> 
     refused = run("submit", str(spec), "--model", model_id(1))
     assert "expected an adopted model for kind compile" in str(refused.exception)
     assert run("submit", str(spec), "--model", "newest").exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("summary", "rows"),
+    [
+        ({}, []),
+        (
+            {"model_used": {"id": "shipped", "reason": "the job asked for it"}},
+            [("model used", "shipped: the job asked for it")],
+        ),
+        (
+            {
+                "model": {"id": model_id(1), "state": "adopted"},
+                "reasons": ["Better.", "The model is adopted."],
+            },
+            [
+                ("fitted model", f"{model_id(1)}, adopted"),
+                ("card", "Better. The model is adopted."),
+            ],
+        ),
+        ({"model": "a model file's name"}, []),
+    ],
+)
+def test_reports_name_the_model(
+    summary: dict[str, object], rows: list[tuple[str, str]]
+) -> None:
+    assert live.fitted_model(summary) == rows
