@@ -14,7 +14,7 @@ from search.domains.plan.reading.drafting.draft import Draft, Drafts, Setting
 from search.domains.plan.reading.drafting.drafts import drafts_of
 from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.names import named
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.tokens import Form

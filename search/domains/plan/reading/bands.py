@@ -9,7 +9,7 @@ from typing import Any
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
-from search.domains.plan.reading.quantities import Shape, scaled
+from search.domains.plan.reading.quantities.quantity import Shape, scaled
 from search.domains.plan.reading.scene import Scene
 
 _LOW, _HIGH = "spec.bands.0.f_lo_hz", "spec.bands.0.f_hi_hz"

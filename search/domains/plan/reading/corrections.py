@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 
 _REACH = 14  # tokens between the mark and the corrected value

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 
 from search.domains.plan.reading.lexicon import Role
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.relevance import is_history
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary

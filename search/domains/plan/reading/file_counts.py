@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.types import FileRole, Reading

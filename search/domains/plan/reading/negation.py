@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 

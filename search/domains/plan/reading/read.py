@@ -21,7 +21,7 @@ from search.domains.plan.reading.negation import negated, scopes_of, with_and_wi
 from search.domains.plan.reading.ordering.edge import Edge
 from search.domains.plan.reading.ordering.edges import edges_of
 from search.domains.plan.reading.outside import Outside, outside_parts
-from search.domains.plan.reading.relations import apply_relations
+from search.domains.plan.reading.relating.relations import apply_relations
 from search.domains.plan.reading.rounds import further_runs, inherit
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.tokens import Form

@@ -8,7 +8,7 @@ one with clearly more for it holds. Otherwise the goal is asked about.
 from __future__ import annotations
 
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form

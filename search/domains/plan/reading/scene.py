@@ -10,7 +10,8 @@ from search.domains.plan.reading.bounds import Text
 from search.domains.plan.reading.glossary import in_english
 from search.domains.plan.reading.lexicon import Item, Lexicon, Role
 from search.domains.plan.reading.numerals import with_numerals
-from search.domains.plan.reading.quantities import Quantity, quantities_of
+from search.domains.plan.reading.quantities.find import quantities_of
+from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.spoken import written_out
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form, Token, tokens_of

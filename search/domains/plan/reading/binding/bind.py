@@ -24,7 +24,7 @@ from search.domains.plan.reading.binding.without_slot import (
     is_difference,
 )
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.scene import Scene
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 
 COUNT = "spec.devices.0.count"
 HARDWARE = "spec.devices.0.hardware"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from search.domains.plan.reading.quantities import Quantity, Shape, scaled
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape, scaled
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.units import Dimension

@@ -8,7 +8,7 @@ from dataclasses import replace
 from search.domains.plan.reading.binding.bound import COUNT, Bound
 from search.domains.plan.reading.binding.conversion import fits, is_plausible, values_of
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.stems import listed, vocabulary

@@ -12,7 +12,7 @@ from search.domains.plan.reading.binding.conversion import (
     is_usual,
 )
 from search.domains.plan.reading.lexicon import Item, Role
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.stems import vocabulary

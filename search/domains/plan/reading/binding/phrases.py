@@ -8,7 +8,7 @@ from typing import Any
 
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.lexicon import Item, Role, Sense
-from search.domains.plan.reading.quantities import Quantity, Shape
+from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 

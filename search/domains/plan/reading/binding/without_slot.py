@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search.domains.plan.reading.lexicon import Role
-from search.domains.plan.reading.quantities import Quantity
+from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.relevance import is_background, is_history
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary

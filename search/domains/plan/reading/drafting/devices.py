@@ -8,7 +8,7 @@ from typing import Any
 from search.domains.plan.reading.binding.bound import COUNT, Bound
 from search.domains.plan.reading.drafting.draft import BATCH, MEMORY, NODES, PER_NODE
 from search.domains.plan.reading.drafting.option import Option
-from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 

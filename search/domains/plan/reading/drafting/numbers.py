@@ -8,7 +8,7 @@ from search.domains.plan.reading.binding.bound import COUNT, Bound
 from search.domains.plan.reading.drafting.draft import MAX_VARIANTS, Drafts
 from search.domains.plan.reading.drafting.questions import goal_words
 from search.domains.plan.reading.jobs.leaf import Doubt
-from search.domains.plan.reading.quantities import Shape
+from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 
 

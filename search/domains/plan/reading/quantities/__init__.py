@@ -1,0 +1,1 @@
+"""Quantities: numbers with units, lists, ranges, products and tolerances, over typed tokens."""

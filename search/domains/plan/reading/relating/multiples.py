@@ -1,0 +1,169 @@
+"""Values computed from another job's: multiples and differences."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+
+from search.domains.plan.reading.attach import Attached
+from search.domains.plan.reading.binding.bound import COUNT, HARDWARE, Bound
+from search.domains.plan.reading.binding.conversion import plain
+from search.domains.plan.reading.binding.without_slot import DIFFERENCES, is_difference
+from search.domains.plan.reading.drafting.draft import SECONDS
+from search.domains.plan.reading.jobs.leaf import Leaf
+from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.relating.sides import sides_of
+from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.units import Dimension
+
+_CLAUSE = 0.45  # less than an "and"
+
+
+def multiply(
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item
+) -> bool:
+    """Give a job a multiple of another job's value; return whether the goal names both."""
+    named = _path_before(scene, item.start)
+    sides = (0, 0) if len(leaves) == 1 and named else sides_of(scene, leaves, item)
+    if sides is None:
+        return False
+    path = _path_of(scene, leaves, attached, item, sides[1]) or named or SECONDS
+    source = _value(leaves, attached, sides[1], path)
+    if source is None:
+        return False
+    factor = item.of(Role.RELATION)[0].value
+    _replace(
+        scene,
+        leaves,
+        attached,
+        sides,
+        path,
+        source,
+        functools.partial(operator.mul, factor),
+        item,
+    )
+    return True
+
+
+def add_differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Apply "a minute less", "10 s more than a.mps", "the seed is one higher"."""
+    for quantity in scene.quantities:
+        if not is_difference(scene, quantity):
+            continue
+        noun = scene.word(quantity.end) not in DIFFERENCES
+        end = quantity.end + 1 + noun
+        item = Item(start=quantity.start, end=end, senses=())
+        less = scene.word(end - 1) in ("less", "shorter", "fewer", "lower")
+        sign = -1.0 if less else 1.0
+        if quantity.units:
+            delta = quantity.reading(Dimension.TIME)
+            path: str | None = SECONDS
+            sides = sides_of(scene, leaves, item)
+        else:
+            delta = quantity.numbers
+            path = _path_before(scene, quantity.end + 1 if noun else quantity.start)
+            sides = sides_of(scene, leaves, item) if len(leaves) > 1 else (0, 0)
+        if sides is None or delta is None or path is None:
+            continue
+        source = _value(leaves, attached, sides[1], path)
+        if source is None:
+            continue
+        change = sign * delta[0]
+        if next(iter(source.values.values()))[0] + change > 0:
+            add = functools.partial(operator.add, change)
+            _replace(scene, leaves, attached, sides, path, source, add, item)
+
+
+def _path_of(
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item, other: int
+) -> str | None:
+    """Return the slot that a relation is about: "twice as many threads", "half as many"."""
+    kind = leaves[other].kind
+    have = {b.paths[kind] for b in attached.bounds[other] if kind in b.paths}
+    behind = sorted(
+        (head.start, sense.path)
+        for head in scene.with_role(Role.HEAD, Role.VALUE)
+        for sense in head.of(Role.HEAD, Role.VALUE)
+        if item.end - 1 <= head.start <= item.end + 2
+        and sense.kind in (kind, "common")
+        and scene.crossing(item.end - 1, head.start) < _CLAUSE
+    )
+    for _, path in behind:
+        path = COUNT if path == HARDWARE else path
+        if path in have:
+            return path
+    words = {scene.word(i) for i in range(item.start, item.end + 2)}
+    if words & {"many", "number", "them", "those"}:
+        counts = [
+            b
+            for b in attached.bounds[other]
+            if b.quantity is not None
+            and kind in b.paths
+            and (slot := scene.lexicon.slots[kind].get(b.paths[kind])) is not None
+            and slot.dimension is Dimension.COUNT
+        ]
+        before = [b for b in counts if b.at < item.start]
+        if before:
+            return max(before, key=lambda b: b.at).paths[kind]
+    return None
+
+
+def _path_before(scene: Scene, at: int) -> str | None:
+    """Return the slot that is named in front of "is doubled", "is one higher"."""
+    near = [
+        (at - item.end, sense.path)
+        for item in scene.with_role(Role.HEAD)
+        for sense in item.of(Role.HEAD)
+        if 0 <= at - item.end <= 3
+    ]
+    return min(near)[1] if near else None
+
+
+def _value(
+    leaves: Sequence[Leaf], attached: Attached, job: int, path: str
+) -> Bound | None:
+    kind = leaves[job].kind
+    return next(
+        (b for b in attached.bounds[job] if b.paths.get(kind) == path and not b.removes),
+        None,
+    )
+
+
+def _replace(
+    scene: Scene,
+    leaves: Sequence[Leaf],
+    attached: Attached,
+    sides: tuple[int, int],
+    path: str,
+    source: Bound,
+    compute: Callable[[float], float],
+    item: Item,
+) -> None:
+    """Give a job the computed value; a job related to itself gets it as an alternative."""
+    job = sides[0]
+    kind = leaves[job].kind
+    origin = next(iter(source.values.values()))
+    values = tuple(plain(float(compute(v)), is_integer=False) for v in origin)
+    tokens = tuple(range(item.start, item.end))
+    scene.use(tokens, path)
+    bound = Bound(
+        paths={kind: path},
+        values={kind: values},
+        tokens=tokens if sides[0] == sides[1] else (*tokens, *source.tokens),
+        note=f"“{scene.words(item.start, item.end)}”: {values[0]:g}",
+    )
+    if sides[0] == sides[1]:
+        attached.bounds[job].append(bound)
+    else:
+        others = [b for b in attached.bounds[job] if b.paths.get(kind) != path]
+        attached.bounds[job] = [*others, bound]
+        if path == COUNT:
+            # Half of the devices are devices of the same sort.
+            own = {b.paths.get(kind) for b in attached.bounds[job]}
+            attached.bounds[job] += [
+                b
+                for b in attached.bounds[sides[1]]
+                if b.paths.get(kind) in (HARDWARE, "spec.devices.0.memory_gib")
+                and b.paths.get(kind) not in own
+            ]

@@ -1,0 +1,89 @@
+"""The two jobs of a relation: one gets a value that the other has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.domains.plan.reading.jobs.leaf import Leaf
+from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.scene import Scene
+
+_AS = frozenset(("as", "of", "than", "like", "for", "that"))
+
+
+def sides_of(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int] | None:
+    """Return (job that gets the value, job that has it)."""
+    sentence_end = item.end
+    while sentence_end < len(scene.tokens) and not scene.ends_sentence(sentence_end):
+        sentence_end += 1
+    limit = min(sentence_end, item.end + 6)
+    other = None
+    if scene.word(item.end) in _AS or scene.word(item.end - 1) in ("as", "like", "than"):
+        other = _first(scene, leaves, item.end, limit)
+    start = item.start
+    while start > 0 and not scene.ends_sentence(start - 1):
+        start -= 1
+    subject = nearest_before(scene, leaves, start, item.start)
+    if subject is None:
+        subject = _first(scene, leaves, item.end, sentence_end) if other is None else None
+    if subject is not None and other is None:
+        other = _referred(scene, leaves, start, item.start, subject)
+    if subject is not None and other is None:
+        previous = [
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            if i != subject
+            for m in leaf.mentions
+            if m < item.start
+        ]
+        other = max(previous)[1] if previous else None
+    if subject is None or other is None or subject == other:
+        return None
+    return subject, other
+
+
+def nearest_before(
+    scene: Scene, leaves: Sequence[Leaf], low: int, high: int
+) -> int | None:
+    """Return the job mentioned last in tokens [low, high), not counting "as A", "like a.mps"."""
+    best = max(
+        (
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high
+            and scene.word(m - 1) not in ("as", "like", "than", "of", "is")
+        ),
+        default=None,
+    )
+    return None if best is None else best[1]
+
+
+def _referred(
+    scene: Scene, leaves: Sequence[Leaf], low: int, high: int, subject: int
+) -> int | None:
+    """Return the job that the sentence names as a model: "as A, but thicker"."""
+    return next(
+        (
+            i
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high
+            and scene.word(m - 1) in ("as", "like", "is")
+            and i != subject
+        ),
+        None,
+    )
+
+
+def _first(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
+    best = min(
+        (
+            (m, i)
+            for i, leaf in enumerate(leaves)
+            for m in leaf.mentions
+            if low <= m < high
+        ),
+        default=None,
+    )
+    return None if best is None else best[1]
