@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.builds import builds_of
+from search.domains.plan.reading.building.builds import builds_of
 from search.domains.plan.reading.constraints import constraints_of
 from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.scene import Scene

@@ -1,0 +1,1 @@
+"""Building, linking and running of programs, as a goal states them."""
