@@ -19,6 +19,7 @@ from search.domains import KINDS
 from trimtab.specs.common import request_model
 
 EVERY_JOB = "*"
+"""Name in an answer's effect that stands for all jobs of the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,49 +163,58 @@ def answered(goal: Goal, graph: Graph, tags: frozenset[str]) -> Graph:
 
 
 @functools.cache
-def _schema(kind: str) -> Mapping[str, Any]:
+def schema_of(kind: str) -> Mapping[str, Any]:
+    """Return the JSON schema of a kind's request."""
     schema: Mapping[str, Any] = request_model(KINDS[kind].spec).model_json_schema()
     return schema
 
 
-@functools.cache
 def written_out(kind: str, path: str) -> str:
     """Return a path with the index 0 wherever it leads through a list without one.
 
     Raises ValueError for a path that the kind has not.
     """
-    keys: list[str] = []
-    _descend(kind, path.split("."), keys)
-    return ".".join(keys)
+    return look_up(kind, path)[0]
 
 
-@functools.cache
 def schema_default(kind: str, path: str) -> tuple[Any, ...]:
     """Return the default of a field as a tuple of one; empty where it has none."""
-    part = _descend(kind, path.split("."), [])
+    part = look_up(kind, path)[1]
     if "default" in part:
         return (part["default"],)
     return ()
 
 
-def _descend(kind: str, words: list[str], keys: list[str]) -> Mapping[str, Any]:
-    part: Mapping[str, Any] = _schema(kind)
-    for word in words:
-        found = _branch(kind, part, word)
-        if found is None:
-            raise ValueError(f"{'.'.join(words)}: no field of kind {kind}")
-        if found.get("type") == "array":
+@functools.cache
+def look_up(kind: str, path: str) -> tuple[str, Mapping[str, Any]]:
+    """Return a path with every index written out, and its part of the schema.
+
+    `spec.devices.count` is `spec.devices.0.count`. Raises ValueError for a path that the kind has
+    not.
+    """
+    part: Mapping[str, Any] = schema_of(kind)
+    keys: list[str] = []
+    for word in path.split("."):
+        part = _expected(kind, part, word, path)
+        if part.get("type") == "array":
             if word.isdigit():
                 keys.append(word)
-                part = _item(found, int(word))
+                part = _item(part, int(word))
                 continue
             keys.append("0")
-            found = _branch(kind, _item(found, 0), word)
-            if found is None:
-                raise ValueError(f"{'.'.join(words)}: no field of kind {kind}")
+            part = _expected(kind, _item(part, 0), word, path)
         keys.append(word)
-        part = found["properties"][word]
-    return part
+        part = part["properties"][word]
+    return ".".join(keys), part
+
+
+def _expected(
+    kind: str, part: Mapping[str, Any], word: str, path: str
+) -> Mapping[str, Any]:
+    found = _branch(kind, part, word)
+    if found is None:
+        raise ValueError(f"{path}: expected a field of the kind {kind}, got {word!r}")
+    return found
 
 
 def _item(part: Mapping[str, Any], index: int) -> Mapping[str, Any]:
@@ -216,7 +226,7 @@ def _item(part: Mapping[str, Any], index: int) -> Mapping[str, Any]:
 def _branch(kind: str, part: Mapping[str, Any], word: str) -> Mapping[str, Any] | None:
     """Return the member of a union that has a field, or is a list."""
     if "$ref" in part:
-        part = _schema(kind)["$defs"][part["$ref"].rpartition("/")[2]]
+        part = schema_of(kind)["$defs"][part["$ref"].rpartition("/")[2]]
     for option in (*part.get("anyOf", ()), *part.get("oneOf", ())):
         if (found := _branch(kind, option, word)) is not None:
             return found

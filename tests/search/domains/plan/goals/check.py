@@ -6,13 +6,11 @@ import graphlib
 from collections.abc import Iterable
 
 from tests.search.domains.plan.goals.load import (
-    EVERY_JOB,
     STRATA,
     Goal,
     GoalError,
     Graph,
     Job,
-    OutputOf,
     files_read,
 )
 from tests.search.domains.plan.goals.references import (
@@ -23,6 +21,7 @@ from tests.search.domains.plan.goals.references import (
     validate,
 )
 from trimtab.specs.common import Spec
+from workers.bench.plan.references import EVERY_JOB, Produced
 
 QUESTIONS = frozenset(
     {
@@ -141,7 +140,7 @@ def _check_job(job: Job, by_name: dict[str, Job]) -> None:
     for field, file in job.files.items():
         if not is_file_field(job.kind, f"spec.{field}"):
             raise GoalError(f"files.{field}: expected a field that takes a file")
-        if isinstance(file, OutputOf):
+        if isinstance(file, Produced):
             outputs = spec_of(by_name[file.job].kind).OUTPUTS
             _known(f"files.{field}.output", [file.output], outputs)
 

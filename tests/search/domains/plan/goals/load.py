@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.bench.plan.references import text_of
+from workers.bench.plan.references import Produced, text_of
 
 HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"
@@ -33,22 +33,10 @@ STRATA = (
     "impossible",
     "hostile",
 )
-EVERY_JOB = "*"
-"""Name in an answer's effect that stands for all jobs of the graph."""
 
 
 class GoalError(ValueError):
     """A goal's reference is wrong: names goal and field, expected, got."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOf:
-    """A file that another job of the graph makes."""
-
-    job: str
-    """Name of that job."""
-    output: str
-    """Name of its file, e.g. `solution.sol`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +47,7 @@ class Job:
     """Name within the goal."""
     kind: str
     """Kind of the job."""
-    files: Mapping[str, str | OutputOf]
+    files: Mapping[str, str | Produced]
     """Path of a file field below `spec` → name of an attached file, or another job's file."""
     set: Mapping[str, Any]
     """Dotted path in the request → value in the spec's unit."""
@@ -159,7 +147,7 @@ def _graph(record: Mapping[str, Any]) -> Graph:
         (file.job, job.name)
         for job in jobs
         for file in job.files.values()
-        if isinstance(file, OutputOf)
+        if isinstance(file, Produced)
     }
     return Graph(jobs=jobs, order=frozenset(order | flow))
 
@@ -170,10 +158,10 @@ def _job(record: Mapping[str, Any]) -> Job:
     return Job(**{**record, "files": files, "any_of": choices})
 
 
-def _file(value: Any) -> str | OutputOf:
+def _file(value: Any) -> str | Produced:
     if isinstance(value, str):
         return value
-    return OutputOf(job=value["output_of"], output=value["output"])
+    return Produced(job=value["output_of"], output=value["output"])
 
 
 def files_read(goal: Goal) -> Iterator[str]:

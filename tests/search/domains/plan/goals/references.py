@@ -11,15 +11,15 @@ from typing import Any
 import jsonschema
 
 from tests.search.domains.plan.goals.load import (
-    EVERY_JOB,
     Goal,
     GoalError,
     Graph,
     Job,
-    OutputOf,
 )
 from trimtab import specs
 from trimtab.specs.common import Spec, awaited_digest, request_model
+from workers.bench.plan import references
+from workers.bench.plan.references import EVERY_JOB, Produced
 
 _DIGEST = "sha256:" + "0" * 64
 
@@ -34,64 +34,24 @@ def spec_of(kind: str) -> type[Spec]:
     return spec
 
 
-@functools.cache
-def schema_of(kind: str) -> dict[str, Any]:
-    """Return the JSON schema of a kind's request."""
-    return request_model(spec_of(kind)).model_json_schema()
-
-
-def look_up(kind: str, path: str) -> tuple[str, dict[str, Any]]:
+def look_up(kind: str, path: str) -> tuple[str, Mapping[str, Any]]:
     """Return a path with every index written out, and its part of the schema.
 
-    `spec.devices.count` is `spec.devices.0.count`. Raises GoalError for a path that the kind has
-    not.
+    Raises GoalError for an unknown kind, and for a path that the kind has not.
     """
-    root = schema_of(kind)
-    part: dict[str, Any] = root
-    keys: list[str] = []
-    for key in path.split("."):
-        part = _chosen(root, part, key, path)
-        if part.get("type") == "array":
-            if not key.isdigit():
-                keys.append("0")
-                part = _chosen(root, _item(part, "0"), key, path)
-            else:
-                keys.append(key)
-                part = _item(part, key)
-                continue
-        keys.append(key)
-        part = part["properties"][key]
-    return ".".join(keys), part
-
-
-def _item(part: Mapping[str, Any], index: str) -> dict[str, Any]:
-    prefix = part.get("prefixItems", [])
-    item: dict[str, Any] = (
-        prefix[int(index)] if int(index) < len(prefix) else part["items"]
-    )
-    return item
-
-
-def _chosen(
-    root: Mapping[str, Any], part: dict[str, Any], key: str, path: str
-) -> dict[str, Any]:
-    """Return the branch of the schema that has `key`: an object with it, or an array."""
-    if "$ref" in part:
-        part = root["$defs"][part["$ref"].rpartition("/")[2]]
-    for branch in part.get("anyOf", []):
-        try:
-            return _chosen(root, branch, key, path)
-        except GoalError:
-            continue
-    if part.get("type") == "array" or key in part.get("properties", {}):
-        return part
-    raise GoalError(f"{path}: expected a field of the kind, got {key!r}")
+    spec_of(kind)
+    try:
+        return references.look_up(kind, path)
+    except ValueError as error:
+        raise GoalError(str(error)) from error
 
 
 def check_value(kind: str, path: str, value: Any) -> str:
     """Return the full path. Raises GoalError for a value that its schema refuses."""
     full, part = look_up(kind, path)
-    judge = jsonschema.Draft202012Validator({**part, "$defs": schema_of(kind)["$defs"]})
+    judge = jsonschema.Draft202012Validator(
+        {**part, "$defs": references.schema_of(kind)["$defs"]}
+    )
     for fault in judge.iter_errors(value):
         raise GoalError(f"{full}: expected a value of the schema, got {fault.message}")
     return full
@@ -151,18 +111,18 @@ def validate(request: Mapping[str, Any]) -> Spec:
 
 
 def _files(goal: Goal, job: Job) -> dict[str, dict[str, str]]:
-    named: dict[str, str | OutputOf] = dict(job.files)
+    named: dict[str, str | Produced] = dict(job.files)
     for answer in goal.answers.values():
         named.update(answer.files.get(job.name, {}))
-    references = {}
+    found = {}
     for field, file in named.items():
         path, _ = look_up(job.kind, f"spec.{field}")
         if isinstance(file, str):
-            references[path] = {"digest": _DIGEST, "name": file}
+            found[path] = {"digest": _DIGEST, "name": file}
         else:
             digest = awaited_digest(file.job, file.output)
-            references[path] = {"digest": digest, "name": file.output}
-    return references
+            found[path] = {"digest": digest, "name": file.output}
+    return found
 
 
 def _index_order(path: str) -> list[tuple[int, str]]:

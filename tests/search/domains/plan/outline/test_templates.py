@@ -15,8 +15,9 @@ from search.domains.plan.outline.templates import (
     library_of,
 )
 from search.domains.plan.reading.slots import words_of
-from tests.search.domains.plan.goals.references import look_up, schema_of
+from tests.search.domains.plan.goals.references import look_up
 from trimtab.results import Reason, RunResult
+from workers.bench.plan.references import schema_of
 
 TEMPLATES = library().templates
 GROUP = {"leaves", "kinds", "files", "engines", "seeds", "links", "handed_on"}
