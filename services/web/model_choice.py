@@ -14,11 +14,11 @@ from trimtab.specs.common import MODEL_AUTO, MODEL_SHIPPED
 
 MOST_MODELS = 50
 PATH = ("model",)
-_HELP = "Model that a job of kind `learn` fitted. The result says which was used and why."
-_FIXED = (
-    (MODEL_AUTO, "Automatic: the newest that covers the input"),
-    (MODEL_SHIPPED, "None: the shipped model"),
+_HELP = (
+    "Automatic: the newest adopted model whose scope covers the input, else the shipped one. The "
+    "result says which was used and why."
 )
+_FIXED = ((MODEL_AUTO, "Automatic"), (MODEL_SHIPPED, "None (shipped model)"))
 
 
 async def with_models(
@@ -67,4 +67,4 @@ async def _models(
 
 def _words(model: ModelRecord) -> str:
     state = "" if model.state is ModelState.ADOPTED else f", {model.state.value}"
-    return f"{model.id}, {formatting.minute(model.created_us)}{state}"
+    return f"{formatting.minute(model.created_us)}, {model.id}{state}"

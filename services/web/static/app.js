@@ -22,7 +22,7 @@
   function watchJob(id) {
     const now = () => document.getElementById(id);
     const figure = job.querySelector("[data-curve]");
-    // A plan has no curve.
+    // Jobs of kinds plan and learn have no curve.
     const curve = figure ? window.trimtabCurve(figure) : { add() {}, reset() {}, running() {} };
     let timer = null;
     let lastRefresh = performance.now();

@@ -213,3 +213,6 @@ def test_a_learn_job_by_form(reader: Reader, target: str) -> None:
     spec = reader.do(reader.store.get(job_id)).spec
     assert (spec["target"], spec["archive"]["name"]) == (target, "mine.zip")
     assert spec["sharding"] is spec["compile"] is spec["antenna"] is None
+    page = reader.get(f"/jobs/{job_id}")
+    assert "Progress" in page.text
+    assert "Incumbent and bound" not in page.text
