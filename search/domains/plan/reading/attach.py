@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Item
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
@@ -321,8 +321,3 @@ def _trailing(
         )
     )
     return list(free)
-
-
-def has_role(scene: Scene, token: int, *roles: Role) -> bool:
-    """Return whether a token is part of a phrase with one of these roles."""
-    return any(item.start <= token < item.end and item.of(*roles) for item in scene.items)

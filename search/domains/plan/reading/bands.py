@@ -71,7 +71,6 @@ def _edge(scene: Scene, each: Frequencies) -> str | None:
     """Return `low` or `high` when the text names an edge right at the frequency."""
     if each.path == _HIGH:
         return "high"
-    words = {scene.word(i) for i in range(max(0, each.bound.at - 8), each.bound.at)}
     for item in scene.with_role(Role.HEAD):
         if 0 <= each.bound.at - item.end <= 6 and scene.sentence(
             item.start
@@ -81,7 +80,6 @@ def _edge(scene: Scene, each: Frequencies) -> str | None:
                 return "low"
             if phrase == "upper edge":
                 return "high"
-    del words
     return None
 
 

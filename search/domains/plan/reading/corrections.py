@@ -10,9 +10,6 @@ from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 
 _REACH = 14  # tokens between the mark and the corrected value
-_UNSURE = frozenset(
-    ("wait", "actually", "rather", "make it", "edit", "should be", "typo", "let's say")
-)
 
 
 def corrected(scene: Scene, bounds: Sequence[Bound]) -> list[Bound]:
@@ -35,7 +32,7 @@ def corrected(scene: Scene, bounds: Sequence[Bound]) -> list[Bound]:
         pair = _pair(bounds, before, after) or _pair(
             bounds,
             before[:-1],
-            before[-1:] if _near(scene, bounds, before, mark.start) else [],
+            before[-1:] if _near(bounds, before, mark.start) else [],
         )
         scene.use(range(mark.start, mark.end), "correction")
         if _is_polite(scene, mark) or _asks_to_make(scene, mark):
@@ -90,7 +87,7 @@ def _asks_to_make(scene: Scene, mark: Item) -> bool:
     )
 
 
-def _near(scene: Scene, bounds: Sequence[Bound], before: Sequence[int], at: int) -> bool:
+def _near(bounds: Sequence[Bound], before: Sequence[int], at: int) -> bool:
     return bool(before) and at - max(bounds[before[-1]].tokens) <= 3
 
 

@@ -100,9 +100,7 @@ def _score(scene: Scene, left: Quantity, right: Quantity) -> float:
     between = range(left.end, right.start)
     words = {scene.word(i) for i in between}
     score = 0.0
-    start = left.start
-    while start > 0 and not scene.ends_sentence(start - 1):
-        start -= 1
+    start = scene.sentence_start(left.start)
     marks = [
         item
         for item in scene.marks("then", "after", "before")

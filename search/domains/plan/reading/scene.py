@@ -107,6 +107,12 @@ class Scene:
         """Return the number of a token's sentence."""
         return self._sentence[min(i, len(self._sentence) - 1)] if self._sentence else 0
 
+    def sentence_start(self, i: int) -> int:
+        """Return the first token of a token's sentence."""
+        while i > 0 and not self.ends_sentence(i - 1):
+            i -= 1
+        return i
+
     def crossing(self, left: int, right: int) -> float:
         """Return the weight of the boundaries between two tokens, in any order."""
         if left > right:

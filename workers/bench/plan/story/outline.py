@@ -123,7 +123,7 @@ def _child(
             seed=(seed * 1009 + number) * 101 + candidate + round(temperature * 10) * 7,
             stop=("\n",),
         )
-        request = TextRequest(prompt=_prompt(root, node), sampling=how)
+        request = TextRequest(prompt=_prompt(node), sampling=how)
         tokens = list(model.generate(request, Ended()))
         text = first_sentence("".join(token.text for token in tokens))
         copies = any(repeats(text, item) for item in copied)
@@ -138,7 +138,7 @@ def _score(node: Node, text: str, logprobs: Sequence[float]) -> float:
     return shared(text, node.text) + 0.2 * likelihood
 
 
-def _prompt(root: Node, node: Node) -> str:
+def _prompt(node: Node) -> str:
     """Return an example, the premise with the part to be expanded, and its events so far."""
     above = [*node.ancestors(), node]
     part = " ".join(item.text for item in above[:1] + above[1:][-2:])

@@ -26,7 +26,7 @@ def place_of(job: Draft) -> int:
     return min(job.mentions, default=0)
 
 
-def own_place_of(scene: Scene, job: Draft, jobs: Sequence[Draft]) -> int:
+def own_place_of(job: Draft, jobs: Sequence[Draft]) -> int:
     """Return where the job's distinguishing value stands, among variants of one file."""
     variants = [other for other in jobs if other.leaf == job.leaf]
     if len(variants) == 1:

@@ -154,7 +154,7 @@ def _pair(
     same = [i for i, job in enumerate(jobs) if job.kind == kind]
     if len(same) < 2:
         return None
-    places = {i: own_place_of(scene, jobs[i], jobs) for i in same}
+    places = {i: own_place_of(jobs[i], jobs) for i in same}
     before = [i for i in same if places[i] < output.start]
     after = [i for i in same if places[i] > output.start]
     ordered = sorted(same, key=lambda i: places[i])

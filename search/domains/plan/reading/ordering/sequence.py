@@ -15,7 +15,7 @@ def sequence(
     scene: Scene, jobs: Sequence[Draft], conditions: Sequence[int]
 ) -> list[Edge]:
     """Order jobs by "then": those in front of it before those behind it."""
-    places = sorted((own_place_of(scene, job, jobs), i) for i, job in enumerate(jobs))
+    places = sorted((own_place_of(job, jobs), i) for i, job in enumerate(jobs))
     cuts = sorted(
         [
             (item.start, item)

@@ -24,9 +24,7 @@ def copy_from_example(scene: Scene, leaves: Sequence[Leaf], attached: Attached) 
                 or scene.word(m - 2) in _LONG
             ):
                 continue
-            start = m
-            while start > 0 and not scene.ends_sentence(start - 1):
-                start -= 1
+            start = scene.sentence_start(m)
             subject = nearest_before(scene, leaves, start, m - 1)
             if subject is None or subject == i or leaves[subject].kind != leaf.kind:
                 continue

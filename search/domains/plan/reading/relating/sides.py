@@ -19,13 +19,11 @@ def sides_of(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int
     limit = min(sentence_end, item.end + 6)
     other = None
     if scene.word(item.end) in _AS or scene.word(item.end - 1) in ("as", "like", "than"):
-        other = _first(scene, leaves, item.end, limit)
-    start = item.start
-    while start > 0 and not scene.ends_sentence(start - 1):
-        start -= 1
+        other = _first(leaves, item.end, limit)
+    start = scene.sentence_start(item.start)
     subject = nearest_before(scene, leaves, start, item.start)
     if subject is None:
-        subject = _first(scene, leaves, item.end, sentence_end) if other is None else None
+        subject = _first(leaves, item.end, sentence_end) if other is None else None
     if subject is not None and other is None:
         other = _referred(scene, leaves, start, item.start, subject)
     if subject is not None and other is None:
@@ -76,7 +74,7 @@ def _referred(
     )
 
 
-def _first(scene: Scene, leaves: Sequence[Leaf], low: int, high: int) -> int | None:
+def _first(leaves: Sequence[Leaf], low: int, high: int) -> int | None:
     best = min(
         (
             (m, i)
