@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from workers.bench.service import cli
+from workers.bench.service.graphs import PLAN_SHARE
 from workers.bench.service.postgres import PostgresMissing, binaries
 
 pytestmark = pytest.mark.chaos
-GIVEN = argparse.Namespace(seed=0, model=None)
+GIVEN = argparse.Namespace(seed=0, model=None, plan_share=PLAN_SHARE)
 
 
 def test_no_submit_is_lost_or_doubled_when_the_gateway_is_killed(

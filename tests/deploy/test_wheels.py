@@ -74,8 +74,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
         "--python",
         str(environment / "bin" / "python"),
     ]
-    install += ["install", "--quiet", "--no-deps", "--no-index", *map(str, wheels)]
-    subprocess.run(install, check=True, timeout=120)
+    install += ["install", "--quiet", "--no-deps", "--no-index", "--ignore-installed"]
+    # Another test may have set PYTHONPATH to the checkout, where pip would find both installed.
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([*install, *map(str, wheels)], check=True, timeout=120, env=clean)
     return Installed(
         bin=environment / "bin", dependencies=dependencies, server_wheel=wheels[1]
     )
