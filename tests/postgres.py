@@ -86,7 +86,10 @@ class PostgresServer:
             options,
             "-l",
             str(self._folder / "log"),
+            # Recovery after a crash takes minutes on a busy disk.
             "-w",
+            "-t",
+            "240",
             "start",
         )
 
@@ -112,7 +115,7 @@ class PostgresServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, (
             f"{program}: {done.stdout[-500:]}{done.stderr[-1500:]}"

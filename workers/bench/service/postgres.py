@@ -79,7 +79,7 @@ class PostgresServer:
             options += f" -c {setting}"
         data, log = str(self._data), str(self._folder / "log")
         self._run(
-            "pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "-t", "60", "start"
+            "pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "-t", "240", "start"
         )
 
     def stop(self, mode: str = "fast") -> None:
@@ -98,7 +98,7 @@ class PostgresServer:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
         if check and done.returncode != 0:
             raise RuntimeError(
