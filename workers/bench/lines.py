@@ -27,3 +27,12 @@ def write_lines(
         print(text, flush=True)
         with out.open("a") as file:
             file.write(text + "\n")
+
+
+def earlier_lines(out: Path) -> list[dict[str, Any]]:
+    """Return the lines that a file has, to resume from; drop a last one that was cut off."""
+    text = out.read_text() if out.is_file() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        out.write_text(whole)
+    return [json.loads(line) for line in whole.splitlines()]

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 def quantile(values: Sequence[float], q: float) -> float:
     """Return the nearest-rank quantile: the least value that a share `q` does not exceed.
@@ -35,6 +37,17 @@ def mean_interval(
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = float(t.ppf((1 + confidence) / 2, count - 1)) * spread
     return mean, mean - half, mean + half
+
+
+def bootstrap_interval(
+    values: Sequence[float], *, resamples: int, seed: int = 0, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean (Efron and Tibshirani 1993, ch. 13)."""
+    data = np.asarray(values, dtype=float)
+    rng = np.random.default_rng(seed)
+    means = data[rng.integers(len(data), size=(resamples, len(data)))].mean(axis=1)
+    low, high = np.quantile(means, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return float(low), float(high)
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:

@@ -42,6 +42,7 @@ from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Outcome, Recipe
 from trimtab.specs.compile import CompileSpec, Tier
+from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus import programs
 from workers.corpus.sources import CorpusMissing
@@ -65,8 +66,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(options))
-    texts = options.out.read_text().splitlines() if options.out.is_file() else []
-    lines = [json.loads(text) for text in texts]
+    lines = earlier_lines(options.out)
     done = {(line["program"], _recipe_of(line)) for line in lines}
     with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
         for number, (name, spec, file) in enumerate(_programs(options, Path(scratch))):

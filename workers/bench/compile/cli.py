@@ -22,6 +22,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
 from workers.bench.compile.report import print_report
+from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus.build import read
 
@@ -130,8 +131,7 @@ def _runs(options: argparse.Namespace) -> list[tuple[str, int]]:
 
 def _earlier(out: Path, seed: int, metric: Metric) -> list[dict[str, Any]]:
     """Return the lines in the output file with this seed and metric, to resume from."""
-    lines = out.read_text().splitlines() if out.is_file() else []
-    rows = [json.loads(line) for line in lines]
+    rows = earlier_lines(out)
     return [r for r in rows if r["seed"] == seed and r.get("metric") == metric.value]
 
 

@@ -23,6 +23,7 @@ from search.domains.compile import build
 from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.specs.compile import CompileSpec
+from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus import programs
 from workers.corpus.sources import CorpusMissing
@@ -97,9 +98,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
-    texts = options.out.read_text().splitlines() if options.out.is_file() else []
-    lines = [json.loads(text) for text in texts]
     key = (options.pipelines, options.seed)
+    lines = earlier_lines(options.out)
     return [line for line in lines if (line["pipelines"], line["seed"]) == key]
 
 

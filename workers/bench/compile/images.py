@@ -19,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search import pipeline
 from search.domains.compile import build
 from search.domains.compile.builds import GCC, OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
 from search.stop import from_budget
 from search.types import InvalidInput
-from workers.bench.stats import machine
+from workers.bench.lines import earlier_lines
+from workers.bench.stats import bootstrap_interval, machine
 from workers.corpus.images import PROGRAMS
 from workers.corpus.sources import CorpusMissing
 
@@ -83,11 +82,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
-    texts = options.out.read_text().splitlines() if options.out.is_file() else []
     key = (options.pipelines, options.seed)
     return [
         line
-        for line in map(json.loads, texts)
+        for line in earlier_lines(options.out)
         if (line["pipelines"], line["seed"]) == key
         and line["program"] in options.programs
     ]
@@ -141,11 +139,7 @@ def saved(line: Mapping[str, Any], rival: str) -> float:
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of the mean, by a bootstrap over programs."""
-    rng = np.random.default_rng(0)
-    data = np.asarray(values)
-    means = data[rng.integers(len(data), size=(_RESAMPLES, len(data)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    return bootstrap_interval(values, resamples=_RESAMPLES)
 
 
 def report(lines: Sequence[Mapping[str, Any]]) -> None:

@@ -25,7 +25,8 @@ from search.domains.compile.search.coreset import load_coreset
 from search.domains.compile.search.edits import Candidate
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Metric, Outcome, Recipe
-from workers.bench.stats import machine
+from workers.bench.lines import earlier_lines
+from workers.bench.stats import bootstrap_interval, machine
 from workers.corpus.build import read
 from workers.train.compile.own import MiningLimits, mine_own
 from workers.train.compile.replay import MeasurementLog, OwnModule, ReplayEngine
@@ -98,8 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
-    text = options.out.read_text() if options.out.is_file() else ""
-    rows = [json.loads(line) for line in text.splitlines()]
+    rows = earlier_lines(options.out)
     same = (options.seed, options.metric.value, options.per_module)
     return [r for r in rows if (r["seed"], r["metric"], r["per_module"]) == same]
 
@@ -194,11 +194,8 @@ def saved_by(
 
 def gain(line: dict[str, Any]) -> tuple[float, float, float]:
     """Return (points more than the shipped one, 95 % paired bootstrap interval over modules)."""
-    points = np.array([100 * (own - shipped) for _, shipped, own in line["held_out"]])
-    rng = np.random.default_rng(0)
-    means = points[rng.integers(len(points), size=(_RESAMPLES, len(points)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(points.mean()), float(low), float(high)
+    points = [100 * (own - shipped) for _, shipped, own in line["held_out"]]
+    return statistics.fmean(points), *bootstrap_interval(points, resamples=_RESAMPLES)
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from workers.bench.ilp import conditions, families, report
 from workers.bench.ilp.memory import PeakMemory
 from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
+from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus import integer_programs
 
@@ -162,11 +163,9 @@ def _files(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, Pa
 
 def _earlier(out: Path, seconds: float, seed: int) -> dict[tuple[str, str], Run]:
     """Return the runs in the output file with this limit and seed, to resume from."""
-    lines = out.read_text().splitlines() if out.is_file() else []
-    rows = (json.loads(line) for line in lines)
     return {
         (row["instance"], row["method"]): row
-        for row in rows
+        for row in earlier_lines(out)
         if row["limit"] == seconds and row["seed"] == seed
     }
 

@@ -25,6 +25,7 @@ import numpy as np
 from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import LnsOptions
 from workers.bench.ilp import metrics
+from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus.mixed_programs import FAMILIES, REGIMES, generate
 from workers.train.ilp.trial import first_solution, run_trial
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
             print(json.dumps({k: v for k, v in row.items() if k != "trace"}), flush=True)
             with options.out.open("a") as out:
                 out.write(json.dumps(row) + "\n")
-    print_report(_earlier(options.out))
+    print_report(earlier_lines(options.out))
     return 0
 
 
@@ -138,7 +139,7 @@ def _runs(
 ) -> Iterator[Row]:
     """Yield a line for each run that the output file lacks."""
     size = _size(family, options.size)
-    known = {_key(row) for row in _earlier(options.out)}
+    known = {_key(row) for row in earlier_lines(options.out)}
     for number, start in itertools.product(range(options.instances), options.starts):
         held_out = FIRST_SEED + number
         model = generate(family, held_out, size=size, regime=regime)
@@ -227,11 +228,6 @@ def _run(
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     names = ("family", "size", "regime", "instance", "start", "arm")
     return tuple(row[name] for name in (*names, "limit", "warm_s", "train", "seed"))
-
-
-def _earlier(out: Path) -> list[Row]:
-    lines = out.read_text().splitlines() if out.is_file() else []
-    return [json.loads(line) for line in lines]
 
 
 def print_report(rows: Sequence[Row]) -> None:

@@ -39,9 +39,11 @@ from search.text_model import (
     TextModel,
     TextRequest,
 )
+from workers.bench.lines import earlier_lines
 from workers.bench.plan.encoder import Encoder, EncoderMissing
 from workers.bench.plan.report import passages_of
 from workers.bench.plan.results import plan_of
+from workers.bench.stats import bootstrap_interval
 
 Line = dict[str, Any]
 Similarity = Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]]
@@ -140,12 +142,10 @@ def arm(
 
 def _stored(store: Path, strength: float, seed: int) -> list[Written]:
     store.parent.mkdir(parents=True, exist_ok=True)
-    texts = store.read_text() if store.exists() else ""
-    lines = texts[: texts.rfind("\n") + 1].splitlines()  # the last one may be cut off
     fields = ("text", "tokens", "nats", "cpu_s")
     return [
         Written(**{name: row[name] for name in fields})
-        for row in map(json.loads, lines)
+        for row in earlier_lines(store)
         if (row["strength"], row["seed"]) == (strength, seed)
     ]
 
@@ -250,11 +250,8 @@ def _gain(
 ) -> tuple[float, list[float]]:
     """Return the difference in points and its 95 % interval, by a paired bootstrap."""
     differences = held.astype(float) - free.astype(float)
-    rng = np.random.default_rng(seed)
-    draws = rng.integers(len(differences), size=(_RESAMPLES, len(differences)))
-    means = differences[draws].mean(axis=1)
-    ends = np.quantile(means, [0.025, 0.975])
-    return 100 * float(differences.mean()), [100 * float(end) for end in ends]
+    ends = bootstrap_interval(differences.tolist(), resamples=_RESAMPLES, seed=seed)
+    return 100 * float(differences.mean()), [100 * end for end in ends]
 
 
 def repeated(text: str, n: int = 4) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from workers.bench.lines import write_lines
+from workers.bench.lines import earlier_lines, write_lines
 
 # The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = (
@@ -206,7 +205,7 @@ def _story(options: argparse.Namespace) -> Iterator[Line]:
 
     torch.set_num_threads(1)
     texts = options.stories or Path("bench-results/plan-story-texts.jsonl")
-    lines = _lines(texts)
+    lines = earlier_lines(texts)
     model = open_model("embedded")
     made = run.write_stories(
         model,
@@ -217,17 +216,8 @@ def _story(options: argparse.Namespace) -> Iterator[Line]:
     )
     write_lines(made, suite="plan-story-texts", seed=options.seed, out=texts)
     model.close()
-    stories = [line for line in _lines(texts) if "arm" in line]
+    stories = [line for line in earlier_lines(texts) if "arm" in line]
     yield from run.judged(stories, Encoder())
-
-
-def _lines(path: Path) -> list[Line]:
-    """Return the lines of an earlier run, whose last one may be cut off."""
-    texts = path.read_text() if path.is_file() else ""
-    whole = texts[: texts.rfind("\n") + 1]
-    if whole != texts:
-        path.write_text(whole)
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 SUITES: Mapping[str, Callable[[argparse.Namespace], Iterator[Line]]] = MappingProxyType(
