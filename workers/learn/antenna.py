@@ -50,6 +50,7 @@ class AntennaLearner:
     least_instances = 40
     judge_share = 0.25
     packages = ("numpy", "torch")
+    labels_from = "designs are solved here"
 
     def __init__(self) -> None:
         self._board: TrainingBoard | None = None
@@ -59,16 +60,10 @@ class AntennaLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        labels: Source | None,
         options: Any,
         workdir: Path,
     ) -> list[Instance]:
         """Read the board and draw designs on it. Raises InvalidInput."""
-        if labels is not None:
-            raise InvalidInput(
-                "measured: expected none for antenna, because designs are solved here, got "
-                f"{labels.name!r}; leave it out"
-            )
         if len(sources) != 1:
             raise InvalidInput(
                 f"instances: expected one file, the board as JSON, got {len(sources)}; fit one "

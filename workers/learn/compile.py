@@ -57,6 +57,7 @@ class CompileLearner:
     least_instances = 10
     judge_share = 0.15
     packages = ("numpy",)
+    labels_from = "sizes are measured here"
 
     def __init__(self) -> None:
         self._metric = Metric.LOADABLE_BYTES
@@ -65,7 +66,6 @@ class CompileLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        labels: Source | None,
         options: Any,
         workdir: Path,
     ) -> list[Instance]:
@@ -73,11 +73,6 @@ class CompileLearner:
         options = _options(options)
         self._metric = Metric(options.objective.value)
         self._folder = workdir / "judged"
-        if labels is not None:
-            raise InvalidInput(
-                "measured: expected none for compile, because sizes are measured here, got "
-                f"{labels.name!r}; leave it out"
-            )
         chosen = [one for one in sources if not one.name.lower().endswith(_HEADERS)]
         if len(chosen) > MOST_MODULES:
             raise InvalidInput(

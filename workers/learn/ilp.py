@@ -58,6 +58,7 @@ class IlpLearner:
     least_instances = 10
     judge_share = 0.4
     packages = ("numpy", "scipy", "highspy", "torch")
+    labels_from = "the job makes its labels itself"
 
     def __init__(self) -> None:
         self._common: dict[str, _Common] = {}
@@ -65,16 +66,10 @@ class IlpLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        labels: Source | None,
         options: Any,
         workdir: Path,
     ) -> list[Instance]:
         """Read every model in a process of its own, as a job of kind `ilp` reads it."""
-        if labels is not None:
-            raise InvalidInput(
-                "measured: expected none for ilp, because the job makes its labels itself, got "
-                f"{labels.name!r}; leave it out"
-            )
         saved = workdir / "learn-model.npz"
         instances = []
         for source in sources:

@@ -52,6 +52,7 @@ class ShardingLearner:
     least_instances = 40
     judge_share = 0.1
     packages = ("numpy", "scipy")
+    labels_from = "the collector's files hold the times"
 
     def __init__(self) -> None:
         self._hardware = Hardware.A100
@@ -59,17 +60,11 @@ class ShardingLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        labels: Source | None,
         options: Any,
         workdir: Path,
     ) -> list[Instance]:
         """Read the sets of all files, which must be of one machine and one batch."""
         self._hardware = _options(options).hardware
-        if labels is not None:
-            raise InvalidInput(
-                "measured: expected none for sharding, because the collector's files hold the "
-                f"times, got {labels.name!r}; leave it out"
-            )
         instances: list[Instance] = []
         first: tuple[str, str, int] | None = None
         for source in sources:

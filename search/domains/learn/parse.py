@@ -20,11 +20,13 @@ def parse(
 ) -> LearnProblem:
     """Read every instance once. Raises InvalidInput."""
     learner = make_learner(spec, learners)
-    labels = None
-    if spec.measured is not None:
-        labels = Source(name=spec.measured.name or "measured", path=inputs["measured"])
     sources = read_sources(spec, inputs, workdir)
-    listed = learner.prepare(sources, labels, spec.options(), workdir)
+    if spec.measured is not None:
+        raise InvalidInput(
+            f"measured: expected none for {learner.target}, because {learner.labels_from}, got "
+            f"{spec.measured.name or 'measured'!r}; leave it out"
+        )
+    listed = learner.prepare(sources, spec.options(), workdir)
     instances, repeated = merged(listed)
     require_enough(instances, learner)
     return LearnProblem(

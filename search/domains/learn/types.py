@@ -108,11 +108,12 @@ class Learner(Protocol):
     """Share of the budget that is set aside for the evaluation, 0 to 1."""
     packages: tuple[str, ...]
     """Packages whose versions belong into the card, e.g. torch."""
+    labels_from: str
+    """Reason why uploaded labels (`measured`) are refused, as a clause after "because"."""
 
     def prepare(
         self,
         sources: Sequence[Source],
-        labels: Source | None,
         options: Any,
         workdir: Path,
     ) -> list[Instance]:

@@ -397,16 +397,13 @@ def test_options_of_learners_reach_the_fitting(
         options = CompileLearnOptions(include=("inc",), **change)
         learner = learn_compile.CompileLearner()
         workdir = tmp_path / f"run{len(seen)}"
-        instances = learner.prepare(
-            [Source(name="own.c", path=source)], None, options, workdir
-        )
+        instances = learner.prepare([Source(name="own.c", path=source)], options, workdir)
         with pytest.raises(_Seen):
             learner.fit(instances, _FitRun(workdir), options)
     assert len(set(seen)) == 5, seen
     with pytest.raises(InvalidInput, match=r"compile\.include: expected a folder"):
         learn_compile.CompileLearner().prepare(
             [Source(name="own.c", path=source)],
-            None,
             CompileLearnOptions(include=("out",)),
             tmp_path,
         )
@@ -416,7 +413,6 @@ def test_options_of_learners_reach_the_fitting(
         len(
             learn_antenna.AntennaLearner().prepare(
                 [Source(name="board.json", path=board)],
-                None,
                 AntennaLearnOptions(designs=designs),
                 tmp_path,
             )

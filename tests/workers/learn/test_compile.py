@@ -101,7 +101,7 @@ def learner_of(path: Path, name: str, workdir: Path) -> Any:
     from search.domains.learn.types import Source
 
     return CompileLearner().prepare(
-        [Source(name=name, path=path)], None, CompileLearnOptions(), workdir
+        [Source(name=name, path=path)], CompileLearnOptions(), workdir
     )
 
 

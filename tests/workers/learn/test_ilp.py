@@ -10,12 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from search.domains.learn.parse import parse  # noqa: E402
 from search.domains.learn.types import Instance, Point, Source  # noqa: E402
 from search.model_files import parse_model  # noqa: E402
 from search.types import InvalidInput  # noqa: E402
+from trimtab.specs.common import ArtifactRef  # noqa: E402
+from trimtab.specs.learn import LearnSpec, Target  # noqa: E402
 from workers.corpus.mixed_programs import generate  # noqa: E402
 from workers.corpus.mps import write_mps  # noqa: E402
 from workers.learn.ilp import IlpLearner  # noqa: E402
+from workers.learn.table import learners  # noqa: E402
 
 
 @dataclass(kw_only=True)
@@ -60,7 +64,7 @@ def sources(folder: Path, count: int) -> list[Source]:
 
 def test_it_fits_to_files_and_measures_both_models(tmp_path: Path) -> None:
     learner = IlpLearner()
-    listed = learner.prepare(sources(tmp_path, 4), None, None, tmp_path)
+    listed = learner.prepare(sources(tmp_path, 4), None, tmp_path)
     assert len({instance.key for instance in listed}) == 4
     run = run_of(tmp_path, 6.0)
     fitted = learner.fit(listed[:3], run, None)
@@ -84,7 +88,7 @@ def test_bad_files_end_clearly(tmp_path: Path) -> None:
 
     def read(path: Path) -> list[Instance]:
         source = Source(name=path.name, path=path)
-        return learner.prepare([source], None, None, tmp_path)
+        return learner.prepare([source], None, tmp_path)
 
     with pytest.raises(InvalidInput, match=r"instances: broken\.mps: "):
         read(broken)
@@ -93,13 +97,14 @@ def test_bad_files_end_clearly(tmp_path: Path) -> None:
         match=r"instances: small\.lp: expected at least 20 integer variables",
     ):
         read(small)
-    labels = Source(name="labels.csv", path=small)
+    reference = ArtifactRef(digest="sha256:" + "0" * 64, name="small.lp")
+    spec = LearnSpec(target=Target.ILP, instances=(reference,), measured=reference)
     with pytest.raises(InvalidInput, match="measured: expected none for ilp"):
-        learner.prepare([], labels, None, tmp_path)
+        parse(spec, {"instances.0": small, "measured": small}, tmp_path, learners())
 
 
 def test_instances_without_improvements_end_clearly(tmp_path: Path) -> None:
     learner = IlpLearner()
-    listed = learner.prepare(sources(tmp_path, 1), None, None, tmp_path)
+    listed = learner.prepare(sources(tmp_path, 1), None, tmp_path)
     with pytest.raises(InvalidInput, match="give more time or harder instances"):
         learner.fit(listed, run_of(tmp_path, 2.0), None)
