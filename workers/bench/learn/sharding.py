@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.features import (
-    PHYSICAL_FEATURES,
-    Physical,
     conditioned_features,
     physical_features,
 )
@@ -139,21 +137,14 @@ def from_scratch(sets: SetArrays, *, steps: int, seed: int) -> Weights:
     """Train the same net from random weights, with the constants of the base profile."""
     import torch
 
-    from workers.train.sharding.models import ConvexCompute
+    from workers.train.sharding.models import ConvexCompute, physical_scale
 
     pairs = np.unique(np.stack([sets.table, sets.width], axis=1), axis=0)
     table, width = pairs.T
     physical = physical_features(sets.tables, table, width, BASE)
     x = conditioned_features(sets.tables, table, width, BASE, physical)
-    scale = np.ones(PHYSICAL_FEATURES)
-    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (
-        4.0,
-        16.0,
-        4.0,
-        8.0,
-    )
     torch.manual_seed(seed)
-    net = ConvexCompute(x.mean(0), x.std(0) + 1e-6, scale, BASE.conditions())
+    net = ConvexCompute(x.mean(0), x.std(0) + 1e-6, physical_scale(), BASE.conditions())
     weights = {k: v.numpy().astype(np.float64) for k, v in net.state_dict().items()}
     return fine_tune(
         TuningState.new(weights),

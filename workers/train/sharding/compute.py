@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cost_models.sharding.features import PHYSICAL_FEATURES, Physical
 from cost_models.weights.publish import publish
 from trimtab.specs.sharding import Hardware
 from workers.train.sharding.data import Sets, conditioned_sets, paper_sets
 from workers.train.sharding.fit import Recipe, SetBatches, evaluate, fit, split
-from workers.train.sharding.models import ConvexCompute, PaperCompute
+from workers.train.sharding.models import ConvexCompute, PaperCompute, physical_scale
 
 Say = Callable[[str], object]
 
@@ -64,15 +63,8 @@ def conditioned_compute(
     say("drawing and pricing the training sets …")
     sets = conditioned_sets(samples, seed)
     mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
-    scale = np.ones(PHYSICAL_FEATURES)
-    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (
-        4.0,
-        16.0,
-        4.0,
-        8.0,
-    )
     torch.manual_seed(seed + 1000 * member)
-    model = ConvexCompute(mean, std, scale, sets.condition.mean(0))
+    model = ConvexCompute(mean, std, physical_scale(), sets.condition.mean(0))
     batches = SetBatches(sets)
     name = f"trimtab-compute-{member}"
     recipe = Recipe(

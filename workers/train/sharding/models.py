@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cost_models.sharding.features import MAGNITUDE, PHYSICAL_FEATURES
+from cost_models.sharding.features import MAGNITUDE, PHYSICAL_FEATURES, Physical
 from cost_models.sharding.hardware import CONDITIONS
 
 LEARNED = 24
@@ -60,6 +60,18 @@ class PaperExchange(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the cost of each device; (N, in) → (N, D)."""
         return self.layers((x - self.mean) / self.std)
+
+
+def physical_scale() -> np.ndarray:
+    """Return the divisors (P,) of the pooled physical features at the input of the head."""
+    scale = np.ones(PHYSICAL_FEATURES)
+    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (
+        4.0,
+        16.0,
+        4.0,
+        8.0,
+    )
+    return scale
 
 
 class ConvexCompute(nn.Module):
