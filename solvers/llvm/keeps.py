@@ -233,48 +233,54 @@ def internalise(
 
     Raises SourceError, LlvmMissing, Stopped.
     """
-    program = _tool("opt")
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix="internal-") as name:
-        folder = Path(name).resolve()
-        (folder / "keep").write_text("".join(f"{name}\n" for name in names))
-        shutil.copyfile(module, folder / "in.bc")
-        done = run_held(
-            [
-                *program.words, "-passes=internalize,globaldce",
-                "-internalize-public-api-file=keep", "in.bc", "-o", "out.bc",
-            ],
-            command=program,
-            root=folder,
-            timeout_s=_TIMEOUT_S,
-            stopped=stopped,
-        )  # fmt: skip
-        if done.exit_code != 0:
-            raise SourceError(
-                "the module cannot be internalised",
-                diagnostics(done, program.folders, folder, folder),
-            )
-        shutil.copyfile(folder / "out.bc", out)
+    _opt(
+        module,
+        out,
+        ("-passes=internalize,globaldce", "-internalize-public-api-file=keep"),
+        keep=names,
+        refusal="the module cannot be internalised",
+        stopped=stopped,
+    )
 
 
 def text_of(module: Path, *, workdir: Path) -> str:
     """Return a module's text by `opt -S`. Raises SourceError, LlvmMissing, Stopped."""
-    program = _tool("opt")
     with tempfile.TemporaryDirectory(dir=workdir, prefix="text-") as name:
+        out = Path(name).resolve() / "module.ll"
+        _opt(
+            module,
+            out,
+            ("-passes=verify", "-S"),
+            refusal="the linked module is refused by this LLVM",
+        )
+        return out.read_text(encoding="utf-8", errors="replace")
+
+
+def _opt(
+    module: Path,
+    out: Path,
+    arguments: Sequence[str],
+    *,
+    refusal: str,
+    keep: Iterable[str] = (),
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run `opt` on a module, confined; the file `keep` beside it has a name a line."""
+    program = _tool("opt")
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="opt-") as name:
         folder = Path(name).resolve()
+        (folder / "keep").write_text("".join(f"{name}\n" for name in keep))
         shutil.copyfile(module, folder / "in.bc")
         done = run_held(
-            [*program.words, "-passes=verify", "-S", "in.bc", "-o", "out.ll"],
+            [*program.words, *arguments, "in.bc", "-o", "out"],
             command=program,
             root=folder,
             timeout_s=_TIMEOUT_S,
-            stopped=lambda: False,
+            stopped=stopped,
         )
         if done.exit_code != 0:
-            raise SourceError(
-                "the linked module is refused by this LLVM",
-                diagnostics(done, program.folders, folder, folder),
-            )
-        return (folder / "out.ll").read_text(encoding="utf-8", errors="replace")
+            raise SourceError(refusal, diagnostics(done, program.folders, folder, folder))
+        shutil.copyfile(folder / "out", out)
 
 
 def _tool(name: str) -> Command:
