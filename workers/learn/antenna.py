@@ -105,6 +105,7 @@ class AntennaLearner:
             families,
             run.folder,
             seed=_DRAW_SEED,
+            cache=self._cache,
             stopped=lambda: run.stop() or run.remaining_s() < total_s / 2,
             on_part=on_part,
         )

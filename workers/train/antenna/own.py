@@ -41,12 +41,14 @@ def label_families(
     folder: Path,
     *,
     seed: int,
+    cache: Path | None,
     stopped: Callable[[], bool] = lambda: False,
     on_part: Callable[[int, int], object] = lambda done, total: None,
 ) -> int:
     """Label designs by the fast solver into shards of `folder`; return how many are labelled.
 
-    Parts that are there are kept. on_part: called with the number of designs labelled, and of all.
+    Parts that are there are kept. cache: folder of the solver's tables. on_part: called with the
+    number of designs labelled, and of all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = _parts(families)
@@ -57,7 +59,7 @@ def label_families(
         if not path.is_file():
             if stopped():
                 break
-            tables = tables or board.tables(fine=False, cache=folder / "tables")
+            tables = tables or board.tables(fine=False, cache=cache)
             rows = [(s, label(tables, s.mask, list(s.feeds), fine=False)) for s in part]
             write_labelled(path, board, rows, seed=seed)
         done += len(part)

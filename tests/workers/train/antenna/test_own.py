@@ -41,15 +41,25 @@ def test_families_are_whole_and_equal_for_equal_seeds() -> None:
 def test_a_fit_from_the_shipped_weights_helps_on_another_board(tmp_path: Path) -> None:
     families = draw_families(BOARD, 90, 0)
     fit, held_out = families[:-20], [s for family in families[-20:] for s in family]
-    stops = iter([False, True])
+    stops, tables = iter([False, True]), tmp_path / "tables"
     first = label_families(
-        BOARD, fit, tmp_path, seed=0, stopped=lambda: next(stops, True)
+        BOARD,
+        fit,
+        tmp_path,
+        seed=0,
+        cache=tables,
+        stopped=lambda: next(stops, True),
     )
     assert 0 < first < sum(map(len, fit)), "stopped after the first part"
     written = (tmp_path / "coarse-00000.npz").stat().st_mtime_ns
     steps: list[tuple[int, int]] = []
     done = label_families(
-        BOARD, fit, tmp_path, seed=0, on_part=lambda *step: steps.append(step)
+        BOARD,
+        fit,
+        tmp_path,
+        seed=0,
+        cache=tables,
+        on_part=lambda *step: steps.append(step),
     )
     assert done == sum(map(len, fit)) == steps[-1][0]
     assert (tmp_path / "coarse-00000.npz").stat().st_mtime_ns == written
@@ -57,9 +67,7 @@ def test_a_fit_from_the_shipped_weights_helps_on_another_board(tmp_path: Path) -
     start = start_for(plan)
     assert start is not None
     surrogate = fit_own(BOARD, tmp_path, plan, say=lambda text: None, start=start)
-    curves = solved_curves(
-        BOARD, held_out, BOARD.tables(fine=False, cache=tmp_path / "tables")
-    )
+    curves = solved_curves(BOARD, held_out, BOARD.tables(fine=False, cache=tables))
     fitted = error_db(surrogate, BOARD, held_out, curves)
     before = error_db(on_board(start, BOARD), BOARD, held_out, curves)
     assert fitted < before, (fitted, before)
