@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from linopy.constants import Result, Solution, Status
 
+from trimtab.adapters.start import write_start
 from trimtab.doors.answer import Answer, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve as run
@@ -88,12 +90,9 @@ def solve(model: Any, solver: Trimtab | None = None) -> tuple[str, str]:
         file, start = Path(folder) / "model.lp", None
         model.to_file(file, io_api="lp", progress=False)
         if solver._warm_start:
-            start = Path(folder) / "start.sol"
-            lines = [f"{name} {value!r}\n" for name, value in _start(model)]
-            start.write_text("".join(lines), encoding="ascii")
-            start = start if lines else None
+            start = write_start(Path(folder) / "start.sol", _start(model))
         log = SolveLog.to(solver._tee)
-        options = SolveOptions(**{**vars(solver._options), "start": start})
+        options = replace(solver._options, start=start)
         answer = run(file, options, where=solver._where, log=log)
     solver.answer = answer
     status = Status.from_termination_condition(_condition(answer))

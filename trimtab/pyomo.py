@@ -42,6 +42,7 @@ from pyomo.core.staleflag import StaleFlagManager
 from pyomo.repn.plugins.lp_writer import LPWriter
 
 from trimtab import __version__
+from trimtab.adapters.start import write_start
 from trimtab.doors.answer import Answer, DoorError, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
@@ -179,11 +180,9 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
     ]
     start = None
     if config.warm_start:
-        start = folder / "trimtab_start.sol"
         values = ((name, variable.value) for name, variable in columns)
-        lines = [f"{name} {value!r}\n" for name, value in values if value is not None]
-        start.write_text("".join(lines), encoding="utf-8")
-        start = start if lines else None
+        pairs = ((name, value) for name, value in values if value is not None)
+        start = write_start(folder / "trimtab_start.sol", pairs)
     return _Written(file=file, start=start, columns=columns, rows=symbols)
 
 

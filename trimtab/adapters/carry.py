@@ -11,6 +11,7 @@ from typing import Any
 from trimtab.adapters import mps
 from trimtab.adapters.draft import Draft
 from trimtab.adapters.names import file_names
+from trimtab.adapters.start import write_start
 from trimtab.solution import Place, Variables
 
 Adapter = Callable[[Any], tuple[Draft, Callable[[Any], Place | None]]]
@@ -76,13 +77,8 @@ def carry(
     values: Mapping[int, float] = draft.start
     if warm_start is not None:
         values = variables.by_place(getattr(warm_start, "variable_values", warm_start))
-    start = None
-    if values:
-        start = folder / "start.sol"
-        start.write_text(
-            "".join(f"{columns[place]} {value!r}\n" for place, value in values.items()),
-            encoding="ascii",
-        )
+    pairs = ((columns[place], value) for place, value in values.items())
+    start = write_start(folder / "start.sol", pairs)
     return Carried(model=path, start=start, variables=variables)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from trimtab.adapters import mps
 from trimtab.adapters.draft import Draft
+from trimtab.adapters.start import write_start
 from trimtab.doors.answer import Answer, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
@@ -48,7 +49,9 @@ def solve_draft(
             model = Path(folder) / "model.mps"
             mps.write(draft, model, columns=columns, rows=rows)
             if draft.start:
-                options = replace(options, start=_write_start(draft, Path(folder)))
+                pairs = ((columns[place], x) for place, x in sorted(draft.start.items()))
+                start = write_start(Path(folder) / "start.sol", pairs)
+                options = replace(options, start=start)
             answer = solve(model, options, where=where, log=log)
     return DraftAnswer(
         answer=answer,
@@ -102,13 +105,6 @@ def _without_search(draft: Draft) -> Answer | None:
         duals={},
         reduced_costs={},
     )
-
-
-def _write_start(draft: Draft, folder: Path) -> Path:
-    path = folder / "start.sol"
-    lines = (f"x{place} {value!r}\n" for place, value in sorted(draft.start.items()))
-    path.write_text("".join(lines), encoding="ascii")
-    return path
 
 
 def _in_order(values: Any, names: Sequence[str]) -> list[float] | None:
