@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from cost_models.antenna.surrogate import Surrogate, SurrogateRefused
 from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
-from search.model_files import parse_model, write_model
+from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from trimtab.cards import Metric
 from trimtab.specs.learn import AntennaLearnOptions
@@ -57,6 +58,11 @@ class AntennaLearner:
         self._cache = Path()
         self._curves: dict[str, NDArray[np.complex64]] = {}
 
+    @cached_property
+    def _start(self) -> Surrogate | None:
+        """Shipped surrogate of the form of a fit; None when none is shipped."""
+        return start_for(Plan())
+
     def prepare(
         self,
         sources: Sequence[Source],
@@ -74,7 +80,7 @@ class AntennaLearner:
         except StepError as error:
             text = str(error).replace(str(sources[0].path), sources[0].name)
             raise InvalidInput(f"instances: {text}") from None
-        if _plan(_options(options), seed=0) is None:
+        if self._start is None:
             raise InvalidInput(
                 "antenna: expected a shipped surrogate to begin with, got none"
             )
@@ -114,14 +120,15 @@ class AntennaLearner:
                 "budget: expected time to solve at least the first designs, got none; give more "
                 "seconds"
             )
-        plan = _plan(options, seed=run.seed % 2**31)
-        assert plan is not None
+        plan = Plan(
+            epochs=options.epochs, fine_epochs=0, rate=_RATE, seed=run.seed % 2**31
+        )
         surrogate = fit_own(
             board,
             run.folder,
             plan,
             say=_Curve(run, plan.epochs),
-            start=start_for(plan),
+            start=self._start,
             stopped=run.stop,
         )
         path = run.workdir / "fitted.safetensors"
@@ -136,7 +143,7 @@ class AntennaLearner:
         )
 
     def evaluate(
-        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+        self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
     ) -> float:
         """Return the mean error in dB over the designs of a family."""
         board = self._board
@@ -144,7 +151,11 @@ class AntennaLearner:
         if instance.key not in self._curves:
             tables = board.tables(fine=False, cache=self._cache)
             self._curves[instance.key] = solved_curves(board, instance.data, tables)
-        surrogate = _shipped(board) if model is None else _fitted(model)
+        if model is None:
+            assert self._start is not None  # `prepare` looked
+            surrogate = on_board(self._start, board)
+        else:
+            surrogate = surrogate_of(model.arrays)
         return error_db(surrogate, board, instance.data, self._curves[instance.key])
 
 
@@ -165,12 +176,6 @@ class _Curve:
 
 def _options(options: Any) -> AntennaLearnOptions:
     return options if isinstance(options, AntennaLearnOptions) else AntennaLearnOptions()
-
-
-def _plan(options: AntennaLearnOptions, *, seed: int) -> Plan | None:
-    """Plan of a fit in the form of the shipped surrogate; None when none is shipped."""
-    plan = Plan(epochs=options.epochs, fine_epochs=0, rate=_RATE, seed=seed)
-    return plan if start_for(plan) is not None else None
 
 
 def _key(board: TrainingBoard, family: Sequence[Sample]) -> str:
@@ -199,17 +204,6 @@ def _scope(board: TrainingBoard) -> dict[str, Any]:
         "f_min_hz": facts.f_min_hz,
         "f_max_hz": facts.f_max_hz,
     }
-
-
-def _shipped(board: TrainingBoard) -> Surrogate:
-    start = start_for(Plan())
-    assert start is not None  # `prepare` looked
-    return on_board(start, board)
-
-
-def _fitted(model: Path) -> Surrogate:
-    arrays = parse_model(model.read_bytes(), id_="the fitted model", target=TARGET).arrays
-    return surrogate_of(arrays)
 
 
 def surrogate_of(arrays: Any) -> Surrogate:

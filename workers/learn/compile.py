@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from search.domains.compile.search.edits import Candidate
 from search.domains.compile.search.fitted import FittedCoreset, read_fitted
 from search.domains.compile.search.policy import describe
 from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
-from search.model_files import parse_model, write_model
+from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed
 from solvers.llvm.frontend import (
@@ -62,6 +63,12 @@ class CompileLearner:
     def __init__(self) -> None:
         self._metric = Metric.LOADABLE_BYTES
         self._folder: Path | None = None
+
+    @cached_property
+    def _shipped(self) -> FittedCoreset:
+        return FittedCoreset(
+            metric=self._metric, candidates=load_coreset(self._metric)[:1]
+        )
 
     def prepare(
         self,
@@ -143,19 +150,10 @@ class CompileLearner:
         )
 
     def evaluate(
-        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+        self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
     ) -> float:
         """Return the percentage saved on a module by the first pipeline."""
-        if model is None:
-            coreset = FittedCoreset(
-                metric=self._metric, candidates=load_coreset(self._metric)[:1]
-            )
-        else:
-            coreset = read_fitted(
-                parse_model(
-                    model.read_bytes(), id_="the fitted model", target=TARGET
-                ).arrays
-            )
+        coreset = self._shipped if model is None else read_fitted(model.arrays)
         assert self._folder is not None  # `prepare` ran before
         with ReplayEngine(instance.data, MeasurementLog(self._folder)) as engine:
             return 100.0 * _saved_first(engine, coreset)

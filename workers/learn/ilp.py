@@ -8,7 +8,7 @@ the default ones, against the default arms alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from search.domains.ilp.encode import encode
 from search.domains.ilp.parse import read_isolated
 from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
 from search.lns.fitted_policy import TARGET, scope_of
-from search.model_files import parse_model, write_model
+from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
@@ -122,7 +122,7 @@ class IlpLearner:
         )
 
     def evaluate(
-        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+        self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
     ) -> float:
         """Return the mean distance to the LP bound, as a share of the start's."""
         program: MilpModel = instance.data
@@ -131,13 +131,9 @@ class IlpLearner:
             common = self._common[instance.key] = _common(program, seed, limit_s)
         if common.start is None:
             return 1.0
-        policy: Mapping[str, np.ndarray] | None = None
-        if model is not None:
-            content = model.read_bytes()
-            policy = parse_model(content, id_="the fitted model", target=TARGET).arrays
         judged = evaluate(
             program,
-            policy,
+            None if model is None else model.arrays,
             seconds=common.seconds,
             seed=seed,
             start=common.start,

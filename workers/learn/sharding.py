@@ -7,8 +7,9 @@ percentage error of the predicted milliseconds.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cost_models.sharding.fitted import FITTED, with_factors
 from cost_models.sharding.hardware import PROFILES
 from cost_models.weights import load_weights
 from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
-from search.model_files import parse_model, write_model
+from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from trimtab.cards import Metric
 from trimtab.specs.learn import ShardingLearnOptions
@@ -56,6 +57,10 @@ class ShardingLearner:
 
     def __init__(self) -> None:
         self._hardware = Hardware.A100
+
+    @cached_property
+    def _shipped(self) -> Mapping[str, np.ndarray]:
+        return load_weights(SHIPPED)
 
     def prepare(
         self,
@@ -102,7 +107,7 @@ class ShardingLearner:
         options = _options(options)
         base = PROFILES[options.hardware]
         sets = arrays_of([_labelled(instance) for instance in instances])
-        shipped = load_weights(SHIPPED)
+        shipped = self._shipped
         state_file = run.folder / _STATE
         if state_file.is_file():
             arrays = load_file(state_file)
@@ -165,18 +170,14 @@ class ShardingLearner:
         )
 
     def evaluate(
-        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+        self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
     ) -> float:
         """Return the absolute percentage error on a set."""
         profile = PROFILES[self._hardware]
-        if model is None:
-            weights: Any = load_weights(SHIPPED)
-        else:
-            fitted = parse_model(
-                model.read_bytes(), id_="the fitted model", target=TARGET
-            )
-            weights = fitted.arrays
-            profile = with_factors(profile, fitted.scope["factors"])
+        weights = self._shipped
+        if model is not None:
+            weights = model.arrays
+            profile = with_factors(profile, model.scope["factors"])
         one = _labelled(instance)
         cost = predict(weights, arrays_of([one]), profile)
         return float(100 * abs(cost[0] / one.cost_ms - 1))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.model_files import FittedModel
 from trimtab.cards import Metric
 
 
@@ -128,7 +129,7 @@ class Learner(Protocol):
         ...
 
     def evaluate(
-        self, instance: Instance, model: Path | None, *, seed: int, limit_s: float
+        self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
     ) -> float:
         """Return the metric on a held-out instance, with a model or (None) with the shipped one.
 

@@ -75,7 +75,7 @@ def test_it_fits_to_files_and_measures_both_models(tmp_path: Path) -> None:
     assert model.scope["columns"] == [152, 152]
     values = [
         learner.evaluate(listed[3], chosen, seed=0, limit_s=1.5)
-        for chosen in (None, fitted.path)
+        for chosen in (None, model)
     ]
     assert all(0 < value <= 1 for value in values)
 

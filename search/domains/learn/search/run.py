@@ -18,7 +18,7 @@ from search.domains.learn.problem import LearnProblem, Split, split
 from search.domains.learn.search.course import Course, Fitting
 from search.domains.learn.state import LearnState, write_folder
 from search.domains.learn.types import Instance
-from search.model_files import read_bounded
+from search.model_files import parse_model, read_bounded
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from trimtab.cards import (
@@ -54,11 +54,8 @@ def run_search(
     if course.state.model is None:
         _fit(problem, parts, course, workdir=workdir, stop=stop, seed=seed)
         course.report("fitted", now=True)
-    model = workdir / "judged.safetensors"
-    assert course.state.model is not None
-    model.write_bytes(course.state.model)
     try:
-        _judge(problem, parts, course, model, stop=stop, seed=seed)
+        _judge(problem, parts, course, stop=stop, seed=seed)
         card = _card(problem, parts, course.state, seed=seed)
     except CannotJudge as error:
         return _without_card(problem, course.state, stop.limit, str(error))
@@ -103,13 +100,14 @@ def _judge(
     problem: LearnProblem,
     parts: Split,
     course: Course,
-    model: Path,
     *,
     stop: StoppingCriterion,
     seed: int,
 ) -> None:
     """Measure the held-out instances that are not measured yet, until the time ends."""
     learner = problem.learner
+    assert course.state.model is not None
+    model = parse_model(course.state.model, id_="the fitted model", target=learner.target)
     order = np.random.default_rng((seed, 3)).permutation(len(parts.held_out))
     left = [
         (n, parts.held_out[i])
