@@ -5,7 +5,6 @@ After the import, `pulp.getSolver("TRIMTAB", timeLimit=60)` finds it too.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ import pulp
 from pulp.apis.core import LpSolver
 
 from trimtab.adapters.draft import Draft, NotCarriedOver, Number
+from trimtab.doors import local
 from trimtab.doors.answer import Answer, DoorError, SolveOptions
 from trimtab.doors.drafts import DraftAnswer, settled, solve_draft
 from trimtab.doors.log import SolveLog
@@ -56,15 +56,7 @@ class Trimtab(LpSolver):
 
     def available(self) -> bool:
         """Return True when a server is configured or this machine has the engines; asks nobody."""
-        from trimtab.cli import server_code
-
-        if os.environ.get("TRIMTAB_URL"):
-            return True
-        try:
-            server_code.environment()
-        except server_code.NoServer:
-            return False
-        return True
+        return local.available()
 
     def actualSolve(self, lp: Any, **kwargs: Any) -> int:
         """Solve, set values, duals and reduced costs, and return PuLP's status.

@@ -6,7 +6,6 @@ package beside Pyomo, the executable `trimtab-ampl` serves: `SolverFactory("trim
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from pyomo.repn.plugins.lp_writer import LPWriter
 
 from trimtab import __version__
 from trimtab.adapters.start import write_start
+from trimtab.doors import local
 from trimtab.doors.answer import Answer, DoorError, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
@@ -110,15 +110,7 @@ class Trimtab(SolverBase):
 
     def available(self) -> Availability:
         """Return whether a server is configured or this machine has the engines; asks nobody."""
-        from trimtab.cli import server_code
-
-        if os.environ.get("TRIMTAB_URL"):
-            return Availability.FullLicense
-        try:
-            server_code.environment()
-        except server_code.NoServer:
-            return Availability.NotFound
-        return Availability.FullLicense
+        return Availability.FullLicense if local.available() else Availability.NotFound
 
     def version(self) -> tuple[int, ...]:
         """Return the version of the SDK."""

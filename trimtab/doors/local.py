@@ -123,6 +123,17 @@ class LocalRunner:
         )
 
 
+def available() -> bool:
+    """Return True when a server is configured or this machine has the engines; asks nobody."""
+    if os.environ.get("TRIMTAB_URL"):
+        return True
+    try:
+        server_code.environment()
+    except server_code.NoServer:
+        return False
+    return True
+
+
 _idle: list[LocalRunner] = []
 _lock = threading.Lock()
 
