@@ -66,7 +66,7 @@ class AntennaLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        options: Any,
+        options: AntennaLearnOptions,
         workdir: Path,
     ) -> list[Instance]:
         """Read the board and draw designs on it. Raises InvalidInput."""
@@ -85,18 +85,20 @@ class AntennaLearner:
                 "antenna: expected a shipped surrogate to begin with, got none"
             )
         self._board, self._cache = board, workdir / "tables"
-        designs = draw_families(board, _options(options).designs, _DRAW_SEED)
+        designs = draw_families(board, options.designs, _DRAW_SEED)
         return [
             Instance(key=_key(board, family), name=f"designs {number}", data=family)
             for number, family in enumerate(designs)
         ]
 
-    def fit(self, instances: Sequence[Instance], run: FitRun, options: Any) -> Fitted:
+    def fit(
+        self, instances: Sequence[Instance], run: FitRun, options: AntennaLearnOptions
+    ) -> Fitted:
         """Solve the designs in parts, then train from the shipped weights. Resumes."""
         import torch
 
         torch.set_num_threads(1)
-        options, board = _options(options), self._board
+        board = self._board
         assert board is not None  # `prepare` ran before
         families = [instance.data for instance in instances]
         total_s = run.remaining_s()
@@ -172,10 +174,6 @@ class _Curve:
             loss = float(words[words.index("loss") + 1])
             self._run.report(Point(step=self._epoch, steps=self._epochs, loss=loss))
             self._run.save()
-
-
-def _options(options: Any) -> AntennaLearnOptions:
-    return options if isinstance(options, AntennaLearnOptions) else AntennaLearnOptions()
 
 
 def _key(board: TrainingBoard, family: Sequence[Sample]) -> str:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,6 @@ from solvers.llvm.frontend import (
     SourceTree,
     compile_to_bitcode,
 )
-from solvers.llvm.install import find_llvm
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import BadModule, EngineDied, Metric, Outcome, Recipe, Target
 from trimtab.cards import Better
@@ -73,11 +71,10 @@ class CompileLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        options: Any,
+        options: CompileLearnOptions,
         workdir: Path,
     ) -> list[Instance]:
         """Compile every source to bitcode as `clang -Oz` does. Raises InvalidInput."""
-        options = _options(options)
         self._metric = Metric(options.objective.value)
         self._folder = workdir / "judged"
         chosen = [one for one in sources if not one.name.lower().endswith(_HEADERS)]
@@ -88,9 +85,10 @@ class CompileLearner:
             )
         return [_instance(one, options, sources, workdir) for one in chosen]
 
-    def fit(self, instances: Sequence[Instance], run: FitRun, options: Any) -> Fitted:
+    def fit(
+        self, instances: Sequence[Instance], run: FitRun, options: CompileLearnOptions
+    ) -> Fitted:
         """Mine pipelines, then try a ranker. Resumes by replaying the sizes in the folder."""
-        options = _options(options)
         metric = Metric(options.objective.value)
         modules = [instance.data for instance in instances]
         evaluations = options.evaluations * len(modules)
@@ -157,10 +155,6 @@ class CompileLearner:
         assert self._folder is not None  # `prepare` ran before
         with ReplayEngine(instance.data, MeasurementLog(self._folder)) as engine:
             return 100.0 * _saved_first(engine, coreset)
-
-
-def _options(options: Any) -> CompileLearnOptions:
-    return options if isinstance(options, CompileLearnOptions) else CompileLearnOptions()
 
 
 def _instance(
@@ -278,14 +272,3 @@ def _saved_first(engine: ReplayEngine, coreset: FittedCoreset) -> float:
 
 def _first_mean(mined: OwnCoreset) -> float:
     return float(mined.saved[:, 0].mean()) if mined.saved.shape[1] else 0.0
-
-
-def misfit(scope: Any, *, objective: str, triple: str) -> str:
-    """Return why a fitted model is not for a job; an empty text when it is."""
-    if scope.get("objective") != objective:
-        return f"it was mined for {scope.get('objective')}, the job minimises {objective}"
-    if scope.get("triple") != triple:
-        return f"it was mined for {scope.get('triple')}, the job's target is {triple}"
-    if scope.get("llvm") != find_llvm().build_id:
-        return f"it was mined with {scope.get('llvm')}, here is {find_llvm().build_id}"
-    return ""

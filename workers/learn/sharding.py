@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -65,11 +64,11 @@ class ShardingLearner:
     def prepare(
         self,
         sources: Sequence[Source],
-        options: Any,
+        options: ShardingLearnOptions,
         workdir: Path,
     ) -> list[Instance]:
         """Read the sets of all files, which must be of one machine and one batch."""
-        self._hardware = _options(options).hardware
+        self._hardware = options.hardware
         instances: list[Instance] = []
         first: tuple[str, str, int] | None = None
         for source in sources:
@@ -102,9 +101,10 @@ class ShardingLearner:
                 )
         return instances
 
-    def fit(self, instances: Sequence[Instance], run: FitRun, options: Any) -> Fitted:
+    def fit(
+        self, instances: Sequence[Instance], run: FitRun, options: ShardingLearnOptions
+    ) -> Fitted:
         """Fit the device's constants, then fine-tune the net from the shipped weights."""
-        options = _options(options)
         base = PROFILES[options.hardware]
         sets = arrays_of([_labelled(instance) for instance in instances])
         shipped = self._shipped
@@ -181,12 +181,6 @@ class ShardingLearner:
         one = _labelled(instance)
         cost = predict(weights, arrays_of([one]), profile)
         return float(100 * abs(cost[0] / one.cost_ms - 1))
-
-
-def _options(options: Any) -> ShardingLearnOptions:
-    return (
-        options if isinstance(options, ShardingLearnOptions) else ShardingLearnOptions()
-    )
 
 
 def _labelled(instance: Instance) -> MeasuredSet:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from search import pipeline
+from search.domains.compile.parse.problem import CompileProblem, parse_problem
+from search.domains.compile.search.chosen import misfit
 from search.domains.compile.search.fitted import read_fitted
 from search.domains.learn import build
 from search.model_files import parse_model
@@ -18,8 +20,9 @@ from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.cards import Card
 from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec, Objective
 from trimtab.specs.learn import CompileLearnOptions, LearnSpec, Target
-from workers.learn.compile import CompileLearner, misfit
+from workers.learn.compile import CompileLearner
 from workers.learn.table import learners
 
 OPTIONS = CompileLearnOptions(evaluations=30, pipelines=3, include=("inc",))
@@ -70,6 +73,13 @@ def run(path: Path, workdir: Path, seconds: float = 300.0) -> pipeline.Finished:
     )
 
 
+def job_of(workdir: Path, **fields: Any) -> CompileProblem:
+    """A job on a program of the code base's language."""
+    workdir.mkdir()
+    spec = CompileSpec(source_text="int f(void) { return 3; }", **fields)
+    return parse_problem(spec, {}, workdir)
+
+
 def test_a_code_base_gets_a_card_and_pipelines(tmp_path: Path) -> None:
     finished = run(archive(tmp_path), tmp_path / "run")
     card = Card.model_validate_json((tmp_path / "run" / "card.json").read_bytes())
@@ -88,12 +98,9 @@ def test_a_code_base_gets_a_card_and_pipelines(tmp_path: Path) -> None:
         target="compile",
     )
     assert 0 < len(read_fitted(model.arrays).candidates) <= 3
-    scope = model.scope
-    same = {"objective": "loadable_bytes", "triple": str(scope["triple"])}
-    assert misfit(scope, **same) == ""
-    assert "the job minimises code_bytes" in misfit(
-        scope, **{**same, "objective": "code_bytes"}
-    )
+    assert misfit(job_of(tmp_path / "same"), model) == ""
+    smaller = job_of(tmp_path / "smaller", objective=Objective.CODE_BYTES)
+    assert "it was mined for loadable_bytes, not code_bytes" in misfit(smaller, model)
     assert finished.result.summary["metric"].startswith("share saved")
 
 
