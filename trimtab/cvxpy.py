@@ -16,7 +16,7 @@ from cvxpy.reductions.solvers.conic_solvers.conic_solver import ConicSolver
 
 from trimtab.adapters.draft import Draft, NotCarriedOver
 from trimtab.doors.answer import Answer, DoorError, SolveOptions, option_names
-from trimtab.doors.drafts import DraftAnswer, settled, solve_draft
+from trimtab.doors.drafts import DraftAnswer, solve_draft
 from trimtab.doors.log import SolveLog
 from trimtab.results import Reason
 
@@ -77,17 +77,13 @@ class Trimtab(ConicSolver):
                 f"TRIMTAB: expected options {', '.join(known)}, got {unknown[0]!r}"
             )
         chosen = {name: value for name, value in solver_opts.items() if name != "where"}
-        run: dict[str, Any] = {
-            "where": solver_opts.get("where"),
-            "log": SolveLog.to(verbose),
-        }
+        where, log = solver_opts.get("where"), SolveLog.to(verbose)
         try:
             options = SolveOptions(**chosen)
             draft = _draft(data)
             if warm_start:
                 draft.set_start(_start(data))
-            first = solve_draft(draft, options, **run)
-            result = settled(draft, first, options=options, **run)
+            result = solve_draft(draft, options, where=where, log=log)
         except (DoorError, NotCarriedOver, ValueError) as error:
             raise SolverError(f"TRIMTAB: {error}") from error
         return _arrays(result, data)

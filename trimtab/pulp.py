@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pulp
@@ -15,7 +16,7 @@ from pulp.apis.core import LpSolver
 from trimtab.adapters.draft import Draft, NotCarriedOver, Number
 from trimtab.doors import local
 from trimtab.doors.answer import Answer, DoorError, SolveOptions
-from trimtab.doors.drafts import DraftAnswer, settled, solve_draft
+from trimtab.doors.drafts import DraftAnswer, solve_draft
 from trimtab.doors.log import SolveLog
 from trimtab.results import Reason
 
@@ -74,11 +75,9 @@ class Trimtab(LpSolver):
         try:
             options = self._options()
             draft = _draft(lp, mip=bool(self.mip), start=bool(self._option("warmStart")))
-            log = SolveLog.to(bool(self.msg), self._option("logPath"))
-            where = self._option("where")
-            first = solve_draft(draft, options, where=where, log=log)
-            result = settled(draft, first, options=options, where=where, log=log)
-            log.close()
+            tee, path = bool(self.msg), self._option("logPath")
+            with closing(SolveLog.to(tee, path)) as log:
+                result = solve_draft(draft, options, where=self._option("where"), log=log)
         except (DoorError, NotCarriedOver, ValueError) as error:
             raise pulp.PulpSolverError(f"TRIMTAB: {error}") from error
         return _load(lp, result)

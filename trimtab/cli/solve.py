@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,13 +121,14 @@ def solve(
     where: Any = "local" if local else server
     with tempfile.TemporaryDirectory(prefix="trimtab-solve-") as folder:
         model = _model(file, Path(folder))
-        log = SolveLog(None if quiet else sys.stderr, log_file)
-        log.line(f"trimtab: {file}, {model.stat().st_size} bytes, {seconds:g} s at most")
-        try:
-            answer = run(model, options, where=where, log=log, keep=Path(folder))
-        except DoorError as error:
-            say(f"trimtab: {error}")
-            raise typer.Exit(2) from None
+        head = f"trimtab: {file}, {model.stat().st_size} bytes, {seconds:g} s at most"
+        with closing(SolveLog(None if quiet else sys.stderr, log_file)) as log:
+            log.line(head)
+            try:
+                answer = run(model, options, where=where, log=log, keep=Path(folder))
+            except DoorError as error:
+                say(f"trimtab: {error}")
+                raise typer.Exit(2) from None
         written = _keep(answer.files, "solution.sol", solution or _default(file))
         _keep_duals(answer.files, duals)
     if as_json:

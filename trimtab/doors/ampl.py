@@ -172,7 +172,7 @@ def _answer(
 ) -> DraftAnswer:
     from dataclasses import replace
 
-    from trimtab.doors.drafts import settled, solve_draft
+    from trimtab.doors.drafts import solve_draft
     from trimtab.doors.log import SolveLog
 
     if options.get("start") == "0":
@@ -180,9 +180,7 @@ def _answer(
     if options.get("relax", "0") != "0":
         draft.columns = [replace(column, integer=False) for column in draft.columns]
     log = SolveLog.to(options.get("outlev", "0") != "0")
-    where = options.get("url")
-    first = solve_draft(draft, chosen, where=where, log=log)
-    return settled(draft, first, options=chosen, where=where, log=log)
+    return solve_draft(draft, chosen, where=options.get("url"), log=log)
 
 
 def message_and_code(result: DraftAnswer) -> tuple[str, int]:

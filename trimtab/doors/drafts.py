@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.adapters import mps
 from trimtab.adapters.draft import Draft
@@ -18,6 +18,9 @@ from trimtab.doors.answer import Answer, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
 from trimtab.results import Reason
+
+if TYPE_CHECKING:
+    from trimtab.client import Client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +40,33 @@ def solve_draft(
     draft: Draft,
     options: SolveOptions,
     *,
-    where: Any = None,
+    where: Client | str | None = None,
     log: SolveLog | None = None,
 ) -> DraftAnswer:
-    """Solve a draft, from its own start if it has one. Raises as `solve` does."""
+    """Solve a draft, from its own start if it has one. Raises as `solve` does.
+
+    A second solve, without the objective, decides between infeasible and unbounded where the first
+    leaves that open; if it cannot, the answer stays open.
+    """
+    first = _once(draft, options, where, log)
+    if first.answer.reason is not Reason.INFEASIBLE_OR_UNBOUNDED:
+        return first
+    plain = replace(draft, objective={}, products={}, offset=0, start={})
+    second = _once(plain, options, where, log)
+    if second.answer.reason is Reason.INFEASIBLE:
+        return second
+    if second.answer.has_solution:
+        decided = replace(first.answer, reason=Reason.UNBOUNDED, detail="")
+        return replace(first, answer=decided)
+    return first
+
+
+def _once(
+    draft: Draft,
+    options: SolveOptions,
+    where: Client | str | None,
+    log: SolveLog | None,
+) -> DraftAnswer:
     columns = [f"x{place}" for place in range(len(draft.columns))]
     rows = [f"r{place}" for place in range(len(draft.rows))]
     answer = _without_search(draft)
@@ -59,23 +85,6 @@ def solve_draft(
         duals=_in_order(answer.duals, rows),
         reduced_costs=_in_order(answer.reduced_costs, columns),
     )
-
-
-def settled(draft: Draft, first: DraftAnswer, **run: Any) -> DraftAnswer:
-    """Decide between infeasible and unbounded by one solve without the objective.
-
-    Other answers are returned as they are; so is one that stays open.
-    """
-    if first.answer.reason is not Reason.INFEASIBLE_OR_UNBOUNDED:
-        return first
-    plain = replace(draft, objective={}, products={}, offset=0, start={})
-    second = solve_draft(plain, run.pop("options", SolveOptions()), **run)
-    if second.answer.reason is Reason.INFEASIBLE:
-        return second
-    if second.answer.has_solution:
-        decided = replace(first.answer, reason=Reason.UNBOUNDED, detail="")
-        return replace(first, answer=decided)
-    return first
 
 
 def _without_search(draft: Draft) -> Answer | None:
