@@ -11,7 +11,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ class LinkOptions:
     ] = ()  # where INCLUDE and INPUT of the script may read
     libraries: tuple[str, ...] = ()  # -lm
     entry: str = ""  # symbol; empty: the linker's choice
-    gc: bool = True  # --gc-sections
     lto: bool = False  # inputs are bitcode of `clang -flto`
     icf: str = ""  # "safe" or "all": fold identical code
 
@@ -70,31 +69,31 @@ class LinkLine:
 
     def with_words(self, *more: str) -> LinkLine:
         """Return the line with further arguments at its end."""
-        return LinkLine(
-            words=(*self.words, *more), readable=self.readable, script=self.script
-        )
+        return replace(self, words=(*self.words, *more))
 
     def with_objects(self, objects: Sequence[Path]) -> LinkLine:
         """Return the line with further objects and archives after the inputs."""
         place = self.words.index(INPUTS) + 1
         names = [str(path.resolve()) for path in objects]
-        return LinkLine(
+        return replace(
+            self,
             words=(*self.words[:place], *names, *self.words[place:]),
             readable=(*self.readable, *(path.resolve() for path in objects)),
-            script=self.script,
         )
+
+    def with_script(self, script: Path) -> LinkLine:
+        """Return the line with another linker script in the place of its own."""
+        words = (str(script) if word == str(self.script) else word for word in self.words)
+        return replace(self, words=tuple(words), script=script)
 
     def order(self, relaxed_script: Path | None = None) -> dict[str, Any]:
         """Return the order for the engine's server (`server_link.link_and_measure`)."""
         program = lld()
-        words = [*program.words, *self.words]
-        relaxed = [
-            str(relaxed_script) if word == str(self.script) else word for word in words
-        ]
+        larger = None if relaxed_script is None else self.with_script(relaxed_script)
         return {
-            "words": words,
+            "words": [*program.words, *self.words],
             "readable": [str(path) for path in (*program.folders, *self.readable)],
-            "relaxed": relaxed if relaxed_script is not None else [],
+            "relaxed": [] if larger is None else [*program.words, *larger.words],
         }
 
 
@@ -121,21 +120,19 @@ def decide_link(
     options: LinkOptions,
     *,
     workdir: Path,
-    flags: Sequence[str] = (),
-    stopped: Callable[[], bool] = lambda: False,
 ) -> LinkLine:
     """Return the line that clang's driver gives the linker for a target.
 
     A target without an operating system has no start files and libraries beside the caller's.
-    Raises SourceError, LlvmMissing, Stopped.
+    Raises SourceError, LlvmMissing.
     """
     hosted = is_hosted(target.triple)
     try:
-        command = compiler(target, cxx=options.cxx, freestanding=not hosted, flags=flags)
+        command = compiler(target, cxx=options.cxx, freestanding=not hosted)
         libraries = checked_linker_flags(options.libraries)
     except (BadTarget, FlagRefused) as error:
         raise SourceError(str(error), "") from error
-    words = [*command.words, *flags, "-Oz", "-w", *_form(target, options, hosted=hosted)]
+    words = [*command.words, "-Oz", "-w", *_form(target, options, hosted=hosted)]
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=workdir, prefix="line-") as name:
         folder = Path(name).resolve()
@@ -145,7 +142,7 @@ def decide_link(
             command=command,
             root=folder,
             timeout_s=LINK_S,
-            stopped=stopped,
+            stopped=lambda: False,
         )
         text = done.stderr.decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if line.startswith(' "')]
@@ -172,7 +169,7 @@ def _line(words: Sequence[str], options: LinkOptions) -> LinkLine:
     names = {"inputs.o": INPUTS, "program.out": OUT}
     folders = [Path(word[2:]) for word in words if word.startswith("-L/")]
     files = [Path(word) for word in words if word.startswith("/")]
-    own = ["--gc-sections"] if options.gc else []
+    own = ["--gc-sections"]
     own += [f"--entry={options.entry}"] if options.entry else []
     own += [f"--icf={options.icf}"] if options.icf else []
     if options.script is not None:
@@ -199,8 +196,8 @@ def link_image(
     *,
     extra: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
-) -> str:
-    """Link objects into `out`, whose folder lld may write, and return its standard output.
+) -> None:
+    """Link objects into `out`, whose folder lld may write.
 
     Raises Overflow, SourceError with the linker's own message, LlvmMissing, Stopped.
     """
@@ -224,7 +221,6 @@ def link_image(
         kind = Overflow if OVERFLOW.search(message) else SourceError
         raise kind("the program does not link", message)
     out.chmod(0o755)
-    return done.stdout.decode("utf-8", "replace")
 
 
 def relaxed(script: Path, out: Path) -> Path | None:

@@ -147,6 +147,11 @@ class CompileSolution:
         return self.levels[self.reference]
 
     @property
+    def reference_name(self) -> str:
+        """Name of that row for people."""
+        return "-Oz" if self.image is None else self.reference
+
+    @property
     def rows(self) -> dict[str, Sizes]:
         """Sizes by name: LLVM's levels, then ours."""
         return {**self.levels, OURS: self.sizes}

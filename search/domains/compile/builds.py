@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.domains.compile.parse.image import (
@@ -19,10 +19,12 @@ from search.domains.compile.parse.image import (
     ImageProblem,
 )
 from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.parse.sources import language_of_name
 from solvers.llvm.confined import Limits
 from solvers.llvm.driver import objects_by_clang
 from solvers.llvm.frontend import SourceError, diagnostics, run_tool
 from solvers.llvm.lld import LinkLine, Overflow, link_image
+from trimtab.specs.compile import Language
 
 OZ, OZ_GC, OZ_LTO = "clang -Oz", "clang -Oz, gc", "clang -Oz -flto, gc"
 GCC, PLAIN_FLAGS = "gcc -Os, gc", "plain flags"
@@ -132,11 +134,7 @@ def _link(
     except Overflow as error:
         if image.relaxed is None:
             raise
-        words = tuple(
-            str(image.relaxed) if word == str(line.script) else word
-            for word in line.words
-        )
-        larger = LinkLine(words=words, readable=line.readable, script=image.relaxed)
+        larger = line.with_script(image.relaxed)
         link_image(larger, objects, out, extra=extra, stopped=stopped)
         return out, error.diagnostics
     return out, ""
@@ -148,7 +146,7 @@ def _without_gc(line: LinkLine) -> LinkLine:
         for word in line.words
         if word != "--gc-sections" and not word.startswith("--icf")
     )
-    return LinkLine(words=words, readable=line.readable, script=line.script)
+    return replace(line, words=words)
 
 
 def build_gcc(
@@ -212,7 +210,7 @@ def _gcc_for(problem: CompileProblem) -> str | None:
 
 def _for_gcc(flags: Sequence[str], source: Path, pic: bool | None) -> list[str]:
     """Return the caller's flags that gcc shares, and the relocation model of the target."""
-    cxx = source.suffix in (".cc", ".cpp", ".cxx")
+    cxx = language_of_name(source.name) is Language.CXX
     other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
     shared = [
         flag

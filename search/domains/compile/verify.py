@@ -252,14 +252,16 @@ class Check:
         answer, problem, metric = self.solution.image, self.problem, self.problem.metric
         assert answer is not None
         assert problem.image is not None
-        again = self._linked_again(answer)
+        again, own = self._linked_again(answer)
         same = again.read_bytes() == answer.file.read_bytes()
         self.checks["linked_again"] = "the same program" if same else "another program"
         if not same:
             self.faults.append("linking the answer again makes another program")
         size = self._image_size(answer.file)
         for name in self._smallest_builds():
-            row = build_own(problem, name, self.folder / f"image-{len(self.checks)}")
+            row = own if own is not None and answer.by == name else None
+            if row is None:
+                row = build_own(problem, name, self.folder / f"image-{len(self.checks)}")
             reference = self._image_size(row.file)
             self.checks[f"{name}_made_again"] = reference
             if size > reference and not row.overflow:
@@ -305,14 +307,14 @@ class Check:
             image.flash_weight * sizes.loadable_bytes + image.ram_weight * sizes.ram_bytes
         )
 
-    def _linked_again(self, answer: ImageAnswer) -> Path:
-        """Link the answer's object, or make the user's own build, again."""
+    def _linked_again(self, answer: ImageAnswer) -> tuple[Path, Build | None]:
+        """Link the answer's object, or make the user's own build, again: program and build."""
         folder = self.folder / "linked"
         folder.mkdir(exist_ok=True)
         assert self.problem.image is not None
         if answer.by == OURS:
             file, _ = link_objects(self.problem.image, [self.solution.object], folder)
-            return file
+            return file, None
         row: Build | None
         if answer.by == GCC:
             row = build_gcc(self.problem, folder)
@@ -324,7 +326,7 @@ class Check:
             name = answer.by if answer.by in (OZ, OZ_GC, OZ_LTO) else OZ_GC
             row = build_own(self.problem, name, folder)
         assert row is not None
-        return row.file
+        return row.file, row
 
     def _instructions(self) -> tuple[int, int]:
         """IR instructions of the answer, and of -Oz where they are the objective (else 0)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search.domains.compile.parse.module import build_units, made
-from search.domains.compile.parse.sources import Sources
+from search.domains.compile.parse.sources import BITCODE_MAGIC, Sources, language_of_name
 from search.types import InvalidInput
 from solvers.llvm.driver import objects_by_clang
 from solvers.llvm.frontend import SourceError, assemble, link_bitcode
@@ -24,7 +24,7 @@ from solvers.llvm.keeps import (
 from solvers.llvm.lld import LinkLine, LinkOptions, decide_link, relaxed
 from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import Target
-from trimtab.specs.compile import CompileSpec, Icf, Image
+from trimtab.specs.compile import CompileSpec, Icf, Image, Language
 
 ONE_SECTION_EACH = ("-ffunction-sections", "-fdata-sections")
 # lld then merges a string with the end of another one.
@@ -33,8 +33,7 @@ MERGED_STRINGS = ("-O2",)
 _ENTRIES = ("main", "_start", "Reset_Handler")
 _TRIPLE = re.compile(r'^target triple = "(?P<triple>[^"]*)"', re.MULTILINE)
 _LIBRARIES_CHECKED = ("libc.so.6", "libm.so.6", "libc.a", "libm.a")
-_IR = (".ll", ".bc")
-_IR_HEAD = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b", b"; ModuleID")
+_IR_HEAD = (*BITCODE_MAGIC, b"; ModuleID")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,7 +116,7 @@ def build_image(
     names = [path for _, path in sources.files]
     return ImageProblem(
         units=units,
-        sources=() if any(path.suffix in _IR for path in names) else tuple(names),
+        sources=() if any(map(_is_ir, names)) else tuple(names),
         include=tuple(sources.build.include),
         root=root.resolve(),
         linked=plain,
@@ -146,7 +145,7 @@ def _write_units(
         units.append(folder / f"{i}.bc")
         units[-1].write_bytes(code)
     # IR comes after what is compiled, in the order of its names.
-    names = [name for name, path in sources.files if path.suffix in _IR]
+    names = [name for name, path in sources.files if _is_ir(path)]
     _check_targets(
         dict(zip(names, units[len(units) - len(names) :], strict=True)), target
     )
@@ -277,5 +276,9 @@ def _of_assembly(flags: Sequence[str]) -> list[str]:
     return [flag for flag in flags if re.match(r"-(D|U|m|I|i)", flag)]
 
 
+def _is_ir(path: Path) -> bool:
+    return language_of_name(path.name) is Language.IR
+
+
 def _is_cxx(sources: Sources) -> bool:
-    return any(path.suffix in (".cc", ".cpp", ".cxx") for _, path in sources.files)
+    return any(language_of_name(path.name) is Language.CXX for _, path in sources.files)

@@ -162,8 +162,8 @@ def _title(solution: CompileSolution) -> str:
     oz, ours = solution.oz.loadable_bytes, solution.sizes.loadable_bytes
     if not oz:
         return f"{ours:,} loadable bytes"
-    name = "-Oz" if solution.image is None else solution.reference
-    return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against {name} ({oz:,})"
+    change = f"{100 * (ours - oz) / oz:+.2f} % against {solution.reference_name}"
+    return f"{ours:,} loadable bytes, {change} ({oz:,})"
 
 
 def pipeline_text(solution: CompileSolution, programs: LlvmPrograms) -> str:

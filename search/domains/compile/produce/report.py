@@ -49,7 +49,7 @@ def _headline(problem: CompileProblem, solution: CompileSolution) -> str:
         return f"CPU time of the runs: {solution.time}."
     ours = solution.sizes.of(problem.metric)
     theirs = solution.oz.of(problem.metric)
-    name = "-Oz" if solution.image is None else solution.reference
+    name = solution.reference_name
     words = problem.metric.value.replace("_", " ")
     change = f"{100 * (ours - theirs) / theirs:+.2f} %" if theirs else "no change"
     return f"{ours:,} {words}, {change} against the {theirs:,} of {name}."

@@ -8,6 +8,8 @@ pipelines instead of the paper's flat pass sequences, because on LLVM 22 those s
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,16 +93,18 @@ def _product_space(
         return state.experimental or tier is Tier.DEFAULT
 
     coreset = [c for c in load_coreset(coreset_of) if allowed(c.tier)]
-    if spec.llvm_options:
-        options = options_for(metric)
+    options = options_for(metric) if spec.llvm_options else frozenset()
+    if not spec.llvm_options:
+        coreset = without_options(coreset)
+    scores: NDArray[np.float64] | None = None
+    if state.fitted is not None:
+        coreset, scores, policy = _fitted_first(state, state.fitted, coreset)
+    elif spec.llvm_options:
         scores, policy = score_candidates(
             state.prepared.engine, oz.sizes, coreset, coreset_of
         )
     else:
-        options, coreset = frozenset(), without_options(coreset)
-        scores, policy = None, "greedy order of the coreset, its options left out"
-    if state.fitted is not None:
-        coreset, scores, policy = _fitted_first(state, state.fitted, coreset)
+        policy = "greedy order of the coreset, its options left out"
     changes = [c for c in candidate_space(defaults, options=options) if allowed(c.tier)]
     tails = (
         function_tails(defaults, experimental=state.experimental)
@@ -126,16 +130,12 @@ def _fitted_first(
     """Return the fitted pipelines before the shipped ones, with scores in that order."""
     oz = state.prepared.levels["Oz"]
     assert oz.sizes is not None
-    features, how = None, "order of the fitted coreset"
+    order, how = fitted.order(None), "order of the fitted coreset"
     if fitted.ranker is not None:
-        try:
+        with contextlib.suppress(CandidateFailed, ValueError):
             features = describe(state.prepared.engine.features(), oz.sizes)
             order = fitted.order(features)
             how = "order by the ranker of the fitted coreset"
-        except (CandidateFailed, ValueError):
-            order = fitted.order(None)
-    else:
-        order = fitted.order(None)
     mine = [fitted.candidates[n] for n in order]
     if not state.experimental:
         mine = [one for one in mine if one.tier is Tier.DEFAULT]

@@ -39,14 +39,10 @@ def _size_detail(state: SearchState, solution: CompileSolution) -> str:
     size, oz = solution.objective, float(solution.oz.of(metric))
     detail = f"{size:,.0f} {metric.value.replace('_', ' ')}"
     if oz:
-        detail += f", {100 * (size - oz) / oz:+.2f} % against {_compared_with(solution)}"
+        detail += f", {100 * (size - oz) / oz:+.2f} % against {solution.reference_name}"
     if solution.why_unvalidated:
         detail += f"; unvalidated: {solution.why_unvalidated}"
     return detail
-
-
-def _compared_with(solution: CompileSolution) -> str:
-    return "-Oz" if solution.image is None else solution.reference
 
 
 def image_summary(solution: CompileSolution) -> dict[str, Any]:
