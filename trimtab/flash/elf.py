@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
+
+Read = TypeVar("Read")
 
 _ALLOC, _WRITE, _TLS = 0x2, 0x1, 0x400
 _SYMTAB, _NOBITS = 2, 8
@@ -42,25 +45,49 @@ class Symbol:
 
 def read_elf(data: bytes) -> tuple[list[Section], list[Symbol]]:
     """Return the allocated sections of a program and its sized symbols. Raises NotAnElf."""
+    return _whole(_read, data)
+
+
+def section_content(data: bytes, name: str) -> bytes | None:
+    """Return the bytes of the first section of that name, or None. Raises NotAnElf."""
+
+    def content(data: bytes, *, wide: bool, order: str) -> bytes | None:
+        for title, row in zip(*_rows(data, wide=wide, order=order), strict=True):
+            if title == name:
+                return data[row[4] : row[4] + row[5]]
+        return None
+
+    return _whole(content, data)
+
+
+def _whole(read: Callable[..., Read], data: bytes) -> Read:
+    """Return what `read` finds in an ELF file of its width and byte order. Raises NotAnElf."""
     if data[:4] != b"\x7fELF" or len(data) < 52:
         raise NotAnElf(
             f"expected an ELF file, got {len(data):,} bytes that begin with {data[:4]!r}"
         )
     try:
-        return _read(data, wide=data[4] == 2, order="<" if data[5] == 1 else ">")
+        return read(data, wide=data[4] == 2, order="<" if data[5] == 1 else ">")
     except (struct.error, IndexError, UnicodeDecodeError) as error:
         raise NotAnElf(
             f"expected a whole ELF file, got a damaged one: {error}"
         ) from error
 
 
-def _read(data: bytes, *, wide: bool, order: str) -> tuple[list[Section], list[Symbol]]:
+def _rows(
+    data: bytes, *, wide: bool, order: str
+) -> tuple[list[str], list[tuple[int, ...]]]:
+    """Return the names of all sections, and their headers."""
     (at,) = struct.unpack_from(order + ("Q" if wide else "I"), data, 40 if wide else 32)
     _, count, names = struct.unpack_from(order + "3H", data, 58 if wide else 46)
     row = struct.Struct(order + ("IIQQQQIIQQ" if wide else "10I"))
     rows = [row.unpack_from(data, at + i * row.size) for i in range(count)]
     text = rows[names] if names < count else None
-    titles = [_text(data, text, each[0]) for each in rows]
+    return [_text(data, text, each[0]) for each in rows], rows
+
+
+def _read(data: bytes, *, wide: bool, order: str) -> tuple[list[Section], list[Symbol]]:
+    titles, rows = _rows(data, wide=wide, order=order)
     sections = [
         Section(
             name=title,
