@@ -22,7 +22,7 @@ from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
 from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from trimtab.cards import Metric
-from trimtab.specs.learn import AntennaLearnOptions
+from trimtab.specs.learn import MOST_FILES, AntennaLearnOptions
 from workers.train.antenna.boards import TrainingBoard, read_board
 from workers.train.antenna.designs import Sample
 from workers.train.antenna.own import (
@@ -49,6 +49,7 @@ class AntennaLearner:
     target = TARGET
     metric = Metric(name="mean error of |S11| against the fast solver", unit="dB")
     least_instances = 40
+    most_sources = MOST_FILES
     judge_share = 0.25
     packages = ("numpy", "torch")
     labels_from = "designs are solved here"
@@ -122,9 +123,7 @@ class AntennaLearner:
                 "budget: expected time to solve at least the first designs, got none; give more "
                 "seconds"
             )
-        plan = Plan(
-            epochs=options.epochs, fine_epochs=0, rate=_RATE, seed=run.seed % 2**31
-        )
+        plan = _plan(options, seed=run.seed % 2**31)
         surrogate = fit_own(
             board,
             run.folder,
@@ -174,6 +173,11 @@ class _Curve:
             loss = float(words[words.index("loss") + 1])
             self._run.report(Point(step=self._epoch, steps=self._epochs, loss=loss))
             self._run.save()
+
+
+def _plan(options: AntennaLearnOptions, *, seed: int) -> Plan:
+    """Plan of a fit in the form of the shipped surrogate."""
+    return Plan(epochs=options.epochs, fine_epochs=0, rate=_RATE, seed=seed)
 
 
 def _key(board: TrainingBoard, family: Sequence[Sample]) -> str:

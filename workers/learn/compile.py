@@ -54,6 +54,7 @@ class CompileLearner:
         name="share saved against -Oz with one pipeline", unit="%", better=Better.HIGHER
     )
     least_instances = 10
+    most_sources = None
     judge_share = 0.15
     packages = ("numpy",)
     labels_from = "sizes are measured here"

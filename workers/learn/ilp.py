@@ -26,6 +26,7 @@ from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
 from trimtab.cards import Compared, Metric
 from trimtab.specs.ilp import LnsOptions
+from trimtab.specs.learn import MOST_FILES
 from workers.train.ilp.fitting import (
     CannotFit,
     Progress,
@@ -56,6 +57,7 @@ class IlpLearner:
     target = TARGET
     metric = Metric(name="mean distance to the LP bound", compared=Compared.RATIO)
     least_instances = 10
+    most_sources = MOST_FILES
     judge_share = 0.4
     packages = ("numpy", "scipy", "highspy", "torch")
     labels_from = "the job makes its labels itself"

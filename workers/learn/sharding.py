@@ -22,7 +22,7 @@ from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
 from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from trimtab.cards import Metric
-from trimtab.specs.learn import ShardingLearnOptions
+from trimtab.specs.learn import MOST_FILES, ShardingLearnOptions
 from trimtab.specs.sharding import Hardware
 from workers.train.sharding.collect.errors import CollectError
 from workers.train.sharding.few_shot import (
@@ -50,6 +50,7 @@ class ShardingLearner:
     target = TARGET
     metric = Metric(name="absolute percentage error", unit="%")
     least_instances = 40
+    most_sources = MOST_FILES
     judge_share = 0.1
     packages = ("numpy", "scipy")
     labels_from = "the collector's files hold the times"

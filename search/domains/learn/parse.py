@@ -9,7 +9,7 @@ from search.archives import ArchiveLimits, unpack
 from search.domains.learn.problem import LearnProblem, merged, require_enough
 from search.domains.learn.types import Learner, Source
 from search.types import InvalidInput
-from trimtab.specs.learn import MOST_FILES, LearnSpec
+from trimtab.specs.learn import LearnSpec
 
 Learners = Mapping[str, Callable[[], Learner]]
 LIMITS = ArchiveLimits(members=5_000, total_bytes=512 * 2**20, file_bytes=256 * 2**20)
@@ -20,7 +20,7 @@ def parse(
 ) -> LearnProblem:
     """Read every instance once. Raises InvalidInput."""
     learner = make_learner(spec, learners)
-    sources = read_sources(spec, inputs, workdir)
+    sources = read_sources(spec, learner, inputs, workdir)
     if spec.measured is not None:
         raise InvalidInput(
             f"measured: expected none for {learner.target}, because {learner.labels_from}, got "
@@ -54,7 +54,7 @@ def make_learner(spec: LearnSpec, learners: Learners) -> Learner:
 
 
 def read_sources(
-    spec: LearnSpec, inputs: Mapping[str, Path], workdir: Path
+    spec: LearnSpec, learner: Learner, inputs: Mapping[str, Path], workdir: Path
 ) -> list[Source]:
     """Return the uploaded files, or the members of the archive. Raises InvalidInput."""
     if spec.archive is None:
@@ -74,9 +74,10 @@ def read_sources(
         raise InvalidInput(
             "archive: expected files with instances, got hidden files only"
         )
-    if spec.target.value != "compile" and len(names) > MOST_FILES:
+    most = learner.most_sources
+    if most is not None and len(names) > most:
         raise InvalidInput(
-            f"archive: expected at most {MOST_FILES} instances, got {len(names)}; a few "
+            f"archive: expected at most {most} instances, got {len(names)}; a few "
             "dozen are enough, send fewer"
         )
     return [Source(name=name, path=tree.folder / name) for name in names]

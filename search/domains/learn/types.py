@@ -105,6 +105,8 @@ class Learner(Protocol):
     """Measured for every held-out instance, with the shipped and with the fitted model."""
     least_instances: int
     """Instances below which no card can be computed (fit and held out together)."""
+    most_sources: int | None
+    """Files that an archive may hold; None: `prepare` counts them itself."""
     judge_share: float
     """Share of the budget that is set aside for the evaluation, 0 to 1."""
     packages: tuple[str, ...]
