@@ -12,7 +12,7 @@ from trimtab.pictures import Pictures
 from trimtab.solution import SolutionValues
 from trimtab.specs.common import ArtifactRef, Budget, Needs, WireModel
 
-SOLUTION_FILE = "solution.json"
+SOLUTION_FILE, DUALS_FILE = "solution.json", "duals.json"
 
 # Results are read back by older clients: they ignore fields they do not know.
 _READ = ConfigDict(extra="ignore")

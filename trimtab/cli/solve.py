@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.terminal import out, say
-from trimtab.results import Reason
+from trimtab.results import DUALS_FILE, Reason
 
 _ANSWERED = (Reason.OPTIMAL, Reason.FEASIBLE)
 _UNSHOWN = ("nonzeros", "duals", "reduced_costs", "log", "files")
@@ -173,7 +173,7 @@ def _keep(files: Any, name: str, target: Path) -> Path | None:
 
 
 def _keep_duals(files: Any, target: Path | None) -> None:
-    if target is not None and _keep(files, "duals.json", target) is None:
+    if target is not None and _keep(files, DUALS_FILE, target) is None:
         say(
             "trimtab: no duals: expected a linear program without integers that was solved to "
             f"optimality; {target} is not written"

@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 from trimtab.doors import local
 from trimtab.doors.answer import Answer, DoorError, SolveOptions
 from trimtab.doors.log import SolveLog, number
-from trimtab.results import SOLUTION_FILE, Reason, RunResult, Termination
+from trimtab.results import DUALS_FILE, SOLUTION_FILE, Reason, RunResult, Termination
 
 if TYPE_CHECKING:
     from trimtab.client import Client, Job
 
-DUALS_FILE = "duals.json"
+# Files of a result that an answer is read from; the text of the solution is only kept.
+_READ = (SOLUTION_FILE, DUALS_FILE)
+_KEPT = (*_READ, "solution.sol")
 _POLL_S = 0.25
 # Ends of a job that are answers, although the job has no result.
 _ANSWERS = (Reason.NUMERICAL_ERROR, Reason.VERIFICATION_FAILED)
@@ -69,7 +71,8 @@ def solve(
         if client is None:
             answer = _solve_here(model, options, report, files)
         else:
-            answer = _solve_there(client, model, options, report, files)
+            wanted = _READ if keep is None else _KEPT
+            answer = _solve_there(client, model, options, report, files, wanted)
     answer = replace(answer, seconds=time.monotonic() - began)
     if keep is None:
         answer = replace(answer, files={})
@@ -156,7 +159,12 @@ def _follow(runner: local.LocalRunner, report: OnEvent) -> dict[str, Any]:
 
 
 def _solve_there(
-    client: Client, model: Path, options: SolveOptions, report: OnEvent, files: Path
+    client: Client,
+    model: Path,
+    options: SolveOptions,
+    report: OnEvent,
+    files: Path,
+    wanted: Collection[str],
 ) -> Answer:
     from trimtab.specs.ilp import IlpSpec
 
@@ -171,11 +179,10 @@ def _solve_there(
         ended = view.termination or Termination(reason=Reason.INTERNAL_ERROR)
         return _without_result(ended, model, job=job.id)
     result = job.result()
-    wanted = [SOLUTION_FILE, DUALS_FILE]
     found = {
         name: job.download(name, files / name)
         for name in result.artifacts
-        if name in wanted or name == "solution.sol"
+        if name in wanted
     }
     return replace(_answer(result, found), job=job.id)
 

@@ -18,7 +18,6 @@ import numpy as np
 from solvers.highs import new_engine, pass_model, run
 from solvers.types import FEASIBILITY_TOLERANCE, Floats, MilpModel, SolveParams
 
-DUALS_FILE = "duals.json"
 _SECONDS = 30.0
 _SAME = 1e-6  # relative difference of the two objectives
 

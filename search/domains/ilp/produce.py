@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from search.domains.ilp.duals import DUALS_FILE, has_duals, write_duals
+from search.domains.ilp.duals import has_duals, write_duals
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.solution import Curve, IlpSolution
 from search.drawing.curves import step_curves
 from search.types import Extra, Produced
 from solvers.types import Floats
+from trimtab.results import DUALS_FILE
 
 
 def produce(
