@@ -69,12 +69,14 @@ async def usable_models(
     if not kind.spec.MODELS:
         return MODEL_AUTO, []
     pins = await store.model_pins(job.id)
+    listed: list[ModelRecord] = []
     if pins.models is None:
         listed = await _candidates(store, job, pins.wanted)
         pins = await store.pin_models(job.id, fence, [model.id for model in listed])
     assert pins.models is not None
-    records = [await store.get_model(one, tenant=job.tenant) for one in pins.models]
-    return pins.wanted, records
+    if tuple(model.id for model in listed) != pins.models:
+        listed = [await store.get_model(one, tenant=job.tenant) for one in pins.models]
+    return pins.wanted, listed
 
 
 async def _candidates(store: JobStore, job: JobRecord, wanted: str) -> list[ModelRecord]:
