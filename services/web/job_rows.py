@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from services.store.types import JobRecord
 from services.web import formatting
+from services.web.answers import shorten
 from trimtab.certificates import MODEL
 from trimtab.results import JobState
 
@@ -43,7 +44,7 @@ def failure(job: JobRecord) -> str:
     reason = str(job.termination.get("reason", "")).replace("_", " ")
     detail = " ".join(str(job.termination.get("detail", "")).split())
     text = f"{reason}: {detail}" if detail else reason
-    return text if len(text) <= MAX_FAILURE else text[: MAX_FAILURE - 1] + "…"
+    return shorten(text, MAX_FAILURE)
 
 
 def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
