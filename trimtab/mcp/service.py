@@ -143,16 +143,15 @@ class Service:
                 f"name: expected a text or a picture, got {media}; download it with "
                 f"`trimtab download {job_id} {name}`"
             )
+        if not is_text:
+            _check_picture(reference.size_bytes or 0)
         with tempfile.TemporaryDirectory(prefix="trimtab-mcp-") as folder:
             path = await job.download(name, Path(folder) / "file")
             data = Path(path).read_bytes()
         if is_text:
             text = data.decode("utf-8", errors="replace")
             return wording.page(text, offset, wording.quoted(name))
-        if len(data) > _MAX_PICTURE:
-            raise ValueError(
-                f"name: expected a picture of at most {_MAX_PICTURE} bytes, got {len(data)}"
-            )
+        _check_picture(len(data))
         return media, data
 
     async def answer(
@@ -183,6 +182,13 @@ class Service:
         if job.view.state is not JobState.SUCCEEDED:
             return None
         return await job.result(timeout_s=1)
+
+
+def _check_picture(size: int) -> None:
+    if size > _MAX_PICTURE:
+        raise ValueError(
+            f"name: expected a picture of at most {_MAX_PICTURE} bytes, got {size}"
+        )
 
 
 async def _look(job: AsyncJob, seconds: float) -> None:

@@ -77,7 +77,7 @@ def _cut(error: Exception) -> str:
     text = (
         str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     )
-    return wording.page(text[:_MAX_MESSAGE], 0, "error").split("\n", 1)[1]
+    return wording.clean(text[:_MAX_MESSAGE], keep=wording.LINES)
 
 
 def add_tools(server: MCPServer[Any], service: ServiceOf, *, paths: bool) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from trimtab.results import JobState, JobView, RunResult
 
 PAGE_CHARS = 6000
+LINES = "\n\t"  # marks that a text of several lines keeps
+_MARKS = ("Cc", "Cf", "Cs", "Co")  # categories of Unicode
 _NAME_CHARS = 80
 _FIGURES = 12
 _REST = {
@@ -24,12 +26,17 @@ _REST = {
 }
 
 
+def clean(text: str, keep: str = "") -> str:
+    """Return foreign text with control and direction marks replaced, but for those in `keep`."""
+    return "".join(
+        "�" if unicodedata.category(letter) in _MARKS and letter not in keep else letter
+        for letter in text
+    )
+
+
 def quoted(text: str, most: int = _NAME_CHARS) -> str:
     """Return foreign text as a JSON string without control and direction marks, cut to `most`."""
-    kept = "".join(
-        "�" if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co") else letter
-        for letter in text[: most + 1]
-    )
+    kept = clean(text[: most + 1])
     shown = kept if len(kept) <= most else kept[:most] + "…"
     return json.dumps(shown, ensure_ascii=False)
 
@@ -118,14 +125,7 @@ def page(text: str, offset: int, what: str) -> str:
     end = offset + len(part)
     more = "" if end >= len(text) else f"; next offset {end}"
     head = f"{what}: characters {offset} to {end} of {len(text)}{more}"
-    clean = "".join(
-        letter
-        if letter in "\n\t"
-        or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co")
-        else "�"
-        for letter in part
-    )
-    return f"{head}\n{clean}"
+    return f"{head}\n{clean(part, keep=LINES)}"
 
 
 def schema_lines(schema: Mapping[str, Any], field: str = "") -> str:
