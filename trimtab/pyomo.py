@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -136,9 +136,9 @@ class Trimtab(SolverBase):
             place = Path(config.working_dir or folder)
             written = _write(model, place, config)
             chosen = _options(config, extra, written)
-            log = SolveLog(streams.STDOUT)
+            where, log = extra.get("where"), SolveLog(streams.STDOUT)
             try:
-                answer = _solve(written, chosen, extra.get("where"), log)
+                answer = solve(written.file, chosen, where=where, log=log)
             except DoorError as error:
                 raise IncompatibleModelError(f"trimtab: {error}") from error
         results = _results(answer, model, written, config)
@@ -188,10 +188,6 @@ def _options(config: Any, extra: Mapping[str, Any], written: _Written) -> SolveO
         seed=int(extra.get("seed", 0)),
         start=written.start,
     )
-
-
-def _solve(written: _Written, options: SolveOptions, where: Any, log: SolveLog) -> Answer:
-    return solve(written.file, options, where=where, log=log)
 
 
 def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Results:
@@ -257,7 +253,7 @@ class TrimtabSolution(SolutionLoader):
 
     def __init__(self, model: Any, written: _Written, answer: Answer) -> None:
         self._pyomo_model = model
-        self._answer = replace(answer, files={})
+        self._answer = answer
         self._columns = written.columns
         self._written = written
 

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from trimtab import __version__
+
 if TYPE_CHECKING:
     from trimtab.adapters.draft import Draft
     from trimtab.doors.answer import SolveOptions
     from trimtab.doors.drafts import DraftAnswer
     from trimtab.doors.nl import NlModel
 
-VERSION = "trimtab-ampl 0.1.0"
+VERSION = f"trimtab-ampl {__version__}"
 _VARIABLES = ("trimtab_options", "trimtab-ampl_options")
 _HELP = {
     "seconds": "time limit, seconds (also timelimit, maxtime)",

@@ -31,8 +31,6 @@ class NlModel:
     draft: Draft
     options: list[int]
     """Numbers of the first line, which a .sol repeats."""
-    objectives: int
-    """Objectives in the file; the draft has one of them, or none."""
 
 
 class _Lines:
@@ -137,7 +135,7 @@ def read_nl(path: Path, *, objective: int = 1) -> NlModel:
     for words in lines:
         _read_segment(lines, header, parts, words)
     draft = _draft(lines, header, parts, objective - 1)
-    return NlModel(draft=draft, options=header.options, objectives=header.objectives)
+    return NlModel(draft=draft, options=header.options)
 
 
 def _read_header(lines: _Lines) -> _Header:

@@ -153,4 +153,4 @@ def test_a_model_without_variables_needs_no_run(tmp_path: Path) -> None:
     assert solve_draft(draft, SolveOptions()).answer.objective == 3
     draft.add_row("c", {}, 1, 2)
     assert solve_draft(draft, SolveOptions()).answer.reason is Reason.INFEASIBLE
-    assert isinstance(NlModel(draft=draft, options=[3], objectives=0), NlModel)
+    assert isinstance(NlModel(draft=draft, options=[3]), NlModel)
