@@ -219,7 +219,7 @@ def _nearest(word: str, known: dict[str, str]) -> str | None:
 
 
 def _cues(scene: Scene, sentence: int) -> list[_Cue]:
-    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    here = list(scene.in_sentence(sentence))
     found: list[_Cue] = []
     for i in here:
         if found and i < found[-1].end:

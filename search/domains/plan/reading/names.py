@@ -8,11 +8,9 @@ from typing import Any
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.building.builds import builds_of
 from search.domains.plan.reading.constraints import constraints_of
-from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.lexicon import Item, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
-
-_FEED = "spec.feed"
 
 
 def named(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
@@ -20,7 +18,7 @@ def named(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     found = [*constraints_of(scene, kinds), *builds_of(scene, kinds)]
     for item in scene.with_role(Role.NAMES):
         for sense in item.of(Role.NAMES):
-            if sense.kind in kinds and (value := _value(scene, item, sense)) is not None:
+            if sense.kind in kinds and (value := _cell(scene, item)) is not None:
                 tokens, values = value
                 found.append(
                     Bound(
@@ -30,12 +28,6 @@ def named(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
                     )
                 )
     return found
-
-
-def _value(scene: Scene, item: Item, sense: Sense) -> tuple[list[int], list[Any]] | None:
-    if sense.path == _FEED:
-        return _cell(scene, item)
-    return None
 
 
 def _cell(scene: Scene, item: Item) -> tuple[list[int], list[Any]] | None:

@@ -55,8 +55,7 @@ def weight(scene: Scene, quantity: Quantity) -> float:
 
 def signs(scene: Scene, quantity: Quantity) -> list[str]:
     """Return the signs that a duration is a job's or part of the story."""
-    sentence = scene.sentence(quantity.start)
-    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    here = scene.in_sentence(scene.sentence(quantity.start))
     clause = [
         i
         for i in here
@@ -111,12 +110,10 @@ def is_history(scene: Scene, quantity: Quantity) -> bool:
     if not quantity.units or _tells(scene, quantity) is False:
         return False
     dimensions = {u.dimension for u in quantity.units}
-    sentence = scene.sentence(quantity.start)
     dated = any(
-        1950 <= (token.value or 0) <= 2090
+        1950 <= (scene.tokens[i].value or 0) <= 2090
         and scene.word(i - 1) in ("in", "since", "until")
-        for i, token in enumerate(scene.tokens)
-        if scene.sentence(i) == sentence
+        for i in scene.in_sentence(scene.sentence(quantity.start))
     )
     return any(
         (dated or dimensions & {u.dimension for u in other.units})
@@ -127,8 +124,7 @@ def is_history(scene: Scene, quantity: Quantity) -> bool:
 
 
 def _tells(scene: Scene, quantity: Quantity) -> bool:
-    sentence = scene.sentence(quantity.start)
-    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    here = scene.in_sentence(scene.sentence(quantity.start))
     words = {scene.word(i) for i in here}
     named = any(scene.tokens[i].form is Form.FILE for i in here)
     return bool(words & _PAST) and not words & _REQUESTS and not named

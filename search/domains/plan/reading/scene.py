@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -106,6 +107,11 @@ class Scene:
     def sentence(self, i: int) -> int:
         """Return the number of a token's sentence."""
         return self._sentence[min(i, len(self._sentence) - 1)] if self._sentence else 0
+
+    def in_sentence(self, number: int) -> range:
+        """Return the tokens of a sentence, by its number."""
+        numbers = self._sentence
+        return range(bisect_left(numbers, number), bisect_right(numbers, number))
 
     def sentence_start(self, i: int) -> int:
         """Return the first token of a token's sentence."""

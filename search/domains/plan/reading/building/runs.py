@@ -39,7 +39,7 @@ def read_runs(scene: Scene, taken: set[int]) -> Iterator[Bound]:
     runs: list[dict[str, Any]] = []
     tokens: list[int] = []
     for sentence in dict.fromkeys(scene.sentence(i) for i in range(len(scene.tokens))):
-        here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+        here = list(scene.in_sentence(sentence))
         _runs_of(scene, here, taken, runs, tokens)
     add_streams(scene, runs, tokens)
     add_time(scene, runs, tokens)

@@ -21,8 +21,7 @@ def sentence_around(scene: Scene, at: int) -> tuple[int, int]:
     places = tokens_in(scene, at, at + 1)
     if not places:
         return at, at
-    sentence = scene.sentence(places[0])
-    here = [i for i in range(len(scene.tokens)) if scene.sentence(i) == sentence]
+    here = scene.in_sentence(scene.sentence(places[0]))
     return scene.tokens[here[0]].start, scene.tokens[here[-1]].end
 
 

@@ -71,11 +71,7 @@ def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     for item in scene.with_role(Role.CONSUMER):
         sense = item.of(Role.CONSUMER)[0]
         words = {scene.word(i) for i in range(item.start, item.end)}
-        sentence = [
-            i
-            for i in range(len(scene.tokens))
-            if scene.sentence(i) == scene.sentence(item.start)
-        ]
+        sentence = list(scene.in_sentence(scene.sentence(item.start)))
         said = {scene.word(i) for i in sentence}
         if (
             not words & _STARTS
