@@ -88,10 +88,10 @@ async def _candidates(store: JobStore, job: JobRecord, wanted: str) -> list[Mode
     return await store.list_models(where, limit=MOST_CANDIDATES)
 
 
-def new_model(files: Mapping[str, Path], digests: Mapping[str, str]) -> NewModel | None:
+def new_model(files: Mapping[str, Path]) -> NewModel | None:
     """Return the model that a job of kind `learn` registers; None when it made none.
 
-    files: the job's produced files by name. digests: theirs in the store.
+    files: the job's produced files by name.
 
     The run that wrote them read its owner's files, so nothing of it is believed: the header of the
     model file is checked, and the decision is derived again. Raises ModelNotRegistered.
@@ -112,18 +112,23 @@ def new_model(files: Mapping[str, Path], digests: Mapping[str, str]) -> NewModel
     except ValidationError as error:
         raise ModelNotRegistered(f"card: {error.errors()[0]['msg']}") from None
     faults = disagreements(card)
-    if card.model_sha256 != hashlib.sha256(content).hexdigest():
+    sha256 = hashlib.sha256(content).hexdigest()
+    if card.model_sha256 != sha256:
         faults.append("card.model_sha256: expected the hash of the model file")
     if header.target != card.target:
         faults.append(f"card.target: expected {header.target}, got {card.target}")
     if faults:
         raise ModelNotRegistered("; ".join(faults)[:2000])
+    picture = None
+    if PICTURE_FILE in files:
+        with files[PICTURE_FILE].open("rb") as file:
+            picture = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     return NewModel(
         id=_new_id(),
         target=card.target,
-        digest=digests[MODEL_FILE],
+        digest=f"sha256:{sha256}",
         size_bytes=len(content),
-        picture=digests.get(PICTURE_FILE),
+        picture=picture,
         state=ModelState(card.decision.value),
         card=card.model_dump(mode="json"),
     )

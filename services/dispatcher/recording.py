@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -154,10 +152,7 @@ async def _registered(
         return outcome, None
     files = {file.name: file.path for file in outcome.produced}
     try:
-        digests = {
-            name: await asyncio.to_thread(_digest, path) for name, path in files.items()
-        }
-        model = await asyncio.to_thread(new_model, files, digests)
+        model = await asyncio.to_thread(new_model, files)
     except ModelNotRegistered as error:
         detail = f"the model was not registered: {error}"
         log.warning("model refused", job=claim.job.id, error=str(error))
@@ -167,11 +162,6 @@ async def _registered(
         return outcome, None
     summary = {**outcome.result.get("summary", {}), "model": about(model)}
     return replace(outcome, result={**outcome.result, "summary": summary}), model
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 async def _adopt(
