@@ -19,86 +19,103 @@ _ANSWERED = (Reason.OPTIMAL, Reason.FEASIBLE)
 _UNSHOWN = ("nonzeros", "duals", "reduced_costs", "log", "files")
 
 
+File = Annotated[
+    Path, typer.Argument(help="An .mps or .lp file, plain or .gz; - is stdin.")
+]
+Seconds = Annotated[
+    float,
+    typer.Option(
+        "--seconds", "--time-limit", "--time_limit", min=0.001, help="Time limit."
+    ),
+]
+Gap = Annotated[
+    float | None,
+    typer.Option(
+        "--gap",
+        "--mip-rel-gap",
+        "--mip_rel_gap",
+        help="End at this relative gap, 0 to 1.",
+    ),
+]
+AbsoluteGap = Annotated[
+    float | None,
+    typer.Option(
+        "--absolute-gap",
+        "--mip-abs-gap",
+        "--mip_abs_gap",
+        help="End at this absolute gap.",
+    ),
+]
+Threads = Annotated[int | None, typer.Option(help="Cores to use.")]
+Engine = Annotated[
+    str | None, typer.Option(help="Complete solver: highs, scip or cp-sat.")
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", "--random-seed", "--random_seed", min=0, help="Seed of the search."
+    ),
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(
+        "--start",
+        "--read-solution-file",
+        "--read_solution_file",
+        exists=True,
+        dir_okay=False,
+        help="A .sol or .mst file to start from.",
+    ),
+]
+Solution = Annotated[
+    Path | None,
+    typer.Option(
+        "--solution",
+        "--sol",
+        "--solution-file",
+        "--solution_file",
+        dir_okay=False,
+        help="Where to write the solution. Default: the model's name with .sol, here.",
+    ),
+]
+Duals = Annotated[
+    Path | None,
+    typer.Option(
+        dir_okay=False,
+        help="Where to write duals and reduced costs of an LP, as JSON.",
+    ),
+]
+LogFile = Annotated[
+    Path | None, typer.Option(dir_okay=False, help="Also append the log to a file.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No log on stderr.")]
+Server = Annotated[
+    str | None, typer.Option(help="Solve on this server. Default: TRIMTAB_URL.")
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="Solve here, whatever TRIMTAB_URL says.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the answer as JSON on stdout.")
+]
+
+
 def solve(
-    file: Annotated[
-        Path, typer.Argument(help="An .mps or .lp file, plain or .gz; - is stdin.")
-    ],
-    seconds: Annotated[
-        float,
-        typer.Option(
-            "--seconds", "--time-limit", "--time_limit", min=0.001, help="Time limit."
-        ),
-    ] = 60.0,
-    gap: Annotated[
-        float | None,
-        typer.Option(
-            "--gap",
-            "--mip-rel-gap",
-            "--mip_rel_gap",
-            help="End at this relative gap, 0 to 1.",
-        ),
-    ] = None,
-    absolute_gap: Annotated[
-        float | None,
-        typer.Option(
-            "--absolute-gap",
-            "--mip-abs-gap",
-            "--mip_abs_gap",
-            help="End at this absolute gap.",
-        ),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(help="Cores to use.")] = None,
-    engine: Annotated[
-        str | None, typer.Option(help="Complete solver: highs, scip or cp-sat.")
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", "--random-seed", "--random_seed", min=0, help="Seed of the search."
-        ),
-    ] = 0,
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            "--start",
-            "--read-solution-file",
-            "--read_solution_file",
-            exists=True,
-            dir_okay=False,
-            help="A .sol or .mst file to start from.",
-        ),
-    ] = None,
-    solution: Annotated[
-        Path | None,
-        typer.Option(
-            "--solution",
-            "--sol",
-            "--solution-file",
-            "--solution_file",
-            dir_okay=False,
-            help="Where to write the solution. Default: the model's name with .sol, here.",
-        ),
-    ] = None,
-    duals: Annotated[
-        Path | None,
-        typer.Option(
-            dir_okay=False,
-            help="Where to write duals and reduced costs of an LP, as JSON.",
-        ),
-    ] = None,
-    log_file: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Also append the log to a file.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No log on stderr.")] = False,
-    server: Annotated[
-        str | None, typer.Option(help="Solve on this server. Default: TRIMTAB_URL.")
-    ] = None,
-    local: Annotated[
-        bool, typer.Option("--local", help="Solve here, whatever TRIMTAB_URL says.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the answer as JSON on stdout.")
-    ] = False,
+    file: File,
+    seconds: Seconds = 60.0,
+    gap: Gap = None,
+    absolute_gap: AbsoluteGap = None,
+    threads: Threads = None,
+    engine: Engine = None,
+    seed: Seed = 0,
+    start: Start = None,
+    solution: Solution = None,
+    duals: Duals = None,
+    log_file: LogFile = None,
+    quiet: Quiet = False,
+    server: Server = None,
+    local: Local = False,
+    as_json: AsJson = False,
 ) -> None:
     """Solve a model here, or on a server, and write its solution.
 
