@@ -70,9 +70,9 @@ def run(
         finest, finest_s = _by_moments(tables[_FINEST], design, _FINEST)
         line: dict[str, Any] = {
             "design": number,
-            "coarse_fine": _mean_difference(low, high),
-            "coarse_scaled_fine": _mean_difference(moved, high),
-            "fine_finest": _mean_difference(high, finest),
+            "coarse_fine": mean_difference(low, high),
+            "coarse_scaled_fine": mean_difference(moved, high),
+            "fine_finest": mean_difference(high, finest),
             "coarse_cpu_s": coarse_s,
             "fine_cpu_s": fine_s,
             "finest_cpu_s": finest_s,
@@ -87,10 +87,10 @@ def run(
                 continue
             scale, scaled = _best_scale(frequencies_hz, second.s11, high)
             line |= {
-                f"fine_{name}_raw": _mean_difference(second.raw, high),
-                f"fine_{name}": _mean_difference(second.s11, high),
+                f"fine_{name}_raw": mean_difference(second.raw, high),
+                f"fine_{name}": mean_difference(second.s11, high),
                 f"fine_{name}_scaled": scaled,
-                f"finest_{name}": _mean_difference(second.s11, finest),
+                f"finest_{name}": mean_difference(second.s11, finest),
                 f"{name}_scale": scale,
                 f"{name}_cpu_s": second.cpu_s,
                 f"{name}_mesh_cells": second.cells,
@@ -159,7 +159,10 @@ def _reflection(z: Complex) -> Complex:
     return np.asarray((z - 50) / (z + 50))
 
 
-def _mean_difference(a: Complex, b: Complex) -> float:
+def mean_difference(
+    a: NDArray[np.complexfloating[Any, Any]], b: NDArray[np.complexfloating[Any, Any]]
+) -> float:
+    """Return the mean |ΔS11| of two curves at the same frequencies."""
     return float(np.abs(a - b).mean())
 
 
@@ -171,7 +174,7 @@ def _best_scale(frequencies_hz: Real, a: Complex, b: Complex) -> tuple[float, fl
         moved = np.interp(at, frequencies_hz, a.real) + 1j * np.interp(
             at, frequencies_hz, a.imag
         )
-        return _mean_difference(moved, b)
+        return mean_difference(moved, b)
 
     differences = [difference(float(scale)) for scale in _SCALES]
     best = int(np.argmin(differences))

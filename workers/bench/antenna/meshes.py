@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.bench.antenna.agreement import COARSE_SCALE
+from workers.bench.antenna.agreement import COARSE_SCALE, mean_difference
 from workers.bench.antenna.search import interval
 from workers.train.antenna.boards import DEFAULT
 from workers.train.antenna.designs import Source
@@ -27,8 +27,8 @@ def run(*, work: Path) -> Iterator[dict[str, Any]]:
         for index, source in enumerate(fine.source.tolist()):
             plain = coarse.curves[FINE_SHARE * index]
             pair = (
-                _difference(plain, fine.curves[index]),
-                _difference(_scaled(plain), fine.curves[index]),
+                mean_difference(plain, fine.curves[index]),
+                mean_difference(_scaled(plain), fine.curves[index]),
             )
             found.setdefault(source, []).append(pair)
     for source, pairs in sorted(found.items()):
@@ -47,7 +47,3 @@ def _scaled(curve: Complex) -> Complex:
     """Return a curve of the default board with its frequencies scaled, interpolated."""
     known = DEFAULT.frequencies_hz
     return np.asarray(np.interp(COARSE_SCALE * known, known, curve), np.complex64)
-
-
-def _difference(a: Complex, b: Complex) -> float:
-    return float(np.abs(a - b).mean())

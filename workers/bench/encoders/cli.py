@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers.bench.lines import write_lines
+from workers.bench.lines import earlier_lines, write_lines
 
 if TYPE_CHECKING:
     from workers.bench.encoders.graphs import Task
@@ -84,8 +83,7 @@ def _domains(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from workers.bench.encoders.graphs import ENCODERS, Training
 
     torch.set_num_threads(1)
-    text = options.out.read_text() if options.out.is_file() else ""
-    earlier = [json.loads(line) for line in text.splitlines()]
+    earlier = earlier_lines(options.out)
     for name in options.tasks:
         yield from domains.rivals(
             task_of(name, options),

@@ -22,6 +22,7 @@ from search.domains.compile.search.coreset import load_coreset
 from search.lns.constructive import constructive
 from search.lns.features import GraphBuilder
 from search.lns.sub_mip import Slicer
+from solvers.field.board import C0
 from solvers.highs import HighsSolver
 from solvers.llvm.graph import ProgramGraph
 from solvers.llvm.pipeline import BadPipeline
@@ -46,7 +47,6 @@ HASHED = 32  # features of a node's words
 POINTS = 24  # frequencies of an antenna
 _SCALE_DB = 10.0
 _NEAR_CELLS = 12  # of 144 in which members of a family differ, at most
-_LIGHT_M_S = 299_792_458.0
 Mask = NDArray[np.bool_]
 Cell = tuple[int, int]
 ROWS, COLUMNS = 120, 240  # of a set cover
@@ -235,7 +235,7 @@ def _families(masks: Sequence[Mask]) -> list[str]:
 def _antenna_relations(mask: Mask, feed: Cell) -> Relations:
     board = DEFAULT.facts
     middle = (board.f_min_hz + board.f_max_hz) / 2
-    guided = _LIGHT_M_S / middle / np.sqrt(board.eps_r)
+    guided = C0 / middle / np.sqrt(board.eps_r)
     return antenna_relations(
         mask,
         [feed[0] * mask.shape[1] + feed[1]],

@@ -27,11 +27,13 @@ from gnn.dynamics.concentration import (
     predicted,
     top_mass,
 )
+from workers.bench.ilp.metrics import ratio_of_means
 from workers.bench.llm.cpu import CpuClock
 from workers.bench.llm.oracle import FULL, Arm, simulate
 from workers.bench.llm.quality import Model, arm
 from workers.bench.llm.texts import Segment
 from workers.llm import budgets
+from workers.llm.policies import LEAST_LAYER_SLOTS
 
 Line = dict[str, Any]
 EPSILON = 0.05
@@ -39,11 +41,8 @@ SHARES = (0.2, 0.1)
 SINKS, MOST_RECENT = 4, 32
 """First and newest tokens that the profile law knows nothing of; the newest an eighth at most."""
 QUERIES_EVERY = 8  # queries of a calibration text that are looked at
-KINDS = (
-    24  # most frequent query tokens with a P(l | m) of their own; the others share one
-)
-LEAST_SLOTS = 12
-"""Of a layer: the sinks, recent tokens and some more."""
+KINDS = 24
+"""Most frequent query tokens with a P(l | m) of their own; the others share one."""
 GRID = (0.1, 0.2)  # of a text: short caches of one layer alone
 _NOISE_SHARE = 0.95
 UNIFORM, PREDICTED, FREQUENCY, MEASURED, LEAST, SENSITIVITY = (
@@ -205,7 +204,7 @@ def _alone(model: Model, segment: Segment) -> list[list[float]]:
     arms = [FULL]
     for layer in range(layers):
         for share in GRID:
-            here = _rule(segment, max(LEAST_SLOTS, int(share * tokens)))
+            here = _rule(segment, max(LEAST_LAYER_SLOTS, int(share * tokens)))
             others = tuple(here if number == layer else FULL for number in range(layers))
             arms.append(replace(here, layers=others))
     values = divergences(model, segment, arms)[1:]
@@ -253,10 +252,10 @@ def proposals(lines: Sequence[Line], share: float) -> dict[str, list[int]]:
         UNIFORM: [int(share * tokens)] * layers,
         PREDICTED: _proportional(of("predicted"), total, tokens),
         FREQUENCY: _proportional(of("by_frequency"), total, tokens),
-        MEASURED: equal_loss(loss.mean(axis=0), total, least=LEAST_SLOTS).tolist(),
-        LEAST: least_loss(loss.mean(axis=0), total, least=LEAST_SLOTS).tolist(),
+        MEASURED: equal_loss(loss.mean(axis=0), total, least=LEAST_LAYER_SLOTS).tolist(),
+        LEAST: least_loss(loss.mean(axis=0), total, least=LEAST_LAYER_SLOTS).tolist(),
         SENSITIVITY: least_loss(
-            _curves(alone, tokens), total, least=LEAST_SLOTS
+            _curves(alone, tokens), total, least=LEAST_LAYER_SLOTS
         ).tolist(),
     }
 
@@ -264,13 +263,13 @@ def proposals(lines: Sequence[Line], share: float) -> dict[str, list[int]]:
 def _proportional(wanted: NDArray[Any], total: int, tokens: int) -> list[int]:
     """Budgets in proportion to what each layer needs."""
     curves = np.maximum(0.0, 1 - np.arange(1, tokens + 1)[None] / wanted[:, None])
-    budgets_of: list[int] = equal_loss(curves, total, least=LEAST_SLOTS).tolist()
+    budgets_of: list[int] = equal_loss(curves, total, least=LEAST_LAYER_SLOTS).tolist()
     return budgets_of
 
 
 def _curves(alone: NDArray[np.float64], tokens: int) -> NDArray[np.float64]:
     """Divergence of each layer with 1, …, T slots: power laws through the measured points."""
-    at = np.array([max(LEAST_SLOTS, int(share * tokens)) for share in GRID], float)
+    at = np.array([max(LEAST_LAYER_SLOTS, int(share * tokens)) for share in GRID], float)
     # In bfloat16 any change, however small, diverges by about as much: the least of all layers.
     above = np.minimum.accumulate(alone, axis=1) - _NOISE_SHARE * alone.min()
     # Divergence falls about like a power of the slots; the last piece continues to the whole text.
@@ -384,7 +383,7 @@ def card(
         "slots": {
             share: list(advice[float(share)][name]) for share, name in chosen.items()
         },
-        "least": LEAST_SLOTS,
+        "least": LEAST_LAYER_SLOTS,
         "tokens": int(calibrated[0]["tokens"]),
         "law": _law(calibrated),
     }
@@ -393,26 +392,22 @@ def card(
 def _ratio(lines: Sequence[Line], share: float, name: str) -> Line:
     """Mean divergence over that of equal budgets, with a paired bootstrap interval over texts."""
 
-    def of(proposal: str) -> NDArray[np.float64]:
-        return np.array(
-            [
-                one["nats"]
-                for line in lines
-                for one in line["kl"]
-                if one["share"] == share and one["proposal"] == proposal
-            ]
-        )
+    def of(proposal: str) -> list[float]:
+        return [
+            one["nats"]
+            for line in lines
+            for one in line["kl"]
+            if one["share"] == share and one["proposal"] == proposal
+        ]
 
     own, equal = of(name), of(UNIFORM)
-    draws = np.random.default_rng(0).integers(0, len(own), (10_000, len(own)))
-    ratios = own[draws].mean(axis=1) / equal[draws].mean(axis=1)
-    low, high = np.quantile(ratios, (0.025, 0.975))
+    ratio, low, high = ratio_of_means(own, equal, draws=10_000)
     return {
-        "ratio": round(float(own.mean() / equal.mean()), 4),
-        "low": round(float(low), 4),
-        "high": round(float(high), 4),
-        "nats": round(float(own.mean()), 5),
-        "equal_nats": round(float(equal.mean()), 5),
+        "ratio": round(ratio, 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "nats": round(float(np.mean(own)), 5),
+        "equal_nats": round(float(np.mean(equal)), 5),
         "texts": len(own),
     }
 

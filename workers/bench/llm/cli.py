@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from workers.bench.lines import write_lines
+from workers.bench.lines import earlier_lines, write_lines
 
 # The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = (
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     for name in _THREADS:  # before a suite imports torch
         os.environ.setdefault(name, "1")
     out = options.out or Path(f"bench-results/llm-{options.suite}.jsonl")
-    done = _lines(out)
+    done = earlier_lines(out)
     write_lines(
         SUITES[options.suite](options, done),
         suite=f"llm-{options.suite}",
@@ -102,15 +102,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default bench-results/llm-NAME.jsonl")
     return parser
-
-
-def _lines(out: Path) -> list[Line]:
-    """Return the lines of an earlier run that was interrupted."""
-    return (
-        [json.loads(line) for line in out.read_text().splitlines()]
-        if out.is_file()
-        else []
-    )
 
 
 def _quality(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from workers.bench.tables.results import RESULTS, Row, rows_of, source
 CONTROL, REPORT = "2026-11-30-plan-control", "2026-11-30-plan-report"
 ADHERENCE, STORY = "2026-11-30-plan-adherence", "2026-11-30-plan-story"
 HOSTILE, DURATIONS = "2026-11-30-plan-hostile", "2026-11-30-plan-durations"
-GRAPHS, TIMES = "2026-11-30-plan-graphs", "2026-11-30-plan-times"
+GRAPHS = "2026-11-30-plan-graphs"
 _BESIDE = (
     "Other work ran on the machine (load 10 to 36): CPU time is comparable, wall times are "
     "upper bounds."

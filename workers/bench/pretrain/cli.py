@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workers.bench.lines import write_lines
+from workers.bench.lines import earlier_lines, write_lines
 
 # Arguments of `python -m workers.bench all`.
 PUBLISHED = (("bed",), ("selection",), ("labels",))
@@ -70,8 +69,7 @@ def _labels(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     from workers.bench.pretrain import label_domains, label_picture, labels
 
     torch.set_num_threads(1)
-    text = options.out.read_text() if options.out.is_file() else ""
-    earlier = [json.loads(line) for line in text.splitlines()]
+    earlier = earlier_lines(options.out)
     params = labels.CurveParams(
         width=options.width, pretrain_steps=options.steps, steps=options.steps
     )

@@ -10,7 +10,6 @@ import torch
 
 from search.text_model import Sampling, TextModelError
 from tests.workers.bench.llm.test_quality import MODEL
-from workers.bench.llm import advisor
 from workers.bench.llm.advisor import (
     PREDICTED,
     UNIFORM,
@@ -25,7 +24,7 @@ from workers.bench.llm.quality import arm
 from workers.bench.llm.texts import Segment, TextType
 from workers.llm import budgets
 from workers.llm.engine import Options
-from workers.llm.policies import resolve
+from workers.llm.policies import LEAST_LAYER_SLOTS, resolve
 
 TOKENS = 130
 
@@ -82,7 +81,7 @@ def test_proposals_have_the_same_total(lines: list[dict[str, Any]]) -> None:
     advice = proposals([line for line in lines if line["stage"] == "calibrate"], 0.4)
     assert {sum(slots) for slots in advice.values()} == {104}
     assert advice[UNIFORM] == [52, 52]
-    assert min(min(slots) for slots in advice.values()) >= advisor.LEAST_SLOTS
+    assert min(min(slots) for slots in advice.values()) >= LEAST_LAYER_SLOTS
 
 
 def test_the_card_judges_on_the_test_texts_alone(lines: list[dict[str, Any]]) -> None:
