@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.antenna.surrogate import Surrogate, SurrogateRefused
+from search.domains.antenna.search.model import SURROGATE
 from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
 from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
@@ -38,7 +39,6 @@ from workers.train.antenna.train import Plan
 from workers.train.steps import StepError
 
 TARGET = "antenna"
-SURROGATE = "surrogate"  # array with the bytes of the surrogate's own file
 _DRAW_SEED = 0  # of the designs: equal boards have equal instances
 _RATE = 1e-3
 

@@ -14,10 +14,10 @@ from search.types import InvalidInput
 from trimtab.model_file import ModelRefused
 from trimtab.specs.antenna import MODEL_AUTO, MODEL_NONE, AntennaSpec, SearchMethod
 
+SURROGATE = "surrogate"  # array of a fitted model: the bytes of the surrogate's own file
 # `auto` leaves the surrogate out: all neighbours of a design are scored exactly by the coarse
 # solver, each at a hundredth of a prediction's cost; random search is the baseline without help.
 # `python -m workers.bench antenna surrogate-use` measures it.
-_SURROGATE = "surrogate"  # array of a model file: the bytes of the surrogate's own file
 _WITHOUT = frozenset({SearchMethod.TABU, SearchMethod.RANDOM})
 
 
@@ -49,8 +49,7 @@ def choose_model(
         why = "exact solves of the coarse solver cost less than predictions"
         return None, f"none: search {spec.search.value} is faster without ({why})"
     if problem.fitted is not None:
-        name, content = problem.fitted
-        fitted = Surrogate.from_bytes(content, name=name)
+        name, fitted = problem.fitted
         return Learned(fitted, samples, name), name
     model, name = find(board_facts(spec, samples))
     if model is None:
@@ -62,6 +61,7 @@ def choose_fitted(
     problem: AntennaProblem, offer: ModelOffer
 ) -> tuple[AntennaProblem, ModelChoice]:
     """Choose among registered surrogates. Raises InvalidInput for a named one that is refused."""
+    read: dict[str, Surrogate] = {}
 
     def misfit(model: FittedModel) -> str:
         spec = problem.spec
@@ -70,12 +70,12 @@ def choose_fitted(
         if spec.search in _WITHOUT:
             return f"search {spec.search.value} is faster without a surrogate"
         try:
-            content = model.arrays[_SURROGATE].tobytes()
-            facts = Surrogate.from_bytes(content, name=model.id).facts
+            content = model.arrays[SURROGATE].tobytes()
+            read[model.id] = Surrogate.from_bytes(content, name=model.id)
         except (KeyError, SurrogateRefused) as error:
             return f"its file is incomplete ({str(error)[:200]})"
         wanted = facts_for(spec, spec.lowest_hz, spec.highest_hz)
-        return outside(facts, wanted) or ""
+        return outside(read[model.id].facts, wanted) or ""
 
     try:
         choice = offer.choose("antenna", misfit)
@@ -83,8 +83,8 @@ def choose_fitted(
         raise InvalidInput(f"model: {error}") from None
     if choice.model is None:
         return problem, choice
-    content = choice.model.arrays[_SURROGATE].tobytes()
-    return replace(problem, fitted=(choice.model.id, content)), choice
+    name = choice.model.id
+    return replace(problem, fitted=(name, read[name])), choice
 
 
 def board_facts(spec: AntennaSpec, samples: BandSamples) -> BoardFacts:
