@@ -8,14 +8,17 @@ import numpy as np
 
 _PRIOR_S = 0.5  # seconds of play that a prior weighs as much as
 _UNKNOWN_S = 0.02  # expected duration of the first call of an arm without an estimate
+# Calls in a row without a gain after which an arm's credit is gone. Halved alone it stayed above
+# that of arms never called: a vertex cover gave 32 calls of 45 to one arm that gained nothing.
+_MOST_FAILURES = 4
 
 
 class DiscountedBandit:
     """Exploits the arm with the best discounted gain per second; explores cheap arms more often.
 
     Exploration picks an arm with a probability inverse to its seconds per call, so that arms share
-    exploration *time* about evenly: a cheap arm whose neighbourhoods are still too small gets the
-    many calls it needs to grow, and an expensive one does not use up the run. Gains and seconds
+    exploration *time* by their weights: a cheap arm whose neighbourhoods are still too small gets
+    the many calls it needs to grow, and an expensive one does not use up the run. Gains and seconds
     decay with a half-life, because arms that help early (large, cheap gains) are not those that
     help late.
     """
@@ -28,6 +31,7 @@ class DiscountedBandit:
         explore: float = 0.4,
         expected_s: Mapping[str, float] | None = None,
         prior: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         """Begin with all arms in play.
 
@@ -35,6 +39,7 @@ class DiscountedBandit:
         expected_s: seconds of the first call by arm; 0.02 s for others.
         prior: gain per second that an arm is credited with before its first call; it weighs as much
             as half a second of play.
+        weights: of an arm's share of the exploring time; 1 for others.
         """
         if not arms:
             raise ValueError("bandit: expected at least one arm, got none")
@@ -52,6 +57,8 @@ class DiscountedBandit:
             if arm in self._gain:
                 self._gain[arm], self._seconds[arm] = _PRIOR_S * rate, _PRIOR_S
         self._per_call = {arm: (expected_s or {}).get(arm, _UNKNOWN_S) for arm in arms}
+        self._weights = {arm: (weights or {}).get(arm, 1.0) for arm in arms}
+        self._failures = dict.fromkeys(arms, 0)
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -72,7 +79,9 @@ class DiscountedBandit:
         if rates.max() > 1e-12 and rng.random() >= self._explore:
             # Noise keeps two good arms both in play.
             return arms[int(np.argmax(rates * rng.uniform(0.5, 1.5, len(rates))))]
-        cheap = np.array([1.0 / (0.02 + self._per_call[arm]) for arm in arms])
+        cheap = np.array(
+            [self._weights[arm] / (0.02 + self._per_call[arm]) for arm in arms]
+        )
         return arms[int(rng.choice(len(cheap), p=cheap / cheap.sum()))]
 
     def update(self, arm: str, *, gain: float, seconds: float) -> None:
@@ -84,7 +93,13 @@ class DiscountedBandit:
             self._seconds[name] *= fade
         # A failure costs the arm half its credit: large early gains must not carry it through a
         # long stretch without any.
-        self._gain[arm] = self._gain[arm] + gain if gain > 0 else 0.5 * self._gain[arm]
+        if gain > 0:
+            self._gain[arm] += gain
+            self._failures[arm] = 0
+        else:
+            self._failures[arm] += 1
+            lost = self._failures[arm] >= _MOST_FAILURES
+            self._gain[arm] = 0.0 if lost else 0.5 * self._gain[arm]
         self._per_call[arm] = 0.5 * (self._per_call[arm] + seconds)
         self._seconds[arm] += seconds
 

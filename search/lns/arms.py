@@ -77,6 +77,7 @@ class Arm:
     # Gain per second credited before the first call. A run has time for five to ten calls of each
     # arm before the large gains are over, too few to find the best (lab notes, 2026-11-26).
     prior: float = 0.0
+    weight: float = 1.0  # of its share of the exploring time
     weights: str | None = None  # name of the learned weights that it uses
 
 
@@ -142,6 +143,7 @@ ARMS: tuple[Arm, ...] = (
         applies=lambda model: _CL_LNS_WEIGHTS in manifest(),
         expected_s=0.03,
         prior=0.05,
+        weight=4.0,
         weights=_CL_LNS_WEIGHTS,
     ),
 )

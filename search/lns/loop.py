@@ -59,8 +59,12 @@ class LnsParams:
     # Relative. Proofs to the last digit are not worth their time inside LNS.
     sub_mip_gap: float = 1e-3
     intensify_s: float = 0.1  # of one call of the intensifier
-    # Time of an intensifier beside the arms, as a share of the arms' time.
+    # Time of an intensifier beside the arms, as a share of the arms' time: at first and after each
+    # gain, and at least. In between it halves with every `intensify_half_s` of it without a gain:
+    # a vertex cover lost half of its time to exchanges that found nothing after two seconds.
     intensify_share: float = 1.0
+    least_intensify_share: float = 0.1
+    intensify_half_s: float = 1.0
     # Relative gain of a call of the intensifier at the start that is worth another call at once.
     intensify_gain: float = 2e-3
     least: int = 10  # variables to free
@@ -115,9 +119,11 @@ class LnsLoop:
             names * competes + [arm.name for arm in arms],
             expected_s={arm.name: arm.row.expected_s for arm in arms},
             prior={arm.name: arm.row.prior for arm in arms if arm.row.prior},
+            weights={arm.name: arm.row.weight for arm in arms},
         )
         self._granularity = granularity(self._model)
         self._owed_s = 0.0  # to an intensifier beside the arms
+        self._share = params.intensify_share  # of the arms' time
         self.statistics = {name: ArmStatistics() for name in [*names, *self._arms]}
         self.solver_s = 0.0  # inside sub-MIP solves
         self.objective = math.inf
@@ -193,12 +199,23 @@ class LnsLoop:
         """Give an intensifier beside the arms its share of an arm's `seconds`."""
         if self._intensifier is None or self._intensifier.competes:
             return
-        self._owed_s += self._params.intensify_share * seconds
+        self._owed_s += self._share * seconds
         while self._owed_s >= self._params.intensify_s and not self._deadline.over():
             self._take_over()
             slice_s = min(self._owed_s, _SLICE_S)
-            self._turn(self._intensifier.name, slice_s)
+            gain, used_s = self._turn(self._intensifier.name, slice_s)
             self._owed_s -= slice_s
+            self._adapt_share(improved=gain > 0, seconds=used_s)
+
+    def _adapt_share(self, *, improved: bool, seconds: float) -> None:
+        """Keep the intensifier's share while it gains; let it fade otherwise."""
+        params = self._params
+        faded = self._share * 0.5 ** (seconds / params.intensify_half_s)
+        self._share = (
+            params.intensify_share
+            if improved
+            else max(params.least_intensify_share, faded)
+        )
 
     def _waits(self, name: str) -> bool:
         return name in self._arms and self._arms[name].waits()

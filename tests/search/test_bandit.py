@@ -55,3 +55,23 @@ def test_a_prior_gives_the_first_calls_and_decays_with_failures() -> None:
     for _ in range(6):
         bandit.update("known", gain=0.0, seconds=0.2)
     assert all(bandit.pick(rng) == "other" for _ in range(20))
+
+
+def test_credit_is_gone_after_four_failures_in_a_row() -> None:
+    bandit = DiscountedBandit(["once", "never"], explore=0.0)
+    rng = np.random.default_rng(3)
+    bandit.update("once", gain=1.0, seconds=0.1)
+    for _ in range(3):
+        bandit.update("once", gain=0.0, seconds=0.1)
+    assert {bandit.pick(rng) for _ in range(20)} == {"once"}
+    bandit.update("once", gain=0.0, seconds=0.1)
+    assert {bandit.pick(rng) for _ in range(40)} == {"once", "never"}, "all start anew"
+    bandit.update("once", gain=1e-3, seconds=0.1)
+    assert {bandit.pick(rng) for _ in range(20)} == {"once"}
+
+
+def test_exploring_time_is_shared_by_weight() -> None:
+    bandit = DiscountedBandit(["a", "b"], explore=1.0, weights={"a": 4.0, "absent": 9.0})
+    rng = np.random.default_rng(4)
+    picks = [bandit.pick(rng) for _ in range(500)]
+    assert 3.0 < picks.count("a") / picks.count("b") < 5.5

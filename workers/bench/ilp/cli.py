@@ -4,7 +4,8 @@ Methods take turns on each instance, so that a slow hour of the machine affects 
 known is the best over all methods of the run and all earlier lines of the output file, and the
 catalogue's optimum. Instances of families are held out: training uses seeds below 500, tuning
 used seeds 501 and 502, measurements begin at 1000. `python -m workers.bench ilp families` measures
-policies that are fitted to a family of mixed programs (workers.bench.ilp.families).
+policies that are fitted to a family of mixed programs (workers.bench.ilp.families),
+`python -m workers.bench ilp arms` each arm alone and the portfolio (workers.bench.ilp.arms).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from workers.bench import instances
-from workers.bench.ilp import conditions, families, report
+from workers.bench.ilp import arms, conditions, families, report
 from workers.bench.ilp.memory import PeakMemory
 from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> int:
     """Run the protocol, or print the report of earlier output files."""
     if argv[:1] == ["families"]:
         return families.main(argv[1:])
+    if argv[:1] == ["arms"]:
+        return arms.main(argv[1:])
     options = _parser().parse_args(argv)
     if options.condition:
         return conditions.main(options)

@@ -18,11 +18,13 @@ from search.lns.core_columns import CoreColumns
 from search.lns.deadline import Deadline
 from search.lns.focus import RootFocus
 from search.lns.guide import Guide
+from search.lns.intensify import make_intensifier
 from search.lns.loop import ArmStatistics, LnsLoop, LnsParams
 from search.lns.observer import LnsObserver, Repair
+from search.lns.root_lp import SharedRootLp
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel
+from solvers.types import Floats, MilpModel, Solver
 from trimtab.specs.ilp import Neighbourhood
 
 Trace = list[tuple[float, float]]
@@ -153,24 +155,64 @@ def run_trial(
     policy: weights of the learned arm; without them it uses the shipped ones.
     """
     log = Log()
-    slicer = Slicer(model)
-    guide = Guide(
-        model,
-        deadline=CpuDeadline(seconds, stop=stop),
-        focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
-        root_s=_ROOT_S,
-    )
-    loop = LnsLoop(
+    guide = guide_of(model, CpuDeadline(seconds, stop=stop))
+    loop = make_loop(
         guide,
-        slicer=slicer,
+        words=words,
         solver=HighsSolver(),
-        arms=make_arms(
-            words, ArmParts(guide=guide, slicer=slicer, policy=policy, note=note)
-        ),
-        params=LnsParams() if params is None else params,
         rng=np.random.default_rng((seed, 3)),
         observer=log,
+        policy=policy,
+        note=note,
+        params=params,
     )
     log.on_improvement(model.objective(start), start, "start")
     loop.run(start)
     return Trial(log=log, arms=loop.statistics, sizes=loop.sizes)
+
+
+def guide_of(
+    model: MilpModel, deadline: Deadline, *, shared_root: SharedRootLp | None = None
+) -> Guide:
+    """Return the guide of a run; it solves the root LP itself unless that is shared."""
+    slicer = Slicer(model)
+    return Guide(
+        model,
+        deadline=deadline,
+        focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
+        shared_root=shared_root,
+        root_s=_ROOT_S,
+    )
+
+
+def make_loop(
+    guide: Guide,
+    *,
+    words: Sequence[Neighbourhood],
+    solver: Solver,
+    rng: np.random.Generator,
+    observer: LnsObserver,
+    policy: Mapping[str, np.ndarray] | None = None,
+    note: Callable[[str], object] = _no_note,
+    params: LnsParams | None = None,
+    local_search: bool = False,
+) -> LnsLoop:
+    """Return the loop of a run with these arms, alone in this process.
+
+    local_search: with a run's local search on the incumbent, where the model has one.
+    """
+    slicer = Slicer(guide.model)
+    return LnsLoop(
+        guide,
+        slicer=slicer,
+        solver=solver,
+        arms=make_arms(
+            words, ArmParts(guide=guide, slicer=slicer, policy=policy, note=note)
+        ),
+        intensifier=make_intensifier(guide.model, slicer.by_row, slicer.by_column)
+        if local_search
+        else None,
+        params=LnsParams() if params is None else params,
+        rng=rng,
+        observer=observer,
+    )
