@@ -143,7 +143,7 @@ ARMS: tuple[Arm, ...] = (
         applies=lambda model: _CL_LNS_WEIGHTS in manifest(),
         expected_s=0.03,
         prior=0.05,
-        weight=4.0,
+        weight=8.0,
         weights=_CL_LNS_WEIGHTS,
     ),
 )

@@ -63,8 +63,8 @@ class LnsParams:
     # gain, and at least. In between it halves with every `intensify_half_s` of it without a gain:
     # a vertex cover lost half of its time to exchanges that found nothing after two seconds.
     intensify_share: float = 1.0
-    least_intensify_share: float = 0.1
-    intensify_half_s: float = 1.0
+    least_intensify_share: float = 0.2
+    intensify_half_s: float = 2.0
     # Relative gain of a call of the intensifier at the start that is worth another call at once.
     intensify_gain: float = 2e-3
     least: int = 10  # variables to free

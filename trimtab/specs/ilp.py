@@ -42,7 +42,8 @@ class Neighbourhood(StrEnum):
     LB_RELAX_R = "lb-relax-r"
     """Each variable with the probability of its difference."""
     CL_LNS = "cl-lns"
-    """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); not a default."""
+    """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); it disables itself
+    on models unlike those it was trained on."""
     ONE_SWAP = "one-swap"
     """Not an arm: local search without a solver, by one-swaps on pure set covers (in turn with the
     arms) and by exchanges on packings and vertex covers (beside them); results use this name for
@@ -56,11 +57,9 @@ class LnsOptions(WireModel):
     """False: the complete solver works alone."""
     neighbourhoods: Annotated[
         tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)
-    ] = tuple(arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS)
+    ] = tuple(Neighbourhood)
     """Arms that the bandit chooses from; those that do not apply to the model are left out.
-
-    Default: all except the learned arm `cl-lns`, which did not improve the measured results.
-    """
+    Default: all."""
     sub_mip_engine: Engine = Engine.HIGHS
     """Solver of the sub-MIPs."""
     sub_mip_seconds: Annotated[float, Field(gt=0, le=600)] = 3.0

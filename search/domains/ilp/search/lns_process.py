@@ -109,6 +109,8 @@ def run_lns(
         send(SearchStarted(objective=objective, heuristic=heuristics.source))
         observer = _Observer(model, slots.lns, others, heuristics.late_solution, send)
         words = options.neighbourhoods
+        # Nobody who chose no arms needs to read that one of them does not fit the model.
+        chosen = policy is not None or words != LnsOptions().neighbourhoods
         if policy is not None:
             words = (*words, Neighbourhood.CL_LNS)
         wants_intensifier = Neighbourhood.ONE_SWAP in options.neighbourhoods
@@ -121,7 +123,7 @@ def run_lns(
                 ArmParts(
                     guide=guide,
                     slicer=slicer,
-                    note=lambda text: send(Note(text=text)),
+                    note=lambda text: send(Note(text=text)) if chosen else None,
                     policy=policy,
                 ),
             ),
