@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from workers.bench.ilp import conditions, metrics, report
+from workers.bench.ilp.arms_table import arms_tables
 from workers.bench.ilp.fitted_table import fitted_table
 from workers.bench.ilp.report import Run
 from workers.bench.tables.page import Headline, Page, Table
@@ -51,6 +52,7 @@ def page() -> Page:
             _real_table(real),
             _conditions_table(),
             _learned_table(),
+            *arms_tables(),
             fitted_table(),
         ),
         headline=_headline(families, real),

@@ -11,6 +11,9 @@ from pathlib import Path
 from cost_models.weights import FOLDER, load_weights
 from workers.train.steps import Steps, add_step, progress, run_step, step_parser
 
+# Those of gnn.policies.relational, which imports torch.
+ENCODERS = ("paper", "grmp", "rgcn", "gat", "gine")
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line of this kind."""
@@ -44,6 +47,12 @@ def _add_policy(steps: Steps) -> None:
         "--published", action="store_true", help="start from the published weights"
     )
     step.add_argument("--rate", type=float, default=1e-3, help="learning rate")
+    step.add_argument(
+        "--encoder",
+        choices=ENCODERS,
+        default=ENCODERS[0],
+        help="of the graph; other than the paper's: compared, not published",
+    )
     step.add_argument("--threads", type=int, default=1, help="threads of torch")
     step.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
     _add_work(step)
@@ -100,7 +109,12 @@ def _policy(options: argparse.Namespace) -> None:
     )
     policy.train(
         _states(options),
-        policy.TrainParams(epochs=options.epochs, seed=options.seed, rate=options.rate),
+        policy.TrainParams(
+            epochs=options.epochs,
+            seed=options.seed,
+            rate=options.rate,
+            encoder=options.encoder,
+        ),
         work=options.work,
         out=options.out,
         command=command + " --published" * options.published,

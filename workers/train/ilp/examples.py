@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gnn.policies.neighbourhood import NeighbourhoodPolicy
 from gnn.pretrain.losses import info_nce
 from search.lns.features import GraphBuilder, VariableFeature
 from solvers.relaxation import Relaxation
@@ -92,7 +91,7 @@ def examples_of(
     return [builder.summary()], examples
 
 
-def normalise(model: NeighbourhoodPolicy, examples: Sequence[Example]) -> None:
+def normalise(model: nn.Module, examples: Sequence[Example]) -> None:
     """Set the model's mean and spread of each feature to those of the examples."""
     for name, pick in (("variable", "variables"), ("row", "rows"), ("edge", "edges")):
         # Every state counts the same, large or small.
@@ -109,7 +108,7 @@ def normalise(model: NeighbourhoodPolicy, examples: Sequence[Example]) -> None:
         )
 
 
-def score(model: NeighbourhoodPolicy, example: Example) -> Tensor:
+def score(model: nn.Module, example: Example) -> Tensor:
     """Return (q,) the logits of the integer variables."""
     logits: Tensor = model(example.variables, example.rows, example.edges, example.index)
     return logits[example.integer]

@@ -13,6 +13,7 @@ negatives of its own state; states are never concatenated.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cost_models.weights.publish import publish
+from gnn.layers.encoders import parameters_of
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
+from gnn.policies.relational import PAPER, policy_of
 from search.lns.features import RowFeature, VariableFeature
 from workers.corpus import integer_programs
 from workers.train import checkpoint
@@ -53,6 +56,7 @@ class TrainParams:
     epochs: int
     seed: int
     rate: float = 1e-3  # learning rate
+    encoder: str = PAPER  # of gnn.policies.relational.ENCODERS
 
 
 def train(
@@ -67,21 +71,44 @@ def train(
 ) -> None:
     """Fit the policy and publish it. Resumes from `work`.
 
+    Another encoder than the paper's is not published, because serving has none: its recall and
+    loss go to a file in `work`.
+
     start: published weights to continue from (a few epochs on the states of hindsight); their
     description of the training families stays.
     """
+    if start is not None and params.encoder != PAPER:
+        raise ValueError(
+            f"encoder: the published weights are of {PAPER!r}, got {params.encoder!r}; "
+            "leave out --published"
+        )
     data = _read(states, say)
     torch.manual_seed(params.seed)
-    model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
+    model = policy_of(params.encoder, len(VariableFeature), len(RowFeature), 2)
     if start is None:
         normalise(model, data.fitting)
     else:
         _load_weights(model, start)
         value, shares, random = _evaluate(model, data.validation)
         say(f"before: loss {value:.4f}  recall {_as_text(shares)} random {random:.2f}")
-    best = _fit(model, data, params, state=work / f"{NAME}.safetensors", say=say)
+    state = work / f"{_file_name(params)}.safetensors"
+    best = _fit(model, data, params, state=state, say=say)
     model.load_state_dict(best)
-    _, shares, random = _evaluate(model, data.validation)
+    value, shares, random = _evaluate(model, data.validation)
+    if not isinstance(model, NeighbourhoodPolicy):
+        line = {
+            "encoder": params.encoder,
+            "seed": params.seed,
+            "epochs": params.epochs,
+            "parameters": parameters_of(model),
+            "states": [len(data.fitting), len(data.validation)],
+            "loss": round(value, 4),
+            "recall": {family: round(share, 3) for family, share in shares.items()},
+            "chance": round(random, 3),
+        }
+        (work / f"{_file_name(params)}.json").write_text(json.dumps(line) + "\n")
+        say(f"not published, because serving evaluates {PAPER!r} alone: {line}")
+        return
     if start is None:
         families = out_of_distribution.fit(
             {family: np.stack(rows) for family, rows in data.summaries.items()}
@@ -143,11 +170,18 @@ def _read(states: Path, say: Callable[[str], object]) -> _Data:
     )
 
 
+def _file_name(params: TrainParams) -> str:
+    """Return the name of checkpoints: that of the weights, with an encoder and seed of its own."""
+    if params.encoder == PAPER:
+        return NAME
+    return f"{NAME}-{params.encoder}-{params.seed}"
+
+
 def _describes_families(name: str) -> bool:
     return name.startswith(out_of_distribution.PREFIX)
 
 
-def _load_weights(model: NeighbourhoodPolicy, start: Mapping[str, np.ndarray]) -> None:
+def _load_weights(model: nn.Module, start: Mapping[str, np.ndarray]) -> None:
     model.load_state_dict(
         {
             name: torch.from_numpy(array)
@@ -158,7 +192,7 @@ def _load_weights(model: NeighbourhoodPolicy, start: Mapping[str, np.ndarray]) -
 
 
 def _fit(
-    model: NeighbourhoodPolicy,
+    model: nn.Module,
     data: _Data,
     params: TrainParams,
     *,
@@ -186,7 +220,7 @@ def _fit(
 
 
 def _train_epoch(
-    model: NeighbourhoodPolicy,
+    model: nn.Module,
     optimizer: torch.optim.Optimizer,
     examples: list[Example],
     seed: tuple[int, int],
@@ -209,7 +243,7 @@ def _as_text(shares: Mapping[str, float]) -> str:
 
 
 def _evaluate(
-    model: NeighbourhoodPolicy, examples: list[Example]
+    model: nn.Module, examples: list[Example]
 ) -> tuple[float, dict[str, float], float]:
     """Return the mean loss, the recall by family, and the recall of random scores."""
     losses: dict[str, list[float]] = {}
