@@ -230,6 +230,8 @@ class LnsLoop:
         else:
             gain = self._steps(name)
         seconds = max(0.0, time.process_time() - began - self._guide.take_setup_s())
+        if name in self._arms and name not in self._bandit.arms:
+            return gain, seconds  # it does not apply to the model, and was not called
         statistics = self.statistics[name]
         statistics.calls += 1
         statistics.improvements += gain > 0

@@ -30,7 +30,7 @@ from workers.corpus import integer_programs
 
 DEFAULT = (
     "trimtab",
-    "trimtab-with-learned",
+    "trimtab-without-learned",
     "random-lns",
     "highs",
     "scip",

@@ -35,7 +35,9 @@ _DEFAULT = LnsOptions().neighbourhoods
 # trimtab with these arms beside HiGHS on the whole problem.
 OURS: dict[str, tuple[Neighbourhood, ...]] = {
     "trimtab": _DEFAULT,
-    "trimtab-with-learned": tuple(Neighbourhood),
+    "trimtab-without-learned": tuple(
+        arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS
+    ),
     "random-lns": (Neighbourhood.RANDOM,),
     **{f"arm:{arm.value}": (arm,) for arm in Neighbourhood},
 }

@@ -289,13 +289,13 @@ def _learned_table() -> Table:
         notes=(
             "Missed the goal (below 0.95 on all, with the interval below 1 on two families), "
             "so the arm "
-            "is off by default; `lns.neighbourhoods` enables it by name. On the "
+            "was off by default until 2026-11-30, when it was compared alone, too (below). On the "
             f"{len(earlier)} instances of 2026-11-25, where the arm was on by default, the "
             "ratio was "
             f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
         ),
         command="python -m workers.bench ilp --sizes S --instances 3 \\\n"
-        "  --methods trimtab trimtab-with-learned",
+        "  --methods trimtab trimtab-without-learned",
         source=source(LEARNED_FILE, EARLIER_FILE, remark="Nothing else ran. " + _BEFORE),
     )
 

@@ -73,7 +73,8 @@ def test_sizes_are_those_of_the_papers() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["trimtab-with-learned", "highs", "scip-aggressive", "or-tools-set-cover"]
+    "method",
+    ["trimtab-without-learned", "highs", "scip-aggressive", "or-tools-set-cover"],
 )
 def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> None:
     file = tmp_path / "cover.mps"

@@ -18,16 +18,19 @@ from search.domains.ilp.search.lns_process import (
 from search.domains.ilp.search.messages import (
     Iterated,
     NewIncumbent,
+    Note,
     RunMessage,
     SearchStarted,
     Statistics,
 )
 from search.domains.ilp.search.slots import RunSlots
+from search.lns.root_lp import solve_root
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.types import MilpModel
 from tests.search.models import milp, random_cover
 from trimtab.specs.ilp import LnsOptions, Neighbourhood
+from workers.corpus import mixed_programs
 
 
 def run(
@@ -70,6 +73,35 @@ def test_a_start_that_the_engine_beats_is_not_shared() -> None:
     sent = run(model, slots, 0.05, constructed=np.ones(30))
     assert isinstance(sent[0], SearchStarted)
     assert slots.lns.objective == np.inf
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        (LnsOptions(), 0),
+        (LnsOptions(neighbourhoods=(Neighbourhood.RANDOM, Neighbourhood.CL_LNS)), 1),
+    ],
+)
+def test_an_arm_that_does_not_fit_is_noted_where_arms_were_chosen(
+    options: LnsOptions, notes: int
+) -> None:
+    model = mixed_programs.generate("facility-location", 1, size="tiny")
+    slots, sent = RunSlots(model), list[RunMessage]()
+    solve_root(model, slots.root_lp, seconds=10.0)(lambda message: None)
+    work = run_lns(
+        model,
+        options=options,
+        slots=slots,
+        deadline=time.monotonic() + 3.0,
+        seed=1,
+        slicer=Slicer(model),
+        start=StartPoints(),
+    )
+    work(sent.append)
+    assert isinstance(sent[-1], Statistics)
+    assert "cl-lns" not in sent[-1].arms
+    disabled = [m for m in sent if isinstance(m, Note) and "disabled" in m.text]
+    assert len(disabled) == notes
 
 
 @pytest.mark.parametrize(
