@@ -26,7 +26,7 @@ from search.lns.loop import LnsParams
 from search.lns.observer import LnsObserver
 from search.lns.root_lp import SharedRootLp
 from search.lns.sub_mip import Slicer
-from solvers.relaxation import Basis, LpSolution, Relaxation
+from solvers.relaxation import Basis, LpSolution, Relaxation, safe_bound
 from solvers.table import make_solver
 from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import LnsOptions, Neighbourhood
@@ -137,6 +137,7 @@ class Root:
 
     solution: LpSolution
     basis: Basis
+    bound: float
     seconds: float
 
     @classmethod
@@ -145,10 +146,15 @@ class Root:
         began = time.process_time()
         relaxation = Relaxation(model)
         solution = relaxation.root(time_limit_s=_ROOT_WALL_S)
-        if not solution.optimal:
+        if not solution.optimal or solution.row_duals is None:
             return None
         seconds = time.process_time() - began
-        return cls(solution=solution, basis=relaxation.basis(), seconds=seconds)
+        return cls(
+            solution=solution,
+            basis=relaxation.basis(),
+            bound=safe_bound(model, solution.row_duals),
+            seconds=seconds,
+        )
 
 
 class RootBeside(SharedRootLp):
@@ -157,7 +163,7 @@ class RootBeside(SharedRootLp):
     def __init__(self, model: MilpModel, root: Root) -> None:
         super().__init__(model)
         self._from_s = time.process_time() + root.seconds
-        self.put(root.solution, root.basis, root.solution.objective)
+        self.put(root.solution, root.basis, root.bound)
 
     @property
     def pending(self) -> bool:

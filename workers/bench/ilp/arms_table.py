@@ -13,8 +13,9 @@ from workers.bench.tables.results import rows_of, source
 ARMS_FILE = "2026-11-30-ilp-arms"
 FAMILIES = ("auction", "independent-set", "set-cover", "vertex-cover")
 _ENGINE_NAMES = {"highs": "HiGHS 1.16", "scip": "SCIP 10"}
-_COMMAND = """python -m workers.bench ilp arms --size S --seconds 20 --instances 3 --engines highs
-python -m workers.bench ilp arms --size S --seconds 20 --instances 1 --engines scip"""
+_COMMAND = """python -m workers.bench ilp arms --size S --seconds 20 --instances 2 --engines highs
+python -m workers.bench ilp arms --size S --seconds 20 --instances 1 --engines scip \\
+  --methods random variable-graph lb-relax lb-relax-r lb-relax-s cl-lns"""
 _LOAD = "One process on one core; up to eight others shared the other core."
 
 
@@ -22,7 +23,11 @@ def arms_tables() -> list[Table]:
     """Return the tables of `python -m workers.bench ilp arms`: one an engine, and the portfolio."""
     rows = rows_of(ARMS_FILE)
     return [
-        *(_engine_table(rows, engine) for engine in ENGINES),
+        *(
+            _engine_table(rows, engine)
+            for engine in ENGINES
+            if any(row["engine"] == engine for row in rows)
+        ),
         _portfolio_table(rows),
     ]
 
@@ -52,7 +57,8 @@ def _engine_table(rows: Sequence[dict[str, Any]], engine: str) -> Table:
         intro="The comparison of LB-RELAX and CL-LNS (Huang et al. 2023): one destroy heuristic "
         "alone, without a complete solver or a local search, from one greedy start. Primal gap at "
         "the end in % and primal integral in seconds of processor time, means of "
-        f"{' or '.join(str(count) for count in sorted(counts))} unused instances a family; bold: "
+        f"{' or '.join(str(count) for count in sorted(counts))} unused "
+        f"{'instance' if counts == {1} else 'instances'} a family; bold: "
         "the best arm. Best known: the best end of all runs of an instance, with either solver.",
         columns=("arm", *(family.replace("-", " ") for family in FAMILIES)),
         rows=lines,
@@ -78,7 +84,7 @@ def _portfolio_table(rows: Sequence[dict[str, Any]]) -> Table:
                 f"{100 * whole.gap_difference:+.2f} points",
                 f"{whole.better_ends}, {tied}, {whole.worse_ends}",
                 f"`{whole.integral_arm}`",
-                f"{ratio:.2f} [{low:.2f}, {high:.2f}]",
+                f"{ratio:.2f} [{low:.2f}, {high:.2f}]" if count > 1 else f"{ratio:.2f}",
             ]
         )
     return Table(
@@ -86,7 +92,8 @@ def _portfolio_table(rows: Sequence[dict[str, Any]]) -> Table:
         intro="The default arms and local search under the bandit, against the best single arm of "
         "each family, paired: difference of the mean gaps at the end, instances on which the "
         "portfolio ends better, equal and worse, and the ratio of the primal integrals with its "
-        "95 % interval. The best arm is chosen afterwards, which favours it.",
+        "95 % interval. The best arm is chosen afterwards, which favours it. Tuned on seeds 503 to "
+        "505, measured from 2000 on.",
         columns=(
             "family",
             "best arm by gap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,7 @@ def test_a_root_lp_beside_comes_after_its_seconds() -> None:
     model = generate("set-cover", "1/5", 1)
     root = arms.Root.of(model)
     assert root is not None
-    beside = arms.RootBeside(
-        model, arms.Root(solution=root.solution, basis=root.basis, seconds=0.05)
-    )
+    beside = arms.RootBeside(model, replace(root, seconds=0.05))
     assert beside.pending
     assert beside.take() is None
     until = time.process_time() + 0.06
