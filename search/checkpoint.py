@@ -40,26 +40,38 @@ class Checkpoint:
     bound: float | None = None
     trace: Sequence[Point] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)  # of the finished phases
+    view: bytes = (
+        b""  # the solution as its owner downloads it; empty for kinds without one
+    )
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
-    """Serialise a checkpoint. Raises BadCheckpoint when the result exceeds MAX_BYTES."""
+    """Serialise a checkpoint. Raises BadCheckpoint when the result exceeds MAX_BYTES.
+
+    A view that makes it too large is left out.
+    """
+    data = _packed(checkpoint, checkpoint.view)
+    if len(data) > MAX_BYTES and checkpoint.view:
+        data = _packed(checkpoint, b"")
+    if len(data) > MAX_BYTES:
+        raise BadCheckpoint(
+            f"checkpoint: expected at most {MAX_BYTES} bytes, got {len(data)}"
+        )
+    return data
+
+
+def _packed(checkpoint: Checkpoint, view: bytes) -> bytes:
     header = orjson.dumps(
         {
             "kind": checkpoint.kind,
             "bound": checkpoint.bound,
             "trace": checkpoint.trace,
             "timings_s": dict(checkpoint.timings_s),
+            "solution_bytes": len(checkpoint.solution),
         }
     )
-    data = _MAGIC + zlib.compress(
-        _LENGTH.pack(len(header)) + header + checkpoint.solution, 1
-    )
-    if len(data) > MAX_BYTES:
-        raise BadCheckpoint(
-            f"checkpoint: expected at most {MAX_BYTES} bytes, got {len(data)}"
-        )
-    return data
+    plain = _LENGTH.pack(len(header)) + header + checkpoint.solution + view
+    return _MAGIC + zlib.compress(plain, 1)
 
 
 def unpack(data: bytes, *, kind: str) -> Checkpoint:
@@ -76,9 +88,13 @@ def unpack(data: bytes, *, kind: str) -> Checkpoint:
         timings = {
             str(name): float(seconds) for name, seconds in header["timings_s"].items()
         }
+        rest = plain[_LENGTH.size + length :]
+        # Checkpoints of before `view` have no size of the solution.
+        size = min(len(rest), max(0, int(header.get("solution_bytes", len(rest)))))
         checkpoint = Checkpoint(
             kind=str(header["kind"]),
-            solution=plain[_LENGTH.size + length :],
+            solution=rest[:size],
+            view=rest[size:],
             bound=_optional(header["bound"]),
             trace=trace,
             timings_s=timings,

@@ -25,7 +25,7 @@ from search.conclude import (
 from search.rest import Woken
 from search.stop import StoppingCriterion
 from search.trace import relative_gap
-from search.types import Domain, OnPhase, SearchOutcome
+from search.types import Domain, OnPhase, SearchOutcome, ShowsIncumbents
 from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.common import Spec
 
@@ -151,10 +151,15 @@ class _Recorder:
         trace, timings = course.trace.points, dict(course.clock.timings_s)
 
         def dump() -> bytes:
+            domain, kept = course.domain, solution()
+            view = b""
+            if isinstance(domain, ShowsIncumbents):
+                view = domain.show(self._problem, kept)
             return checkpoint.pack(
                 checkpoint.Checkpoint(
                     kind=course.spec.KIND,
-                    solution=course.domain.keep(self._problem, solution()),
+                    solution=domain.keep(self._problem, kept),
+                    view=view,
                     bound=bound,
                     trace=trace_points(trace),
                     timings_s=timings,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from trimtab.results import Incumbent, Limit
 
 _UNLIMITED = float("inf")
+_SAME = 1e-9  # relative; objectives that differ by less are the same
 
 
 class StoppingCriterion(Protocol):
@@ -110,6 +111,75 @@ class AbsoluteGap(_Criterion):
         if abs(best.objective - best.bound) <= self._target:
             self.limit = Limit.TARGET_GAP
         return self.limit is not None
+
+
+class ObjectiveStop(_Criterion):
+    """Ends at a solution with an objective of `target` or better, in the user's sense."""
+
+    def __init__(self, target: float, *, maximize: bool) -> None:
+        self._target, self._sign = target, -1.0 if maximize else 1.0
+
+    def __call__(self, best: Incumbent | None) -> bool:
+        """Return True once a solution is good enough."""
+        if best is not None and best.objective is not None:
+            slack = _SAME * max(1.0, abs(self._target))
+            if self._sign * (best.objective - self._target) <= slack:
+                self.limit = Limit.OBJECTIVE
+        return self.limit is not None
+
+
+class BoundStop(_Criterion):
+    """Ends once the proved bound reaches `target`, in the user's sense."""
+
+    def __init__(self, target: float, *, maximize: bool) -> None:
+        self._target, self._sign = target, -1.0 if maximize else 1.0
+
+    def __call__(self, best: Incumbent | None) -> bool:
+        """Return True once the bound goes far enough."""
+        if best is not None and best.bound is not None:
+            slack = _SAME * max(1.0, abs(self._target))
+            if self._sign * (best.bound - self._target) >= -slack:
+                self.limit = Limit.BOUND
+        return self.limit is not None
+
+
+class SolutionLimit(_Criterion):
+    """Ends at the `count`-th reported objective."""
+
+    def __init__(self, count: int) -> None:
+        if count < 1:
+            raise ValueError(f"solution limit: expected a count >= 1, got {count!r}")
+        self._left = count
+        self._last: float | None = None
+
+    def __call__(self, best: Incumbent | None) -> bool:
+        """Return True once enough solutions were reported."""
+        if best is not None and best.objective not in (None, self._last):
+            self._last = best.objective
+            self._left -= 1
+        if self._left <= 0:
+            self.limit = Limit.SOLUTIONS
+        return self.limit is not None
+
+
+class TimeOf(_Criterion):
+    """Ends when the time of another criterion is over or its owner asks, for work after a search.
+
+    Other limits of that criterion were for the search.
+    """
+
+    def __init__(self, other: StoppingCriterion) -> None:
+        self._other = other
+
+    def __call__(self, best: Incumbent | None) -> bool:
+        """Return True once no time is left."""
+        if self._other.remaining_s() <= 0:
+            self.limit = Limit.TIME
+        return self.limit is not None
+
+    def remaining_s(self) -> float:
+        """Return the seconds that the other criterion leaves."""
+        return self._other.remaining_s()
 
 
 class EvaluationLimit(_Criterion):

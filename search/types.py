@@ -168,6 +168,15 @@ class TakesModels(Protocol):
 
 
 @runtime_checkable
+class ShowsIncumbents(Protocol):
+    """A domain whose owner can download the newest incumbent while the run goes on."""
+
+    def show(self, problem: Any, solution: Any) -> bytes:
+        """Return a reported solution as the JSON document that its owner reads."""
+        ...
+
+
+@runtime_checkable
 class HasBaseline(Protocol):
     """A domain that has an answer without a search; its row in KINDS has `baseline=True`."""
 

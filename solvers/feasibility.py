@@ -27,16 +27,17 @@ class Violation:
     worst_row: int | None  # index of the most violated row; None when no row is violated
     finite: bool = True
     extras: float = 0.0  # largest relative violation of the parts that are not linear
+    tolerance: float = FEASIBILITY_TOLERANCE  # of rows, bounds and extras
 
     @property
     def feasible(self) -> bool:
-        """True within the tolerances of the field, 1e-6 each."""
+        """True within the tolerances of the model: 1e-6 each, unless its owner chose another."""
         return (
             self.finite
-            and self.rows <= FEASIBILITY_TOLERANCE
-            and self.bounds <= FEASIBILITY_TOLERANCE
+            and self.rows <= self.tolerance
+            and self.bounds <= self.tolerance
             and self.integrality <= INTEGRALITY_TOLERANCE
-            and self.extras <= FEASIBILITY_TOLERANCE
+            and self.extras <= self.tolerance
         )
 
 
@@ -58,6 +59,7 @@ def violation(model: MilpModel, x: Floats) -> Violation:
         integrality=float(fractions.max(initial=0.0)),
         worst_row=worst if worst is not None and rows[worst] > 0 else None,
         extras=model.extras.violation(x) if model.extras is not None else 0.0,
+        tolerance=model.feasibility_tolerance,
     )
 
 
@@ -74,9 +76,10 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
         )
         # Sums beyond 2^53 units are rounded; the exact check decides those.
         noise = 1e-15 * np.abs(part) / unit
+        broken = max(FEASIBILITY_TOLERANCE, model.feasibility_tolerance)
         outside[whole] = np.where(
             beyond > 0.5 + noise,
-            np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE),
+            np.maximum(outside[whole], 2 * broken),
             0.0,
         )
     return outside

@@ -18,6 +18,7 @@ from solvers.errors import SolverFailed, Unsupported
 from solvers.highs_qp import pass_hessian, tangent, why_not_convex
 from solvers.reporting import Watch, finish, resolve_unbounded, result_before_solving
 from solvers.types import (
+    FEASIBILITY_TOLERANCE,
     Floats,
     Injected,
     MilpModel,
@@ -88,7 +89,8 @@ class HighsSolver:
             raise SolverFailed("HiGHS refused the quadratic objective")
         if form is not None:
             # The bound is a tangent at the point, so violations of the point count twice.
-            engine.setOptionValue("primal_feasibility_tolerance", _FEASTOL_OF_PRODUCTS)
+            tight = min(_FEASTOL_OF_PRODUCTS, model.feasibility_tolerance)
+            engine.setOptionValue("primal_feasibility_tolerance", tight)
         _pass_hint(engine, hint)
         _listen(engine, watch, injected if model.integrality.any() else None)
         remaining_s = params.time_limit_s - watch.elapsed_s
@@ -158,6 +160,12 @@ def new_engine(params: SolveParams) -> Any:
 
 def pass_model(engine: Any, model: MilpModel) -> None:
     """Pass the arrays; HiGHS copies them. Raises SolverFailed."""
+    tolerance = model.feasibility_tolerance
+    if tolerance != FEASIBILITY_TOLERANCE:
+        engine.setOptionValue("primal_feasibility_tolerance", tolerance)
+        # This one is of integrality too, and rounding must not break rows.
+        strict = min(tolerance, FEASIBILITY_TOLERANCE)
+        engine.setOptionValue("mip_feasibility_tolerance", strict)
     status = engine.passModel(
         model.n,
         model.m,

@@ -152,6 +152,8 @@ def finish(
     """
     watch.raise_pending()
     primal, x, bound = watch.best, watch.best_x, watch.bound
+    if limit is Limit.OTHER and params.node_limit is not None:
+        limit = Limit.NODES  # solvers report it as one of their own limits
     if reason is Reason.OPTIMAL:
         if primal is None:
             # With a cutoff, "optimal" may mean that the optimum does not beat it.

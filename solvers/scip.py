@@ -172,6 +172,8 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
         # The point is checked at 1e-6 with every row as written; inside, rows are parts of
         # expressions.
         settings["numerics/feastol"] = _FEASTOL_OF_PRODUCTS
+    if model.feasibility_tolerance < _FEASTOL:
+        settings["numerics/feastol"] = max(_LEAST_FEASTOL, model.feasibility_tolerance)
     if (relative := _whole_tolerance(model)) < float(
         settings.get("numerics/feastol", _FEASTOL)
     ):

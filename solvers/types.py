@@ -57,6 +57,8 @@ class MilpModel:
     # `cost_factor`; rows are the author's times `row_factors`, (m,) or None for 1.
     cost_factor: float = 1.0
     row_factors: Floats | None = None
+    # Violation of a row or bound that is allowed, relative to max(1, |side|).
+    feasibility_tolerance: float = FEASIBILITY_TOLERANCE
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -193,6 +195,10 @@ class MilpModel:
     def in_user_sense(self, value: float) -> float:
         """Convert an objective or bound to the author's sense."""
         return (-value if self.maximize else value) / self.cost_factor
+
+    def from_user_sense(self, value: float) -> float:
+        """Convert an objective or bound of the author's to the minimising sense."""
+        return (-value if self.maximize else value) * self.cost_factor
 
     def column_name(self, column: int) -> str:
         """Return the author's name, or C1, C2, … as solvers write them."""

@@ -37,6 +37,7 @@ from trimtab.results import (
     FittedModelPage,
     FittedModelView,
     Incumbent,
+    IncumbentValues,
     JobPage,
     JobState,
     JobView,
@@ -589,6 +590,14 @@ class Job:
         for event in self.events():
             if event.type is EventType.INCUMBENT:
                 yield Incumbent.model_validate(event.data)
+
+    def incumbent(self) -> IncumbentValues:
+        """Return the values of the best solution so far, for kind `ilp`; not checked yet.
+
+        They may be some seconds older than the newest event. Raises NotFound while there are none.
+        """
+        sent = _core.call("incumbent", id=self.id)
+        return _core.parse(IncumbentValues, self._client._send(sent))
 
     def stop(self) -> JobView:
         """End the job now and keep its best solution."""

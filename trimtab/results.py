@@ -13,6 +13,7 @@ from trimtab.solution import SolutionValues
 from trimtab.specs.common import ArtifactRef, Budget, Needs, WireModel
 
 SOLUTION_FILE, DUALS_FILE = "solution.json", "duals.json"
+POOL_FILE = "solutions.json"
 
 # Results are read back by older clients: they ignore fields they do not know.
 _READ = ConfigDict(extra="ignore")
@@ -132,6 +133,16 @@ class Limit(StrEnum):
     """The memory limit of the run."""
     ATTEMPTS = "attempts"
     """The limit of attempts (batch runs)."""
+    CUTOFF = "cutoff"
+    """Proved: no solution is as good as `spec.cutoff`."""
+    OBJECTIVE = "objective"
+    """`spec.objective_stop`: a solution was good enough."""
+    BOUND = "bound"
+    """`spec.bound_stop`: the proved bound went far enough."""
+    NODES = "nodes"
+    """`spec.node_limit`."""
+    SOLUTIONS = "solutions"
+    """`spec.solution_limit`."""
     OTHER = "other"
     """A limit inside a solver, or the end of a component; `detail` explains it."""
 
@@ -166,6 +177,16 @@ class Incumbent(WireModel):
     pictures: Annotated[Pictures, Field(exclude_if=lambda pictures: not pictures)] = ()
     """Pictures of the solution, as values; in events only, and absent where a kind draws none.
     `GET /v1/jobs/{id}/pictures/{number}` draws those of the newest incumbent."""
+
+
+class IncumbentValues(WireModel):
+    """The newest incumbent of a job of kind `ilp`, by the names of its file."""
+
+    model_config = _READ
+    objective: float | None = None
+    """Objective in the user's sense."""
+    nonzeros: dict[str, float] = Field(default_factory=dict)
+    """Values that are not 0, by column."""
 
 
 class EventType(StrEnum):

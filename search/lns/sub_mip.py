@@ -94,5 +94,6 @@ class Slicer:
                 row_lower=lower[rows],
                 row_upper=upper[rows],
                 offset=model.offset + float(model.c @ fixed_x),
+                feasibility_tolerance=model.feasibility_tolerance,
             ),
         )

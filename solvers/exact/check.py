@@ -56,6 +56,7 @@ class ExactCheck:
     violated_rows: int
     checked_rows: int
     checked_columns: int
+    tolerance: Fraction = TOLERANCE
 
     @property
     def detail(self) -> str:
@@ -101,19 +102,23 @@ class ExactCheck:
     def feasible(self) -> bool:
         """True when the point is feasible within tolerance."""
         return (
-            self.relative_row_violation <= TOLERANCE
-            and self.relative_bound_violation <= TOLERANCE
-            and self.max_set_violation <= TOLERANCE
+            self.relative_row_violation <= self.tolerance
+            and self.relative_bound_violation <= self.tolerance
+            and self.max_set_violation <= self.tolerance
             and self.max_integrality <= ROUNDING
         )
 
 
 def check(
-    model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]
+    model: ExactModel,
+    solution: Mapping[str, Number] | Sequence[Number],
+    *,
+    tolerance: Fraction = TOLERANCE,
 ) -> ExactCheck:
     """Check a point.
 
     solution: values by name (absent names are 0), or one number per column in the file's order.
+    tolerance: violation of rows, bounds and sets that is allowed, relative as above.
 
     Raises SolutionError when the point does not belong to the model.
     """
@@ -146,6 +151,7 @@ def check(
         violated_rows=row.count,
         checked_rows=model.m,
         checked_columns=model.n,
+        tolerance=tolerance,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,22 @@ def test_a_checkpoint_survives_a_round_trip() -> None:
         GOOD.trace,
         GOOD.timings_s,
     )
+
+
+def test_a_view_is_apart_from_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_view = replace(GOOD, view=b'{"objective": 1.0}')
+    back = unpack(pack(with_view), kind="probe")
+    assert (back.solution, back.view) == (GOOD.solution, with_view.view)
+    noise = replace(GOOD, view=os.urandom(4000))
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 2000)
+    assert unpack(pack(noise), kind="probe").view == b"", "a large view is left out"
+
+
+def test_checkpoints_of_before_the_view_are_read() -> None:
+    header = b'{"kind":"probe","bound":null,"trace":[],"timings_s":{}}'
+    plain = len(header).to_bytes(4, "big") + header + b"solution"
+    back = unpack(b"trimtab-checkpoint/1\n" + zlib.compress(plain), kind="probe")
+    assert (back.solution, back.view) == (b"solution", b"")
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ import pytest
 from search.stop import (
     AbsoluteGap,
     AnyOf,
+    BoundStop,
     EvaluationLimit,
+    ObjectiveStop,
     OwnerStop,
+    SolutionLimit,
     StoppingCriterion,
     TargetGap,
     TimeLimit,
+    TimeOf,
     from_budget,
 )
 from trimtab.results import Incumbent, Limit
@@ -99,3 +103,44 @@ def test_an_absolute_gap_is_in_units_of_the_objective() -> None:
     assert stop.limit is Limit.TARGET_GAP
     with pytest.raises(ValueError, match="a number >= 0, got -1"):
         AbsoluteGap(-1)
+
+
+@pytest.mark.parametrize(
+    ("maximize", "objectives", "bounds"),
+    [(False, [12.0, 10.0], [1.0, 5.0]), (True, [8.0, 10.0], [20.0, 5.0])],
+)
+def test_objective_and_bound_stops_know_the_sense(
+    maximize: bool, objectives: list[float], bounds: list[float]
+) -> None:
+    objective, bound = (
+        ObjectiveStop(10.0, maximize=maximize),
+        BoundStop(5.0, maximize=maximize),
+    )
+    points = [
+        Incumbent(elapsed_s=0, objective=value, bound=side)
+        for value, side in zip(objectives, bounds, strict=True)
+    ]
+    assert not objective(None)
+    assert not bound(None)
+    assert not objective(points[0])
+    assert not bound(points[0])
+    assert objective(points[1])
+    assert bound(points[1])
+    assert (objective.limit, bound.limit) == (Limit.OBJECTIVE, Limit.BOUND)
+
+
+def test_a_solution_limit_counts_objectives_once() -> None:
+    limit = SolutionLimit(2)
+    first = Incumbent(elapsed_s=0, objective=3.0)
+    assert not limit(None)
+    assert not limit(first)
+    assert not limit(first)
+    assert limit(Incumbent(elapsed_s=1, objective=2.0))
+    assert limit.limit is Limit.SOLUTIONS
+
+
+def test_the_time_of_a_criterion_ignores_its_other_limits() -> None:
+    gap = AnyOf(TimeLimit(60.0), AbsoluteGap(1.0))
+    assert gap(Incumbent(elapsed_s=0, objective=1.0, bound=1.0))
+    assert not TimeOf(gap)(None)
+    assert TimeOf(gap).remaining_s() > 0

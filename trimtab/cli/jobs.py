@@ -329,6 +329,23 @@ def download(
     out({"path": str(path)}) if as_json else print(path)
 
 
+def incumbent(
+    job_id: JobId,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; default: standard output.")
+    ] = None,
+) -> None:
+    """Show the values of the best solution so far of a job of kind ilp, as JSON."""
+    with connect() as client:
+        found = client.job(job_id).incumbent()
+    text = found.model_dump_json(indent=1)
+    if to is None:
+        print(text)
+        return
+    to.write_text(text + "\n", encoding="utf-8")
+    print(to)
+
+
 def batch(
     context: typer.Context,
     file: Annotated[

@@ -66,6 +66,20 @@ class LnsOptions(WireModel):
     """Time limit of one sub-MIP, seconds."""
 
 
+class PoolOptions(WireModel):
+    """Solution pool: the best solutions that differ in their integer variables."""
+
+    size: Annotated[int, Field(ge=1, le=200)] = 10
+    """Number of solutions, the best one included."""
+    gap: Annotated[float, Field(ge=0)] | None = None
+    """Largest |objective - best| / |best| of a solution. None: any solution."""
+    absolute_gap: Annotated[float, Field(ge=0)] | None = None
+    """Largest |objective - best|, in units of the objective."""
+    distance: Annotated[int, Field(ge=1, le=10**6)] = 1
+    """Least number of integer variables in which any two solutions differ. 1: the k best; more:
+    diverse solutions, each the best one at that distance from those before it."""
+
+
 class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
@@ -74,6 +88,7 @@ class IlpSpec(Spec):
         "solution.sol",
         "solution.json",
         "duals.json",
+        "solutions.json",
         "curve.csv",
         "curve.svg",
     )
@@ -108,6 +123,22 @@ class IlpSpec(Spec):
     absolute_gap: Annotated[float, Field(ge=0)] | None = None
     """End when |objective - bound| is at most this, in units of the objective; the relative gap is
     `budget.target_gap`."""
+    cutoff: float | None = None
+    """Only solutions with this objective or a better one are of interest. If there is provably
+    none, the run ends as `no_solution_found` by limit `cutoff`."""
+    feasibility_tolerance: Annotated[float, Field(ge=1e-9, le=1e-3)] | None = None
+    """Violation of a row or bound that is allowed, relative to max(1, |side|). None: 1e-6. The
+    engines are given it, and the independent check uses it."""
+    objective_stop: float | None = None
+    """End at the first solution with this objective or a better one."""
+    bound_stop: float | None = None
+    """End once the proved bound is at least this (at most, if the model maximises)."""
+    node_limit: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    """End when the complete solver has explored this many nodes; `cp-sat` counts none."""
+    solution_limit: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    """End at this many solutions, each better than the one before."""
+    pool: PoolOptions | None = None
+    """Also return further solutions, in `solutions.json`. None: the best one alone."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
     """Options of the large neighbourhood search."""
     _variables: Variables | None = PrivateAttr(default=None)
@@ -118,6 +149,15 @@ class IlpSpec(Spec):
             got = "both" if self.model is not None else "neither"
             raise ValueError(
                 f"expected exactly one of `model` and `model_text`, got {got}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _counts_nodes(self) -> IlpSpec:
+        if self.node_limit is not None and self.engine is Engine.CP_SAT:
+            raise ValueError(
+                "node_limit: expected none beside engine cp-sat, which counts no nodes, "
+                f"got {self.node_limit}; choose highs or scip"
             )
         return self
 

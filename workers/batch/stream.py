@@ -4,6 +4,7 @@
     → {"type": "run", "folder": "/where/relative/paths/begin", "files": "/where/files/go",
        "job": {"id": "a", "kind": "ilp", "spec": {"model_path": "m.mps"}, "budget": {...}}}
     ← {"type": "event", "event": "incumbent", "data": {...}, "elapsed_s": 0.4}
+    → {"type": "incumbent"}                ← {"type": "values", "view": {...}}, null: none yet
     → {"type": "stop"}                     keep the best solution; or {"type": "cancel"}
     ← {"type": "done", "record": {...}}    a record as of `workers.batch.run`
 
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from search import checkpoint
 from workers.batch.jobs import MAX_LINE_BYTES, BatchJob, parse_line
 from workers.batch.journal import Json
 from workers.batch.run import RunContext, run_job
@@ -54,6 +56,15 @@ class _Run:
             self.pending.add(ending)
             ending.add_done_callback(self.pending.discard)
 
+    async def incumbent(self) -> Any:
+        """Return the newest incumbent as its owner reads it; None while there is none."""
+        stored = None if self.execution is None else await self.execution.checkpoint()
+        try:
+            view = b"" if stored is None else checkpoint.unpack(stored, kind="ilp").view
+            return json.loads(view) if view else None
+        except (checkpoint.BadCheckpoint, ValueError):
+            return None
+
     def cancel(self) -> None:
         """End the job and discard its solution."""
         if self.task is not None:
@@ -81,6 +92,8 @@ async def serve(
                 await asyncio.sleep(0)
             case "stop":
                 run.stop()
+            case "incumbent":
+                send({"type": "values", "view": await run.incumbent()})
             case "cancel":
                 run.cancel()
             case other:
@@ -92,7 +105,8 @@ async def serve(
 
 def _unexpected(word: Any) -> str:
     return (
-        f"type: expected run (while no job runs), stop or cancel, got {str(word)[:60]!r}"
+        "type: expected run (while no job runs), incumbent, stop or cancel, got "
+        f"{str(word)[:60]!r}"
     )
 
 

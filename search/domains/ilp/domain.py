@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,28 @@ from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.search.outcome import model_figures
 from search.domains.ilp.search.policy import choose_policy
 from search.domains.ilp.search.polish import candidates
+from search.domains.ilp.search.pool import Further, PoolBuilder, pool_summary
 from search.domains.ilp.search.recorder import Recorder
 from search.domains.ilp.search.settle import Settlement
+from search.domains.ilp.search.state import cutoff_of
 from search.domains.ilp.search.supervisor import supervise
 from search.domains.ilp.search.warm_start import WarmStart, prepare, summary_after
-from search.domains.ilp.solution import IlpSolution, from_bytes, to_bytes
+from search.domains.ilp.solution import (
+    IlpSolution,
+    SolutionPool,
+    from_bytes,
+    to_bytes,
+)
 from search.model_files import ModelOffer
-from search.stop import AbsoluteGap, AnyOf, StoppingCriterion
+from search.stop import (
+    AbsoluteGap,
+    AnyOf,
+    BoundStop,
+    ObjectiveStop,
+    SolutionLimit,
+    StoppingCriterion,
+    TimeOf,
+)
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel
 from solvers.types import Floats
@@ -30,6 +46,7 @@ from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
 
 _COMPARISON_S = 20.0  # for the exact reading, when a claim has no solution to check
+_LEAST_POOL_S = 0.1  # a further solution is not worth starting below
 _MOST_S = 1e6  # stands for a search without a time limit
 _CLAIMS_WITHOUT_SOLUTION = (
     Reason.INFEASIBLE,
@@ -81,8 +98,7 @@ class IlpDomain:
         if start is not None:
             problem = replace(problem, warm_start=start.x)
         recorder = Recorder(problem, encoding, on_incumbent)
-        if problem.spec.absolute_gap is not None:
-            stop = AnyOf(stop, AbsoluteGap(problem.spec.absolute_gap))
+        stop = _with_own_limits(problem, stop)
         try:
             warm = _warm_start(problem, encoding, stop, recorder)
             scaled = _scaled_problem(problem, encoding, warm)
@@ -110,11 +126,18 @@ class IlpDomain:
         if outcome.solution is None or outcome.objective is None:
             problem.checker.close()
             return outcome
+        x, objective = outcome.solution, outcome.objective
+        pool = None
+        if problem.spec.pool is not None:
+            pool = _pool(problem, encoding, outcome, recorder, TimeOf(stop), rng)
+            summary = {**outcome.summary, "pool": pool_summary(pool)}
+            outcome = replace(outcome, summary=summary)
         solution = IlpSolution(
-            x=outcome.solution,
-            objective=outcome.objective,
+            x=x,
+            objective=objective,
             curve=recorder.curve,
             optimal=outcome.termination.reason is Reason.OPTIMAL,
+            pool=pool,
         )
         return replace(outcome, solution=solution)
 
@@ -137,6 +160,10 @@ class IlpDomain:
         """Serialise the values of the columns."""
         return to_bytes(solution.x)
 
+    def show(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
+        """Return objective and nonzeros as JSON, in the form of `solution.json`."""
+        return produce_stage.solution_json(problem, solution.x)
+
     def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
         """Rebuild a solution, rounded and polished. Raises ValueError for another model's."""
         model = problem.model
@@ -154,6 +181,47 @@ class IlpDomain:
         )
 
 
+def _with_own_limits(problem: IlpProblem, stop: StoppingCriterion) -> StoppingCriterion:
+    """Return the criterion with the limits of the spec."""
+    spec, maximize = problem.spec, problem.model.maximize
+    limits: list[StoppingCriterion] = []
+    if spec.absolute_gap is not None:
+        limits.append(AbsoluteGap(spec.absolute_gap))
+    if spec.objective_stop is not None:
+        limits.append(ObjectiveStop(spec.objective_stop, maximize=maximize))
+    if spec.bound_stop is not None:
+        limits.append(BoundStop(spec.bound_stop, maximize=maximize))
+    if spec.solution_limit is not None:
+        limits.append(SolutionLimit(spec.solution_limit))
+    return AnyOf(stop, *limits) if limits else stop
+
+
+def _pool(
+    problem: IlpProblem,
+    encoding: ScaledModel,
+    outcome: SearchOutcome,
+    recorder: Recorder,
+    time_left: StoppingCriterion,
+    rng: np.random.Generator,
+) -> SolutionPool:
+    """Build the pool around the outcome's solution, in the time that is left."""
+    assert problem.spec.pool is not None
+    assert outcome.solution is not None
+    further = Further(
+        engine=problem.spec.engine.value,
+        threads=problem.spec.threads,
+        seed=int(rng.integers(2**31 - 1)),
+        seconds=min(time_left.remaining_s(), _MOST_S),
+    )
+    builder = PoolBuilder(problem, encoding, problem.spec.pool, x=outcome.solution)
+    return builder.build(
+        recorder.reported,
+        optimal=outcome.termination.reason is Reason.OPTIMAL,
+        further=further,
+        over=lambda: time_left(None) or time_left.remaining_s() < _LEAST_POOL_S,
+    )
+
+
 def _warm_start(
     problem: IlpProblem,
     scaled: ScaledModel,
@@ -166,8 +234,10 @@ def _warm_start(
     left_s = min(stop.remaining_s(), _MOST_S)
     values = scaled.enter(problem.warm_start)
     warm = prepare(scaled.model, values, problem.workdir, left_s=left_s)
-    if warm.x is not None:
-        objective = float(warm.summary["objective"])
+    objective = float(warm.summary.get("objective", math.inf))
+    # A start beyond the user's cutoff still helps the search, but it is no solution.
+    cutoff = cutoff_of(problem.model, problem.spec.cutoff)
+    if warm.x is not None and problem.model.from_user_sense(objective) < cutoff:
         recorder(
             Incumbent(elapsed_s=0.0, objective=objective, source="warm-start"), warm.x
         )

@@ -17,7 +17,7 @@ from solvers import read
 from solvers.errors import ModelError
 from solvers.solution_file import read_solution
 from solvers.table import make_solver
-from solvers.types import Floats, MilpModel
+from solvers.types import FEASIBILITY_TOLERANCE, Floats, MilpModel
 from trimtab.specs.ilp import Engine, IlpSpec
 
 # Larger files are compared by the check process, beside the search.
@@ -42,10 +42,14 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
         name = (spec.model.name if spec.model else "") or file.name
     began = time.monotonic()
     file_format = _format(spec, file, name)
-    checker = Checker(file, file_format=file_format, name=name, workdir=workdir)
+    tolerance = spec.feasibility_tolerance or FEASIBILITY_TOLERANCE
+    checker = Checker(
+        file, file_format=file_format, name=name, workdir=workdir, tolerance=tolerance
+    )
     checker.start()
     try:
         model, notes = _read(file, file_format, name, workdir, checker)
+        model = replace(model, feasibility_tolerance=tolerance)
         problem = IlpProblem(
             spec=spec,
             model=model,

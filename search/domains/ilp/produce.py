@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from search.domains.ilp.duals import has_duals, write_duals
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.solution import Curve, IlpSolution
+from search.domains.ilp.solution import Curve, IlpSolution, SolutionPool, differing
 from search.drawing.curves import step_curves
 from search.types import Extra, Produced
 from solvers.types import Floats
-from trimtab.results import DUALS_FILE
+from trimtab.results import DUALS_FILE, POOL_FILE
 
 
 def produce(
@@ -21,7 +23,36 @@ def produce(
 ) -> list[Produced | Extra]:
     """Write `solution.sol` and `solution.json`; offer `duals.json` and the curve's two files."""
     files = write_solution(problem, solution.x, workdir)
+    if solution.pool is not None:
+        files.append(_write_pool(problem, solution.pool, workdir))
     return [*files, *_duals(problem, solution), *curve_extras(solution.curve)]
+
+
+def _write_pool(problem: IlpProblem, pool: SolutionPool, workdir: Path) -> Produced:
+    """Write `solutions.json`: the pool, with the nonzeros of each solution."""
+    integer = np.flatnonzero(problem.model.integrality)
+    best = pool.solutions[0].x if pool.solutions else None
+    rows = [
+        {
+            "objective": one.objective,
+            "checked": "valid",
+            "exactly_feasible": one.exactly_feasible,
+            "distance": 0 if best is None else differing(one.x, best, integer),
+            "nonzeros": problem.nonzeros_by_name(one.x),
+        }
+        for one in pool.solutions
+    ]
+    whole = {
+        "sense": "maximize" if problem.model.maximize else "minimize",
+        "proved": pool.proved,
+        "complete": pool.complete,
+        "note": pool.note,
+        "distance": pool.distance,
+        "solutions": rows,
+    }
+    path = workdir / POOL_FILE
+    path.write_text(json.dumps(whole, indent=0), encoding="utf-8")
+    return Produced(name=POOL_FILE, path=path, media_type="application/json")
 
 
 def _duals(problem: IlpProblem, solution: IlpSolution) -> list[Extra]:
@@ -30,6 +61,16 @@ def _duals(problem: IlpProblem, solution: IlpSolution) -> list[Extra]:
         return []
     write = partial(write_duals, problem.model, solution.x)
     return [Extra(name=DUALS_FILE, write=write, media_type="application/json")]
+
+
+def solution_json(problem: IlpProblem, x: Floats) -> bytes:
+    """Return objective and nonzeros of the values x (n,) as JSON."""
+    model = problem.model
+    document = {
+        "objective": model.in_user_sense(model.objective(x)),
+        "nonzeros": problem.nonzeros_by_name(x),
+    }
+    return json.dumps(document, indent=0).encode()
 
 
 def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
@@ -41,10 +82,7 @@ def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produc
         file.write(f"=obj= {_number(objective)}\n")
         file.writelines(f"{name} {_number(value)}\n" for name, value in values.items())
     as_json = workdir / "solution.json"
-    as_json.write_text(
-        json.dumps({"objective": objective, "nonzeros": values}, indent=0),
-        encoding="utf-8",
-    )
+    as_json.write_bytes(solution_json(problem, x))
     return [
         Produced(name="solution.sol", path=sol, media_type="text/plain"),
         Produced(name="solution.json", path=as_json, media_type="application/json"),

@@ -13,6 +13,26 @@ Curve = tuple[tuple[float, float | None, float | None], ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Pooled:
+    """One solution of the pool, which the exact check accepted."""
+
+    x: Floats  # (n,) columns of the minimised model
+    objective: float  # in the user's sense
+    exactly_feasible: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SolutionPool:
+    """Solutions of the pool, the best first."""
+
+    solutions: tuple[Pooled, ...]
+    distance: int  # integer columns in which any two differ, at least
+    proved: int  # of the first ones, each proved the best apart from those before it
+    complete: bool  # proved: there is no further solution within the limits of the pool
+    note: str = ""  # why it is neither full nor complete
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class IlpSolution:
     """Solution that the search claims."""
 
@@ -20,6 +40,12 @@ class IlpSolution:
     objective: float  # in the user's sense
     curve: Curve = ()
     optimal: bool = False  # proved by the search
+    pool: SolutionPool | None = None  # where the user asked for one
+
+
+def differing(x: Floats, y: Floats, integer: np.ndarray) -> int:
+    """Return the number of integer columns in which two points (n,) differ."""
+    return int(np.count_nonzero(np.rint(x[integer]) != np.rint(y[integer])))
 
 
 def to_bytes(x: Floats) -> bytes:

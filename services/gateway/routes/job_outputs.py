@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 
+from search import checkpoint
 from search.drawing.pictures import draw_picture
 from services.errors import BadRequest, NotFound
 from services.gateway import events as event_stream
@@ -17,7 +19,7 @@ from services.gateway.problems import documented
 from services.gateway.routes.jobs import JobId
 from services.gateway.views import FastJson, attempt_view, event_view, input_view
 from trimtab.pictures import MOST_PICTURES, read_pictures
-from trimtab.results import Attempt, RunResult
+from trimtab.results import SOLUTION_FILE, Attempt, IncumbentValues, RunResult
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 _EVENTS = {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
@@ -124,6 +126,45 @@ async def job_picture(
         "Content-Security-Policy": PICTURE_POLICY,
     }
     return Response(draw_picture(pictures[number]), media_type=SVG, headers=headers)
+
+
+@router.get(
+    "/incumbent",
+    response_model=IncumbentValues,
+    responses=documented(404, 503),
+    summary="Download the newest incumbent",
+)
+async def job_incumbent(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
+    """Objective and nonzero values of the best solution so far, at most some seconds old.
+
+    It is not checked yet; after the end this is the checked `solution.json` of the result.
+    """
+    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    headers = {
+        "Content-Disposition": f'attachment; filename="{job_id}-incumbent.json"',
+        "Cache-Control": "no-store",
+    }
+    reference = (job.result or {}).get("artifacts", {}).get(SOLUTION_FILE)
+    if reference is not None:
+        path = ctx.blobs.path(str(reference["digest"]))
+        return FileResponse(path, media_type="application/json", headers=headers)
+    stored = await ctx.store.get_checkpoint(job_id) if job.has_checkpoint else None
+    view = b"" if stored is None else await asyncio.to_thread(_view, stored, job.kind)
+    if not view:
+        raise NotFound(
+            f"incumbent: expected a solution of job {job_id}, got none "
+            f"({job.kind}, {job.state.value})",
+            fix="wait for an event of type `incumbent`; kinds other than ilp show no values",
+        )
+    return Response(view, media_type="application/json", headers=headers)
+
+
+def _view(stored: bytes, kind: str) -> bytes:
+    """Return the solution of a checkpoint as its owner reads it; empty without one."""
+    try:
+        return checkpoint.unpack(stored, kind=kind).view
+    except checkpoint.BadCheckpoint:
+        return b""
 
 
 @router.get(

@@ -74,6 +74,29 @@ COVER = (
     + "\nEnd\n"
 )
 
+# Market split: the bound is 0 at once, and the optimum takes thousands of nodes.
+SPLIT = (
+    "Minimize\n obj: "
+    + " + ".join(f"p{k} + n{k}" for k in range(3))
+    + "\nSubject To\n"
+    + "".join(
+        f" r{k}: "
+        + " + ".join(
+            f"{(37 * i * i + 61 * k * i + 17 * k) % 97 + 1} x{i}" for i in range(20)
+        )
+        + f" + p{k} - n{k} = {480 + k}\n"
+        for k in range(3)
+    )
+    + "Binaries\n "
+    + " ".join(f"x{i}" for i in range(20))
+    + "\nEnd\n"
+)
+# Its optimum does not hold exactly in doubles.
+ROUNDED = (
+    "Minimize\n obj: x + y\nSubject To\n r: x + 3 y >= 1\n"
+    " s: x + 0.33333333 y <= 0.33333333\nEnd\n"
+)
+
 FILES: dict[str, bytes] = {
     "lp": LP.encode(),
     "lp-larger": LP.replace(">= 7", ">= 17").encode(),
@@ -138,6 +161,8 @@ BASES: dict[str, dict[str, Any]] = {
     "ilp": {"model_text": LP, "format": "lp"},
     "ilp-file": {"model": "@lp", "format": "lp"},
     "ilp-cover": {"model_text": COVER, "format": "lp"},
+    "ilp-split": {"model_text": SPLIT, "format": "lp"},
+    "ilp-rounded": {"model_text": ROUNDED, "format": "lp"},
     "sharding": {
         "tables": [
             {"name": "a", "rows": 50_000, "dim": 32, "pooling": 20.0},
@@ -225,6 +250,55 @@ ILP: dict[str, Pair] = {
         base="ilp-cover",
         other={"absolute_gap": 1e6},
         look=lambda outcome: outcome["termination"],
+    ),
+    "cutoff": Pair(other={"cutoff": 1.0}),
+    "feasibility_tolerance": Pair(
+        base="ilp-rounded",
+        one={"feasibility_tolerance": 1e-9},
+        other={"feasibility_tolerance": 1e-3},
+        look=lambda outcome: outcome["verification"]["detail"],
+    ),
+    "objective_stop": Pair(
+        base="ilp-cover",
+        other={"objective_stop": 1e6},
+        look=lambda outcome: outcome["termination"]["limit"],
+    ),
+    "bound_stop": Pair(
+        base="ilp-split",
+        other={"bound_stop": -1.0},
+        look=lambda outcome: outcome["termination"]["limit"],
+    ),
+    "node_limit": Pair(
+        base="ilp-split",
+        one={"lns.enabled": False},
+        other={"lns.enabled": False, "node_limit": 0},
+        look=lambda outcome: outcome["termination"]["limit"],
+    ),
+    "solution_limit": Pair(
+        base="ilp-cover",
+        other={"solution_limit": 1},
+        look=lambda outcome: outcome["termination"]["limit"],
+    ),
+    "pool": Pair(base="ilp", other={"pool": {}}, look=summary("pool")),
+    "pool.size": Pair(
+        one={"pool": {"size": 2}},
+        other={"pool": {"size": 3}},
+        look=summary("pool", "solutions"),
+    ),
+    "pool.gap": Pair(
+        one={"pool": {"size": 3}},
+        other={"pool": {"size": 3, "gap": 0.0}},
+        look=file("solutions.json"),
+    ),
+    "pool.absolute_gap": Pair(
+        one={"pool": {"size": 3}},
+        other={"pool": {"size": 3, "absolute_gap": 0.0}},
+        look=file("solutions.json"),
+    ),
+    "pool.distance": Pair(
+        one={"pool": {"size": 3}},
+        other={"pool": {"size": 3, "distance": 2}},
+        look=file("solutions.json"),
     ),
     "model": Pair(base="ilp-file", other={"model": "@lp-larger"}),
     "model_text": Pair(other={"model_text": LP.replace(">= 7", ">= 17")}),

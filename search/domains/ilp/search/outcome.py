@@ -102,6 +102,12 @@ def _weights(state: RunState) -> dict[str, str]:
 def termination_of(state: RunState, stop: StoppingCriterion, engine: str) -> Termination:
     """Return the reason, limit and detail that incumbent, bound and the engine's end support."""
     end = state.engine_end or EngineEnded(reason="")
+    if end.reason == "infeasible" and state.x is None and math.isfinite(state.cutoff):
+        return Termination(
+            reason=Reason.NO_SOLUTION_FOUND,
+            limit=Limit.CUTOFF,
+            detail=f"no solution is as good as the cutoff (proved by {engine})",
+        )
     if end.reason in ("infeasible", "infeasible_or_unbounded") and state.x is not None:
         # Two programs disagree. The solution will be checked exactly; the claim cannot be.
         state.notes.append(f"{engine} claims {end.reason}, but there is a solution")
@@ -151,7 +157,8 @@ def _engine_limit(end: EngineEnded) -> Limit:
     """
     if end.reason in ("", CRASHED):
         return Limit.TIME
-    return Limit.TIME if end.limit == Limit.TIME.value else Limit.OTHER
+    known = (Limit.TIME, Limit.NODES)
+    return next((limit for limit in known if limit.value == end.limit), Limit.OTHER)
 
 
 def _end_detail(limit: Limit, engine: str, detail: str, with_a: str) -> str:

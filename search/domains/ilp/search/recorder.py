@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.solution import Curve, IlpSolution
@@ -12,6 +13,7 @@ from solvers.types import Floats
 from trimtab.results import Incumbent
 
 _CURVE_POINTS = 100_000
+_POOL_BYTES = 64 << 20  # of solutions that are kept for the pool
 
 
 class Recorder:
@@ -26,11 +28,19 @@ class Recorder:
         self._best: Incumbent | None = None
         self._x: Floats | None = None
         self._curve: list[tuple[float, float | None, float | None]] = []
+        most = 0 if problem.spec.pool is None else 2 * problem.spec.pool.size
+        fitting = _POOL_BYTES // (8 * max(1, problem.model.n))
+        self._reported: deque[Floats] = deque(maxlen=min(most, fitting))
 
     @property
     def curve(self) -> Curve:
         """(seconds, incumbent, bound) of the points so far."""
         return tuple(self._curve)
+
+    @property
+    def reported(self) -> tuple[Floats, ...]:
+        """The newest solutions (n,), in scaled units, for the pool; none where there is no pool."""
+        return tuple(self._reported)
 
     def __call__(self, point: Incumbent, x: Floats | None = None) -> None:
         """Report a point; x (n,) is its solution in scaled units."""
@@ -44,6 +54,7 @@ class Recorder:
             self._on_incumbent(point)
             return
         self._x = x
+        self._reported.append(x)
         restore, objective = self._scaled.restore, point.objective or 0.0
         self._on_incumbent(point, lambda: IlpSolution(x=restore(x), objective=objective))
 

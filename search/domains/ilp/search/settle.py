@@ -154,6 +154,9 @@ class Settlement:
         if check.status is not VerificationStatus.VALID:
             self._best.check = self._best.check or check
             return False
+        cutoff = self._problem.spec.cutoff
+        if cutoff is not None and self._sign * (objective - cutoff) > _SAME * abs(cutoff):
+            return True
         if (
             self._best.x is None
             or self._sign * objective < self._sign * self._best.objective

@@ -13,6 +13,7 @@ from trimtab.results import Incumbent
 
 # Relative; smaller than the default of engines, so that "optimal" means this.
 PROOF_GAP = 1e-6
+_CUTOFF_SLACK = 1e-9  # relative
 ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
 
 
@@ -21,6 +22,7 @@ class RunState:
     """Incumbent and bound in the minimised sense, and the reports of the processes."""
 
     objective: float = math.inf
+    cutoff: float = math.inf  # solutions that are not better are not taken over
     x: Floats | None = None
     source: str = ""  # of the incumbent
     bound: float = -math.inf
@@ -35,7 +37,7 @@ class RunState:
 
     def read(self, slot: IncumbentSlot, source: str) -> bool:
         """Take over a better solution of a slot; return True if there was one."""
-        better = slot.better_than(self.objective)
+        better = slot.better_than(min(self.objective, self.cutoff))
         if better is None:
             return False
         self.objective, self.x = better
@@ -67,6 +69,17 @@ class RunState:
             gap=relative_gap(objective, bound),
             source=self.source,
         )
+
+
+def cutoff_of(model: MilpModel, cutoff: float | None) -> float:
+    """Return the user's cutoff in the minimised sense; solutions must be below it.
+
+    The user's solutions may equal it.
+    """
+    if cutoff is None:
+        return math.inf
+    inner = model.from_user_sense(cutoff)
+    return inner + _CUTOFF_SLACK * max(1.0, abs(inner))
 
 
 def in_user_sense(model: MilpModel, value: float) -> float | None:

@@ -39,7 +39,12 @@ from search.domains.ilp.search.messages import (
 )
 from search.domains.ilp.search.outcome import CRASHED, outcome_of
 from search.domains.ilp.search.slots import RunSlots
-from search.domains.ilp.search.state import ABSOLUTE_GAP, PROOF_GAP, RunState
+from search.domains.ilp.search.state import (
+    ABSOLUTE_GAP,
+    PROOF_GAP,
+    RunState,
+    cutoff_of,
+)
 from search.domains.ilp.tagged import pack
 from search.isolation import NativeCrash, NativeError, NativeProcess
 from search.lns.root_lp import solve_root
@@ -47,7 +52,7 @@ from search.lns.sub_mip import Slicer
 from search.stop import StoppingCriterion
 from search.types import SearchOutcome
 from solvers.types import Floats, SolveParams
-from trimtab.results import Incumbent, Reason
+from trimtab.results import Incumbent, Limit, Reason
 
 OnPoint = Callable[[Incumbent, Floats | None], None]
 """Takes a point and its solution (n,), columns of the minimised model."""
@@ -121,7 +126,7 @@ class Run:
         )
         self._engine = self._spec.engine.value
         self._point: Incumbent | None = None
-        self.state = RunState()
+        self.state = RunState(cutoff=cutoff_of(self._model, self._spec.cutoff))
         self.slots = RunSlots(self._model)
         self.processes: dict[Role, NativeProcess] = {}
 
@@ -153,6 +158,8 @@ class Run:
                 seed=seed % 2**31,
                 relative_gap=PROOF_GAP,
                 absolute_gap=ABSOLUTE_GAP,
+                cutoff=self.state.cutoff if math.isfinite(self.state.cutoff) else None,
+                node_limit=self._spec.node_limit,
             ),
             slot=self.slots.engine,
             others=None if alone else self.slots.lns,
@@ -223,7 +230,7 @@ class Run:
             refusal = self._problem.checker.refusal()
             if refusal is not None:
                 raise refusal
-            if self._stop(self._point) or self._proved():
+            if self._stop(self._point) or self._settled():
                 return
             self._note_ends(alive)
             if not alive & {Role.ENGINE, Role.LNS} or time.monotonic() >= self._deadline:
@@ -298,8 +305,10 @@ class Run:
         )
         return True
 
-    def _proved(self) -> bool:
+    def _settled(self) -> bool:
         end = self.state.engine_end
+        if end is not None and end.limit == Limit.NODES.value:
+            return True  # the user's limit: the search does not go on alone
         return self.state.closed() or (end is not None and end.reason in _PROOFS)
 
     def _note_ends(self, alive: set[Role]) -> None:

@@ -36,7 +36,7 @@ from search.domains.ilp.verify.messages import (
 from search.isolation import Message, NativeError, NativeProcess, NativeTimeout
 from search.types import InvalidInput
 from solvers.exact.prove import Claim
-from solvers.types import MilpModel
+from solvers.types import FEASIBILITY_TOLERANCE, MilpModel
 from trimtab.results import Verification
 
 _POLL_S = 0.05
@@ -60,8 +60,17 @@ class Checker:
     the process again from the file.
     """
 
-    def __init__(self, file: Path, *, file_format: str, name: str, workdir: Path) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        file_format: str,
+        name: str,
+        workdir: Path,
+        tolerance: float = FEASIBILITY_TOLERANCE,
+    ) -> None:
         self._file, self._format, self._name = file, file_format, name
+        self._tolerance = tolerance
         self._workdir = workdir
         self._searched: MilpModel | None = None
         self._process: NativeProcess | None = None
@@ -83,6 +92,7 @@ class Checker:
                 file_format=self._format,
                 name=self._name,
                 searched=self._searched,
+                tolerance=self._tolerance,
                 commands=commands,
                 say=say,
             ),

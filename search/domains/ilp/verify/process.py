@@ -33,7 +33,7 @@ from solvers.compare import refuse_differences
 from solvers.errors import ModelError
 from solvers.exact import ExactModel, check, read_exact
 from solvers.exact.prove import prove
-from solvers.types import MilpModel
+from solvers.types import FEASIBILITY_TOLERANCE, MilpModel
 
 _PROOF_GAP = Fraction(1, 10**7)  # relative; a tenth of the gap that "optimal" allows
 
@@ -46,17 +46,19 @@ def serve(
     searched: MilpModel | None,
     commands: int,
     say: Say,
+    tolerance: float = FEASIBILITY_TOLERANCE,
 ) -> None:
     """Read the file and answer commands from the pipe `commands` until it is closed.
 
     searched: the model of the search, which a process that is started again compares at once.
+    tolerance: violation of rows and bounds that is allowed, relative.
     """
     try:
         exact = read_exact(file, format=file_format, name=name)
         if searched is not None:
             refuse_differences(exact, searched)
         for command in _received(commands):
-            say(pack(_answer(exact, command)))
+            say(pack(_answer(exact, command, Fraction(str(tolerance)))))
     except ModelError as error:
         say(pack(Refused(reason=str(error))))
 
@@ -67,7 +69,7 @@ def _received(commands: int) -> Iterator[Command]:
             yield COMMANDS.unpack(json.loads(line))
 
 
-def _answer(exact: ExactModel, command: Command) -> Answer:
+def _answer(exact: ExactModel, command: Command, tolerance: Fraction) -> Answer:
     match command:
         case Compare():
             path = Path(command.path)
@@ -76,20 +78,23 @@ def _answer(exact: ExactModel, command: Command) -> Answer:
             return Compared()
         case Check():
             values = json.loads(Path(command.path).read_text())
-            verification = verify(exact, values, claimed=command.claimed)
+            verification = verify(
+                exact, values, claimed=command.claimed, tolerance=tolerance
+            )
             return Checked(verification=verification.model_dump_json())
         case Prove():
-            return _prove(exact, command)
+            return _prove(exact, command, tolerance)
         case _:
             raise TypeError(f"command: expected Compare, Check or Prove, got {command!r}")
 
 
-def _prove(exact: ExactModel, command: Prove) -> ProofEnded:
+def _prove(exact: ExactModel, command: Prove, tolerance: Fraction) -> ProofEnded:
     """Run the exact branch and bound; write a better point over the incumbent's values."""
     path = Path(command.path)
     incumbent = None
     if command.has_incumbent:
-        checked = check(exact, json.loads(path.read_text()))
+        values = json.loads(path.read_text())
+        checked = check(exact, values, tolerance=tolerance)
         incumbent = checked.objective if checked.feasible else None
     proof = prove(exact, incumbent=incumbent, gap=_PROOF_GAP, seconds=command.seconds)
     if proof.x is not None:

@@ -9,17 +9,22 @@ from fractions import Fraction
 from typing import Any
 
 from solvers.exact import ExactCheck, ExactModel, SolutionError, check
+from solvers.exact.check import TOLERANCE
 from trimtab.results import Verification, VerificationStatus
 
 METHOD = "rational arithmetic on the original file"
 
 
 def verify(
-    model: ExactModel, values: Mapping[str, float], *, claimed: float | None
+    model: ExactModel,
+    values: Mapping[str, float],
+    *,
+    claimed: float | None,
+    tolerance: Fraction = TOLERANCE,
 ) -> Verification:
     """Check `values` (column name → value, absent ones 0) against the exactly read model."""
     try:
-        result = check(model, values)
+        result = check(model, values, tolerance=tolerance)
     except SolutionError as error:
         return Verification(
             status=VerificationStatus.INVALID,
@@ -85,7 +90,7 @@ def _sentence(result: ExactCheck, agrees: bool, claimed: float | None) -> str:
     if result.exactly_feasible:
         return "every row, bound and integrality holds exactly"
     return (
-        "holds within 1e-6 of each row's and bound's size; "
+        f"holds within {as_float(result.tolerance):.3g} of each row's and bound's size; "
         f"the largest violation is {violation}"
     )
 
