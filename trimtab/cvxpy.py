@@ -27,13 +27,18 @@ _STATUS = {
     Reason.UNBOUNDED: s.UNBOUNDED,
     Reason.INFEASIBLE_OR_UNBOUNDED: s.INFEASIBLE_OR_UNBOUNDED,
 }
+_MORE = ["where", "callback"]
 _NOT_OPTIONS = ("start",)  # the start comes from the variables' values: warm_start=True
 
 
 class Trimtab(ConicSolver):
     """Solver of cvxpy's linear and mixed-integer programs.
 
-    Keyword arguments of `problem.solve`: seconds, gap, absolute_gap, threads, engine, seed, where.
+    Keyword arguments of `problem.solve`: the fields of `trimtab.doors.answer.SolveOptions` (gap,
+    absolute_gap, cutoff, engine, feasibility_tolerance, pool, seconds, seed, threads and others),
+    where (a trimtab Client, or "local"), and callback, which receives an `Improvement` for each
+    better solution, by column of cvxpy's matrices: x0, x1, … Solutions of a pool are in
+    `problem.solver_stats.extra_stats.pool`, by the same names.
     """
 
     MIP_CAPABLE = True
@@ -71,19 +76,26 @@ class Trimtab(ConicSolver):
         solver_cache: Any = None,
     ) -> dict[str, Any]:
         """Solve, and return the answer with arrays of the caller's type. Raises SolverError."""
-        known = [name for name in option_names() if name not in _NOT_OPTIONS] + ["where"]
+        known = [name for name in option_names() if name not in _NOT_OPTIONS]
+        known += _MORE
         if unknown := sorted(set(solver_opts) - set(known)):
             raise SolverError(
                 f"TRIMTAB: expected options {', '.join(known)}, got {unknown[0]!r}"
             )
-        chosen = {name: value for name, value in solver_opts.items() if name != "where"}
+        chosen = {name: value for name, value in solver_opts.items() if name not in _MORE}
         where, log = solver_opts.get("where"), SolveLog.to(verbose)
         try:
             options = SolveOptions(**chosen)
             draft = _draft(data)
             if warm_start:
                 draft.set_start(_start(data))
-            result = solve_draft(draft, options, where=where, log=log)
+            result = solve_draft(
+                draft,
+                options,
+                where=where,
+                log=log,
+                on_solution=solver_opts.get("callback"),
+            )
         except (DoorError, NotCarriedOver, ValueError) as error:
             raise SolverError(f"TRIMTAB: {error}") from error
         return _arrays(result, data)

@@ -17,7 +17,7 @@ from typing import Any
 from linopy.constants import Result, Solution, Status
 
 from trimtab.adapters.start import write_start
-from trimtab.doors.answer import Answer, SolveOptions
+from trimtab.doors.answer import Answer, OnSolution, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve as run
 from trimtab.results import Limit, Reason
@@ -53,7 +53,11 @@ class Trimtab:
         tee: True shows the log on standard output; a stream is written to.
         warm_start: Start from the solution that the model has.
         where: A trimtab Client, or "local".
-        options: seconds, gap, absolute_gap, threads, engine, seed.
+        callback: Receives an `Improvement` for each better solution, by linopy's name of the column
+            (`x` and its label); True ends the solve.
+        options: Fields of `trimtab.doors.answer.SolveOptions`: seconds, gap, absolute_gap, threads,
+            engine, seed, cutoff, feasibility_tolerance, pool and others. `answer.pool` holds the
+            solutions of a pool.
     """
 
     def __init__(
@@ -62,9 +66,11 @@ class Trimtab:
         tee: Any = False,
         warm_start: bool = False,
         where: Any = None,
+        callback: OnSolution | None = None,
         **options: Any,
     ) -> None:
         self._tee, self._warm_start, self._where = tee, warm_start, where
+        self._callback = callback
         self._options = SolveOptions(**options)
         self.answer: Answer | None = None
         """The newest answer: bound, gap, verdict of the check, id of the job."""
@@ -93,7 +99,9 @@ def solve(model: Any, solver: Trimtab | None = None) -> tuple[str, str]:
             start = write_start(Path(folder) / "start.sol", _start(model))
         log = SolveLog.to(solver._tee)
         options = replace(solver._options, start=start)
-        answer = run(file, options, where=solver._where, log=log)
+        answer = run(
+            file, options, where=solver._where, log=log, on_solution=solver._callback
+        )
     solver.answer = answer
     status = Status.from_termination_condition(_condition(answer))
     solution = None

@@ -15,21 +15,19 @@ from pulp.apis.core import LpSolver
 
 from trimtab.adapters.draft import Draft, NotCarriedOver, Number
 from trimtab.doors import local
-from trimtab.doors.answer import Answer, DoorError, SolveOptions
+from trimtab.doors.answer import Answer, DoorError, SolveOptions, option_names
 from trimtab.doors.drafts import DraftAnswer, solve_draft
 from trimtab.doors.log import SolveLog
 from trimtab.results import Reason
 
-_KNOWN = (
-    "gapRel",
-    "gapAbs",
-    "threads",
-    "warmStart",
-    "logPath",
-    "engine",
-    "seed",
-    "where",
-)
+# PuLP's own names, and where they go.
+_OPTIONS = {
+    "gapRel": "gap",
+    "gapAbs": "absolute_gap",
+    "maxNodes": "node_limit",
+    **{name: name for name in option_names() if name not in ("seconds", "gap", "start")},
+}
+_KNOWN = (*_OPTIONS, "warmStart", "logPath", "where", "callback")
 
 
 class Trimtab(LpSolver):
@@ -50,8 +48,11 @@ class Trimtab(LpSolver):
             mip: False solves the relaxation.
             msg: Show the log on standard output.
             timeLimit: Seconds.
-            options: gapRel, gapAbs, threads, warmStart (start from the variables' values), logPath,
-                engine (highs, scip or cp-sat), seed, where (a trimtab Client, or "local").
+            options: gapRel, gapAbs, threads, maxNodes, warmStart (start from the variables'
+                values), logPath, where (a trimtab Client, or "local"), callback (receives an
+                `Improvement` for each better solution, by variable name; True ends the solve), and
+                the fields of `trimtab.doors.answer.SolveOptions`: cutoff, feasibility_tolerance,
+                pool and others. Solutions of a pool are in `problem.trimtab_pool`.
         """
         super().__init__(mip=mip, msg=msg, timeLimit=timeLimit, **options)
 
@@ -77,7 +78,13 @@ class Trimtab(LpSolver):
             draft = _draft(lp, mip=bool(self.mip), start=bool(self._option("warmStart")))
             tee, path = bool(self.msg), self._option("logPath")
             with closing(SolveLog.to(tee, path)) as log:
-                result = solve_draft(draft, options, where=self._option("where"), log=log)
+                result = solve_draft(
+                    draft,
+                    options,
+                    where=self._option("where"),
+                    log=log,
+                    on_solution=self._option("callback"),
+                )
         except (DoorError, NotCarriedOver, ValueError) as error:
             raise pulp.PulpSolverError(f"TRIMTAB: {error}") from error
         return _load(lp, result)
@@ -86,14 +93,12 @@ class Trimtab(LpSolver):
         return self.optionsDict.get(name)
 
     def _options(self) -> SolveOptions:
-        return SolveOptions(
-            seconds=self.timeLimit,
-            gap=self._option("gapRel"),
-            absolute_gap=self._option("gapAbs"),
-            threads=self._option("threads"),
-            engine=self._option("engine"),
-            seed=self._option("seed") or 0,
-        )
+        chosen = {
+            own: self._option(name)
+            for name, own in _OPTIONS.items()
+            if self._option(name) is not None
+        }
+        return SolveOptions(seconds=self.timeLimit, **chosen)
 
 
 def _draft(lp: Any, *, mip: bool, start: bool) -> Draft:
@@ -154,6 +159,11 @@ def _load(lp: Any, result: DraftAnswer) -> int:
             variable.varValue = value
         for row in rows:
             row.slack = 0.0 - float(row.value())
+    names = [variable.name for variable in variables]
+    lp.trimtab_pool = [
+        (objective, dict(zip(names, values, strict=True)))
+        for objective, values in result.pool
+    ]
     if result.reduced_costs is not None:
         for variable, value in zip(variables, result.reduced_costs, strict=True):
             variable.dj = value

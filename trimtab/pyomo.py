@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,26 @@ from pyomo.repn.plugins.lp_writer import LPWriter
 from trimtab import __version__
 from trimtab.adapters.start import write_start
 from trimtab.doors import local
-from trimtab.doors.answer import Answer, DoorError, SolveOptions
+from trimtab.doors.answer import (
+    Answer,
+    DoorError,
+    Improvement,
+    OnSolution,
+    SolveOptions,
+    option_names,
+)
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
 from trimtab.results import Limit, Reason
 
 _CONSTANT = "ONE_VAR_CONSTANT"  # a column that Pyomo's LP writer adds for constants
-_OPTIONS = ("engine", "seed", "where")
+# Of `solver_options`; Pyomo has its own names for the others.
+_OPTIONS = tuple(
+    name
+    for name in option_names()
+    if name not in ("seconds", "gap", "absolute_gap", "threads", "start")
+)
+_MORE = ("where", "callback")
 _LEAST_S = 0.001  # stands for a time limit of 0, which ends a solve at once
 _END = TerminationCondition
 _CONDITIONS = {
@@ -62,6 +75,10 @@ _LIMITS = {
     Limit.TIME: _END.maxTimeLimit,
     Limit.TARGET_GAP: _END.convergenceCriteriaSatisfied,
     Limit.STOPPED: _END.interrupted,
+    Limit.CUTOFF: _END.objectiveLimit,
+    Limit.OBJECTIVE: _END.objectiveLimit,
+    Limit.BOUND: _END.objectiveLimit,
+    Limit.NODES: _END.iterationLimit,
 }
 
 
@@ -102,8 +119,10 @@ class _Written:
 class Trimtab(SolverBase):
     """Solver of Pyomo's linear, mixed-integer and quadratic models.
 
-    `solver_options` takes engine (highs, scip or cp-sat), seed and where (a trimtab Client, or
-    "local").
+    `solver_options` takes where (a trimtab Client, or "local"), callback (receives an `Improvement`
+    for each better solution, by Pyomo variable; True ends the solve), and the fields of
+    `trimtab.doors.answer.SolveOptions`: engine, seed, cutoff, feasibility_tolerance, pool and
+    others. `results.solution_loader` holds the solutions of a pool.
     """
 
     CONFIG = TrimtabConfig()
@@ -125,9 +144,9 @@ class Trimtab(SolverBase):
         config = self.config(value=options, preserve_implicit=True)
         StaleFlagManager.mark_all_as_stale()
         extra = config.solver_options.value()
-        if unknown := sorted(set(extra) - set(_OPTIONS)):
+        if unknown := sorted(set(extra) - {*_OPTIONS, *_MORE}):
             raise IncompatibleModelError(
-                f"solver_options: expected {', '.join(_OPTIONS)}, got {unknown[0]!r}"
+                f"solver_options: expected {', '.join((*_OPTIONS, *_MORE))}, got {unknown[0]!r}"
             )
         with (
             tempfile.TemporaryDirectory(prefix="trimtab-pyomo-") as folder,
@@ -138,7 +157,13 @@ class Trimtab(SolverBase):
             chosen = _options(config, extra, written)
             where, log = extra.get("where"), SolveLog(streams.STDOUT)
             try:
-                answer = solve(written.file, chosen, where=where, log=log)
+                answer = solve(
+                    written.file,
+                    chosen,
+                    where=where,
+                    log=log,
+                    on_solution=_by_variable(written, extra.get("callback")),
+                )
             except DoorError as error:
                 raise IncompatibleModelError(f"trimtab: {error}") from error
         results = _results(answer, model, written, config)
@@ -179,15 +204,30 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
 
 
 def _options(config: Any, extra: Mapping[str, Any], written: _Written) -> SolveOptions:
+    chosen = {name: extra[name] for name in _OPTIONS if extra.get(name) is not None}
     return SolveOptions(
         seconds=None if config.time_limit is None else max(config.time_limit, _LEAST_S),
         gap=config.rel_gap,
         absolute_gap=config.abs_gap,
         threads=config.threads,
-        engine=extra.get("engine"),
-        seed=int(extra.get("seed", 0)),
         start=written.start,
+        **chosen,
     )
+
+
+def _by_variable(written: _Written, on_solution: OnSolution | None) -> OnSolution | None:
+    """Return the callback for values by the file's names."""
+    if on_solution is None:
+        return None
+
+    def translated(found: Improvement) -> Any:
+        values = ComponentMap(
+            (variable, float(found.values.get(name, 0.0)))
+            for name, variable in written.columns
+        )
+        return on_solution(replace(found, values=values))
+
+    return translated
 
 
 def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Results:
@@ -254,16 +294,34 @@ class TrimtabSolution(SolutionLoader):
     def __init__(self, model: Any, written: _Written, answer: Answer) -> None:
         self._pyomo_model = model
         self._answer = answer
+        self._solution_id: int | None = None  # within the pool; None: the best
         self._columns = written.columns
         self._written = written
 
     def get_number_of_solutions(self) -> int:
-        """Return 1."""
-        return 1
+        """Return the number of solutions: more than 1 with a pool."""
+        return max(1, len(self._answer.pool))
+
+    def get_solution_ids(self) -> list[int | None]:
+        """Return the numbers of the solutions, from 0, best first; None for a single one."""
+        count = self.get_number_of_solutions()
+        return [None] if count == 1 else list(range(count))
+
+    def _set_solution_id(self, solution_id: int | None) -> int | None:
+        if solution_id not in (None, *range(self.get_number_of_solutions())):
+            count = self.get_number_of_solutions()
+            raise ValueError(
+                f"solution: expected a number below {count}, got {solution_id!r}"
+            )
+        before, self._solution_id = self._solution_id, solution_id
+        return before
 
     def get_vars(self, vars_to_load: Sequence[Any] | None = None) -> ComponentMap:
         """Return the values of these variables, or of all that the model uses."""
-        return self._by_variable(self._answer.nonzeros or {}, vars_to_load)
+        chosen = self._solution_id or 0
+        pool = self._answer.pool
+        nonzeros = pool[chosen].nonzeros if chosen else self._answer.nonzeros
+        return self._by_variable(nonzeros or {}, vars_to_load)
 
     def get_reduced_costs(
         self, vars_to_load: Sequence[Any] | None = None

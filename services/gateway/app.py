@@ -30,6 +30,7 @@ from services.gateway.routes import (
     jobs,
     keys,
     kinds,
+    mathopt,
     outlines,
 )
 from services.settings import LOOPBACK, Settings, check_settings
@@ -55,6 +56,7 @@ ROUTERS = (
     artifacts.router,
     fitted_models.router,
     kinds.router,
+    mathopt.router,
     completions.router,
     keys.router,
     docs.router,

@@ -23,6 +23,7 @@ from services.gateway.auth import (
     Principal,
 )
 from services.gateway.limits import RateLimiter
+from services.gateway.problems import MATHOPT_ROUTE
 from services.gateway.text.replays import Replays
 from services.settings import Settings
 from services.store.blobs import BlobStore
@@ -123,6 +124,9 @@ async def current_principal(request: Request) -> Principal:
         refuse_cross_site(request)
         return AUTH_OFF_PRINCIPAL
     header = request.headers.get("authorization")
+    google_key = request.headers.get("x-goog-api-key")
+    if header is None and google_key is not None and request.url.path == MATHOPT_ROUTE:
+        header = f"Bearer {google_key}"  # as OR-Tools' remote client sends it
     if header is not None:
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer":

@@ -24,6 +24,8 @@ _TITLES = {
     405: ("method-not-allowed", "Method not allowed"),
 }
 # Clients of OpenAI's API read the member `error` of a body, so problems of its routes have it too.
+# OR-Tools' remote client reads the member `error` with a code and a message.
+MATHOPT_ROUTE = "/v1/mathopt:solveMathOptModel"
 _OPENAI_ROUTES = ("/v1/chat/completions", "/v1/completions", "/v1/models")
 _OPENAI_TYPES = {
     401: "authentication_error",
@@ -64,6 +66,9 @@ def problem_response(
             message=f"{detail}; {more['fix']}" if more.get("fix") else detail,
             param=errors[0].get("path"),
         )
+    if request.url.path == MATHOPT_ROUTE:
+        message = f"{detail}; {more['fix']}" if more.get("fix") else detail
+        body["error"] = {"code": status, "message": message, "status": slug}
     return Response(
         orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers
     )

@@ -2,129 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trimtab.cli import solve_options as o
 from trimtab.cli.terminal import out, say
-from trimtab.results import DUALS_FILE, Reason
+from trimtab.results import DUALS_FILE, POOL_FILE, Reason
+
+if TYPE_CHECKING:
+    from trimtab.doors.answer import Answer, Improvement, OnSolution, SolveOptions
 
 _ANSWERED = (Reason.OPTIMAL, Reason.FEASIBLE)
-_UNSHOWN = ("nonzeros", "duals", "reduced_costs", "log", "files")
-
-
-File = Annotated[
-    Path, typer.Argument(help="An .mps or .lp file, plain or .gz; - is stdin.")
-]
-Seconds = Annotated[
-    float,
-    typer.Option(
-        "--seconds", "--time-limit", "--time_limit", min=0.001, help="Time limit."
-    ),
-]
-Gap = Annotated[
-    float | None,
-    typer.Option(
-        "--gap",
-        "--mip-rel-gap",
-        "--mip_rel_gap",
-        help="End at this relative gap, 0 to 1.",
-    ),
-]
-AbsoluteGap = Annotated[
-    float | None,
-    typer.Option(
-        "--absolute-gap",
-        "--mip-abs-gap",
-        "--mip_abs_gap",
-        help="End at this absolute gap.",
-    ),
-]
-Threads = Annotated[int | None, typer.Option(help="Cores to use.")]
-Engine = Annotated[
-    str | None, typer.Option(help="Complete solver: highs, scip or cp-sat.")
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed", "--random-seed", "--random_seed", min=0, help="Seed of the search."
-    ),
-]
-Start = Annotated[
-    Path | None,
-    typer.Option(
-        "--start",
-        "--read-solution-file",
-        "--read_solution_file",
-        exists=True,
-        dir_okay=False,
-        help="A .sol or .mst file to start from.",
-    ),
-]
-Solution = Annotated[
-    Path | None,
-    typer.Option(
-        "--solution",
-        "--sol",
-        "--solution-file",
-        "--solution_file",
-        dir_okay=False,
-        help="Where to write the solution. Default: the model's name with .sol, here.",
-    ),
-]
-Duals = Annotated[
-    Path | None,
-    typer.Option(
-        dir_okay=False,
-        help="Where to write duals and reduced costs of an LP, as JSON.",
-    ),
-]
-LogFile = Annotated[
-    Path | None, typer.Option(dir_okay=False, help="Also append the log to a file.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No log on stderr.")]
-Server = Annotated[
-    str | None, typer.Option(help="Solve on this server. Default: TRIMTAB_URL.")
-]
-Local = Annotated[
-    bool, typer.Option("--local", help="Solve here, whatever TRIMTAB_URL says.")
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print the answer as JSON on stdout.")
-]
+_UNSHOWN = ("nonzeros", "duals", "reduced_costs", "log", "files", "pool")
 
 
 def solve(
-    file: File,
-    seconds: Seconds = 60.0,
-    gap: Gap = None,
-    absolute_gap: AbsoluteGap = None,
-    threads: Threads = None,
-    engine: Engine = None,
-    seed: Seed = 0,
-    start: Start = None,
-    solution: Solution = None,
-    duals: Duals = None,
-    log_file: LogFile = None,
-    quiet: Quiet = False,
-    server: Server = None,
-    local: Local = False,
-    as_json: AsJson = False,
+    file: Annotated[
+        Path, typer.Argument(help="An .mps or .lp file, plain or .gz; - is stdin.")
+    ],
+    seconds: o.Seconds = 60.0,
+    gap: o.Gap = None,
+    absolute_gap: o.AbsoluteGap = None,
+    threads: o.Threads = None,
+    engine: o.EngineName = None,
+    seed: o.Seed = 0,
+    start: o.Start = None,
+    cutoff: o.Cutoff = None,
+    feasibility_tolerance: o.Tolerance = None,
+    objective_stop: o.ObjectiveStop = None,
+    bound_stop: o.BoundStop = None,
+    node_limit: o.NodeLimit = None,
+    solution_limit: o.SolutionLimit = None,
+    pool: o.Pool = None,
+    pool_gap: o.PoolGap = None,
+    pool_distance: o.PoolDistance = 1,
+    solution: o.SolutionFile = None,
+    solutions: o.PoolFile = None,
+    incumbent: o.IncumbentFile = None,
+    duals: o.DualsFile = None,
+    log_file: o.LogFile = None,
+    quiet: o.Quiet = False,
+    server: o.ServerUrl = None,
+    local: o.Local = False,
+    as_json: o.Json = False,
 ) -> None:
     """Solve a model here, or on a server, and write its solution.
 
     The log goes to stderr, the path of the solution to stdout. Ctrl-C ends the solve with its best
     solution; a second one discards it. Exit codes: 0 with a solution, 1 without one.
     """
-    from trimtab.doors.answer import DoorError, SolveOptions
-    from trimtab.doors.log import SolveLog
-    from trimtab.doors.solve import solve as run
+    from trimtab.doors.answer import SolveOptions
 
     options = SolveOptions(
         seconds=seconds,
@@ -134,20 +69,19 @@ def solve(
         engine=engine,
         seed=seed,
         start=start,
+        cutoff=cutoff,
+        feasibility_tolerance=feasibility_tolerance,
+        objective_stop=objective_stop,
+        bound_stop=bound_stop,
+        node_limit=node_limit,
+        solution_limit=solution_limit,
+        pool=10 if pool is None and solutions is not None else pool,
+        pool_gap=pool_gap,
+        pool_distance=pool_distance,
     )
+    files = _Files(solution=solution, pool=solutions, incumbent=incumbent, duals=duals)
     where: Any = "local" if local else server
-    with tempfile.TemporaryDirectory(prefix="trimtab-solve-") as folder:
-        model = _model(file, Path(folder))
-        head = f"trimtab: {file}, {model.stat().st_size} bytes, {seconds:g} s at most"
-        with closing(SolveLog(None if quiet else sys.stderr, log_file)) as log:
-            log.line(head)
-            try:
-                answer = run(model, options, where=where, log=log, keep=Path(folder))
-            except DoorError as error:
-                say(f"trimtab: {error}")
-                raise typer.Exit(2) from None
-        written = _keep(answer.files, "solution.sol", solution or _default(file))
-        _keep_duals(answer.files, duals)
+    answer, written = _run(file, options, where, files, log_file, quiet=quiet)
     if as_json:
         shown = {
             key: value for key, value in asdict(answer).items() if key not in _UNSHOWN
@@ -158,6 +92,71 @@ def solve(
     elif answer.detail:
         say(f"trimtab: {answer.reason.value}: {answer.detail}")
     raise typer.Exit(0 if answer.reason in _ANSWERED else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """Files that the user asked for."""
+
+    solution: Path | None
+    pool: Path | None
+    incumbent: Path | None
+    duals: Path | None
+
+
+def _run(
+    file: Path,
+    options: SolveOptions,
+    where: Any,
+    files: _Files,
+    log_file: Path | None,
+    *,
+    quiet: bool,
+) -> tuple[Answer, Path | None]:
+    """Solve and write the files; return the answer and the path of the solution."""
+    from trimtab.doors.answer import DoorError
+    from trimtab.doors.log import SolveLog
+    from trimtab.doors.solve import solve as run
+
+    with tempfile.TemporaryDirectory(prefix="trimtab-solve-") as folder:
+        model = _model(file, Path(folder))
+        head = f"trimtab: {file}, {model.stat().st_size} bytes, {options.seconds:g} s at most"
+        with closing(SolveLog(None if quiet else sys.stderr, log_file)) as log:
+            log.line(head)
+            try:
+                answer = run(
+                    model,
+                    options,
+                    where=where,
+                    log=log,
+                    keep=Path(folder),
+                    on_solution=_writer(files.incumbent),
+                )
+            except DoorError as error:
+                say(f"trimtab: {error}")
+                raise typer.Exit(2) from None
+        written = _keep(answer.files, "solution.sol", files.solution or _default(file))
+        if files.pool is not None:
+            _keep(answer.files, POOL_FILE, files.pool)
+        if files.incumbent is not None:
+            _keep(answer.files, "solution.sol", files.incumbent)
+        _keep_duals(answer.files, files.duals)
+    return answer, written
+
+
+def _writer(target: Path | None) -> OnSolution | None:
+    """Return what replaces `target` by each better solution, whole at every moment."""
+    if target is None:
+        return None
+
+    def write(found: Improvement) -> None:
+        beside = target.with_name(target.name + ".new")
+        with beside.open("w", encoding="utf-8") as stream:
+            stream.write(f"=obj= {found.objective!r}\n")
+            stream.writelines(f"{name} {x!r}\n" for name, x in found.values.items())
+        os.replace(beside, target)
+
+    return write
 
 
 def _model(file: Path, folder: Path) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,6 +36,16 @@ _HELP = {
     "relax": "1: ignore integrality, 0: do not (default)",
     "outlev": "1: show the log on standard output, 0: do not (default)",
     "wantsol": "sum of 1 write .sol without -AMPL, 2 print values, 4 print duals, 8 no message",
+    "cutoff": "only solutions with this objective or a better one",
+    "feastol": "violation of rows and bounds that is allowed, 1e-9 to 1e-3; default 1e-6",
+    "bestobjstop": "end at a solution with this objective or a better one",
+    "bestbndstop": "end once the bound goes this far",
+    "nodelimit": "end at this many nodes of the complete solver",
+    "sollimit": "end at this many solutions, each better than the one before",
+    "poolsize": "number of solutions, for solutionstub; 1 to 200",
+    "poolgap": "largest relative gap of a solution of the pool to the best",
+    "poolgapabs": "largest difference of a solution of the pool to the best",
+    "solutionstub": "write the pool as STUB1.sol, STUB2.sol, …, the best first",
     "url": "server to use; default: TRIMTAB_URL, else this machine",
 }
 _OTHER_NAMES = {
@@ -43,6 +54,22 @@ _OTHER_NAMES = {
     "maxtime": "seconds",
     "mipgap": "gap",
     "mipgapabs": "absgap",
+    "mip:bestobjstop": "bestobjstop",
+    "mip:bestbndstop": "bestbndstop",
+    "lim:nodes": "nodelimit",
+    "lim:sol": "sollimit",
+    "alg:cutoff": "cutoff",
+    "alg:feastol": "feastol",
+    "poollimit": "poolsize",
+    "sol:poollimit": "poolsize",
+    "ams_limit": "poolsize",
+    "poolepsrel": "poolgap",
+    "ams_eps": "poolgap",
+    "sol:poolgap": "poolgap",
+    "ams_epsabs": "poolgapabs",
+    "sol:poolgapabs": "poolgapabs",
+    "ams_stub": "solutionstub",
+    "sol:stub": "solutionstub",
     "lim:time": "seconds",
     "mip:gap": "gap",
     "mip:gapabs": "absgap",
@@ -129,6 +156,15 @@ def _solve_options(options: Mapping[str, str]) -> SolveOptions:
             seconds=_number(options, "seconds"),
             gap=_number(options, "gap"),
             absolute_gap=_number(options, "absgap"),
+            cutoff=_number(options, "cutoff"),
+            feasibility_tolerance=_number(options, "feastol"),
+            objective_stop=_number(options, "bestobjstop"),
+            bound_stop=_number(options, "bestbndstop"),
+            node_limit=_whole(options, "nodelimit", None),
+            solution_limit=_whole(options, "sollimit", None),
+            pool=_whole(options, "poolsize", 10 if options.get("solutionstub") else None),
+            pool_gap=_number(options, "poolgap"),
+            pool_absolute_gap=_number(options, "poolgapabs"),
             threads=_whole(options, "threads", None),
             engine=options.get("engine"),
             seed=_whole(options, "seed", 0) or 0,
@@ -163,6 +199,7 @@ def _solve(
     if for_ampl or wants & 1:
         with target.open("w", encoding="utf-8") as file:
             write_sol(file, model, result, message=message, code=code)
+    _write_pool(options.get("solutionstub"), model, result)
     if not wants & 8:
         print(message)
     _print_tables(result, values=bool(wants & 2), duals=bool(wants & 4))
@@ -172,8 +209,6 @@ def _solve(
 def _answer(
     draft: Draft, chosen: SolveOptions, options: Mapping[str, str]
 ) -> DraftAnswer:
-    from dataclasses import replace
-
     from trimtab.doors.drafts import solve_draft
     from trimtab.doors.log import SolveLog
 
@@ -230,6 +265,17 @@ def write_sol(
     if costs:
         file.write(f"suffix 4 {len(costs)} 3 0 0\nrc\n")
         file.writelines(f"{column} {value!r}\n" for column, value in costs)
+
+
+def _write_pool(stub: str | None, model: NlModel, result: DraftAnswer) -> None:
+    """Write the solutions of the pool, one .sol each."""
+    if not stub:
+        return
+    for number, (objective, values) in enumerate(result.pool, 1):
+        one = replace(result, values=values, duals=None, reduced_costs=None)
+        message = f"trimtab: solution {number} of the pool; objective {objective!r}"
+        with Path(f"{stub}{number}.sol").open("w", encoding="utf-8") as file:
+            write_sol(file, model, one, message=message, code=_SOLVED)
 
 
 def _write_head(file: TextIO, message: str, options: list[int]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,17 @@ from trimtab.errors import TrimtabError
 from trimtab.results import Limit, Reason
 from trimtab.specs.common import MAX_SECONDS
 from trimtab.specs.ilp import Engine
+
+_SPEC_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "threads": int,
+    "absolute_gap": float,
+    "cutoff": float,
+    "feasibility_tolerance": float,
+    "objective_stop": float,
+    "bound_stop": float,
+    "node_limit": int,
+    "solution_limit": int,
+}
 
 
 class DoorError(TrimtabError):
@@ -34,6 +45,26 @@ class SolveOptions:
     """Complete solver: highs, scip or cp-sat. None: the service's default."""
     seed: int = 0
     """Seed of the search."""
+    cutoff: float | None = None
+    """Only solutions with this objective or a better one are of interest."""
+    feasibility_tolerance: float | None = None
+    """Relative violation of rows and bounds that is allowed, 1e-9 to 1e-3. None: 1e-6."""
+    objective_stop: float | None = None
+    """End at the first solution with this objective or a better one."""
+    bound_stop: float | None = None
+    """End once the proved bound goes this far."""
+    node_limit: int | None = None
+    """End when the complete solver has explored this many nodes."""
+    solution_limit: int | None = None
+    """End at this many solutions, each better than the one before."""
+    pool: int | None = None
+    """Number of solutions to return, the best one included. None: one."""
+    pool_gap: float | None = None
+    """Largest relative gap of a solution of the pool to the best one."""
+    pool_absolute_gap: float | None = None
+    """Largest difference of objectives to the best solution of the pool."""
+    pool_distance: int = 1
+    """Integer variables in which any two solutions of the pool differ, at least."""
     start: Path | None = None
     """Solution to start from, a .sol or .mst file in the names of the model's file."""
 
@@ -46,6 +77,20 @@ class SolveOptions:
             ("threads", lambda value: 1 <= value <= 64, "a count from 1 to 64"),
             ("engine", lambda value: value in engines, f"one of {', '.join(engines)}"),
             ("seed", lambda value: 0 <= value < 2**63, "an integer >= 0"),
+            ("cutoff", math.isfinite, "a finite number"),
+            (
+                "feasibility_tolerance",
+                lambda value: 1e-9 <= value <= 1e-3,
+                "a number in [1e-9, 1e-3]",
+            ),
+            ("objective_stop", math.isfinite, "a finite number"),
+            ("bound_stop", math.isfinite, "a finite number"),
+            ("node_limit", lambda value: 0 <= value < 2**31, "a count >= 0"),
+            ("solution_limit", lambda value: 1 <= value <= 10**6, "a count >= 1"),
+            ("pool", lambda value: 1 <= value <= 200, "a count from 1 to 200"),
+            ("pool_gap", lambda value: 0 <= value < math.inf, "a number >= 0"),
+            ("pool_absolute_gap", lambda value: 0 <= value < math.inf, "a number >= 0"),
+            ("pool_distance", lambda value: 1 <= value <= 10**6, "a count >= 1"),
         ):
             value = getattr(self, name)
             try:
@@ -54,6 +99,12 @@ class SolveOptions:
                 good = False
             if not good:
                 raise ValueError(f"{name}: expected {expected}, got {value!r}")
+
+    def without_targets(self) -> SolveOptions:
+        """Return the options for another objective: without targets, pool and start."""
+        return replace(
+            self, cutoff=None, objective_stop=None, bound_stop=None, pool=None, start=None
+        )
 
     def budget(self) -> dict[str, float]:
         """Return the budget of the job."""
@@ -65,19 +116,58 @@ class SolveOptions:
 
     def spec_fields(self) -> dict[str, Any]:
         """Return the fields of the job's spec that are set."""
-        chosen = {
-            "threads": self.threads,
-            "engine": self.engine,
-            "absolute_gap": None
-            if self.absolute_gap is None
-            else float(self.absolute_gap),
-        }
+        chosen: dict[str, Any] = {"engine": self.engine}
+        for name, kind in _SPEC_FIELDS.items():
+            value = getattr(self, name)
+            chosen[name] = None if value is None else kind(value)
+        if self.pool is not None:
+            pool = {
+                "size": int(self.pool),
+                "distance": int(self.pool_distance),
+                "gap": self.pool_gap,
+                "absolute_gap": self.pool_absolute_gap,
+            }
+            chosen["pool"] = {
+                name: value for name, value in pool.items() if value is not None
+            }
         return {name: value for name, value in chosen.items() if value is not None}
 
 
 def option_names() -> tuple[str, ...]:
     """Return the names of the options, for messages."""
     return tuple(one.name for one in fields(SolveOptions))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSolution:
+    """A further solution, checked like the best one."""
+
+    objective: float
+    """In the user's sense."""
+    nonzeros: Mapping[str, float]
+    """Values that are not 0."""
+    distance: int = 0
+    """Integer variables in which it differs from the best solution."""
+
+    def values(self, names: list[str]) -> list[float]:
+        """Return the values of these columns, 0.0 where the solution names none."""
+        return [float(self.nonzeros.get(name, 0.0)) for name in names]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Improvement:
+    """A better solution, while the solve runs. It is not checked yet."""
+
+    seconds: float
+    objective: float | None
+    bound: float | None
+    gap: float | None
+    values: Mapping[str, float]
+    """Values by the user's names; those that are absent are 0."""
+
+
+OnSolution = Callable[[Improvement], Any]
+"""Called with each better solution, at most once a second; True ends the solve with its best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +192,10 @@ class Answer:
     None where there are none: a model with integers, or a run that ended without a proof."""
     reduced_costs: Mapping[str, float] | None = None
     """Reduced costs of the columns that are not 0, in the same sense."""
+    pool: tuple[PoolSolution, ...] = ()
+    """Solutions of the pool, the best first; empty unless `pool` was asked for."""
+    pool_complete: bool = False
+    """Proved: there is no further solution within the limits of the pool."""
     checked: str = "not_checked"
     """Verdict of the independent check: valid, invalid or not_checked."""
     seconds: float = 0.0

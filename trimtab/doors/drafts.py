@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.adapters import mps
 from trimtab.adapters.draft import Draft
 from trimtab.adapters.start import write_start
-from trimtab.doors.answer import Answer, SolveOptions
+from trimtab.doors.answer import Answer, Improvement, OnSolution, SolveOptions
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
 from trimtab.results import Reason
@@ -34,6 +34,8 @@ class DraftAnswer:
     """Dual of every row. None: there are none."""
     reduced_costs: list[float] | None
     """Reduced cost of every column. None: there are none."""
+    pool: tuple[tuple[float, list[float]], ...] = ()
+    """(objective, value of every column) of the pool's solutions, the best first."""
 
 
 def solve_draft(
@@ -42,17 +44,20 @@ def solve_draft(
     *,
     where: Client | str | None = None,
     log: SolveLog | None = None,
+    on_solution: OnSolution | None = None,
 ) -> DraftAnswer:
     """Solve a draft, from its own start if it has one. Raises as `solve` does.
+
+    `on_solution` receives values by the columns' own names, those of all columns.
 
     A second solve, without the objective, decides between infeasible and unbounded where the first
     leaves that open; if it cannot, the answer stays open.
     """
-    first = _once(draft, options, where, log)
+    first = _once(draft, options, where, log, on_solution)
     if first.answer.reason is not Reason.INFEASIBLE_OR_UNBOUNDED:
         return first
     plain = replace(draft, objective={}, products={}, offset=0, start={})
-    second = _once(plain, options, where, log)
+    second = _once(plain, options.without_targets(), where, log)
     if second.answer.reason is Reason.INFEASIBLE:
         return second
     if second.answer.has_solution:
@@ -66,10 +71,11 @@ def _once(
     options: SolveOptions,
     where: Client | str | None,
     log: SolveLog | None,
+    on_solution: OnSolution | None = None,
 ) -> DraftAnswer:
     columns = [f"x{place}" for place in range(len(draft.columns))]
     rows = [f"r{place}" for place in range(len(draft.rows))]
-    answer = _without_search(draft)
+    answer = without_search(draft)
     if answer is None:
         with tempfile.TemporaryDirectory(prefix="trimtab-draft-") as folder:
             model = Path(folder) / "model.mps"
@@ -78,16 +84,40 @@ def _once(
                 pairs = ((columns[place], x) for place, x in sorted(draft.start.items()))
                 start = write_start(Path(folder) / "start.sol", pairs)
                 options = replace(options, start=start)
-            answer = solve(model, options, where=where, log=log)
+            answer = solve(
+                model,
+                options,
+                where=where,
+                log=log,
+                on_solution=_by_own_names(draft, columns, on_solution),
+            )
     return DraftAnswer(
         answer=answer,
         values=answer.values(columns) if answer.has_solution else None,
         duals=_in_order(answer.duals, rows),
         reduced_costs=_in_order(answer.reduced_costs, columns),
+        pool=tuple((one.objective, one.values(columns)) for one in answer.pool),
     )
 
 
-def _without_search(draft: Draft) -> Answer | None:
+def _by_own_names(
+    draft: Draft, columns: list[str], on_solution: OnSolution | None
+) -> OnSolution | None:
+    """Return the callback for values by the file's names, which are x0, x1, …"""
+    if on_solution is None:
+        return None
+
+    def translated(found: Improvement) -> Any:
+        values = {
+            column.name: float(found.values.get(name, 0.0))
+            for column, name in zip(draft.columns, columns, strict=True)
+        }
+        return on_solution(replace(found, values=values))
+
+    return translated
+
+
+def without_search(draft: Draft) -> Answer | None:
     """Return the answer to a model that needs no search: crossed bounds, or no column."""
     for column in draft.columns:
         lower, upper = column.lower, column.upper

@@ -1,0 +1,1 @@
+"""The remote solves of OR-Tools MathOpt: its requests and answers, in JSON."""
