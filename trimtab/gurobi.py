@@ -115,7 +115,7 @@ class GurobiAnswer:
         return self.X[int(variable.index)]
 
     def write(self, path: str | Path) -> Path:
-        """Write the solution as .sol, .mst or .json, as Gurobi reads it. Raises DoorError."""
+        """Write the solution as .sol, .mst or .json, as Gurobi names it. Raises DoorError."""
         target = Path(path)
         if self.X is None:
             raise DoorError(f"write: expected a solution, got status {self.Status}")

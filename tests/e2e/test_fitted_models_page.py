@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.cdp import Page
 from tests.e2e.conftest import Site
-from tests.search.domains.learn.measured_file import write_measured
+from workers.bench.learn.simulated_file import write_measured
 
 
 @pytest.fixture(scope="module")

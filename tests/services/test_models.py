@@ -15,8 +15,8 @@ from services.gateway import operations
 from services.gateway.app import create_app
 from services.settings import Settings
 from tests.doubles.memory_store import MemoryStore
-from tests.search.domains.learn.measured_file import write_measured
 from tests.search.domains.sharding.conftest import job as sharding_spec
+from workers.bench.learn.simulated_file import write_measured
 
 
 class Server:

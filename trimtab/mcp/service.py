@@ -24,6 +24,8 @@ _LOOK_S = 5.0
 _TEXT_TYPES = ("text/", "application/json", "image/svg+xml")
 _MAX_PICTURE = 700_000  # bytes; a client refuses an event over 1 MiB
 _OUTLINE_CHARS = 4000
+_MOST_MODELS = 20
+_INCUMBENT = "incumbent.json"
 
 OnProgress = Callable[[int, str], Awaitable[None]]
 
@@ -131,6 +133,8 @@ class Service:
     async def read(self, job_id: str, name: str, offset: int) -> str | tuple[str, bytes]:
         """Return a page of a produced text, or (media type, bytes) of a picture."""
         job = await self._client.job(job_id)
+        if not job.view.state.is_terminal:
+            return await _running(job, name, offset)
         result = await job.result(timeout_s=1)
         reference = result.artifacts.get(name)
         if reference is None:
@@ -153,6 +157,26 @@ class Service:
             return wording.page(text, offset, wording.quoted(name))
         _check_picture(len(data))
         return media, data
+
+    async def models(self, target: str | None, model_id: str) -> str:
+        """Return fitted models, a line each; of one, its card."""
+        if model_id:
+            model = await self._client.fitted_model(model_id)
+            card = await self._client.model_card(model_id)
+            return wording.model_card(model, card)
+        found = await self._client.fitted_models(target=target)
+        lines = [wording.model_row(model) for model in found[:_MOST_MODELS]]
+        return "\n".join(lines) or "no fitted models; a job of kind learn makes one"
+
+    async def compare(self, job_ids: Sequence[str]) -> str:
+        """Return figures of several jobs side by side, and the inputs in which they differ."""
+        jobs = [await self._client.job(one) for one in dict.fromkeys(job_ids)]
+        if len(jobs) < 2:
+            raise ValueError("job_ids: expected at least two different jobs, got one")
+        compared = [
+            (job.view, await self._result(job), await job.input()) for job in jobs
+        ]
+        return wording.comparison(compared)
 
     async def answer(
         self, job_id: str, answers: Mapping[str, str], digest: str | None
@@ -184,6 +208,20 @@ class Service:
         return await job.result(timeout_s=1)
 
 
+async def _running(job: AsyncJob, name: str, offset: int) -> str:
+    """Return what a running job shows: values of its incumbent, or a picture as SVG."""
+    if name == _INCUMBENT:
+        found = await job.incumbent()
+        return wording.page(found.model_dump_json(), offset, wording.quoted(name))
+    number = name.removeprefix("picture-").removesuffix(".svg")
+    if name == f"picture-{number}.svg" and number.isdecimal() and len(number) == 1:
+        return wording.page(await job.picture(int(number)), offset, wording.quoted(name))
+    raise ValueError(
+        f"name: expected {_INCUMBENT} (kind ilp) or picture-0.svg while the job is "
+        f"{job.view.state.value}, got {wording.quoted(name)}; wait_job for the files"
+    )
+
+
 def _check_picture(size: int) -> None:
     if size > _MAX_PICTURE:
         raise ValueError(
@@ -210,13 +248,20 @@ def _copy(roots: Sequence[Path], path: str, name: str, folder: Path) -> Path:
 
 
 def _place(spec: dict[str, Any], field: str, reference: ArtifactRef) -> None:
-    """Put a file into a spec at `field`, or at `field.name` for a mapping of files."""
+    """Put a file into a spec at `field`; at `field.name` of a mapping, `field.0` of a list."""
     names = field.split(".", 1)
     value = reference.model_dump(mode="json", exclude_none=True)
     if len(names) == 1:
         spec[field] = value
         return
-    inner = spec.setdefault(names[0], {})
+    inner = spec.setdefault(names[0], [] if names[1].isdecimal() else {})
+    if isinstance(inner, list) and names[1] == str(len(inner)):
+        inner.append(value)
+        return
+    if isinstance(inner, list):
+        raise ValueError(
+            f"files: expected {names[0]}.{len(inner)} next, counted from 0, got {field}"
+        )
     if not isinstance(inner, dict):
         raise ValueError(f"files: expected {names[0]} to hold files by name")
     inner[names[1]] = value

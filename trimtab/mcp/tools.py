@@ -1,7 +1,7 @@
 """The tools, with descriptions that a small model can follow.
 
-Ten tools, flat arguments, useful defaults. Every answer is a short text whose last line names the
-next tool. Errors are texts too: what was expected, what came, what to do.
+Thirteen tools, flat arguments, useful defaults. Every answer is a short text whose last line names
+the next tool. Errors are texts too: what was expected, what came, what to do.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def _cut(error: Exception) -> str:
 def add_tools(server: MCPServer[Any], service: ServiceOf, *, paths: bool) -> None:
     """Register the tools. `paths`: the caller may name files of this machine."""
     _add_reading(server, service)
+    _add_comparing(server, service)
     _add_jobs(server, service)
     _add_upload(server, service, paths=paths)
     _forbid_unknown_arguments(server)
@@ -128,7 +129,7 @@ def _add_reading(server: MCPServer[Any], service: ServiceOf) -> None:
         name: Annotated[str, Field(max_length=200, description="From get_result")],
         offset: Annotated[int, Field(ge=0)] = 0,
     ) -> CallToolResult:
-        """Read a file of a result: a page of a text or table, or a picture."""
+        """Read a file: a text, table or picture. While it runs: incumbent.json, picture-0.svg."""
         async with _faults():
             found = await service().read(job_id, name, offset)
         if isinstance(found, str):
@@ -136,6 +137,27 @@ def _add_reading(server: MCPServer[Any], service: ServiceOf) -> None:
         media, data = found
         picture = ImageContent(type="image", data=as_base64(data), mime_type=media)
         return CallToolResult(content=[picture])
+
+
+def _add_comparing(server: MCPServer[Any], service: ServiceOf) -> None:
+    @server.tool(annotations=_READ, structured_output=False)
+    async def compare_jobs(
+        job_ids: Annotated[list[JobId], Field(min_length=2, max_length=8)],
+    ) -> str:
+        """Compare 2 to 8 jobs: figures side by side, and the inputs that differ."""
+        async with _faults():
+            return await service().compare(job_ids)
+
+    @server.tool(annotations=_READ, structured_output=False)
+    async def list_models(
+        target: Annotated[str | None, Field(max_length=40, description="A kind")] = None,
+        model_id: Annotated[
+            str, Field(max_length=64, description="mdl_...: show its card")
+        ] = "",
+    ) -> str:
+        """List models fitted by jobs of kind learn, or show the card of one."""
+        async with _faults():
+            return await service().models(target, model_id)
 
 
 def _add_jobs(server: MCPServer[Any], service: ServiceOf) -> None:
@@ -168,7 +190,7 @@ def _add_jobs(server: MCPServer[Any], service: ServiceOf) -> None:
         spec: Annotated[dict[str, Any], Field(description="As describe_kind says")],
         files: Annotated[
             dict[str, str] | None,
-            Field(description="Spec field to digest of upload_file"),
+            Field(description="Spec field (or field.0, …) to digest of upload_file"),
         ] = None,
         seconds: Seconds = 60,
         seed: Annotated[int | None, Field(ge=0)] = None,

@@ -10,16 +10,18 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trimtab.results import JobState, JobView, RunResult
+from trimtab.cards import Card
+from trimtab.results import FittedModelView, JobState, JobView, RunResult
 
 PAGE_CHARS = 6000
 LINES = "\n\t"  # marks that a text of several lines keeps
 _MARKS = ("Cc", "Cf", "Cs", "Co")  # categories of Unicode
 _NAME_CHARS = 80
 _FIGURES = 12
+_DIFFERENCES = 15
 _REST = {
     JobState.NEEDS_INPUT: "answer_plan with answers",
     JobState.AWAITING_APPROVAL: "answer_plan with approve",
@@ -117,6 +119,64 @@ def _figures(summary: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str
             yield path, quoted(value, 120)
         elif isinstance(value, Mapping) and not prefix:
             yield from _figures(value, f"{path}.")
+
+
+def model_row(model: FittedModelView) -> str:
+    """Return a fitted model as a line of a list."""
+    return (
+        f"{model.id} for {model.target} {model.state} {model.created_at:%Y-%m-%d %H:%M} "
+        f"from {model.job}"
+    )
+
+
+def model_card(model: FittedModelView, card: Card) -> str:
+    """Return a fitted model with the decision and the figures of its card."""
+    reasons = [f"- {quoted(reason, 200)}" for reason in model.reasons[:_FIGURES]]
+    figures = _figures(card.model_dump(mode="json"))
+    shown = [f"{name}: {value}" for name, value in list(figures)[:_FIGURES]]
+    use = f"next: submit_job of kind {model.target}; jobs use adopted models by default"
+    return "\n".join([model_row(model), *reasons, *shown, use])
+
+
+def comparison(
+    jobs: Sequence[tuple[JobView, RunResult | None, Mapping[str, Any]]],
+) -> str:
+    """Return jobs side by side: figures first, then the inputs that are not the same."""
+    lines = []
+    for number, (view, result, _) in enumerate(jobs, 1):
+        best = view.best if result is None else result
+        parts = [f"{number}: {view.id} {view.kind} {view.state}"]
+        if best is not None:
+            sense = "" if result is None else result.sense
+            parts.append(_values(best.objective, best.bound, best.gap, sense))
+        if view.termination is not None:
+            parts.append(f"ended {view.termination.reason.value}")
+        if view.started_at is not None and view.finished_at is not None:
+            parts.append(f"{(view.finished_at - view.started_at).total_seconds():.1f} s")
+        lines.append("; ".join(parts))
+    inputs = [dict(_leaves({**one, "labels": None})) for _, _, one in jobs]
+    names = list(dict.fromkeys(name for one in inputs for name in one))
+    unlike = [name for name in names if len({one.get(name) for one in inputs}) > 1]
+    for name in unlike[:_DIFFERENCES]:
+        values = " | ".join(quoted(one.get(name, "-"), 40) for one in inputs)
+        lines.append(f"{quoted(name, 60)}: {values}")
+    if len(unlike) > _DIFFERENCES:
+        lines.append(f"and {len(unlike) - _DIFFERENCES} more inputs differ")
+    if not unlike:
+        lines.append("the inputs are the same")
+    return "\n".join(lines)
+
+
+def _leaves(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """Yield (path, text) of the values in a JSON document."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _leaves(part, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _leaves(part, f"{path}.{place}")
+    elif value is not None:
+        yield path, str(value)
 
 
 def page(text: str, offset: int, what: str) -> str:

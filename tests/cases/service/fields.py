@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cost_models.weights import FOLDER
-from tests.search.domains.learn.measured_file import write_measured
+from workers.bench.learn.simulated_file import write_measured
 
 Outcome = Mapping[str, Any]
 

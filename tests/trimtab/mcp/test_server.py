@@ -72,7 +72,7 @@ def test_a_model_is_solved_and_read(server: Server, mode: str) -> None:
 def test_schemas_are_small_and_closed(server: Server) -> None:
     async def calls(client: Any) -> None:
         tools = (await client.list_tools()).tools
-        assert len(tools) == 11
+        assert len(tools) == 13
         body = [
             tool.model_dump(mode="json", by_alias=True, exclude_none=True)
             for tool in tools
@@ -127,6 +127,13 @@ HOSTILE = [
         "Extra inputs are not permitted",
     ),
     ("upload_file", {"name": "..", "text": "x"}, "name: expected a file name"),
+    ("compare_jobs", {"job_ids": [ABSENT]}, "at least 2"),
+    ("compare_jobs", {"job_ids": [ABSENT] * 9}, "at most 8"),
+    ("compare_jobs", {"job_ids": [ABSENT, ABSENT]}, "list_jobs"),
+    ("compare_jobs", {"job_ids": "all"}, "valid list"),
+    ("list_models", {"model_id": "mdl_" + "0" * 26}, "expected"),
+    ("list_models", {"model_id": "../keys"}, "expected"),
+    ("list_models", {"target": "\u0000"}, "expected"),
     ("no_such_tool", {}, "no_such_tool"),
 ]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class Exchange:
     written_chars: int = 0
     errors: list[str] = field(default_factory=list)
     state: str = ""
+    measured: str = ""
+    """Digest of the collector's file that the user uploaded before."""
 
     async def call(self, tool: str, **arguments: Any) -> str:
         """Call a tool and return its text; count both directions."""
@@ -126,12 +129,43 @@ async def plan(exchange: Exchange) -> None:
     await exchange.call("get_result", job_id=job_id)
 
 
+async def learn(exchange: Exchange) -> None:
+    """Fit a cost model to measured tables, and read its card."""
+    await exchange.call("describe_kind", kind="learn")
+    text = await exchange.call(
+        "submit_job",
+        kind="learn",
+        spec={"target": "sharding"},
+        files={"instances.0": exchange.measured},
+        seconds=120,
+    )
+    await exchange.ended(text.split()[0])
+    await exchange.call("get_result", job_id=text.split()[0])
+    models = await exchange.call("list_models", target="sharding")
+    if models.startswith("mdl_"):
+        await exchange.call("list_models", model_id=models.split()[0])
+
+
+async def overview(exchange: Exchange) -> None:
+    """List kinds and jobs, and compare two jobs that differ in their model."""
+    await exchange.call("list_kinds")
+    text = await exchange.call("solve_model", model_text=LP.replace("<= 4", "<= 5"))
+    again = await exchange.call("solve_model", model_text=LP)
+    both = [text.split()[0], again.split()[0]]
+    for job_id in both:
+        await exchange.ended(job_id)
+    await exchange.call("compare_jobs", job_ids=both)
+    await exchange.call("list_jobs", limit=5)
+
+
 KINDS = {
     "ilp": ilp,
     "sharding": sharding,
     "compile": compile_program,
     "antenna": antenna,
     "plan": plan,
+    "learn": learn,
+    "overview": overview,
 }
 
 
@@ -152,10 +186,46 @@ async def over_stdio(url: str, key: str, root: Path | None = None) -> AsyncItera
         yield client
 
 
-async def exchange_all(url: str, key: str, kinds: list[str]) -> list[dict[str, Any]]:
+@asynccontextmanager
+async def over_http(url: str, key: str) -> AsyncIterator[Any]:
+    """Serve MCP over streamable HTTP for a trimtab server, and yield the SDK's client."""
+    import httpx2
+    import uvicorn
+    from mcp.client import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    from trimtab.mcp.server import over_http as server_over_http
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/mcp"
+    app = server_over_http(url=url, public_url=address).streamable_http_app()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.05)
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=90) as web,
+            Client(streamable_http_client(address, http_client=web)) as client,
+        ):
+            yield client
+    finally:
+        server.should_exit = True
+        await serving
+
+
+OVER = {"stdio": over_stdio, "http": over_http}
+
+
+async def exchange_all(
+    url: str, key: str, kinds: list[str], *, transport: str, measured: str
+) -> list[dict[str, Any]]:
     """Run the exchanges and return a line for the tools and one for each kind."""
     lines: list[dict[str, Any]] = []
-    async with over_stdio(url, key) as client:
+    async with OVER[transport](url, key) as client:
         listed = await client.list_tools()
         schemas = "".join(
             tool.model_dump_json(by_alias=True, exclude_none=True)
@@ -164,18 +234,20 @@ async def exchange_all(url: str, key: str, kinds: list[str]) -> list[dict[str, A
         lines.append(
             {
                 "case": "tools",
+                "transport": transport,
                 "tools": len(listed.tools),
                 "chars": len(schemas),
                 "tokens": round(len(schemas) / _CHARS_PER_TOKEN),
             }
         )
         for kind in kinds:
-            exchange = Exchange(client=client)
+            exchange = Exchange(client=client, measured=measured)
             began = time.monotonic()
             await KINDS[kind](exchange)
             lines.append(
                 {
                     "case": kind,
+                    "transport": transport,
                     "calls": exchange.calls,
                     "state": exchange.state,
                     "read_chars": exchange.read_chars,
@@ -190,9 +262,28 @@ async def exchange_all(url: str, key: str, kinds: list[str]) -> list[dict[str, A
     return lines
 
 
-def measure(kinds: list[str], folder: Path) -> list[dict[str, Any]]:
+def measure(
+    kinds: list[str], folder: Path, transports: Sequence[str] = tuple(OVER)
+) -> list[dict[str, Any]]:
     """Start a server of its own and return the lines of these kinds."""
+    from trimtab.client import Client
+    from workers.bench.learn.simulated_file import write_measured
     from workers.bench.service.harness import running_server
 
     with running_server(folder / "data", sandbox="rlimit") as server:
-        return asyncio.run(exchange_all(server.url, server.key, kinds))
+        with Client(server.url, api_key=server.key) as client:
+            file = write_measured(folder / "slow.jsonl")
+            measured = client.upload(file).digest
+        return [
+            line
+            for transport in transports
+            for line in asyncio.run(
+                exchange_all(
+                    server.url,
+                    server.key,
+                    kinds,
+                    transport=transport,
+                    measured=measured,
+                )
+            )
+        ]

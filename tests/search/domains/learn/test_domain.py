@@ -20,11 +20,11 @@ from search.finish import CannotFinish, DeadRun, finish
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
-from tests.search.domains.learn.measured_file import write_measured
 from trimtab.cards import Card, Decision
 from trimtab.results import Incumbent, Reason, Termination
 from trimtab.specs.common import ArtifactRef, Spec
 from trimtab.specs.learn import LearnSpec, ShardingLearnOptions, Target
+from workers.bench.learn.simulated_file import write_measured
 from workers.learn.table import learners
 
 OPTIONS = ShardingLearnOptions(steps=50)
