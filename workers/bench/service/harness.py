@@ -67,7 +67,7 @@ class Server:
             raise RuntimeError("the server is not running; call start() first")
         return psutil.Process(self._process.pid)
 
-    def start(self, *, ready_within_s: float = 30.0) -> float:
+    def start(self, *, ready_within_s: float = 180.0) -> float:
         """Start and wait until `/readyz` answers 200; returns the seconds it took."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         environment = {
