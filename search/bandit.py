@@ -65,6 +65,15 @@ class DiscountedBandit:
         """Arms still in play."""
         return self._arms
 
+    def add(self, arm: str) -> None:
+        """Put an arm into play about which nothing is known."""
+        if arm in self._gain:
+            raise ValueError(f"arm: expected a new one, got {arm!r}")
+        self._arms = (*self._arms, arm)
+        self._gain[arm] = self._seconds[arm] = 0.0
+        self._per_call[arm], self._weights[arm] = _UNKNOWN_S, 1.0
+        self._failures[arm] = 0
+
     def drop(self, arm: str) -> None:
         """Remove an arm for good; the last one stays."""
         if len(self._arms) > 1:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.bandit import DiscountedBandit
-from search.lns.arms import ActiveArm
+from search.lns.arms import ActiveArm, ArmParts, make_arms
 from search.lns.coupling import Coupling
+from search.lns.granularity import granularity
 from search.lns.guide import Guide
 from search.lns.intensify import Intensifier
 from search.lns.observer import LnsObserver, Repair
@@ -34,6 +35,7 @@ from search.lns.sub_mip import Slicer, SubMip
 from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
+from trimtab.specs.ilp import Neighbourhood
 
 # Least relative improvement where the objective has no granularity.
 _REL_IMPROVEMENT = 1e-7
@@ -264,7 +266,7 @@ class LnsLoop:
             raise RuntimeError("run() sets a first solution")
         arm = self._arms[name]
         if not arm.ready(self.x):
-            self._bandit.drop(name)
+            self._drop(name)
             return 0.0
         size = self._sizes[name]
         cutoff = self.objective - self._least_improvement()
@@ -297,6 +299,18 @@ class LnsLoop:
             Repair(arm=name, before=self.x, free=free, proved=proved, after=after)
         )
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
+
+    def _drop(self, name: str) -> None:
+        """Take an arm out of play; the random one stands in for the last."""
+        if self._bandit.arms == (name,) and name != Neighbourhood.RANDOM.value:
+            others = make_arms([], ArmParts(guide=self._guide, slicer=self._slicer))
+            for arm in others:
+                self._arms[arm.name] = arm.heuristic
+                self._completion[arm.name] = 1.0
+                self.statistics[arm.name] = ArmStatistics()
+                self._bandit.add(arm.name)
+            self._sizes |= _first_sizes(self._model, others, self._params)
+        self._bandit.drop(name)
 
     def _chosen(self, name: str, x: Floats, count: int, movable: Bools) -> Bools:
         """Return (n,) an arm's choice, completed, of about `count` integer variables."""
@@ -412,22 +426,3 @@ def _first_sizes(
         arm.name: Size(k=max(least, arm.row.first_share * count), least=least, most=most)
         for arm in arms
     }
-
-
-def granularity(model: MilpModel) -> float:
-    """Return a number that divides every difference of two objective values; 0.0 if there is none.
-
-    On a set cover with whole costs it is 1 or more, which prunes sub-MIPs hard: only a whole step
-    better is of interest.
-    """
-    used = model.c != 0
-    if not bool(used.any()) or not bool(model.integrality[used].all()):
-        return 0.0
-    costs = np.unique(np.abs(model.c[used]))
-    for scale in (1.0, 10.0, 100.0, 1000.0):
-        scaled = costs * scale
-        whole = np.round(scaled)
-        exact = np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)
-        if bool(exact.all()) and whole.max() < 2**53:
-            return float(np.gcd.reduce(whole.astype(np.int64))) / scale
-    return 0.0

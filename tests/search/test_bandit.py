@@ -75,3 +75,14 @@ def test_exploring_time_is_shared_by_weight() -> None:
     rng = np.random.default_rng(4)
     picks = [bandit.pick(rng) for _ in range(500)]
     assert 3.0 < picks.count("a") / picks.count("b") < 5.5
+
+
+def test_an_arm_that_joins_has_its_turns() -> None:
+    bandit = DiscountedBandit(["a"], explore=0.0)
+    bandit.add("b")
+    bandit.drop("a")
+    assert bandit.pick(np.random.default_rng(5)) == "b"
+    bandit.update("b", gain=1.0, seconds=0.1)
+    assert bandit.rates()["b"] > 0
+    with pytest.raises(ValueError, match="expected a new one"):
+        bandit.add("a")

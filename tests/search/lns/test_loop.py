@@ -13,13 +13,13 @@ from search.lns.arms import ArmParts, make_arms
 from search.lns.deadline import Deadline
 from search.lns.guide import Guide
 from search.lns.intensify import make_intensifier
-from search.lns.loop import LnsLoop, LnsParams, granularity
+from search.lns.loop import LnsLoop, LnsParams
 from search.lns.observer import LnsObserver, Repair
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel, SolveParams, SolveResult
-from tests.search.models import brute_force, milp, random_cover
+from tests.search.models import brute_force, random_cover
 from trimtab.specs.ilp import Neighbourhood
 from workers.corpus import integer_programs
 from workers.corpus.mixed_programs import generate
@@ -230,25 +230,6 @@ def test_a_late_start_is_taken_if_it_is_better() -> None:
     loop = run(model, 1, recorder)
     assert loop.objective == best
     assert recorder.improvements[0][2] == "lns:lp-dive"
-
-
-@pytest.mark.parametrize(
-    ("costs", "expected"),
-    [
-        ([2, 4, 6], 2.0),
-        ([3, 5], 1.0),
-        ([0.5, 1.5], 0.5),
-        ([0.1234567, 1], 0.0),
-        ([0, 0], 0.0),
-    ],
-)
-def test_granularity(costs: list[float], expected: float) -> None:
-    model = milp(costs, [(0, [1.0] * len(costs), 5)])
-    assert granularity(model) == pytest.approx(expected)
-
-
-def test_granularity_needs_whole_variables() -> None:
-    assert granularity(milp([2, 4], [(0, [1, 1], 5)], integer=[True, False])) == 0.0
 
 
 class SlowLp(HighsSolver):

@@ -104,6 +104,24 @@ def test_an_arm_that_does_not_fit_is_noted_where_arms_were_chosen(
     assert len(disabled) == notes
 
 
+def test_random_neighbourhoods_stand_in_for_an_only_arm_that_does_not_fit() -> None:
+    model = mixed_programs.generate("facility-location", 1, size="tiny")
+    slots, sent = RunSlots(model), list[RunMessage]()
+    solve_root(model, slots.root_lp, seconds=10.0)(lambda message: None)
+    run_lns(
+        model,
+        options=LnsOptions(neighbourhoods=(Neighbourhood.CL_LNS,)),
+        slots=slots,
+        deadline=time.monotonic() + 3.0,
+        seed=1,
+        slicer=Slicer(model),
+        start=StartPoints(),
+    )(sent.append)
+    assert isinstance(sent[-1], Statistics)
+    assert set(sent[-1].arms) == {"random"}
+    assert NewIncumbent(source="lns:random") in sent
+
+
 @pytest.mark.parametrize(
     ("columns", "options", "refusal"),
     [
