@@ -7,7 +7,7 @@ A new arm is a word in `trimtab.specs.ilp.Neighbourhood` with its meaning, a cla
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,7 +77,8 @@ class Arm:
     # Gain per second credited before the first call. A run has time for five to ten calls of each
     # arm before the large gains are over, too few to find the best (lab notes, 2026-11-26).
     prior: float = 0.0
-    weight: float = 1.0  # of its share of the exploring time
+    # Of its share of the exploring time; a policy fitted to one family has the share of any arm.
+    weight: float = 1.0
     weights: str | None = None  # name of the learned weights that it uses
 
 
@@ -169,6 +170,9 @@ def make_arms(words: Sequence[Neighbourhood], parts: ArmParts) -> list[ActiveArm
     chosen = [rows[word] for word in dict.fromkeys(words) if word in rows]
     applying = [row for row in chosen if row.applies(parts.model)]
     return [
-        ActiveArm(row=row, heuristic=row.make(parts))
+        ActiveArm(
+            row=row if parts.policy is None else replace(row, weight=1.0),
+            heuristic=row.make(parts),
+        )
         for row in applying or [rows[Neighbourhood.RANDOM]]
     ]

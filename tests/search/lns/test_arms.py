@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cost_models.weights import load_weights
 from search.lns.arms import ARMS, ArmParts, make_arms
 from search.lns.guide import Guide
 from search.lns.sub_mip import Slicer
@@ -205,6 +207,16 @@ def test_the_random_arm_stands_in_when_none_applies(
     words: tuple[Neighbourhood, ...],
 ) -> None:
     assert [arm.name for arm in make_arms(words, parts_of(0))] == ["random"]
+
+
+def test_a_fitted_policy_has_the_share_of_any_arm() -> None:
+    parts = parts_of(8)
+    (shipped,) = make_arms((Neighbourhood.CL_LNS,), parts)
+    (fitted,) = make_arms(
+        (Neighbourhood.CL_LNS,), replace(parts, policy=load_weights("cl-lns"))
+    )
+    assert shipped.row.weight > 1
+    assert fitted.row.weight == 1
 
 
 def test_a_row_says_if_it_applies() -> None:
