@@ -83,6 +83,24 @@ class Job(Base, table=True):
             sqlite_where=text("state IN ('NEEDS_INPUT', 'AWAITING_APPROVAL')"),
             postgresql_where=text("state IN ('NEEDS_INPUT', 'AWAITING_APPROVAL')"),
         ),
+        # retention: ended jobs of a tenant, oldest first
+        Index(
+            "ix_job_ended",
+            "tenant",
+            "finished_us",
+            "id",
+            sqlite_where=text("finished_us IS NOT NULL"),
+            postgresql_where=text("finished_us IS NOT NULL"),
+        ),
+        # retention: those whose events are complete
+        Index(
+            "ix_job_uncut",
+            "tenant",
+            "finished_us",
+            "id",
+            sqlite_where=text("finished_us IS NOT NULL AND events_cut = 0"),
+            postgresql_where=text("finished_us IS NOT NULL AND events_cut = 0"),
+        ),
         # the jobs of a plan
         Index(
             "ix_job_graph",
@@ -124,6 +142,8 @@ class Job(Base, table=True):
     waits: int = Field(sa_column=_big(server_default="0"))
     has_memo: int = Field(sa_column=_big(server_default="0"))
     graph: str | None = Field(sa_column=_text(nullable=True))
+    # seq up to which retention removed events; 0: none
+    events_cut: int = Field(sa_column=_big(server_default="0"))
 
 
 class JobSpec(Base, table=True):
@@ -238,6 +258,8 @@ class Artifact(Base, table=True):
     __table_args__ = (
         Index("ix_artifact_digest", "digest"),
         Index("ix_artifact_created_us", "created_us"),
+        # listings and retention of one tenant
+        Index("ix_artifact_tenant_used_us_digest", "tenant", "used_us", "digest"),
     )
     tenant: str = Field(sa_column=_text(primary_key=True))
     digest: str = Field(sa_column=_text(primary_key=True))
@@ -245,6 +267,8 @@ class Artifact(Base, table=True):
     media_type: str = Field(sa_column=_text())
     size_bytes: int = Field(sa_column=_big())
     created_us: int = Field(sa_column=_big())
+    # Newest upload or production of these bytes, from which their age is counted.
+    used_us: int = Field(sa_column=_big(server_default="0"))
 
 
 class JobArtifact(Base, table=True):
@@ -310,6 +334,7 @@ class Outbox(Base, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_next_try_us", "next_try_us"),
+        Index("ix_outbox_job_id", "job_id"),
         {"sqlite_autoincrement": True},
     )
     # SQLite autoincrements only INTEGER columns.
@@ -341,17 +366,82 @@ class ApiKey(Base, table=True):
     expires_us: int | None = Field(sa_column=_big(nullable=True))
     revoked: int = Field(sa_column=_big())
     limits: str = Field(sa_column=_text())
+    last_used_us: int | None = Field(sa_column=_big(nullable=True))
+    # The secret before the newest rotation, and until when it is accepted.
+    old_sha256: str | None = Field(sa_column=_text(nullable=True))
+    old_until_us: int | None = Field(sa_column=_big(nullable=True))
 
 
 class Delivery(Base, table=True):
     """Delivery state of a job's webhook."""
 
     __tablename__ = "delivery"
+    __table_args__ = (Index("ix_delivery_tenant_job_id", "tenant", "job_id"),)
     job_id: str = Field(sa_column=_job_id())
     state: str = Field(sa_column=_text())
     tries: int = Field(sa_column=_big())
     detail: str = Field(sa_column=_text())
     at_us: int = Field(sa_column=_big())
+    tenant: str = Field(sa_column=_text(server_default=""))
+    status_code: int | None = Field(sa_column=_big(nullable=True))
+    next_try_us: int | None = Field(sa_column=_big(nullable=True))
+
+
+class DeliveryAttempt(Base, table=True):
+    """One try to deliver a job's webhook, re-sends included; the newest ones are kept."""
+
+    __tablename__ = "delivery_attempt"
+    job_id: str = Field(sa_column=_job_id())
+    number: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    at_us: int = Field(sa_column=_big())
+    status_code: int | None = Field(sa_column=_big(nullable=True))
+    detail: str = Field(sa_column=_text())
+
+
+class Audit(Base, table=True):
+    """Entry of the audit log. A trigger refuses updates; retention deletes the oldest."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_tenant_id", "tenant", "id"),
+        Index("ix_audit_target_id", "target", "id"),
+        {"sqlite_autoincrement": True},
+    )
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(
+            BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
+        ),
+    )
+    at_us: int = Field(sa_column=_big())
+    tenant: str = Field(sa_column=_text())
+    key_id: str = Field(sa_column=_text())
+    action: str = Field(sa_column=_text())
+    target: str = Field(sa_column=_text())
+    address: str = Field(sa_column=_text())
+    agent: str = Field(sa_column=_text())
+    detail: str = Field(sa_column=_text())
+
+
+class Usage(Base, table=True):
+    """Work done for a tenant on one day (UTC) by jobs of one kind; outlives the jobs."""
+
+    __tablename__ = "usage"
+    tenant: str = Field(sa_column=_text(primary_key=True))
+    day: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    kind: str = Field(sa_column=_text(primary_key=True))
+    jobs: int = Field(sa_column=_big())
+    attempts: int = Field(sa_column=_big())
+    busy_us: int = Field(sa_column=_big())
+
+
+class Retention(Base, table=True):
+    """Retention rule of a tenant, as JSON."""
+
+    __tablename__ = "retention"
+    tenant: str = Field(sa_column=_text(primary_key=True))
+    rule: str = Field(sa_column=_text())
+    updated_us: int = Field(sa_column=_big())
 
 
 class EndedSession(Base, table=True):

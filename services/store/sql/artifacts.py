@@ -40,7 +40,11 @@ _ANY = (
 )
 _UNUSED = (
     select(_file)
-    .where(_file.c.created_us < bindparam("older_than"), ~_REFERRED)
+    .where(
+        _file.c.created_us < bindparam("older_than"),
+        _file.c.used_us < bindparam("older_than"),
+        ~_REFERRED,
+    )
     .order_by(_file.c.created_us, _file.c.digest, _file.c.tenant)
     .limit(bindparam("most"))
 )
@@ -49,7 +53,13 @@ _DELETE_UNUSED = delete(_file).where(_THIS, ~_REFERRED)
 
 def put(tx: Tx, record: ArtifactRecord) -> ArtifactRecord:
     """Insert a row unless this tenant has the digest; returns the row that is stored."""
-    tx.conn.execute(tx.upsert(_file).values(**asdict(record)).on_conflict_do_nothing())
+    insert = tx.upsert(_file).values(**asdict(record), used_us=record.created_us)
+    tx.conn.execute(
+        insert.on_conflict_do_update(
+            index_elements=["tenant", "digest"],
+            set_={"used_us": insert.excluded.used_us},
+        )
+    )
     this = {"of_tenant": record.tenant, "of_digest": record.digest}
     return rows.artifact_record(tx.conn.execute(_GET, this).one())
 

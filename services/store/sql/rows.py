@@ -44,6 +44,10 @@ api_key = tables.table(tables.ApiKey)
 delivery = tables.table(tables.Delivery)
 ended_session = tables.table(tables.EndedSession)
 counter = tables.table(tables.Counter)
+delivery_attempt = tables.table(tables.DeliveryAttempt)
+audit = tables.table(tables.Audit)
+usage = tables.table(tables.Usage)
+retention = tables.table(tables.Retention)
 
 
 def full_job() -> Select[Any]:
@@ -132,6 +136,7 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "waits": record.waits,
         "has_memo": int(record.has_memo),
         "graph": record.graph,
+        "events_cut": 0,  # retention cuts ended jobs only, and a re-drive adds events
     }
 
 
@@ -190,7 +195,9 @@ def delivery_record(row: Row[Any]) -> DeliveryRecord:
 
 def artifact_record(row: Row[Any]) -> ArtifactRecord:
     """Convert a row of a file."""
-    return ArtifactRecord(**row._mapping)
+    columns = dict(row._mapping)
+    del columns["used_us"]
+    return ArtifactRecord(**columns)
 
 
 def model_record(row: Row[Any]) -> ModelRecord:
