@@ -74,6 +74,7 @@ class Submission:
             after=_parents(request),
             inputs=inputs,
             model=request.model,
+            name=request.name,
         )
 
     async def _check_file(self, index: int, name: str, reference: ArtifactRef) -> None:

@@ -49,6 +49,10 @@ ROUTES: dict[str, tuple[str, str]] = {
     "list_jobs": ("GET", "/v1/jobs"),
     "get_job": ("GET", "/v1/jobs/{id}"),
     "delete_job": ("DELETE", "/v1/jobs/{id}"),
+    "change_job": ("PATCH", "/v1/jobs/{id}"),
+    "list_views": ("GET", "/v1/views"),
+    "save_view": ("PUT", "/v1/views/{name}"),
+    "delete_view": ("DELETE", "/v1/views/{name}"),
     "wait": ("GET", "/v1/jobs/{id}/wait"),
     "events": ("GET", "/v1/jobs/{id}/events"),
     "cancel": ("POST", "/v1/jobs/{id}/cancel"),
@@ -92,7 +96,16 @@ ROUTES: dict[str, tuple[str, str]] = {
 # POSTs that may be sent twice: they set a state, store bytes that are named by their content, or
 # name what they approve.
 _REPEATABLE = frozenset(
-    {"cancel", "stop", "upload", "session_ticket", "approve_outline", "retire_model"}
+    {
+        "cancel",
+        "stop",
+        "upload",
+        "session_ticket",
+        "approve_outline",
+        "retire_model",
+        "change_job",
+        "save_view",
+    }
 )
 
 
@@ -370,6 +383,8 @@ class SubmitOptions:
     """Jobs that must end first: ids, handles of jobs, or `After(job=..., needs="done")`."""
     model: str = MODEL_AUTO
     """Fitted model to use: `auto`, `shipped`, or an id of `client.fitted_models()`."""
+    name: str = ""
+    """Name for people, which can be changed later: `job.rename(...)`."""
 
     def budget(self) -> Budget:
         """Return the limits that are set; the others are the budget's defaults."""
@@ -395,8 +410,8 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         if replace(chosen, labels=chosen.labels or None) != SubmitOptions():
             raise TypeError(
                 "expected no options beside a JobRequest, which carries its own kind, budget, "
-                "seed, priority, labels, max_attempts, webhook and model; change the request: "
-                "request.model_copy(update={...})"
+                "seed, priority, labels, max_attempts, webhook, model and name; change the "
+                "request: request.model_copy(update={...})"
             )
         return _plain_request(spec)
     kind, fields = _kind_and_fields(spec, chosen.kind)
@@ -418,6 +433,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
         webhook=Webhook(url=chosen.webhook) if chosen.webhook else None,
         after=tuple(map(_after, chosen.after or ())),
         model=chosen.model,
+        name=chosen.name,
     )
     return request.model_dump(mode="json", exclude_none=True)
 

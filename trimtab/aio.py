@@ -9,12 +9,13 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
-from trimtab import _core, _twins, files, text
+from trimtab import _core, _listing, _twins, comparison, files, text
 from trimtab._connection_aio import AsyncConnection
 from trimtab._core import Submission
 from trimtab.cards import Card
@@ -39,6 +40,7 @@ from trimtab.results import (
     JobState,
     JobView,
     KindView,
+    ListView,
     RunResult,
 )
 from trimtab.solution import Variables
@@ -80,7 +82,7 @@ class AsyncClient(AsyncConnection):
             idempotency_key: A repeated submit with the same key returns the first job.
             progress: Called with (bytes done, total bytes) during uploads.
             options: kind, seconds, evaluations, target_gap, seed, priority, labels,
-                max_attempts, webhook, after, model: see `trimtab.specs.common.JobRequest`.
+                max_attempts, webhook, after, model, name: see `trimtab.specs.common.JobRequest`.
         """
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
@@ -195,40 +197,99 @@ class AsyncClient(AsyncConnection):
     async def jobs(
         self,
         *,
-        state: JobState | str | None = None,
-        kind: str | None = None,
+        search: str | None = None,
+        state: JobState | str | Sequence[JobState | str] | None = None,
+        kind: str | Sequence[str] | None = None,
         labels: Mapping[str, str] | None = None,
+        model: str | None = None,
         graph: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        sort: str = "-created",
+        view: str | None = None,
         page_size: int = 100,
     ) -> AsyncIterator[JobView]:
-        """Yield jobs, newest first; fetches page after page.
+        """Yield jobs, newest first unless `sort` says otherwise; fetches page after page.
 
         Args:
-            state: Only jobs in this state.
-            kind: Only jobs of this kind.
+            search: Words that name, id, labels or failure contain, all of them.
+            state: Only jobs in this state, or in one of these.
+            kind: Only jobs of this kind, or of one of these.
             labels: Only jobs that have all of these labels.
+            model: Only jobs whose request names this fitted model, `auto` or `shipped`.
             graph: Only jobs of this plan, by its id.
+            created_after: Only jobs submitted at this time or later; a day is one of UTC.
+            created_before: Only jobs submitted before this time, or on this day at the latest.
+            sort: A `JobSort`, with `-` before it for descending. No value: last.
+            view: Name of a saved view, whose filters and order apply where none is given.
             page_size: Jobs per request, 1 to 500.
+
+        Raises NotFound for an unknown view.
         """
+        params = _listing.listing(
+            search=search,
+            state=state,
+            kind=kind,
+            labels=labels,
+            model=model,
+            graph=graph,
+            created_after=created_after,
+            created_before=created_before,
+            sort=sort,
+        )
+        if view is not None:
+            params = _listing.over_view(params, await self.views(), view)
         cursor: str | None = None
         while True:
-            label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
-            params = {
-                "state": state and str(state),
-                "kind": kind,
-                "label": label,
-                "graph": graph,
-                "limit": page_size,
-                "cursor": cursor,
-            }
-            page = _core.parse(
-                JobPage, await self._send(_core.call("list_jobs", params=params))
+            sent = _core.call(
+                "list_jobs", params=params | {"limit": page_size, "cursor": cursor}
             )
+            page = _core.parse(JobPage, await self._send(sent))
             for item in page.items:
                 yield item
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def compare(self, job_ids: Sequence[str]) -> dict[str, Any]:
+        """Return what differs between 2 to 8 jobs, as texts.
+
+        Its keys: `jobs`, with id, name and kind of each; `figures`, `request` and `result`, each
+        from a field to one text per job. Raises ValueError for another number, and NotFound.
+        """
+        if not comparison.FEWEST <= len(job_ids) <= comparison.MOST:
+            raise ValueError(
+                f"job_ids: expected {comparison.FEWEST} to {comparison.MOST} jobs, "
+                f"got {len(job_ids)}"
+            )
+        jobs = [await self.job(job_id) for job_id in job_ids]
+        requests = [await job.input() for job in jobs]
+        results: list[dict[str, Any] | None] = [None] * len(jobs)
+        for index, job in enumerate(jobs):
+            if "result" in job.view.links:
+                answer = await self._send(_core.call("result", id=job.id))
+                results[index] = dict(_core.parse_json(answer))
+        return comparison.compared([job.view for job in jobs], requests, results)
+
+    async def views(self) -> list[ListView]:
+        """Return the saved views of the tenant, ordered by name."""
+        answer = await self._send(_core.call("list_views"))
+        return _core.parse_list(ListView, answer)
+
+    async def save_view(self, name: str, **filters: Any) -> ListView:
+        """Save filters and order under a name, in place of a view of that name.
+
+        Args:
+            name: At most 120 characters on one line.
+            filters: As for `jobs`, without `view` and `page_size`.
+        """
+        body = {"query": _listing.listing_query(**filters)}
+        sent = _core.call("save_view", name=name, body=body)
+        return _core.parse(ListView, await self._send(sent))
+
+    async def delete_view(self, name: str) -> None:
+        """Delete a saved view, not its jobs. Raises NotFound."""
+        await self._send(_core.call("delete_view", name=name))
 
     # --- files
 
@@ -616,6 +677,16 @@ class AsyncJob:
     async def retry(self) -> JobView:
         """Run a FAILED, DEAD or CANCELLED job again."""
         return await self._update("retry")
+
+    async def rename(
+        self, name: str | None = None, *, labels: Mapping[str, str] | None = None
+    ) -> JobView:
+        """Change the job's name or all of its labels; None leaves them as they are."""
+        changes = {"name": name, "labels": None if labels is None else dict(labels)}
+        body = {key: value for key, value in changes.items() if value is not None}
+        sent = _core.call("change_job", id=self.id, body=body)
+        self.view = _core.parse(JobView, await self._client._send(sent))
+        return self.view
 
     async def delete(self) -> None:
         """Remove an ended job and its files. Raises Conflict while it runs."""

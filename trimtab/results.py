@@ -19,6 +19,27 @@ POOL_FILE = "solutions.json"
 _READ = ConfigDict(extra="ignore")
 
 
+class JobSort(StrEnum):
+    """Column that a list of jobs is ordered by. Jobs without a value come last."""
+
+    CREATED = "created"
+    """Time of the submit."""
+    FINISHED = "finished"
+    """Time of the end."""
+    RUN_TIME = "run_time"
+    """Duration of the last attempt of an ended job."""
+    OBJECTIVE = "objective"
+    """Best objective so far."""
+    GAP = "gap"
+    """Gap between objective and bound."""
+    NAME = "name"
+    """Name, without regard to letter case."""
+    KIND = "kind"
+    """Kind."""
+    STATE = "state"
+    """Name of the state."""
+
+
 class JobState(StrEnum):
     """State of a job. `services.store.lifecycle` defines the transitions."""
 
@@ -375,8 +396,10 @@ class JobView(WireModel):
     """Kind of the job."""
     state: StateView
     """State of the job."""
+    name: str = ""
+    """Name that the owner gave; empty: none."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of the request."""
+    """Labels of the request, or those that the owner set later."""
     priority: int = 0
     """Priority of the request."""
     seed: int = 0
@@ -426,9 +449,23 @@ class JobPage(WireModel):
 
     model_config = _READ
     items: list[JobView]
-    """The jobs, newest first."""
+    """The jobs, in the order of `sort`."""
     next_cursor: str | None = None
     """Cursor of the next page. None: this is the last."""
+
+
+class ListView(WireModel):
+    """A named filter and order of the job list."""
+
+    model_config = _READ
+    name: str
+    """Name, unique in the tenant."""
+    query: str
+    """Query string of `GET /v1/jobs` and of the page."""
+    created_at: datetime
+    """Time when it was saved."""
+    links: dict[str, str] = Field(default_factory=dict)
+    """Paths of related resources: page, jobs."""
 
 
 class FittedModelView(WireModel):

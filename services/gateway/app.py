@@ -32,6 +32,7 @@ from services.gateway.routes import (
     kinds,
     mathopt,
     outlines,
+    views,
 )
 from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
@@ -60,6 +61,7 @@ ROUTERS = (
     completions.router,
     keys.router,
     docs.router,
+    views.router,
 )
 
 

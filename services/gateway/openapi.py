@@ -14,10 +14,12 @@ from search.domains import Kind
 from services.gateway.problems import MEDIA_TYPE
 from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.routes.keys import NewKey
+from services.gateway.routes.views import NewView
 from services.gateway.text.requests import ChatRequest, CompletionRequest
 from trimtab import __version__
 from trimtab.plans import OutlineAnswers, OutlineApproval, PatchOperation
 from trimtab.results import Event, Problem
+from trimtab.specs.common import JobChanges
 
 _TEMPLATE = "#/components/schemas/{model}"
 _ABOUT = """Submit an optimization job, watch it improve, and get an answer that is verified \
@@ -31,6 +33,8 @@ that names the field, what was expected, what was sent, and the remedy. Submits 
 # in `openapi_extra={"requestBody": "<name>"}`.
 SCHEMAS: tuple[type[BaseModel], ...] = (
     NewKey,
+    NewView,
+    JobChanges,
     ChatRequest,
     CompletionRequest,
     OutlineAnswers,

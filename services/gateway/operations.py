@@ -13,6 +13,7 @@ from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
+from services.gateway.listing import Listing
 from services.gateway.views import when
 from services.plans.jobs import leaf_jobs
 from services.store.blobs import UploadLimits
@@ -21,10 +22,13 @@ from services.store.types import (
     ArtifactRecord,
     Idempotency,
     JobRecord,
+    SavedView,
     Submitted,
 )
 from services.submission import Submission, queued_jobs
-from trimtab.specs.common import ArtifactRef, JobRequest
+from trimtab.specs.common import ArtifactRef, JobChanges, JobRequest
+
+MAX_VIEWS = 100  # saved views of a tenant
 
 
 async def submit(
@@ -112,6 +116,34 @@ async def act(
         for leaf in (await leaf_jobs(context.store, job_id)).values():
             context.bus.notify(leaf.id)  # those that run were asked to end too
     return job
+
+
+async def rename(
+    context: Context, principal: Principal, job_id: str, changes: JobChanges
+) -> JobRecord:
+    """Change name or labels of a job. Raises NotFound."""
+    job = await context.store.rename(
+        job_id,
+        name=changes.name,
+        labels=changes.labels,
+        tenant=visible_tenant(principal),
+    )
+    context.bus.notify(job_id)
+    return job
+
+
+async def save_view(
+    context: Context, principal: Principal, *, name: str, query: str
+) -> SavedView:
+    """Save a view of the job list for the caller's tenant. Raises BadRequest or Conflict."""
+    view = SavedView(
+        tenant=principal.tenant,
+        name=name,
+        query=Listing.of_query(query).query(),
+        created_us=await context.store.now_us(),
+    )
+    await context.store.put_view(view, most=MAX_VIEWS)
+    return view
 
 
 async def delete(context: Context, principal: Principal, job_id: str) -> None:

@@ -61,6 +61,7 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
         "id": job.id,
         "kind": job.kind,
         "state": job.state.value,
+        "name": job.name,
         "labels": dict(job.labels),
         "priority": job.priority,
         "seed": job.seed,
@@ -116,9 +117,12 @@ def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
 def input_view(job: JobRecord, model: str = MODEL_AUTO) -> dict[str, Any]:
     """Return the request that repeats this job: POST it to /v1/jobs.
 
-    model: its choice among fitted models; left out where it is the default, for older clients.
+    model: its choice among fitted models; left out, as the name is, where it is the default, for
+    older clients.
     """
     chosen = {} if model == MODEL_AUTO else {"model": model}
+    if job.name:
+        chosen["name"] = job.name
     return chosen | {
         "kind": job.kind,
         "spec": dict(job.spec),

@@ -11,7 +11,7 @@ follow before the next heartbeat.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -88,6 +88,7 @@ def submitted(new: NewJob, job_id: str, now_us: int, *, waits: int = 0) -> JobCh
         last_seq=0,
         waits=waits,
         graph=new.graph,
+        name=new.name,
     )
     return _with_events(job, _state_event(job))
 
@@ -276,6 +277,17 @@ def require_deletable(job: JobRecord, waiting: str | None = None) -> None:
             f"job {job.id}: expected one that has ended, got a {job.state.value} job",
             fix="cancel it and wait until it has ended, then delete it",
         )
+
+
+def renamed(
+    job: JobRecord, *, name: str | None, labels: Mapping[str, str] | None
+) -> JobRecord:
+    """Replace name or labels of a job; None leaves them."""
+    return replace(
+        job,
+        name=job.name if name is None else name,
+        labels=job.labels if labels is None else dict(labels),
+    )
 
 
 def plain_job(job: NewJob) -> NewJob:

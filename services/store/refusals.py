@@ -16,6 +16,19 @@ def no_such_job(job_id: str) -> NotFound:
     )
 
 
+def no_such_view(name: str) -> NotFound:
+    """Build the error of a saved view that this tenant does not have."""
+    return NotFound(f"no saved view {name!r}", fix="list the views: GET /v1/views")
+
+
+def too_many_views(most: int) -> Conflict:
+    """Build the error of one saved view too many."""
+    return Conflict(
+        f"saved views: expected at most {most} for a tenant, got one more",
+        fix="delete a view: DELETE /v1/views/{name}",
+    )
+
+
 def no_such_artifact(digest: str) -> NotFound:
     """Build the error of a file that this tenant does not have."""
     return NotFound(
@@ -92,6 +105,7 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
         texts += (
             job.tenant,
             job.kind,
+            job.name,
             *job.labels.keys(),
             *job.labels.values(),
             *job.artifacts,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,13 +31,16 @@ from services.store.sql import (
     graph,
     jobs,
     leases,
+    listing,
     models,
     outbox,
     sessions,
+    views,
 )
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner
 from services.store.types import (
+    NEWEST_FIRST,
     RESTING_TTL_S,
     ApiKeyRecord,
     Approval,
@@ -49,6 +52,7 @@ from services.store.types import (
     EventRecord,
     Idempotency,
     JobFilter,
+    JobOrder,
     JobRecord,
     Memo,
     MemoRecord,
@@ -58,7 +62,9 @@ from services.store.types import (
     NewEvent,
     NewJob,
     OutboxRecord,
+    Position,
     Relatives,
+    SavedView,
     Signals,
     Submitted,
 )
@@ -142,7 +148,12 @@ class SqlStore:
         return await self._read(jobs.get, _storable(job_id), tenant)
 
     async def list_jobs(
-        self, where: JobFilter, *, limit: int, before_id: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        limit: int,
+        order: JobOrder = NEWEST_FIRST,
+        after: Position | None = None,
     ) -> list[JobRecord]:
         """See JobStore."""
         texts = [
@@ -151,7 +162,10 @@ class SqlStore:
             *where.labels.values(),
             where.tenant or "",
             where.graph or "",
-            before_id or "",
+            where.model or "",
+            *where.words,
+            after.id if after else "",
+            after.value if after and isinstance(after.value, str) else "",
         ]
         if not all(map(codec.is_storable, texts)):
             return []  # nothing stored can match
@@ -160,7 +174,30 @@ class SqlStore:
             created_after_us=_bounded(where.created_after_us),
             created_before_us=_bounded(where.created_before_us),
         )
-        return await self._read(jobs.list_jobs, where, _limit(limit), before_id)
+        return await self._read(listing.list_jobs, where, _limit(limit), order, after)
+
+    async def rename(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        """See JobStore."""
+        return await self._write(jobs.rename, _storable(job_id), tenant, name, labels)
+
+    async def put_view(self, view: SavedView, *, most: int) -> None:
+        """See JobStore."""
+        await self._write(views.put, view, most)
+
+    async def list_views(self, tenant: str) -> list[SavedView]:
+        """See JobStore."""
+        return await self._read(views.listed, tenant)
+
+    async def delete_view(self, tenant: str, name: str) -> None:
+        """See JobStore."""
+        await self._write(views.remove, tenant, name)
 
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -74,6 +75,21 @@ class Job(Base, table=True):
         Index("ix_job_tenant_state_id", "tenant", "state", "id"),
         # listings of one tenant, newest first
         Index("ix_job_tenant_id", "tenant", "id"),
+        # searches, and listings in any order: they read this index alone
+        Index(
+            "ix_job_listing",
+            "tenant",
+            "id",
+            "kind",
+            "state",
+            "created_us",
+            "started_us",
+            "finished_us",
+            "objective",
+            "gap",
+            "name_key",
+            "search_text",
+        ),
         # counts and listings over all tenants
         Index("ix_job_state_id", "state", "id"),
         # sweep: jobs that rested for too long
@@ -144,6 +160,21 @@ class Job(Base, table=True):
     graph: str | None = Field(sa_column=_text(nullable=True))
     # seq up to which retention removed events; 0: none
     events_cut: int = Field(sa_column=_big(server_default="0"))
+    name: str = Field(sa_column=_text(server_default=""))
+    name_key: str = Field(sa_column=_text(server_default=""))
+    search_text: str = Field(sa_column=_text(server_default=""))
+    objective: float | None = Field(sa_column=Column(Double, nullable=True))
+    gap: float | None = Field(sa_column=Column(Double, nullable=True))
+
+
+class SavedView(Base, table=True):
+    """A filter and order of the job list under a name."""
+
+    __tablename__ = "saved_view"
+    tenant: str = Field(sa_column=_text(primary_key=True))
+    name: str = Field(sa_column=_text(primary_key=True))
+    query: str = Field(sa_column=_text())
+    created_us: int = Field(sa_column=_big())
 
 
 class JobSpec(Base, table=True):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from trimtab.results import EventType, JobState
+from trimtab.results import EventType, JobSort, JobState
 
 Json = Mapping[str, Any]
 RESTING_TTL_S = 7 * 86_400.0
@@ -85,6 +85,7 @@ class NewJob:
     inputs: Sequence[OutputInput] = ()
     graph: str | None = None  # set by the store: the plan that waits for this job
     model: str = "auto"  # ModelPins.wanted
+    name: str = ""
 
     @property
     def parents(self) -> list[str | int]:
@@ -140,6 +141,7 @@ class JobRecord:
     has_memo: bool = False  # it was at rest
     # The plan that it belongs to; its own id for a plan whose jobs were started.
     graph: str | None = None
+    name: str = ""  # chosen by the owner, who may change it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +312,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """Filter of a listing, newest first."""
+    """Filter of a listing."""
 
     tenant: str | None = None  # None: all tenants (admins)
     states: Sequence[JobState] = ()
@@ -319,6 +321,38 @@ class JobFilter:
     created_after_us: int | None = None
     created_before_us: int | None = None
     graph: str | None = None  # a plan: itself, once it has jobs, and these
+    model: str | None = None  # fitted model that the request names, or auto, or shipped
+    # Text that name, id, labels or failure contain, as `searching.fold` gives it; all of them.
+    words: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOrder:
+    """Order of a listing. Jobs without a value come last; ties are ordered by id."""
+
+    sort: JobSort = JobSort.CREATED
+    descending: bool = True
+
+
+NEWEST_FIRST = JobOrder()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """The last job of a page: its id and its value of the order's column."""
+
+    id: str
+    value: str | float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedView:
+    """A filter and order of the job list under a name, for everyone in a tenant."""
+
+    tenant: str
+    name: str
+    query: str  # as the list's URL has it, without the question mark
+    created_us: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,12 +455,41 @@ class JobStore(Protocol):
         ...
 
     async def list_jobs(
-        self, where: JobFilter, *, limit: int, before_id: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        limit: int,
+        order: JobOrder = NEWEST_FIRST,
+        after: Position | None = None,
     ) -> list[JobRecord]:
-        """List jobs, newest first, without specs and results, which may be megabytes.
+        """List jobs without specs and results, which may be megabytes.
 
-        Ids are ordered by time, so `before_id` is the cursor.
+        `after` is the last job of the page before.
         """
+        ...
+
+    async def rename(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        """Replace name or labels, which the run does not read; None leaves them. NotFound."""
+        ...
+
+    # -- saved views --
+    async def put_view(self, view: SavedView, *, most: int) -> None:
+        """Store or replace a view. Raises Conflict beyond `most` views of the tenant."""
+        ...
+
+    async def list_views(self, tenant: str) -> list[SavedView]:
+        """Return the views of a tenant, ordered by name."""
+        ...
+
+    async def delete_view(self, tenant: str, name: str) -> None:
+        """Delete a view. Raises NotFound."""
         ...
 
     async def request_cancel(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from typing import Any
 
 from services.errors import StaleFence
 from services.store import changes, codec, graphs, plans
@@ -23,13 +23,17 @@ from services.store.refusals import (
     no_such_job,
     no_such_key,
     no_such_model,
+    no_such_view,
     replay_of_deleted,
     require_retirable,
     require_same_request,
     require_storable,
     sole_tenant,
+    too_many_views,
 )
+from services.store.searching import matches_words, position
 from services.store.types import (
+    NEWEST_FIRST,
     RESTING_TTL_S,
     ApiKeyRecord,
     Approval,
@@ -42,6 +46,7 @@ from services.store.types import (
     EventRecord,
     Idempotency,
     JobFilter,
+    JobOrder,
     JobRecord,
     Memo,
     MemoRecord,
@@ -53,7 +58,9 @@ from services.store.types import (
     NewJob,
     OutboxRecord,
     PendingInput,
+    Position,
     Relatives,
+    SavedView,
     Signals,
     Submitted,
 )
@@ -98,6 +105,7 @@ class MemoryStore:
         self._ended_sessions: dict[str, int] = {}  # id → when it expires
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
+        self._views: dict[tuple[str, str], SavedView] = {}
         self._models: dict[str, ModelRecord] = {}
         self._pinned: dict[str, ModelPins] = {}
         self._stale_writes = 0
@@ -178,15 +186,55 @@ class MemoryStore:
         return job
 
     async def list_jobs(
-        self, where: JobFilter, *, limit: int, before_id: str | None = None
+        self,
+        where: JobFilter,
+        *,
+        limit: int,
+        order: JobOrder = NEWEST_FIRST,
+        after: Position | None = None,
     ) -> list[JobRecord]:
-        page = (
-            job for job in self._newest_first() if before_id is None or job.id < before_id
-        )
-        listed = (
-            replace(job, spec={}, result=None) for job in page if _matches(job, where)
-        )
-        return list(islice(listed, max(limit, 0)))
+        found = [
+            job
+            for job in self._newest_first()
+            if _matches(job, where) and where.model in (None, self._wanted(job.id))
+        ]
+        lacking = [job for job in found if position(job, order).value is None]
+        valued = [job for job in found if position(job, order).value is not None]
+        for jobs in (lacking, valued):
+            jobs.sort(key=lambda job: _place(job, order), reverse=order.descending)
+        page = valued + lacking
+        if after is not None:
+            page = [job for job in page if _is_beyond(position(job, order), after, order)]
+        return [replace(job, spec={}, result=None) for job in page[: max(limit, 0)]]
+
+    def _wanted(self, job_id: str) -> str:
+        return self._pinned[job_id].wanted if job_id in self._pinned else "auto"
+
+    async def rename(
+        self,
+        job_id: str,
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        tenant: str | None = None,
+    ) -> JobRecord:
+        job = await self.get(job_id, tenant=tenant)
+        self._jobs[job_id] = changes.renamed(job, name=name, labels=labels)
+        return self._jobs[job_id]
+
+    async def put_view(self, view: SavedView, *, most: int) -> None:
+        others = [key for key in self._views if key[0] == view.tenant]
+        if len(set(others) - {(view.tenant, view.name)}) >= most:
+            raise too_many_views(most)
+        self._views[view.tenant, view.name] = view
+
+    async def list_views(self, tenant: str) -> list[SavedView]:
+        views = (view for view in self._views.values() if view.tenant == tenant)
+        return sorted(views, key=lambda view: view.name)
+
+    async def delete_view(self, tenant: str, name: str) -> None:
+        if self._views.pop((tenant, name), None) is None:
+            raise no_such_view(name)
 
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
@@ -728,12 +776,27 @@ class _MemoryLinks:
             self._store._awaited[file.child, tuple(file.path)] = file
 
 
+def _place(job: JobRecord, order: JobOrder) -> tuple[Any, str]:
+    value = position(job, order).value
+    return (0 if value is None else value, job.id)
+
+
+def _is_beyond(place: Position, after: Position, order: JobOrder) -> bool:
+    """Return True if a job comes after the position of a page's end."""
+    if (place.value is None) != (after.value is None):
+        return place.value is None
+    here: Any = (place.value or 0, place.id)
+    there: Any = (after.value or 0, after.id)
+    return bool(here < there if order.descending else here > there)
+
+
 def _matches(job: JobRecord, where: JobFilter) -> bool:
     return (
         where.tenant in (None, job.tenant)
         and where.graph in (None, job.graph)
         and (not where.states or job.state in where.states)
         and (not where.kinds or job.kind in where.kinds)
+        and matches_words(job, where)
         and all(job.labels.get(name) == value for name, value in where.labels.items())
         and (where.created_after_us is None or job.created_us >= where.created_after_us)
         and (where.created_before_us is None or job.created_us < where.created_before_us)

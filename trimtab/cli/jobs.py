@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from trimtab import comparison
 from trimtab._plan import Plan
 from trimtab.cli import bars, live, live_plan
 from trimtab.cli.server import run_module
@@ -21,7 +23,7 @@ from trimtab.cli.terminal import AsJson, JobId, out, say, say_failure, show
 from trimtab.cli.terminal import client as connect
 from trimtab.client import Client, Job
 from trimtab.errors import JobAtRest
-from trimtab.results import JobState, JobView
+from trimtab.results import JobSort, JobState, JobView
 from trimtab.specs.by_file import described, set_field
 from trimtab.specs.common import JobRequest
 
@@ -32,6 +34,7 @@ _FILE_HELP = (
 
 
 _MODEL_HELP = "Fitted model to use: auto, shipped, or an id of `trimtab models list`."
+_SORT_HELP = f"One of {', '.join(JobSort)}; - before it: descending. Without value: last."
 _AFTER_HELP = "Id of a job that must succeed before this one runs; repeatable."
 
 
@@ -48,6 +51,7 @@ def submit(
         typer.Option(min=1, help="Budget in evaluations, as the kind counts them."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the search.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the job.")] = None,
     label: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE of the job; repeatable.")
     ] = None,
@@ -87,6 +91,7 @@ def submit(
         "labels": _labels(label),
         "after": after,
         **({} if model is None else {"model": model}),
+        **({} if name is None else {"name": name}),
     }
     fields: dict[str, Any] = {}
     for text in setting or ():
@@ -142,6 +147,7 @@ def _submit_request(
             "max_attempts",
             "after",
             "model",
+            "name",
         )
         if name in request
     }
@@ -186,29 +192,61 @@ def _watch(job: Job) -> JobView:
 
 
 def list_jobs(
-    state: Annotated[
-        JobState | None,
-        typer.Option(case_sensitive=False, help="Only jobs in this state."),
+    search: Annotated[
+        str | None,
+        typer.Option(
+            "--search", "-q", help="Words in name, id, labels or failure, all of them."
+        ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    state: Annotated[
+        list[JobState] | None,
+        typer.Option(case_sensitive=False, help="Only jobs in this state; repeatable."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only jobs of this kind; repeatable.")
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(help="Only jobs with this label, KEY=VALUE; repeatable."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Only jobs that name this fitted model.")
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Submitted on this day or time, or later.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(help="Submitted on this day or before this time.")
+    ] = None,
+    sort: Annotated[str, typer.Option(help=_SORT_HELP)] = "-created",
+    view: Annotated[str | None, typer.Option(help="Name of a saved view.")] = None,
+    save: Annotated[
+        str | None, typer.Option(help="Save these filters as a view of this name.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Jobs to show at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs, newest first: id, kind, state, time of submission, objective, labels."""
-    labels = _labels(label)
+    """List jobs, newest first: id, kind, state, submission, objective, name, labels."""
+    filters: dict[str, Any] = {
+        "search": search,
+        "state": state,
+        "kind": kind,
+        "labels": _labels(label),
+        "model": model,
+        "created_after": after,
+        "created_before": before,
+        "sort": sort,
+    }
     with connect() as client:
-        pages = client.jobs(
-            state=state, kind=kind, labels=labels, page_size=min(limit, 100)
-        )
-        for _, view in zip(range(limit), pages, strict=False):
+        if save is not None:
+            client.save_view(save, **filters)
+            say(f"saved the view {save!r}")
+        pages = client.jobs(**filters, view=view, page_size=min(limit, 100))
+        for _, found in zip(range(limit), pages, strict=False):
             if as_json:
-                out(view.model_dump(mode="json"))
+                out(found.model_dump(mode="json"))
             else:
-                print(_line(view))
+                print(_line(found))
 
 
 def _line(view: JobView) -> str:
@@ -218,7 +256,43 @@ def _line(view: JobView) -> str:
     labels = " ".join(f"{key}={value}" for key, value in sorted(view.labels.items()))
     submitted = f"{view.created_at:%Y-%m-%d %H:%M:%S}"
     parts = [view.id, f"{view.kind:9}", f"{view.state:17}", submitted, f"{objective:>12}"]
-    return "  ".join([*parts, labels]).rstrip()
+    return "  ".join([*parts, *filter(None, [view.name, labels])]).rstrip()
+
+
+def rename(
+    job_id: JobId,
+    name: Annotated[
+        str | None, typer.Argument(help="New name; an empty one removes it.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=VALUE, in place of all labels; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the name or the labels of a job, in every state."""
+    if name is None and label is None:
+        raise typer.BadParameter("NAME: expected a name or --label, got neither")
+    with connect() as client:
+        labels = None if label is None else _labels(label)
+        show(client.job(job_id).rename(name, labels=labels), as_json)
+
+
+def views(
+    delete: Annotated[
+        str | None, typer.Option("--delete", help="Delete the view of this name.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the saved views of the job list, or delete one."""
+    with connect() as client:
+        if delete is not None:
+            client.delete_view(delete)
+        for saved in client.views():
+            if as_json:
+                out(saved.model_dump(mode="json"))
+            else:
+                print(f"{saved.name}\t{saved.query}")
 
 
 def _labels(texts: list[str] | None) -> dict[str, str]:
@@ -232,6 +306,32 @@ def get(job_id: JobId, as_json: AsJson = False) -> None:
     """Show a job."""
     with connect() as client:
         show(client.job(job_id).view, as_json)
+
+
+def compare(
+    job_ids: Annotated[list[str], typer.Argument(help="Ids of 2 to 8 jobs.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare jobs: figures, and what differs in their requests and results."""
+    chosen = list(dict.fromkeys(job_ids))
+    if not comparison.FEWEST <= len(chosen) <= comparison.MOST:
+        raise typer.BadParameter(
+            f"JOB_IDS: expected {comparison.FEWEST} to {comparison.MOST} different jobs, "
+            f"got {len(chosen)}"
+        )
+    with connect() as client:
+        found = client.compare(chosen)
+    if as_json:
+        out(found)
+        return
+    table = Table(title=None)
+    for title in ("", *(view["name"] or view["id"] for view in found["jobs"])):
+        table.add_column(Text(title), overflow="fold")
+    for part in ("figures", "request", "result"):
+        table.add_section()
+        for path, values in found[part].items():
+            table.add_row(*map(Text, (path, *values)))
+    Console().print(table)
 
 
 VERBS = {

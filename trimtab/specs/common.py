@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,7 +118,29 @@ def _storable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
+MAX_NAME = 120
+# Marks that change the direction of the text around them: a name could pose as another.
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _display_name(text: str) -> str:
+    """Return a name without blanks around it, in normal form C. Raises ValueError."""
+    _storable(text)
+    name = unicodedata.normalize("NFC", text).strip()
+    if len(name) > MAX_NAME:
+        raise ValueError(f"expected at most {MAX_NAME} characters, got {len(name)}")
+    for mark in name:
+        if unicodedata.category(mark) in ("Cc", "Zl", "Zp") or mark in _DIRECTION_MARKS:
+            raise ValueError(
+                f"expected text on one line, got the control character U+{ord(mark):04X}; "
+                "remove it"
+            )
+    return name
+
+
 ShortText = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+DisplayName = Annotated[str, AfterValidator(_display_name)]
+"""Name for people: any script, at most 120 characters on one line."""
 LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-/]{0,62}$")]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -332,6 +355,9 @@ class JobRequest(WireModel):
     """Limit of attempts, counting those lost with a worker."""
     webhook: Webhook | None = None
     """Address to call when the job has ended. None: no call."""
+    name: DisplayName = ""
+    """Name for people, at most 120 characters on one line; it need not be unique and can be
+    changed later."""
     after: Annotated[
         tuple[Annotated[After, BeforeValidator(_id_alone)], ...],
         Field(max_length=MAX_AFTER, strict=False),
@@ -346,15 +372,26 @@ class JobRequest(WireModel):
 
     @model_serializer(mode="wrap")
     def _without_blanks(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Servers of before `after` and `model` refuse these fields, and their idempotency keys are
-        # of requests without them.
+        # Servers of before `after`, `model` and `name` refuse these fields, and their idempotency
+        # keys are of requests without them.
         fields: dict[str, Any] = handler(self)
-        blank = {"after": (), "model": MODEL_AUTO}
+        blank = {"after": (), "model": MODEL_AUTO, "name": ""}
         return {
             name: value
             for name, value in fields.items()
             if name not in blank or (value and value != blank[name])
         }
+
+
+class JobChanges(WireModel):
+    """Changes of a stored job. A field that is left out stays as it is."""
+
+    name: DisplayName | None = None
+    """New name; empty: none."""
+    labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS)] | None = (
+        None
+    )
+    """New labels, all of them."""
 
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from services.bus import wait_for
 from services.errors import BadRequest, InvalidBody, NotFound
 from services.gateway import events as event_stream
-from services.gateway import graph, operations
+from services.gateway import graph, listing, operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.problems import documented, from_validation
 from services.gateway.views import FastJson, job_view
-from services.store.types import JobFilter, JobRecord
-from trimtab.results import JobPage, JobState, JobView
-from trimtab.specs.common import JobRequest
+from services.store.types import JobRecord
+from trimtab.results import JobPage, JobSort, JobState, JobView
+from trimtab.specs.common import JobChanges, JobRequest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 batch_router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -195,11 +194,19 @@ def _validated(ctx: Context, jobs: list[Any]) -> list[JobRequest]:
     "",
     response_model=JobPage,
     responses=documented(400, 422, 503),
-    summary="List jobs, newest first",
+    summary="List, search and sort jobs",
 )
 async def list_jobs(
     ctx: Ctx,
     principal: Viewer,
+    q: Annotated[
+        str,
+        Query(
+            max_length=listing.MAX_SEARCH,
+            description="words that name, id, labels or failure contain, all of them; letter "
+            "case makes no difference",
+        ),
+    ] = "",
     state: Annotated[
         list[JobState] | None, Query(description="repeat for several states")
     ] = None,
@@ -210,67 +217,68 @@ async def list_jobs(
         list[str] | None,
         Query(max_length=32, description="key:value; repeat to require several"),
     ] = None,
+    model: Annotated[
+        str | None,
+        Query(
+            max_length=60,
+            description="fitted model that the request names: an id, auto or shipped",
+        ),
+    ] = None,
     graph: Annotated[
         str | None,
         Query(max_length=100, description="id of a plan: this plan and its jobs"),
     ] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(description="earliest time of the submit, included")
+        str | None,
+        Query(max_length=40, description="earliest time or day of the submit, included"),
     ] = None,
     created_before: Annotated[
-        AwareDatetime | None, Query(description="latest time of the submit, excluded")
+        str | None,
+        Query(
+            max_length=40,
+            description="latest time of the submit, excluded; a day is included",
+        ),
     ] = None,
+    sort: Annotated[
+        str,
+        Query(
+            max_length=20,
+            description=f"one of {', '.join(JobSort)}; with - before it, descending. Jobs without "
+            "a value come last",
+        ),
+    ] = "-created",
     limit: Annotated[int, Query(ge=1, le=500, description="jobs on a page")] = 50,
     cursor: Annotated[
         str | None,
-        Query(max_length=100, description="`next_cursor` of the previous page"),
+        Query(max_length=2_000, description="`next_cursor` of the previous page"),
     ] = None,
 ) -> Response:
     """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
-    labels = {}
-    for item in label or ():
-        key, colon, value = item.partition(":")
-        if not colon or not key or "\x00" in item:
-            raise BadRequest(f"label: expected key:value, got {item[:100]!r}")
-        labels[key] = value
-    if any("\x00" in name for name in kind or ()):
-        raise BadRequest("kind: expected text without NUL, got a NUL character")
-    where = JobFilter(
-        tenant=visible_tenant(principal),
-        states=tuple(state or ()),
-        kinds=tuple(kind or ()),
-        labels=labels,
-        graph=graph,
-        created_after_us=round(created_after.timestamp() * 1e6)
-        if created_after
-        else None,
-        created_before_us=round(created_before.timestamp() * 1e6)
-        if created_before
-        else None,
+    chosen = listing.Listing.of_pairs(
+        [
+            ("q", q),
+            *(("state", each.value) for each in state or ()),
+            *(("kind", each) for each in kind or ()),
+            *(("label", each) for each in label or ()),
+            ("model", model or ""),
+            ("graph", graph or ""),
+            ("created_after", created_after or ""),
+            ("created_before", created_before or ""),
+            ("sort", sort),
+        ]
     )
-    before = _from_cursor(cursor) if cursor else None
-    jobs = await ctx.store.list_jobs(where, limit=limit + 1, before_id=before)
+    order = chosen.order()
+    jobs = await ctx.store.list_jobs(
+        chosen.filter(visible_tenant(principal)),
+        limit=limit + 1,
+        order=order,
+        after=listing.position_of(cursor, order) if cursor else None,
+    )
     now_us = await ctx.store.now_us()
-    next_cursor = _to_cursor(jobs[limit - 1].id) if len(jobs) > limit else None
+    more = len(jobs) > limit
+    next_cursor = listing.cursor_of(jobs[limit - 1], order) if more else None
     items = [job_view(job, now_us) for job in jobs[:limit]]
     return FastJson({"items": items, "next_cursor": next_cursor})
-
-
-def _to_cursor(job_id: str) -> str:
-    return base64.urlsafe_b64encode(job_id.encode()).decode()
-
-
-def _from_cursor(cursor: str) -> str:
-    try:
-        job_id = base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
-    except (ValueError, UnicodeError):
-        job_id = ""
-    if not JOB_ID.match(job_id):
-        raise BadRequest(
-            f"cursor: expected the next_cursor of an earlier page, got {cursor!r}",
-            fix="pass `next_cursor` unchanged",
-        )
-    return job_id
 
 
 @router.get(
@@ -359,6 +367,25 @@ _verb_route(
     "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset. Jobs that it had "
     "SKIPPED wait again.",
 )
+
+
+@router.patch(
+    "/{job_id}",
+    response_model=JobView,
+    responses=documented(400, 404, 413, 415, 422, 503),
+    openapi_extra={"requestBody": "JobChanges"},
+    summary="Rename or relabel a job",
+)
+async def change_job(
+    request: Request, job_id: JobId, ctx: Ctx, principal: Submitter
+) -> Response:
+    """Changes name or labels, in every state. The run does not read them."""
+    try:
+        changes = JobChanges.model_validate_json(await json_body(request))
+    except ValidationError as error:
+        raise from_validation(error) from error
+    job = await operations.rename(ctx, principal, job_id, changes)
+    return FastJson(await _detailed(ctx, job))
 
 
 @router.delete(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from services.store import changes, codec, graphs, plans
 from services.store.lifecycle import Verb
@@ -18,7 +18,6 @@ from services.store.types import (
     AttemptRecord,
     EventRecord,
     Idempotency,
-    JobFilter,
     JobRecord,
     Memo,
     MemoRecord,
@@ -90,11 +89,7 @@ def insert_placed(
     _insert(
         tx,
         rows.label,
-        (
-            {"job_id": job.id, "name": name, "value": value}
-            for job in created
-            for name, value in job.labels.items()
-        ),
+        (row for job in created for row in _label_rows(job)),
     )
     _insert(
         tx,
@@ -130,33 +125,22 @@ def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
     )
 
 
-def list_jobs(
-    tx: Tx, where: JobFilter, limit: int, before_id: str | None
-) -> list[JobRecord]:
-    """List jobs, newest first, without spec and result."""
-    job = rows.job
-    query = select(job).order_by(job.c.id.desc()).limit(limit)
-    if before_id is not None:
-        query = query.where(job.c.id < before_id)
-    if where.tenant is not None:
-        query = query.where(job.c.tenant == where.tenant)
-    if where.states:
-        query = query.where(job.c.state.in_([str(state) for state in where.states]))
-    if where.graph is not None:
-        query = query.where(job.c.graph == where.graph)
-    if where.kinds:
-        query = query.where(job.c.kind.in_(list(where.kinds)))
-    if where.created_after_us is not None:
-        query = query.where(job.c.created_us >= where.created_after_us)
-    if where.created_before_us is not None:
-        query = query.where(job.c.created_us < where.created_before_us)
-    for name, value in where.labels.items():
-        label = rows.label.alias()
-        having = select(label.c.job_id).where(
-            label.c.name == name, label.c.value == value
-        )
-        query = query.where(job.c.id.in_(having))
-    return [rows.job_record(row, listed=True) for row in tx.conn.execute(query)]
+def rename(
+    tx: Tx,
+    job_id: str,
+    tenant: str | None,
+    name: str | None,
+    labels: Mapping[str, str] | None,
+) -> JobRecord:
+    """Replace name or labels of a job; None leaves them. Raises NotFound."""
+    job = changes.renamed(get_locked(tx, job_id, tenant), name=name, labels=labels)
+    tx.conn.execute(
+        update(rows.job).where(rows.job.c.id == job_id).values(rows.naming_columns(job))
+    )
+    if labels is not None:
+        tx.conn.execute(delete(rows.label).where(rows.label.c.job_id == job_id))
+        _insert(tx, rows.label, _label_rows(job))
+    return job
 
 
 def request(tx: Tx, job_id: str, tenant: str | None, verb: Verb) -> JobRecord:
@@ -281,6 +265,11 @@ def _insert(tx: Tx, table: Any, values: Iterator[dict[str, Any]]) -> None:
     listed = list(values)
     if listed:
         tx.conn.execute(_INSERT[table.name], listed if len(listed) > 1 else listed[0])
+
+
+def _label_rows(job: JobRecord) -> Iterator[dict[str, Any]]:
+    for name, value in job.labels.items():
+        yield {"job_id": job.id, "name": name, "value": value}
 
 
 def _chunks(job_ids: list[str]) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from services.store import codec, tables
+from services.store import codec, searching, tables
 from services.store.types import (
     ApiKeyRecord,
     ArtifactRecord,
@@ -38,6 +38,7 @@ artifact = tables.table(tables.Artifact)
 reference = tables.table(tables.JobArtifact)
 model = tables.table(tables.Model)
 job_models = tables.table(tables.JobModels)
+saved_view = tables.table(tables.SavedView)
 idempotency = tables.table(tables.IdempotencyKey)
 outbox = tables.table(tables.Outbox)
 api_key = tables.table(tables.ApiKey)
@@ -93,6 +94,7 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
         waits=row.waits,
         has_memo=bool(row.has_memo),
         graph=row.graph,
+        name=row.name,
     )
 
 
@@ -106,11 +108,21 @@ def new_job_row(record: JobRecord) -> dict[str, Any]:
         "rank": -record.priority,
         "seed": record.seed,
         "budget": codec.dumps(record.budget),
-        "labels": codec.dumps(record.labels),
+        **naming_columns(record),
         "max_attempts": record.max_attempts,
         "webhook": codec.optional_dumps(record.webhook),
         "created_us": record.created_us,
         **moving_columns(record),
+    }
+
+
+def naming_columns(record: JobRecord) -> dict[str, Any]:
+    """Return the columns that the owner may change at any time."""
+    return {
+        "name": record.name,
+        "name_key": searching.name_key(record.name),
+        "labels": codec.dumps(record.labels),
+        "search_text": searching.search_text(record),
     }
 
 
@@ -137,6 +149,9 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "has_memo": int(record.has_memo),
         "graph": record.graph,
         "events_cut": 0,  # retention cuts ended jobs only, and a re-drive adds events
+        "search_text": searching.search_text(record),
+        "objective": searching.objective(record),
+        "gap": searching.gap(record),
     }
 
 

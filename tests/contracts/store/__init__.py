@@ -16,6 +16,7 @@ from tests.contracts.store.attempts import Attempts
 from tests.contracts.store.checkpoints import Checkpoints
 from tests.contracts.store.common import DONE, Clock, claim_one, key, new_job
 from tests.contracts.store.graphs import Graphs
+from tests.contracts.store.listing import Listing
 from tests.contracts.store.models import Models
 from tests.contracts.store.plans import Plans
 from tests.contracts.store.records import Records
@@ -24,7 +25,9 @@ from tests.contracts.store.submission import Submission
 __all__ = ["DONE", "Clock", "StoreContract", "claim_one", "key", "new_job"]
 
 
-class StoreContract(Models, Plans, Graphs, Checkpoints, Submission, Attempts, Records):
+class StoreContract(
+    Models, Plans, Graphs, Checkpoints, Submission, Listing, Attempts, Records
+):
     """Subclass as `TestX` and define `make`."""
 
     def make(self, clock: Callable[[], int]) -> JobStore:

@@ -12,6 +12,7 @@ from services.errors import BadRequest, Conflict, NotFound
 from services.store.types import (
     JobFilter,
     JobStore,
+    Position,
 )
 from tests.contracts.store.common import (
     Clock,
@@ -198,7 +199,7 @@ class Submission:
                 limit: int = 100, before: str | None = None, **where: Any
             ) -> list[int]:
                 listed_jobs = await store.list_jobs(
-                    JobFilter(**where), limit=limit, before_id=before
+                    JobFilter(**where), limit=limit, after=before and Position(id=before)
                 )
                 assert all((job.spec, job.result) == ({}, None) for job in listed_jobs)
                 return [int(job.labels["n"]) for job in listed_jobs]
@@ -226,7 +227,9 @@ class Submission:
             assert await listed(created_before_us=10**30) == list(range(11, -1, -1))
             pages: list[int] = []
             cursor: str | None = None
-            while page := await store.list_jobs(JobFilter(), limit=5, before_id=cursor):
+            while page := await store.list_jobs(
+                JobFilter(), limit=5, after=cursor and Position(id=cursor)
+            ):
                 pages += [int(job.labels["n"]) for job in page]
                 cursor = page[-1].id
             assert pages == list(range(11, -1, -1))

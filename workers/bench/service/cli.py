@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from workers.bench.service import chaos, graphs, latency, load
+from workers.bench.service import chaos, graphs, latency, lists, load
 from workers.bench.service.harness import Server, running_server
 from workers.bench.service.postgres import PostgresServer
 from workers.bench.stats import machine
@@ -68,6 +68,28 @@ def event_latency(folder: Path, scale: float, options: argparse.Namespace) -> Fi
         return latency.event_latency(
             server, jobs=max(1, round(10 * scale)), events_per_job=20
         )
+
+
+def list_sqlite(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
+    """Measure pages of the job list over 100,000 jobs in SQLite."""
+    server = Server(folder / "data", settings={"role": "gateway"})
+    try:
+        jobs = max(1_000, round(100_000 * scale))
+        return lists.measure(server, None, jobs=jobs, seed=options.seed)
+    finally:
+        server.stop()
+
+
+def list_postgres(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
+    """Measure pages of the job list over 100,000 jobs in PostgreSQL."""
+    with PostgresServer(folder / "postgres") as database:
+        settings = {"role": "gateway", "database_url": database.url}
+        server = Server(folder / "data", settings=settings)
+        try:
+            jobs = max(1_000, round(100_000 * scale))
+            return lists.measure(server, database, jobs=jobs, seed=options.seed)
+        finally:
+            server.stop()
 
 
 def stop_cancel(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
@@ -193,6 +215,8 @@ SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
             ">= 500 submits/s, p99 <= 50 ms; gateway <= 150 MB",
         ),
         "submit-postgres": (submit_postgres, ">= 300 submits/s"),
+        "list-sqlite": (list_sqlite, "every page of 100,000 jobs <= 200 ms"),
+        "list-postgres": (list_postgres, "every page of 100,000 jobs <= 200 ms"),
         "event-latency": (event_latency, "p95 <= 250 ms"),
         "stop-cancel": (
             stop_cancel,
