@@ -104,6 +104,13 @@ def brief(value: float | int | None) -> str:
     return f"{value:.3g}"
 
 
+def figure(value: float | int | None) -> str:
+    """Format a figure of a table: whole numbers in full, others to five digits."""
+    if value is None or not math.isfinite(value) or value == int(value):
+        return number(value)
+    return f"{value:,.1f}" if abs(value) >= 10_000 else f"{value:,.5g}"
+
+
 def percent(value: float | None) -> str:
     """Format a gap in [0, 1] as a percentage."""
     if value is None:

@@ -21,6 +21,7 @@ from services.web.job_rows import (
     pending_request,
     run_time_s,
 )
+from services.web.timeline import timeline
 from trimtab.certificates import MODEL, certified
 from trimtab.results import EventType, JobState, VerificationStatus
 from trimtab.specs.learn import LearnSpec
@@ -64,12 +65,13 @@ def job_page(
     return SimpleNamespace(
         **_request(job),
         **_status(job, now_us),
-        **_figures(job, now_us),
+        **figures_of(job, now_us),
         **_outputs(job),
         points=points,
         points_cut=cut,
         open_table=len(points) <= OPEN_POINTS,
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
+        timeline=timeline(job, attempts, events, now_us),
         logs=logs[-MAX_LOGS:],
     )
 
@@ -104,6 +106,7 @@ def _request(job: JobRecord) -> dict[str, Any]:
     text = {"spec": job.spec, "budget": job.budget}
     return {
         "id": job.id,
+        "name": job.name,
         "plan": job.graph if job.graph != job.id else None,
         "kind": job.kind,
         "tenant": job.tenant,
@@ -143,7 +146,7 @@ def _status(job: JobRecord, now_us: int) -> dict[str, Any]:
     }
 
 
-def _figures(job: JobRecord, now_us: int) -> dict[str, Any]:
+def figures_of(job: JobRecord, now_us: int) -> dict[str, Any]:
     """Return objective, bound and gap: those of the result, else of the incumbent.
 
     A result with a certificate shows the certificate's bound and gap.

@@ -21,6 +21,7 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
     certificate = best.get("certificate") or {}
     return SimpleNamespace(
         id=job.id,
+        name=job.name,
         kind=job.kind,
         state=job.state.value,
         state_words=formatting.STATE_WORDS[job.state],

@@ -10,7 +10,9 @@ GET  /models/{id}          one model       POST /models/{id}/retire
 GET  /submit/plan          goal in words   POST /submit/plan
 GET  /jobs/{id}/report     report of a plan
 POST /jobs/{id}/outline/leaves/{leaf}      POST /jobs/{id}/outline/answers|approve
-GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|delete
+POST /views, /views/delete  saved views
+GET  /compare, /compare/curves.svg  jobs side by side
+GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|rename|delete
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from fastapi import APIRouter, FastAPI
 
 from services.web import (
     account,
+    compare,
     goal_form,
     jobs,
+    jobs_list,
     keys,
     model,
     models,
@@ -33,7 +37,19 @@ from services.web.render import STATIC, HashedStatic, make_pages
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 # Before `submit`, whose form of any kind would take /submit/plan.
-for part in (goal_form, plans, jobs, workers, submit, model, models, keys, account):
+for part in (
+    goal_form,
+    plans,
+    jobs_list,
+    compare,
+    jobs,
+    workers,
+    submit,
+    model,
+    models,
+    keys,
+    account,
+):
     router.include_router(part.router)
 
 

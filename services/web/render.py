@@ -75,6 +75,7 @@ def make_pages() -> Pages:
     environment.globals["static"] = static_urls()
     filters: dict[str, Callable[..., Any]] = {
         "number": formatting.number,
+        "figure": formatting.figure,
         "percent": formatting.percent,
         "seconds": formatting.seconds,
         "utc": formatting.utc,
