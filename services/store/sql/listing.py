@@ -121,13 +121,14 @@ def _beyond(
     def later(column: ColumnElement[Any], than: Any) -> ColumnElement[bool]:
         return column < than if order.descending else column > than
 
+    job_id: ColumnElement[str] = columns.id
     if order.sort is JobSort.CREATED:
-        return later(columns.id, after.id)
+        return later(job_id, after.id)
     key = _key(columns, order, dialect)
     if after.value is None:
-        return and_(key.is_(None), later(columns.id, after.id))
+        return and_(key.is_(None), later(job_id, after.id))
     return or_(
         key.is_(None),
         later(key, after.value),
-        and_(key == after.value, later(columns.id, after.id)),
+        and_(key == after.value, later(job_id, after.id)),
     )

@@ -21,8 +21,8 @@ from tests.contracts.store.common import Clock, claim_one, incumbent, new_job
 from trimtab.results import JobSort
 
 NAMES = [
-    "Straße 7",
-    "strasse 8",
+    "Straße Nord",
+    "strasse Süd",
     "Ärger",
     "a%b_c",
     "日本",
@@ -71,7 +71,7 @@ class Listing:
                 return [ids.index(job.id) for job in jobs]
 
             assert await found("STRASSE") == [1, 0]
-            assert await found("strasse 7") == [0]
+            assert await found("strasse nord") == [0]
             assert await found("ärger") == await found("a\u0308RGER") == [2]
             assert await found("%") == [3, 2]  # the failure has one too
             assert await found("a%b_c") == [3]

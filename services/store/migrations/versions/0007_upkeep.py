@@ -35,12 +35,18 @@ def upgrade() -> None:
     _usage()
 
 
-def _big(name: str, *, nullable: bool = False, **more: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger(), nullable=nullable, **more)
+def _big(
+    name: str, *, nullable: bool = False, server_default: str | None = None
+) -> sa.Column[int]:
+    return sa.Column(
+        name, sa.BigInteger(), nullable=nullable, server_default=server_default
+    )
 
 
-def _text(name: str, *, nullable: bool = False, **more: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(), nullable=nullable, **more)
+def _text(
+    name: str, *, nullable: bool = False, server_default: str | None = None
+) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=nullable, server_default=server_default)
 
 
 def _jobs() -> None:
