@@ -119,7 +119,8 @@ def _beyond(
     """Return the condition that a job comes after `after`."""
 
     def later(column: ColumnElement[Any], than: Any) -> ColumnElement[bool]:
-        return column < than if order.descending else column > than
+        beyond: ColumnElement[bool] = column < than if order.descending else column > than
+        return beyond
 
     job_id: ColumnElement[str] = columns.id
     if order.sort is JobSort.CREATED:
