@@ -17,6 +17,7 @@ from search.lns.feasibility_jump import feasibility_jump
 from search.lns.fix_and_propagate import Propagator
 from search.lns.guide import Guide
 from search.lns.lp_dive import lp_dive
+from search.lns.lp_sub_mip import lp_sub_mip
 from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
@@ -27,6 +28,7 @@ _DIVES = 4  # of one call of fix-and-propagate
 _DIVE_CPU_S = 0.7
 _JUMP_CPU_S = 1.0
 _LP_DIVE_CPU_S = 3.0
+_SUB_MIP_CPU_S = 1.0
 _WARM_START_S, _WARM_START_SHARE = 5.0, 0.2
 _COMPLETION_S = 5.0
 # Share of partitioning rows from which on the LP is tried first: nothing else settles such rows.
@@ -43,8 +45,9 @@ class StartHeuristics:
     """First solution of one search.
 
     In turn: the warm start, a construction for the row class, fix-and-propagate, rounding up the
-    LP of a mixed model, LP rounding with propagation, an LP dive, feasibility jump, and HiGHS with
-    another seed. A solution from another process ends the search at any time.
+    LP of a mixed model, LP rounding with propagation, an LP dive, the program of what the LP leaves
+    fractional, feasibility jump, and HiGHS with another seed. A solution from another process ends
+    the search at any time.
     """
 
     def __init__(
@@ -81,9 +84,10 @@ class StartHeuristics:
             x = self._completed(x, "construction")
             if x is not None:
                 return x
-        heuristics = [self._propagate, self._round_lp, self._dive_lp, self._jump]
+        lp = [self._round_lp, self._dive_lp, self._solve_fractional]
+        heuristics = [self._propagate, *lp, self._jump]
         if self._partitioning:
-            heuristics = [self._round_lp, self._dive_lp, self._propagate, self._jump]
+            heuristics = [*lp, self._propagate, self._jump]
         if self._may_round_up:
             heuristics.insert(1, self._round_up)
         for factor in range(_ROUNDS):
@@ -222,6 +226,25 @@ class StartHeuristics:
                 if x is not None:
                     return x
         return None
+
+    def _solve_fractional(self, factor: float) -> Floats | None:
+        """Solve for what the root LP leaves fractional; from the second round on for more."""
+        root = self._guide.wait(
+            max(0.1, 0.2 * self._deadline.left_s()), self._others_succeeded
+        )
+        if root is None or root.x is None:
+            return None
+        x = lp_sub_mip(
+            self._model,
+            self._slicer,
+            root.x,
+            HighsSolver(),
+            share=0.2 * (factor - 1.0),
+            rng=self._rng,
+            seconds=min(factor * _SUB_MIP_CPU_S, 0.3 * self._deadline.left_s()),
+            stop=lambda: self._others_succeeded() or self._deadline.over(),
+        )
+        return None if x is None else self._completed(x, "lp-sub-mip")
 
     def _dives(self, plan: DivePlan, factor: float, heuristic: str) -> Floats | None:
         """Dive by `plan` until one is feasible, time is up, or another process has a solution."""

@@ -1,0 +1,77 @@
+"""Start heuristic: fix what the root LP settles, and solve the rest as a small program.
+
+A relaxation-induced restriction in the manner of RENS (Berthold, Mathematical Programming
+Computation 6, 2014) with the fractional rows whole: an LP vertex of an assignment with capacities
+splits at most one job an agent, and a split job may go to any agent. Rounding and diving end there,
+because the last jobs fit nowhere among the fixed ones.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from search.lns.sub_mip import Slicer
+from solvers.types import Floats, MilpModel, SolveParams, Solver, Stop
+
+_FRACTIONAL = 1e-6
+_MOST_SHARE = 0.8  # of the integer variables; beyond, the program is no smaller
+_GAP = 1e-2
+
+
+def lp_sub_mip(
+    model: MilpModel,
+    slicer: Slicer,
+    lp_x: Floats,
+    solver: Solver,
+    *,
+    share: float,
+    rng: np.random.Generator,
+    seconds: float,
+    stop: Stop,
+) -> Floats | None:
+    """Return (n,) a solution with most integer variables at their rounded LP values, or None.
+
+    Free are the fractional variables, all integer ones of the equality rows that hold one, and
+    those of a random `share` of the other equality rows. seconds: of processor time.
+    """
+    integer, rounded = model.integrality, np.rint(lp_x)
+    fractional = integer & (np.abs(lp_x - rounded) > _FRACTIONAL)
+    equal = model.row_lower == model.row_upper
+    rows = equal & (_holds(slicer, fractional) | (rng.random(model.m) < share))
+    free = ~integer | fractional | (integer & _members(slicer, rows))
+    if int((free & integer).sum()) > _MOST_SHARE * int(integer.sum()):
+        return None
+    x = np.where(integer & ~free, rounded, lp_x)
+    sub = slicer.cut(x, free)
+    if sub is None:
+        return None
+    if sub.model.n == 0:
+        return x
+    until = time.process_time() + seconds
+    result = solver.solve(
+        sub.model,
+        SolveParams(seed=int(rng.integers(2**31 - 1)), relative_gap=_GAP),
+        stop=lambda: stop() or time.process_time() > until,
+    )
+    return None if result.x is None else sub.lift(x, result.x)
+
+
+def _holds(slicer: Slicer, columns: np.ndarray) -> np.ndarray:
+    """Return (m,) the rows with an entry in one of the columns (n,)."""
+    entries: np.ndarray = columns[slicer.by_row.indices]
+    return (
+        np.bincount(_rows(slicer), weights=entries, minlength=slicer.by_row.shape[0]) > 0
+    )
+
+
+def _members(slicer: Slicer, rows: np.ndarray) -> np.ndarray:
+    """Return (n,) the columns with an entry in one of the rows (m,)."""
+    members = np.zeros(slicer.by_row.shape[1], dtype=bool)
+    members[slicer.by_row.indices[rows[_rows(slicer)]]] = True
+    return members
+
+
+def _rows(slicer: Slicer) -> np.ndarray:
+    return np.repeat(np.arange(slicer.by_row.shape[0]), np.diff(slicer.by_row.indptr))
