@@ -82,7 +82,7 @@ def decide(
     does not support, or a flag without effect on this target, by name. Raises LlvmMissing, Stopped.
     """
     key = (
-        install.find_llvm().build_id,
+        install.find_llvm(requested.triple).build_id,
         requested,
         tuple(_without_paths(flags)),
         cxx,

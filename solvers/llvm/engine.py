@@ -103,7 +103,7 @@ class Engine:
         LlvmMissing or EngineDied.
         """
         self.target, self.limits = target, limits
-        self.installed = installed or find_llvm()
+        self.installed = installed or find_llvm(target.triple)
         self._module, self._workdir, self._link = module, workdir, link
         self._process: ServerProcess | None = None
         self._closed, self._lock = False, threading.Lock()

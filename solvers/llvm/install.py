@@ -15,7 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,46 +62,94 @@ class Installed:
         return path
 
 
-def find_llvm() -> Installed:
+def find_llvm(triple: str = "") -> Installed:
     """Return the LLVM that TRIMTAB_LLVM names, else the wheel's, else the system's.
+
+    triple: prefer the first of them that has a code generator for it; where none has, the first of
+        all is returned, and `serves` is false for it.
 
     Cached per value of the variable. Raises LlvmMissing.
     """
-    return _find(os.environ.get(VARIABLE, "").strip())
+    return _find(os.environ.get(VARIABLE, "").strip(), code_generator(triple))
+
+
+def usable() -> tuple[Installed, ...]:
+    """Return every LLVM that a job may use, in the order of preference. Raises LlvmMissing."""
+    return _usable(os.environ.get(VARIABLE, "").strip())
 
 
 @functools.cache
-def _find(named: str) -> Installed:
+def _find(named: str, architecture: str) -> Installed:
+    first, *others = _usable(named) if architecture else (_first(named),)
+    if not architecture or _has(first, architecture):
+        return first
+    for other in others:
+        if _has(other, architecture):
+            # One front-end for all targets, whose headers come with it, where the versions agree.
+            same = first.clang and first.version == other.version
+            return (
+                replace(other, clang=first.clang, clangxx=first.clangxx)
+                if same
+                else other
+            )
+    return first
+
+
+@functools.cache
+def _first(named: str) -> Installed:
+    return next(_each(named))
+
+
+@functools.cache
+def _usable(named: str) -> tuple[Installed, ...]:
+    return tuple(_each(named))
+
+
+def _each(named: str) -> Iterator[Installed]:
+    """Yield every usable LLVM in order. Raises LlvmMissing when there is none."""
     tried: list[str] = []
+    seen: set[Path] = set()
     for library, tools in _places(named):
-        if not library.is_file():
-            tried.append(str(library))
-            continue
-        real = library.resolve()
         try:
-            version = _version(real)
-        except (OSError, subprocess.SubprocessError, ValueError) as error:
-            tried.append(f"{library} (does not load: {str(error)[:300]})")
+            found = _installed(library, tools)
+        except LlvmMissing as missing:
+            tried.append(str(missing))
             continue
-        if int(version.split(".")[0]) < _OLDEST:
-            tried.append(f"{library} (LLVM {version}; expected {_OLDEST} or newer)")
-            continue
-        folder = tools if tools and tools.is_dir() else None
-        opt = folder / "opt" if folder and (folder / "opt").is_file() else None
-        clang, clangxx = _compilers(version, folder, prefer_wheel=_is_wheel(library))
-        return Installed(
-            library=real,
-            version=version,
-            build_id=f"llvm-{version}-{_fingerprint(real, version)}",
-            opt=opt,
-            tools=folder,
-            clang=clang,
-            clangxx=clangxx,
-            targets=_targets(folder),
-        )
+        if found.library not in seen:
+            seen.add(found.library)
+            yield found
+    if seen:
+        return
     setting = f"{VARIABLE}={named!r} is set. " if named else ""
     looked = ", ".join(tried) or "nothing to look at"
     raise LlvmMissing(f"no usable LLVM. {setting}Looked for: {looked}. {_TO_INSTALL}")
+
+
+@functools.cache
+def _installed(library: Path, tools: Path | None) -> Installed:
+    """Read one installation. Raises LlvmMissing with the reason why it cannot be used."""
+    if not library.is_file():
+        raise LlvmMissing(str(library))
+    real = library.resolve()
+    try:
+        version = _version(real)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise LlvmMissing(f"{library} (does not load: {str(error)[:300]})") from error
+    if int(version.split(".")[0]) < _OLDEST:
+        raise LlvmMissing(f"{library} (LLVM {version}; expected {_OLDEST} or newer)")
+    folder = tools if tools and tools.is_dir() else None
+    opt = folder / "opt" if folder and (folder / "opt").is_file() else None
+    clang, clangxx = _compilers(version, folder, prefer_wheel=_is_wheel(library))
+    return Installed(
+        library=real,
+        version=version,
+        build_id=f"llvm-{version}-{_fingerprint(real, version)}",
+        opt=opt,
+        tools=folder,
+        clang=clang,
+        clangxx=clangxx,
+        targets=_targets(folder),
+    )
 
 
 def _places(named: str) -> Iterator[tuple[Path, Path | None]]:
@@ -238,32 +286,52 @@ _ARCHITECTURES = (
 )
 
 
+def code_generator(triple: str) -> str:
+    """Return LLVM's name of the code generator for a triple's architecture; "" for no triple."""
+    architecture = triple.partition("-")[0].lower()
+    return next(
+        (name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)),
+        architecture,
+    )
+
+
 def serves(installed: Installed, triple: str) -> bool:
     """Return whether this LLVM has a code generator for a triple's architecture.
 
     True where its tools do not list any.
     """
-    architecture = triple.partition("-")[0].lower()
-    name = next(
-        (name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)),
-        architecture,
-    )
+    return _has(installed, code_generator(triple))
+
+
+def _has(installed: Installed, architecture: str) -> bool:
     return not installed.targets or any(
-        target == name or target.startswith(name) for target in installed.targets
+        target == architecture or target.startswith(architecture)
+        for target in installed.targets
     )
+
+
+def targets_here() -> tuple[str, ...]:
+    """Return the architectures that some LLVM of this server has code for."""
+    names = (target for installed in usable() for target in installed.targets)
+    return tuple(dict.fromkeys(names))
 
 
 def served() -> str:
-    """Return one sentence: the LLVM installed and its architectures, or what is missing."""
+    """Return one sentence: each LLVM installed and its architectures, or what is missing."""
     try:
-        installed = find_llvm()
+        first, *others = usable()
     except LlvmMissing as missing:
         return f"no LLVM: {missing}"
-    targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
-    front_end = (
-        "" if installed.clang else "; without a C compiler, so it takes LLVM IR only"
-    )
-    return f"{installed.build_id} has code for {targets}{front_end}"
+    targets = ", ".join(first.targets) or "targets unknown, as its llc is missing"
+    sentences = [f"{first.build_id} has code for {targets}"]
+    known = set(first.targets)
+    for other in others:
+        if more := [target for target in other.targets if target not in known]:
+            known.update(more)
+            sentences.append(f"{other.build_id} for {', '.join(more)}")
+    if not first.clang:
+        sentences.append("without a C compiler, so it takes LLVM IR only")
+    return "; ".join(sentences)
 
 
 def with_targets(schema: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def replay(
         raise CannotReplay(
             f"out: expected a name that ends in .bc, .ll or .o, got {out.name!r}"
         )
-    installed, made_with = find_llvm(), whole.get("llvm")
+    installed, made_with = find_llvm(target.triple), whole.get("llvm")
     if made_with != installed.build_id and not any_build:
         raise CannotReplay(
             f"llvm: expected {made_with}, the build of the recipe, got {installed.build_id}: "

@@ -92,7 +92,7 @@ def compiler(
     Raises LlvmMissing, BadTarget.
     """
     _check(target)
-    installed = install.find_llvm()
+    installed = install.find_llvm(target.triple)
     zig = _zig(installed.clang)
     chosen = ["-target", target.triple, *driver_words(target, flags)]
     if zig is None:
@@ -184,7 +184,7 @@ def linker(target: Target, *, cxx: bool) -> Command:
     BadTarget.
     """
     _check(target)
-    zig = _zig(install.find_llvm().clang)
+    zig = _zig(install.find_llvm(target.triple).clang)
     if _is_native(target) and (not cxx or zig is None or _system_cxx(target)):
         driver = _system_compiler(cxx)
         if driver is not None:

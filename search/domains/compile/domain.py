@@ -135,7 +135,7 @@ class CompileDomain:
 def programs_for(problem: CompileProblem) -> LlvmPrograms:
     """Return LLVM's own programs for a problem's target."""
     return LlvmPrograms(
-        installed=find_llvm(),
+        installed=find_llvm(problem.target.triple),
         target=problem.machine,
         front_end=problem.target,
         flags=problem.flags,

@@ -83,7 +83,7 @@ def prepare(problem: CompileProblem) -> Prepared:
     patience_s = max(limits.candidate_s, _PATIENCE * builds_s)
     limits = replace(limits, candidate_s=patience_s)
     try:
-        installed = find_llvm()
+        installed = find_llvm(problem.target.triple)
         engine, completed = _start_engine(problem, limits)
     except BadModule as error:
         raise InvalidInput(str(error)) from error
@@ -104,7 +104,7 @@ def prepare_oz(problem: CompileProblem) -> Prepared:
         pipelines = {"Oz": _readable(engine, "Oz", problem.pipelines["Oz"])}
         return Prepared(
             engine=engine,
-            installed=find_llvm(),
+            installed=find_llvm(problem.target.triple),
             pipelines=pipelines,
             rows={"Oz": _recipe(problem, "Oz", pipelines)},
             levels={},

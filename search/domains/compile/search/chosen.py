@@ -44,7 +44,7 @@ def misfit(problem: CompileProblem, model: FittedModel) -> str:
     if coreset.metric is not problem.metric:
         return f"it was mined for {coreset.metric.value}, not {problem.metric.value}"
     for name, has in (
-        ("llvm", find_llvm().build_id),
+        ("llvm", find_llvm(problem.target.triple).build_id),
         ("triple", problem.machine.triple),
     ):
         if model.scope.get(name) != has:
