@@ -85,17 +85,19 @@ def run(
     stdin: bytes = b"",
     stopped: Callable[[], bool] = lambda: False,
     watch: Callable[[], str | None] = lambda: None,
+    name: str = "",
 ) -> Finished:
     """Run `command` (its first word is a path) to its end or to a limit; nothing of it is left.
 
-    `watch` is called a few times a second and may name a limit that was exceeded. Raises
-    CannotConfine.
+    `name` is what the program sees as its own name, instead of the path. `watch` is called a few
+    times a second and may name a limit that was exceeded. Raises CannotConfine.
     """
     mark = {_MARK: os.environ[_MARK]} if _MARK in os.environ else {}
     report, its_end = os.pipe()
     order = json.dumps(
         {
             "command": [str(word) for word in command],
+            "name": name or str(command[0]),
             "environment": {**mark, **access.environment},
             "readable": [*SYSTEM_FOLDERS, *map(str, access.readable)],
             "writable": list(map(str, access.writable)),

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from solvers.llvm.confined import Access, CannotConfine, Finished, Held, Limits, run
 from solvers.llvm.flags import FlagRefused, checked_linker_flags
 from solvers.llvm.frontend import SourceError, diagnostics, run_tool
+from solvers.llvm.runners import Runner
 from solvers.llvm.toolchain import BadTarget, compiler, linker
 from solvers.llvm.types import Target
 
@@ -30,6 +31,8 @@ _OUTPUT_BYTES = 8 * 2**20
 _FILE_BYTES = 64 * 2**20
 _ALL_FILES_BYTES, _MOST_FILES = 256 * 2**20, 1000
 _SHOWN = 4000  # bytes of output for people to read
+_RUN_FOLDER = "run"
+_HERE = Runner(name="this processor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +134,18 @@ def run_program(
     workdir: Path,
     stopped: Callable[[], bool] = lambda: False,
     output_bytes: int = _OUTPUT_BYTES,
+    runner: Runner = _HERE,
 ) -> Ran:
     """Run a program once, in a fresh folder below `workdir` that is removed afterwards.
 
-    Raises ValueError for a case that cannot be run.
+    The program's own name is `program`. Its folder has the same path at each run, as long as runs
+    of one `workdir` follow one another: programs that print it stay comparable.
+
+    runner: the command that runs programs of the target. Raises ValueError for a case that cannot
+    be run.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    # The same name at each run: programs that print argv[0] or use its length stay comparable.
-    folder = Path(tempfile.mkdtemp(dir=workdir, prefix="run-")).resolve()
+    folder = _fresh_folder(workdir)
     try:
         inside = folder / "files"
         inside.mkdir()
@@ -151,12 +158,15 @@ def run_program(
         except OSError:  # another file system
             shutil.copy2(program, callee)
         try:
+            # By a path that says nothing of this machine: QEMU may tell it to the program.
+            words, name = runner.command(Path("..") / callee.name, case.arguments)
             done = run(
-                [str(callee), *case.arguments],
+                words,
                 cwd=inside,
+                name=name,
                 limits=Limits(
                     wall_s=timeout_s,
-                    memory_bytes=memory_bytes,
+                    memory_bytes=memory_bytes + runner.reserved_bytes,
                     output_bytes=output_bytes,
                     file_bytes=_FILE_BYTES,
                 ),
@@ -170,6 +180,15 @@ def run_program(
         return _ran(done, case, _digests(inside) if not done.limit else {})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fresh_folder(workdir: Path) -> Path:
+    folder = workdir.resolve() / _RUN_FOLDER
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another run at the same time
+        return Path(tempfile.mkdtemp(dir=workdir, prefix=f"{_RUN_FOLDER}-")).resolve()
+    return folder
 
 
 def compare(reference: Ran, candidate: Ran) -> str | None:
