@@ -49,6 +49,9 @@ setup: $(VENV)/.run-ready ## virtual environment with what the service needs
 setup-dev: $(VENV)/.dev-ready ## and with what the tests and Ray need
 	@bash deploy/setup/debian.sh test
 
+setup-targets: setup ## and compilers, C libraries and emulators for Cortex-M, RISC-V, AArch64, i386
+	@bash deploy/setup/debian.sh targets
+
 setup-torch: setup-dev $(VENV)/.torch-ready ## and torch with TorchRec: to train cost models and to execute sharding plans
 
 setup-llm: setup $(VENV)/.llm-ready ## and what language models need, with a small model (torch, 93 MB of weights)

@@ -61,7 +61,8 @@ _COMPILER = (
     r"-f(no-)?lax-vector-conversions",
     rf"-m(no-)?({_words(MACHINE)})",
     r"-mtune=[A-Za-z0-9._-]+|-mfloat-abi=(soft|softfp|hard)|-mfpu=[A-Za-z0-9.+-]+",
-    r"-mabi=[a-z0-9-]+|-mcmodel=(small|medany)",
+    # RISC-V names its extensions by -march alone.
+    r"-march=rv(32|64)[a-z0-9_]+|-mabi=[a-z0-9-]+|-mcmodel=(small|medany)",
 )
 _WITH_PATH = ("-I", "-iquote", "-isystem", "-idirafter", "-include")
 _LINKER = (

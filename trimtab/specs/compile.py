@@ -23,6 +23,7 @@ from trimtab.specs.common import (
 MAX_SOURCE_CHARS = 2_000_000
 MAX_STREAM_CHARS = 1_000_000
 MAX_RUNS = 32
+MAX_RUN_FILES = 32
 _EXAMPLE_PROGRAM = """#include <stdio.h>
 #include <stdlib.h>
 
@@ -123,6 +124,27 @@ class Library(StrEnum):
     RT = "rt"
 
 
+class Board(StrEnum):
+    """Boards of QEMU's system mode that run programs without an operating system."""
+
+    MPS2_AN385 = "mps2-an385"
+    """Arm MPS2 with a Cortex-M3: flash at 0, RAM at 0x20000000, 4 MiB each."""
+    MPS2_AN386 = "mps2-an386"
+    """The same with a Cortex-M4 and its floating-point unit."""
+    MPS2_AN500 = "mps2-an500"
+    """The same with a Cortex-M7."""
+    MICROBIT = "microbit"
+    """nRF51822, Cortex-M0: 256 KiB of flash at 0, 16 KiB of RAM."""
+    NETDUINOPLUS2 = "netduinoplus2"
+    """STM32F405, Cortex-M4: 1 MiB of flash at 0x08000000, 128 KiB of RAM."""
+    STM32VLDISCOVERY = "stm32vldiscovery"
+    """STM32F100, Cortex-M3: 128 KiB of flash at 0x08000000, 8 KiB of RAM."""
+    VIRT_RV32 = "virt-rv32"
+    """RISC-V of 32 bits, memory at 0x80000000."""
+    VIRT_RV64 = "virt-rv64"
+    """RISC-V of 64 bits, memory at 0x80000000."""
+
+
 class CompileTarget(WireModel):
     """Machine that the code is generated for."""
 
@@ -145,6 +167,51 @@ class CompileTarget(WireModel):
     pic: bool | None = None
     """Position-independent code. None: clang's default for the triple (yes under an operating
     system, else no)."""
+    board: Board | None = None
+    """Board that runs programs without an operating system. None: one that suits the triple."""
+
+
+class CLibrary(StrEnum):
+    """C libraries for targets without an operating system, from Debian's packages."""
+
+    PICOLIBC = "picolibc"
+    """picolibc for Cortex-M and RISC-V, with a linker script and start-up code of its own."""
+    NEWLIB = "newlib"
+    """newlib-nano for Cortex-M; needs a linker script."""
+
+
+class Host(StrEnum):
+    """Services that a C library without an operating system finds."""
+
+    SEMIHOSTING = "semihosting"
+    """Standard output, files, arguments and exit code go to a debugger or emulator."""
+    NONE = "none"
+    """The program brings its own `_write`, `_exit` and the like."""
+
+
+class Sysroot(WireModel):
+    """C headers and libraries of a target without an operating system. They are linked as they
+    are, and their bytes are reported apart."""
+
+    library: CLibrary | None = None
+    """A library that the server has ready."""
+    archive: ArtifactRef | None = None
+    """Or your own: a .tar.gz, .tar or .zip with folders `include` and `lib`. Every archive in `lib`
+    is linked."""
+    host: Host = Host.SEMIHOSTING
+    """Services of a ready library."""
+    start_files: bool | None = None
+    """Link the library's start-up code (`crt0`). None: when the program has no linker script of its
+    own."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Sysroot:
+        if (self.library is None) == (self.archive is None):
+            got = "both" if self.library is not None else "neither"
+            raise ValueError(
+                f"expected exactly one of `library` and `archive`, got {got}"
+            )
+        return self
 
 
 class Build(WireModel):
@@ -179,6 +246,10 @@ class Run(WireModel):
     """Text on standard input."""
     stdin_file: ArtifactRef | None = None
     """Standard input as an uploaded file, for bytes that are not text."""
+    files: Annotated[
+        tuple[ArtifactRef, ...], Field(max_length=MAX_RUN_FILES, strict=False)
+    ] = ()
+    """Uploaded files that lie in the program's folder when it starts, by their names."""
     expected_stdout: (
         Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)]
         | None
@@ -190,9 +261,17 @@ class Run(WireModel):
     """A longer run is killed; if that happens to the unoptimised program, the job is refused."""
 
     @model_validator(mode="after")
-    def _one_stdin(self) -> Run:
+    def _makes_sense(self) -> Run:
         if self.stdin and self.stdin_file is not None:
             raise ValueError("expected at most one of `stdin` and `stdin_file`, got both")
+        names = [reference.name for reference in self.files]
+        for name in names:
+            if name in ("", ".", "..") or "/" in name or "\0" in name:
+                raise ValueError(
+                    f"files: expected files with names, without folders, got {name!r}"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"files: expected different names, got {name!r} twice")
         return self
 
 
@@ -334,6 +413,8 @@ class CompileSpec(Spec):
     """Build of the sources."""
     target: CompileTarget = Field(default_factory=CompileTarget)
     """Processor and ABI to generate code for."""
+    sysroot: Sysroot | None = None
+    """C library of a target without an operating system."""
     objective: Objective = Objective.LOADABLE_BYTES
     """Quantity to minimise."""
     tier: Tier = Tier.DEFAULT
@@ -417,7 +498,7 @@ class CompileSpec(Spec):
         return units.get(str(spec.get("objective")), "bytes")
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """Return every uploaded file: `source`, `stdin_0`, `object_0`, ..."""
+        """Return every uploaded file: `source`, `stdin_0`, `file_0_0`, `object_0`, ..."""
         files: dict[str, ArtifactRef] = (
             {} if self.source is None else {"source": self.source}
         )
@@ -426,6 +507,13 @@ class CompileSpec(Spec):
             for i, run in enumerate(self.runs)
             if run.stdin_file is not None
         }
+        files |= {
+            f"file_{i}_{j}": reference
+            for i, run in enumerate(self.runs)
+            for j, reference in enumerate(run.files)
+        }
+        if self.sysroot is not None and self.sysroot.archive is not None:
+            files["sysroot"] = self.sysroot.archive
         return files | {
             f"object_{i}": reference for i, reference in enumerate(self.link.objects)
         }

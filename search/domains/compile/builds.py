@@ -22,7 +22,9 @@ from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.parse.sources import language_of_name
 from solvers.llvm.confined import Limits
 from solvers.llvm.driver import objects_by_clang
+from solvers.llvm.execute import link_program
 from solvers.llvm.frontend import SourceError, diagnostics, run_tool
+from solvers.llvm.gcc import gcc_for, machine_words
 from solvers.llvm.lld import LinkLine, Overflow, link_image
 from trimtab.specs.compile import Language
 
@@ -30,7 +32,6 @@ OZ, OZ_GC, OZ_LTO = "clang -Oz", "clang -Oz, gc", "clang -Oz -flto, gc"
 GCC, PLAIN_FLAGS = "gcc -Os, gc", "plain flags"
 _GCC_SECTIONS = ("-ffunction-sections", "-fdata-sections")
 _GCC_S = 120.0
-_GCCS = ((r"x86_64-.*linux-gnu$", "gcc"), (r"(arm|thumb)v?.*-none-", "arm-none-eabi-gcc"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,33 @@ def link_objects(
     return _link(image, image.answer_line, objects, folder, stopped)
 
 
+def link_for_runs(
+    problem: CompileProblem,
+    code: Path | bytes,
+    folder: Path,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Link the object of a job without `image` to a program that can be run.
+
+    Raises SourceError, LlvmMissing, Stopped.
+    """
+    if problem.run_line is None:
+        return link_program(
+            [code, *problem.objects],
+            workdir=folder,
+            target=problem.target,
+            flags=problem.libraries,
+            cxx=problem.cxx,
+            stopped=stopped,
+        )
+    made = folder / "program.o"
+    made.write_bytes(code if isinstance(code, bytes) else code.read_bytes())
+    out = folder / "program.elf"
+    link_image(problem.run_line, [made], out, stopped=stopped)
+    return out
+
+
 def _link(
     image: ImageProblem,
     line: LinkLine,
@@ -128,15 +156,19 @@ def _link(
     stopped: Callable[[], bool],
 ) -> tuple[Path, str]:
     out = folder / "image.elf"
-    extra = (f"-Map={folder.resolve() / 'image.map'}",)
+    plan = folder / "image.map"
+    extra = (f"-Map={plan.resolve()}", "--print-memory-usage")
     try:
-        link_image(line, objects, out, extra=extra, stopped=stopped)
+        printed = link_image(line, objects, out, extra=extra, stopped=stopped)
     except Overflow as error:
         if image.relaxed is None:
             raise
         larger = line.with_script(image.relaxed)
         link_image(larger, objects, out, extra=extra, stopped=stopped)
         return out, error.diagnostics
+    # As GNU ld does, which writes the memory configuration into its map.
+    with plan.open("a", encoding="utf-8") as file:
+        file.write(f"\n{printed}")
     return out, ""
 
 
@@ -161,7 +193,7 @@ def build_gcc(
     """
     image = problem.image
     assert image is not None
-    gcc = _gcc_for(problem)
+    gcc = gcc_for(problem.target.triple)
     if gcc is None or not image.sources:
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -169,8 +201,14 @@ def build_gcc(
     for i, source in enumerate(image.sources):
         out = folder.resolve() / f"{i}.o"
         words = [
-            gcc, "-Os", *_GCC_SECTIONS, *_for_gcc(problem.flags, source, problem.target.pic),
+            gcc, "-Os", *machine_words(problem.machine), *_GCC_SECTIONS,
+            *_for_gcc(problem.flags, source, problem.target.pic),
             *(word for path in image.include for word in ("-I", str(path.resolve()))),
+            *(
+                word
+                for path in image.system_include
+                for word in ("-isystem", str(path.resolve()))
+            ),
             "-w", "-c", str(source.resolve()), "-o", str(out),
         ]  # fmt: skip
         done = run_tool(
@@ -178,7 +216,10 @@ def build_gcc(
             words,
             cwd=image.root,
             limits=Limits(wall_s=_GCC_S),
-            readable=[image.root, *(path.resolve() for path in image.include)],
+            readable=[
+                image.root,
+                *(path.resolve() for path in (*image.include, *image.system_include)),
+            ],
             writable=[folder.resolve()],
             environment={
                 "PATH": "/usr/bin:/bin",
@@ -199,13 +240,6 @@ def build_gcc(
         link_flags=("-Wl,--gc-sections",),
         overflow=message,
     )
-
-
-def _gcc_for(problem: CompileProblem) -> str | None:
-    """Return the gcc that makes code for the problem's target, or None."""
-    triple = problem.target.triple
-    name = next((gcc for start, gcc in _GCCS if re.match(start, triple)), None)
-    return shutil.which(name) if name else None
 
 
 def _for_gcc(flags: Sequence[str], source: Path, pic: bool | None) -> list[str]:

@@ -47,12 +47,13 @@ from search.domains.compile.builds import (
     Build,
     build_gcc,
     build_own,
+    link_for_runs,
     link_objects,
     unoptimised_objects,
 )
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
-from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
+from solvers.llvm.execute import Ran, RunCase, compare, run_program
 from solvers.llvm.frontend import SourceError
 from solvers.llvm.pairs import time_pairs
 from solvers.llvm.programs import LlvmProgramFailed, LlvmPrograms, discardable
@@ -413,13 +414,7 @@ class Check:
     def _link(self, code: Path, name: str) -> Path:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        return link_program(
-            [code, *self.problem.objects],
-            workdir=folder,
-            target=self.problem.target,
-            flags=self.problem.libraries,
-            cxx=self.problem.cxx,
-        )
+        return link_for_runs(self.problem, code, folder)
 
     def _run(self, program: Path, case: RunCase, timeout_s: float) -> Ran:
         return run_program(
@@ -429,6 +424,7 @@ class Check:
             memory_bytes=MEMORY_BYTES,
             workdir=self.folder,
             stopped=lambda: False,
+            runner=self.problem.runner,
         )
 
 

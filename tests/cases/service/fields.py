@@ -157,6 +157,9 @@ FILES["headers.tar.gz"] = _tar(
     two__answer_h='#error "the second"\n',
 )
 
+FILES["sysroot.tar.gz"] = _tar(include__answer_h="#define ANSWER 1\n")
+FILES["sysroot-two.tar.gz"] = _tar(include__answer_h="#define ANSWER 0x12345678\n")
+
 BASES: dict[str, dict[str, Any]] = {
     "ilp": {"model_text": LP, "format": "lp"},
     "ilp-file": {"model": "@lp", "format": "lp"},
@@ -179,6 +182,27 @@ BASES: dict[str, dict[str, Any]] = {
     },
     "compile-archive": {"source": "@program.tar.gz"},
     "compile-image": {"source": "@image.tar.gz", "image": {}},
+    "compile-firmware": {
+        "source_text": '#include <stdio.h>\nint main(void) { puts("hi"); return 0; }\n',
+        "language": "c",
+        "target": {"triple": "thumbv7em-none-eabi", "cpu": "cortex-m4"},
+        "sysroot": {"library": "picolibc"},
+        "image": {"plain_flags": False},
+    },
+    "compile-sysroot": {
+        "source_text": "#include <answer.h>\nint answer(void) { return ANSWER; }\n",
+        "language": "c",
+        "target": {"triple": "thumbv7em-none-eabi", "cpu": "cortex-m4"},
+        "sysroot": {"archive": "@sysroot.tar.gz"},
+    },
+    "compile-file": {
+        "source_text": "#include <stdio.h>\n"
+        "int main(void) { int n = 0; "
+        'FILE *f = fopen("letter", "r"); f = f ? f : fopen("letters", "r"); '
+        "if (!f) return 99; while (getc(f) != EOF) n++; return n; }\n",
+        "language": "c",
+        "runs": [{}],
+    },
     "compile-headers": {"source": "@headers.tar.gz", "build": {"include": ["one"]}},
     "compile-run": {
         "source_text": "#include <stdio.h>\n"
@@ -499,6 +523,20 @@ COMPILE: dict[str, Pair] = {
         base="compile-population", other={"target.features": "+popcnt"}, look=SIZES
     ),
     "target.pic": Pair(base="compile-global", other={"target.pic": False}, look=SIZES),
+    "target.board": Pair(
+        base="compile-firmware", other={"target.board": "microbit"}, look=IMAGE
+    ),
+    "sysroot": Pair(base="compile-firmware", other={"sysroot": None}),
+    "sysroot.library": Pair(base="compile-firmware", other={"sysroot.library": "newlib"}),
+    "sysroot.archive": Pair(
+        base="compile-sysroot",
+        other={"sysroot.archive": "@sysroot-two.tar.gz"},
+        look=SIZES,
+    ),
+    "sysroot.host": Pair(base="compile-firmware", other={"sysroot.host": "none"}),
+    "sysroot.start_files": Pair(
+        base="compile-firmware", other={"sysroot.start_files": False}
+    ),
     "objective": Pair(other={"objective": "code_bytes"}),
     "mode": Pair(
         one={"objective": "ir_instructions"},
@@ -512,6 +550,11 @@ COMPILE: dict[str, Pair] = {
         base="compile-run",
         one={"runs": [{"stdin_file": "@letter", "expected_exit": 1}]},
         other={"runs": [{"stdin_file": "@letters", "expected_exit": 1}]},
+    ),
+    "runs.files": Pair(
+        base="compile-file",
+        one={"runs": [{"files": ["@letter"], "expected_exit": 1}]},
+        other={"runs": [{"files": ["@letters"], "expected_exit": 1}]},
     ),
     "runs.expected_stdout": Pair(
         base="compile-run",

@@ -10,6 +10,8 @@ from pathlib import Path
 from search.domains.compile.parse.module import build_units, made
 from search.domains.compile.parse.sources import BITCODE_MAGIC, Sources, language_of_name
 from search.types import InvalidInput
+from solvers.llvm.attributes import check_float_abi
+from solvers.llvm.c_library import CLibrary
 from solvers.llvm.driver import objects_by_clang
 from solvers.llvm.frontend import SourceError, assemble, link_bitcode
 from solvers.llvm.keeps import (
@@ -43,6 +45,8 @@ class ImageProblem:
     units: tuple[Path, ...]  # unoptimised module of each source, as clang makes it
     sources: tuple[Path, ...]  # C and C++ sources; none where the program has IR too
     include: tuple[Path, ...]  # folders of headers
+    system_include: tuple[Path, ...]  # of the C library
+    library: CLibrary | None  # of a target without an operating system
     root: Path  # folder of the sources
     linked: Path  # the module before symbols became internal
     line: LinkLine  # of lld, with --gc-sections, the script, objects and folding
@@ -69,14 +73,19 @@ def build_image(
     objects: Sequence[Path],
     module: Path,
     on_warnings: Callable[[str], object],
+    *,
+    machine: Target,
+    library: CLibrary | None = None,
 ) -> ImageProblem:
     """Write the linked and internalised `module`, and return the rest of the program.
+
+    machine: the target with everything decided. library: of a target without an operating system.
 
     Raises InvalidInput, SourceError, LlvmMissing.
     """
     image, workdir = spec.image, module.parent
     assert image is not None
-    units = _write_units(spec, sources, target, workdir, on_warnings)
+    units = _write_units(spec, sources, target, machine, workdir, on_warnings)
     root = sources.root or workdir
     prebuilt = [
         *assemble(
@@ -85,16 +94,18 @@ def build_image(
             target=target,
             flags=_of_assembly(sources.build.flags),
             root=root,
-            include=sources.build.include,
+            include=(*sources.build.include, *sources.build.system_include),
         ),
         *sources.prebuilt,
-        *_as_objects(objects, target, workdir),
+        *as_objects(objects, target, workdir),
     ]
+    check_float_abi(prebuilt, machine, workdir=workdir)
     options = LinkOptions(
         cxx=_is_cxx(sources),
         shared=image.shared,
-        script=_script(image, sources),
+        script=_script(image, sources, library),
         script_folders=(root,) if image.script else (),
+        library=library,
         libraries=tuple(f"-l{library.value}" for library in spec.link.libraries),
         entry=image.entry,
         icf="" if image.icf is Icf.NONE else image.icf.value,
@@ -109,7 +120,7 @@ def build_image(
         decide_link(target, replace(options, lto=lto), workdir=made(workdir / "driver"))
         for lto in (False, True)
     ]
-    keep, demanded = _kept(image, plain, prebuilt, lines[0], target)
+    keep, demanded = _kept(image, plain, prebuilt, lines[0], target, library)
     internalise(plain, module, keep)
     roots = [f"--undefined={name}" for name in demanded]
     line, lto_line = (each.with_words(*roots).with_objects(prebuilt) for each in lines)
@@ -118,6 +129,8 @@ def build_image(
         units=units,
         sources=() if any(map(_is_ir, names)) else tuple(names),
         include=tuple(sources.build.include),
+        system_include=tuple(sources.build.system_include),
+        library=library,
         root=root.resolve(),
         linked=plain,
         line=line,
@@ -135,6 +148,7 @@ def _write_units(
     spec: CompileSpec,
     sources: Sources,
     target: Target,
+    machine: Target,
     workdir: Path,
     on_warnings: Callable[[str], object],
 ) -> tuple[Path, ...]:
@@ -147,7 +161,7 @@ def _write_units(
     # IR comes after what is compiled, in the order of its names.
     names = [name for name, path in sources.files if _is_ir(path)]
     _check_targets(
-        dict(zip(names, units[len(units) - len(names) :], strict=True)), target
+        dict(zip(names, units[len(units) - len(names) :], strict=True)), machine
     )
     return tuple(units)
 
@@ -163,14 +177,19 @@ def _check_targets(units: Mapping[str, Path], target: Target) -> None:
             ) from error
         if found is None or not found["triple"]:
             continue
-        theirs, ours = (
-            triple.partition("-")[0] for triple in (found["triple"], target.triple)
-        )
+        theirs, ours = (_kind(triple) for triple in (found["triple"], target.triple))
         if theirs != ours:
             raise InvalidInput(
                 f"{name}: expected IR for {target.triple}, got IR for {found['triple']}; compile "
                 "all modules for one target, or set target.triple"
             )
+
+
+def _kind(triple: str) -> tuple[str, bool]:
+    """Return what modules of one program share: architecture, and float ABI of Arm."""
+    architecture = triple.partition("-")[0]
+    arm = re.match(r"arm(?!64)|thumb", architecture) is not None
+    return re.sub(r"^i[3-7]86$", "i386", architecture), arm and triple.endswith("hf")
 
 
 def _kept(
@@ -179,15 +198,16 @@ def _kept(
     prebuilt: Sequence[Path],
     line: LinkLine,
     target: Target,
+    library_used: CLibrary | None,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the symbols to keep with reasons, and those of the user's list."""
     workdir = plain.parent
     program = read_program(text_of(plain, workdir=workdir))
-    libraries = _libraries(line)
+    libraries = _libraries(line, library_used)
     library = symbols_of(
-        [path for path in libraries if path.suffix == ".a"], workdir=workdir
+        [path for path in libraries if path.suffix in (".a", ".o")], workdir=workdir
     ) | symbols_of(
-        [path for path in libraries if path.suffix != ".a"],
+        [path for path in libraries if path.suffix not in (".a", ".o")],
         workdir=workdir,
         dynamic=True,
     )
@@ -219,11 +239,16 @@ def _kept(
     return names, demanded
 
 
-def _libraries(line: LinkLine) -> list[Path]:
-    """Return the C libraries in the folders of a line: a program may replace their functions."""
+def _libraries(line: LinkLine, library: CLibrary | None) -> list[Path]:
+    """Return the libraries of a line: a program may replace their functions, and they call its."""
     folders = [path for path in line.readable if path.is_dir()]
+    names = [*_LIBRARIES_CHECKED]
     found: dict[str, Path] = {}
-    for name in _LIBRARIES_CHECKED:
+    if library is not None:
+        words = (*library.before, *library.after)
+        found = {word: Path(word) for word in words if word.startswith("/")}
+        names = [f"lib{word[2:]}.a" for word in library.after if word.startswith("-l")]
+    for name in dict.fromkeys(names):
         stem = name.partition(".")[0]
         if f"-l{stem.removeprefix('lib')}" not in line.words or stem in found:
             continue
@@ -234,9 +259,9 @@ def _libraries(line: LinkLine) -> list[Path]:
     return list(found.values())
 
 
-def _script(image: Image, sources: Sources) -> Path | None:
+def _script(image: Image, sources: Sources, library: CLibrary | None) -> Path | None:
     if image.script is None:
-        return None
+        return None if library is None else library.script
     if sources.root is None:
         raise InvalidInput(
             "image.script: expected an archive that holds the linker script, got one source; pack "
@@ -259,7 +284,7 @@ def _relaxed(script: Path | None, workdir: Path) -> Path | None:
     return relaxed(script, script.with_name(f".relaxed-{script.name}"))
 
 
-def _as_objects(objects: Sequence[Path], target: Target, workdir: Path) -> list[Path]:
+def as_objects(objects: Sequence[Path], target: Target, workdir: Path) -> list[Path]:
     """Return objects and archives unchanged, and IR compiled."""
     made_objects: list[Path] = []
     for i, path in enumerate(objects):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from search.domains.compile.parse.sources import (
@@ -62,7 +62,9 @@ def build_units(
             target=target,
             flavour=flavour_of(spec),
             flags=sources.build.flags,
-            tree=SourceTree(include=sources.build.include),
+            tree=SourceTree(
+                include=sources.build.include, include_last=sources.build.system_include
+            ),
             control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings, debug=debug),
         )
     )
@@ -72,7 +74,12 @@ def build_units(
 
 
 def build_objects(
-    spec: CompileSpec, inputs: Mapping[str, Path], target: Target, workdir: Path
+    spec: CompileSpec,
+    inputs: Mapping[str, Path],
+    target: Target,
+    workdir: Path,
+    *,
+    system_include: Sequence[Path] = (),
 ) -> tuple[Path, ...]:
     """Return the files of link.objects: sources compiled, objects and IR unchanged.
 
@@ -85,7 +92,7 @@ def build_objects(
         if language in (Language.C, Language.CXX):
             copy = made(workdir / "objects") / f"{i}{Path(name).suffix.lower()}"
             shutil.copyfile(path, copy)
-            path = _compile_object(spec, copy, target, workdir)
+            path = _compile_object(spec, copy, target, workdir, system_include)
         elif language is None and not name.lower().endswith((".o", ".a")):
             raise InvalidInput(
                 f"link.objects: expected .o, .a, or one of {SOURCE_SUFFIXES}, got {name!r}"
@@ -117,7 +124,7 @@ def hint_for(error: str, spec: CompileSpec) -> str:
         ""
         if is_hosted(spec.target.triple)
         else f"For {spec.target.triple} there are only the compiler's own headers, and no C "
-        "library's. "
+        "library's; sysroot.library picolibc adds one. "
     )
     return (
         f"\n{where}Pack {missing['name']!r} and what it includes into an archive (.tar.gz or "
@@ -132,7 +139,11 @@ def made(folder: Path) -> Path:
 
 
 def _compile_object(
-    spec: CompileSpec, source: Path, target: Target, workdir: Path
+    spec: CompileSpec,
+    source: Path,
+    target: Target,
+    workdir: Path,
+    system_include: Sequence[Path],
 ) -> Path:
     build = BuildOptions.of(spec.build.model_copy(update={"include": ()}), workdir)
     (code,) = compile_to_bitcode(
@@ -141,6 +152,7 @@ def _compile_object(
         target=target,
         flavour=flavour_of(spec),
         flags=build.flags,
+        tree=SourceTree(include_last=system_include),
         control=Control(timeout_s=FRONTEND_S),
     )
     bitcode = source.with_suffix(".bc")
@@ -156,7 +168,9 @@ def _assemble(path: Path, target: Target, out: Path) -> Path:
             shutil.copyfile(path, out)
             return out
     try:
-        LlvmPrograms(installed=find_llvm(), target=target).assemble(path, out)
+        LlvmPrograms(installed=find_llvm(target.triple), target=target).assemble(
+            path, out
+        )
     except LlvmProgramFailed as error:
         raise InvalidInput(
             f"{path.name}: this LLVM cannot read the module: {error}"

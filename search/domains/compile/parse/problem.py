@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +17,19 @@ from search.domains.compile.parse.module import (
     hint_for,
     made,
 )
+from search.domains.compile.parse.runs import case_of, run_line_of, runner_of
 from search.domains.compile.parse.sources import LISTED, language_of_name, read_sources
-from search.domains.compile.parse.target import (
-    check_served,
-    decide_target,
-    flavour_of,
-    runs_here,
-)
+from search.domains.compile.parse.sysroot import library_of
+from search.domains.compile.parse.target import check_served, decide_target, flavour_of
 from search.types import InvalidInput
+from solvers.llvm.c_library import CLibrary
 from solvers.llvm.execute import RunCase
 from solvers.llvm.frontend import SourceError
+from solvers.llvm.gcc import gcc_for, package_for
+from solvers.llvm.lld import LinkLine
+from solvers.llvm.runners import NoRunner, Runner
 from solvers.llvm.types import LlvmMissing, Metric, Target
-from trimtab.specs.compile import CompileSpec, Language, Objective, Run
+from trimtab.specs.compile import CompileSpec, Language, Objective
 
 _WARNING_CHARS = 2000  # of a source's warnings that are shown
 
@@ -47,7 +47,8 @@ class CompileProblem:
     metric: Metric
     cases: tuple[RunCase, ...]  # requested runs; empty: the program's own `main`
     case_timeouts_s: tuple[float, ...]
-    may_run: bool  # the owner allows it and this machine's processor can
+    may_run: bool  # the owner allows it and this machine can
+    runner: Runner  # command that runs its programs; unused where `may_run` is false
     objects: tuple[Path, ...]  # object files linked with the program
     libraries: tuple[str, ...]
     sources: tuple[str, ...]  # names, for people
@@ -55,6 +56,9 @@ class CompileProblem:
     notes: tuple[str, ...]
     workdir: Path
     image: ImageProblem | None = None  # None: the object is the result
+    # Of a program that is linked for runs and is not for this processor.
+    run_line: LinkLine | None = None
+    library: CLibrary | None = None  # of a target without an operating system
 
     @property
     def timed(self) -> bool:
@@ -78,44 +82,49 @@ def parse_problem(
         pic=spec.target.pic,
     )
     check_served(target)
-    runnable = runs_here(target.triple)
-    if spec.runs and not runnable:
-        raise InvalidInput(
-            f"runs: the code is for {target.triple}, this machine is {platform.machine()} and "
-            "cannot run it; drop `runs` (the answer is then labelled unvalidated) or choose a "
-            "triple of this machine"
-        )
     sources = read_sources(spec, inputs, workdir)
     if spec.image is not None:
         flags = (*ONE_SECTION_EACH, *sources.build.flags)
         sources = replace(sources, build=replace(sources.build, flags=flags))
     image: ImageProblem | None = None
+    run_line: LinkLine | None = None
     languages = {language_of_name(path.name) for _, path in sources.files}
     module = workdir / "original.bc"
     warnings: list[str] = []
     try:
         driver = decide_target(languages, sources.build, target, made(workdir / "driver"))
-        objects = build_objects(spec, inputs, target, workdir)
+        library = library_of(spec, inputs, driver.target, workdir)
+        runner = runner_of(spec, driver.target.triple, library)
+        if library is not None:
+            build = replace(sources.build, system_include=library.include)
+            sources = replace(sources, build=build)
+        objects = build_objects(
+            spec, inputs, target, workdir, system_include=sources.build.system_include
+        )
         if spec.image is None:
             build_module(sources, spec, target, module, warnings.append)
+            cxx = Language.CXX in languages
+            run_line, runner = run_line_of(
+                spec, runner, target, objects, library, cxx=cxx, workdir=workdir
+            )
         else:
-            image = build_image(spec, sources, target, objects, module, warnings.append)
+            image = build_image(
+                spec,
+                sources,
+                target,
+                objects,
+                module,
+                warnings.append,
+                machine=driver.target,
+                library=library,
+            )
     except SourceError as error:
         raise InvalidInput(f"{error}{hint_for(str(error), spec)}") from error
     except LlvmMissing as error:
         raise InvalidInput(f"this server cannot compile: {error}") from error
     notes = [*sources.notes]
     notes += [f"compiler: {text[:_WARNING_CHARS]}" for text in warnings[:LISTED]]
-    if not runnable:
-        notes.append(
-            f"code for {target.triple} cannot be run on this machine ({platform.machine()})"
-        )
-    timed = spec.objective is Objective.RUN_TIME
-    if timed and not runnable:
-        raise InvalidInput(
-            f"objective run_time: code for {target.triple} cannot be run on this machine; "
-            "choose another objective"
-        )
+    notes += _notes_of(target.triple, runner, library, linked=image is not None)
     names = tuple(name for name, _ in sources.files)
     return CompileProblem(
         spec=spec,
@@ -125,11 +134,10 @@ def parse_problem(
         pipelines=driver.levels,
         flags=sources.build.flags,
         metric=_metric(spec, image),
-        cases=tuple(
-            _case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)
-        ),
+        cases=tuple(case_of(run, i, inputs) for i, run in enumerate(spec.runs)),
         case_timeouts_s=tuple(run.timeout_seconds for run in spec.runs),
-        may_run=runnable and (spec.run_by_itself or bool(spec.runs)),
+        may_run=isinstance(runner, Runner) and (spec.run_by_itself or bool(spec.runs)),
+        runner=runner if isinstance(runner, Runner) else Runner(name="none"),
         objects=objects,
         libraries=tuple(f"-l{library.value}" for library in spec.link.libraries),
         sources=names,
@@ -137,7 +145,24 @@ def parse_problem(
         notes=tuple(notes),
         workdir=workdir,
         image=image,
+        run_line=run_line,
+        library=library,
     )
+
+
+def _notes_of(
+    triple: str, runner: Runner | NoRunner, library: CLibrary | None, *, linked: bool
+) -> list[str]:
+    """Return what another processor's program is made and run with, and what it goes without."""
+    notes = [] if library is None else [f"C library: {library.name}"]
+    if isinstance(runner, NoRunner):
+        notes.append(f"code for {triple} cannot be run on this machine: {runner.why}")
+    elif runner.words:
+        notes.append(f"programs run by {runner.name}")
+    package = package_for(triple)
+    if linked and package and gcc_for(triple) is None:
+        notes.append(f"without gcc -Os in the table (Debian: apt-get install {package})")
+    return notes
 
 
 def _metric(spec: CompileSpec, image: ImageProblem | None) -> Metric:
@@ -146,13 +171,3 @@ def _metric(spec: CompileSpec, image: ImageProblem | None) -> Metric:
     if image is not None and image.weighted:
         return Metric.IMAGE_BYTES
     return Metric(spec.objective.value)
-
-
-def _case(run: Run, stdin_file: Path | None) -> RunCase:
-    stdout = run.expected_stdout
-    return RunCase(
-        arguments=run.arguments,
-        stdin=stdin_file.read_bytes() if stdin_file is not None else run.stdin.encode(),
-        expected_stdout=None if stdout is None else stdout.encode(),
-        expected_exit=run.expected_exit,
-    )

@@ -48,6 +48,7 @@ class BuildOptions:
 
     flags: tuple[str, ...]
     include: tuple[Path, ...]
+    system_include: tuple[Path, ...] = ()  # of the C library, searched last
 
     @classmethod
     def of(cls, build: Build, root: Path, top: str = "") -> BuildOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Set
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from search.domains.compile.parse.sources import BuildOptions
 from search.types import InvalidInput
 from solvers.llvm.driver import Driver, decide
 from solvers.llvm.frontend import SourceError
-from solvers.llvm.install import find_llvm, serves
+from solvers.llvm.install import find_llvm, serves, targets_here
 from solvers.llvm.types import Target
 from trimtab.specs.compile import CompileSpec, Language, Objective
 
@@ -25,23 +24,14 @@ def flavour_of(spec: CompileSpec) -> str:
     return "O2" if spec.objective is Objective.RUN_TIME else "Oz"
 
 
-def runs_here(triple: str) -> bool:
-    """Tell whether this machine can run code for `triple`."""
-    machine = platform.machine().lower()
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
-    architectures = (machine, {"aarch64": "arm64"}.get(machine, machine))
-    architecture, _, rest = triple.partition("-")
-    return architecture in architectures and "linux" in rest
-
-
 def check_served(target: Target) -> None:
     """Refuse a target that the installed LLVM has no code generator for. Raises InvalidInput."""
-    installed = find_llvm()
-    if not serves(installed, target.triple):
+    if not serves(find_llvm(target.triple), target.triple):
         raise InvalidInput(
-            f"target.triple: expected a target that {installed.build_id} has code for, got "
-            f"{target.triple!r}; it has {', '.join(installed.targets)}. Choose one of those, or "
-            "set TRIMTAB_LLVM to an LLVM built with more targets"
+            "target.triple: expected a target that this server has code for, got "
+            f"{target.triple!r}; it has {', '.join(targets_here())}. Choose one of those, or "
+            "install an LLVM with more targets (Debian: apt-get install llvm-22), or set "
+            "TRIMTAB_LLVM to one"
         )
 
 

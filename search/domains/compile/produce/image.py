@@ -12,7 +12,9 @@ from search.domains.compile.answer import (
     PlainFlags,
 )
 from search.domains.compile.parse.problem import CompileProblem
+from solvers.llvm.lld import regions_of
 from solvers.llvm.types import Sizes
+from trimtab.flash.usage import read_file
 
 
 def image_figures(problem: CompileProblem, solution: CompileSolution) -> dict[str, Any]:
@@ -26,11 +28,35 @@ def image_figures(problem: CompileProblem, solution: CompileSolution) -> dict[st
         "compared_with": solution.reference,
         "fits": not image.overflow,
         "overflow": image.overflow,
+        "regions": {
+            name: {"used_bytes": used, "length_bytes": length}
+            for name, (used, length) in regions_of(_map_text(image)).items()
+        },
+        "library": library_bytes(problem, image),
         "builds": {name: _figures(sizes) for name, sizes in solution.rows.items()},
         "not_equal": list(solution.differing),
         "kept": dict(sorted(image.kept.items())),
         "link": list(image.words),
         "plain_flags": plain and {**_words(plain), **_figures(plain.sizes)},
+    }
+
+
+def library_bytes(problem: CompileProblem, image: ImageAnswer) -> dict[str, Any]:
+    """Return the flash that the C library and start files contribute, which are not optimised."""
+    assert problem.image is not None
+    library = problem.image.library
+    own = f"{problem.workdir.resolve()}/"
+    uploaded = f"{(problem.workdir / 'sysroot').resolve()}/"
+    objects = {
+        name: size
+        for name, size in read_file(image.file, image.map).by_object().items()
+        if name.startswith(uploaded)
+        or (name.startswith("/") and not name.startswith(own))
+    }
+    return {
+        "name": "the server's C library" if library is None else library.name,
+        "flash_bytes": sum(objects.values()),
+        "objects": {name.rpartition("/")[2]: size for name, size in objects.items()},
     }
 
 
@@ -66,7 +92,7 @@ def flags_text(solution: CompileSolution) -> str:
     )
 
 
-def report_lines(solution: CompileSolution) -> list[str]:
+def report_lines(problem: CompileProblem, solution: CompileSolution) -> list[str]:
     """Return the sections of report.md that a linked program has."""
     image, metric = _image(solution), solution.levels
     oz = solution.oz
@@ -93,12 +119,28 @@ def report_lines(solution: CompileSolution) -> list[str]:
         ]
     if image.overflow:
         lines += ["", "The program does not fit:", "", "```", image.overflow, "```"]
+    library = library_bytes(problem, image)
+    lines += [
+        "",
+        f"Of trimtab's flash, {library['flash_bytes']:,} bytes are {library['name']}, linked as it "
+        "is.",
+    ]
+    if regions := regions_of(_map_text(image)):
+        lines += ["", "| region | used | length | share |", "|---|---:|---:|---:|"]
+        lines += [
+            f"| {name} | {used:,} | {length:,} | {100 * used / (length or 1):.1f} % |"
+            for name, (used, length) in regions.items()
+        ]
     lines += ["", "## Plain flags", "", "```make", flags_text(solution).rstrip(), "```"]
     lines += ["", "## Symbols kept", ""]
     lines += [f"- `{name}`: {why}" for name, why in sorted(image.kept.items())] or [
         "None."
     ]
     return [*lines, ""]
+
+
+def _map_text(image: ImageAnswer) -> str:
+    return image.map.read_text(encoding="utf-8", errors="replace")
 
 
 def _image(solution: CompileSolution) -> ImageAnswer:

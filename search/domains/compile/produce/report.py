@@ -34,7 +34,11 @@ def write_report(
         "",
         f"**Promise.** {promise_of(timed=problem.timed, image=solution.image is not None)}",
         "",
-        *(_sizes(solution) if solution.image is None else report_lines(solution)),
+        *(
+            _sizes(solution)
+            if solution.image is None
+            else report_lines(problem, solution)
+        ),
         *(_functions(solution) if solution.image is None else ()),
         *_checks(validation),
     ]

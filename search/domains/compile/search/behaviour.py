@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.domains.compile.builds import link_objects
+from search.domains.compile.builds import link_for_runs, link_objects
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from search.types import InvalidInput
-from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
+from solvers.llvm.execute import Ran, RunCase, compare, run_program
 from solvers.llvm.frontend import SourceError, Stopped
 
 OWN_MAIN_S = 10.0  # time limit of a program that is run without `runs` in the spec
@@ -150,14 +150,7 @@ class BehaviourOracle:
         if self._problem.image is not None:
             return self._link_image(code, folder)
         assert isinstance(code, bytes)
-        return link_program(
-            [code, *self._problem.objects],
-            workdir=folder,
-            target=self._problem.target,
-            flags=self._problem.libraries,
-            cxx=self._problem.cxx,
-            stopped=self._stopped,
-        )
+        return link_for_runs(self._problem, code, folder, stopped=self._stopped)
 
     def _link_image(self, code: bytes | Sequence[Path], folder: Path) -> Path:
         """Link as the answer is linked. Raises SourceError, Stopped."""
@@ -180,7 +173,9 @@ class BehaviourOracle:
             case,
             timeout_s=timeout_s,
             memory_bytes=MEMORY_BYTES,
-            workdir=program.parent,
+            # One folder for all programs: its path is the same for each of them.
+            workdir=self._folder,
+            runner=self._problem.runner,
             stopped=self._stopped,
         )
 

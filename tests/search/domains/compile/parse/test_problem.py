@@ -12,7 +12,8 @@ from search.types import InvalidInput
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import CompileSpec, CompileTarget, Language, Objective, Run
 
-ELSEWHERE = CompileTarget(triple="aarch64-unknown-linux-gnu")
+# No emulator runs code of this kind here.
+ELSEWHERE = CompileTarget(triple="aarch64-none-elf")
 
 
 def parsed(folder: Path, **spec: Any) -> CompileProblem:

@@ -1,4 +1,4 @@
-"""Target of a job: what runs on this machine, what LLVM serves, which flags act."""
+"""Target of a job: what LLVM serves, and which flags act."""
 
 from __future__ import annotations
 
@@ -7,34 +7,12 @@ from pathlib import Path
 import pytest
 
 from search.domains.compile.parse.sources import BuildOptions
-from search.domains.compile.parse.target import (
-    check_served,
-    decide_target,
-    flavour_of,
-    runs_here,
-)
+from search.domains.compile.parse.target import check_served, decide_target, flavour_of
 from search.types import InvalidInput
 from solvers.llvm.types import Target
 from trimtab.specs.compile import CompileSpec, Language, Objective, Run
 
 NO_OPTIONS = BuildOptions(flags=(), include=())
-
-
-@pytest.mark.parametrize(
-    ("machine", "triple", "runs"),
-    [
-        ("x86_64", "x86_64-unknown-linux-gnu", True),
-        ("AMD64", "x86_64-unknown-linux-gnu", True),
-        ("aarch64", "arm64-unknown-linux-gnu", True),
-        ("x86_64", "aarch64-unknown-linux-gnu", False),
-        ("x86_64", "x86_64-unknown-none-elf", False),
-    ],
-)
-def test_code_runs_on_the_machine_and_system_it_is_for(
-    monkeypatch: pytest.MonkeyPatch, machine: str, triple: str, *, runs: bool
-) -> None:
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    assert runs_here(triple) is runs
 
 
 def test_a_target_without_a_code_generator_is_refused() -> None:
