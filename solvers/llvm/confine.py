@@ -92,7 +92,7 @@ def _become_the_program(
         held["network"] |= privileges.refuse_sockets()
         os.write(report, json.dumps({"held": held}).encode() + b"\n")
         command = order["command"]
-        words = [order["name"], *command[1:]]
+        words = [order.get("name") or command[0], *command[1:]]
         os.execve(command[0], words, order["environment"])  # noqa: S606 - no shell
     except BaseException as error:
         os.write(

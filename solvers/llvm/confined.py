@@ -97,7 +97,7 @@ def run(
     order = json.dumps(
         {
             "command": [str(word) for word in command],
-            "name": name or str(command[0]),
+            "name": name,
             "environment": {**mark, **access.environment},
             "readable": [*SYSTEM_FOLDERS, *map(str, access.readable)],
             "writable": list(map(str, access.writable)),
