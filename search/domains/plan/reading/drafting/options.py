@@ -27,6 +27,7 @@ from search.domains.plan.reading.drafting.questions import (
     out_of_range,
     which_slot,
 )
+from search.domains.plan.reading.drafting.targets import add_triples
 from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
@@ -87,6 +88,7 @@ def options_of(
         for path, (value, tokens, note) in settings.items():
             options[path] = [Option(value=value, tokens=tokens, note=note)]
         options = _many_bands(options, settings)
+    add_triples(leaf.kind, options)
     take_what_is_left(scene, slots, options, removed, result)
     return options, removed
 
