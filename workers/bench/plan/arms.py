@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from search.domains.plan import PlanDomain
@@ -27,6 +28,22 @@ def _embedded() -> TextModel:
     model = open_model("embedded")
     model.tokenize("a")  # loads it, so that no goal's time has that in it
     return model
+
+
+def unseen(file: Path) -> Plans:
+    """Return the planner of templates with a role model from a training's folder."""
+    from functools import partial
+
+    import numpy as np
+
+    from search.domains.plan.reading import read_goal
+    from search.domains.plan.reading.roles.model import RoleModel
+
+    with np.load(file, allow_pickle=False) as arrays:
+        roles = RoleModel(
+            weights=arrays["weights"], temperature=float(arrays["temperature"][0])
+        )
+    return Planner(lambda: PlanDomain(read=partial(read_goal, roles=roles)))
 
 
 def _keywords() -> Plans:

@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--arms", nargs="*", default=["templates"], help="see workers.bench.plan.arms"
     )
+    parser.add_argument(
+        "--unseen",
+        type=Path,
+        help="folder of `python -m workers.train plan roles` with models that have not seen an "
+        "author, for `authors`",
+    )
     parser.add_argument("--limit", type=int, help="goals, plans or leaves")
     parser.add_argument(
         "--model",
@@ -147,17 +153,23 @@ def _adherence(options: argparse.Namespace) -> Iterator[Line]:
 
 
 def _authors(options: argparse.Namespace) -> Iterator[Line]:
-    """Run the planner on the goals of each author: only sums, one line for each set."""
+    """Run the planner on the goals of each author: only sums, one line for each set.
+
+    With `--unseen`, the authors that have a model which never saw them, with that model.
+    """
     from workers.bench.plan import goals
-    from workers.bench.plan.arms import planner
+    from workers.bench.plan.arms import planner, unseen
     from workers.bench.plan.references import load
 
     content = goals.contents()
     for path in sorted(goals.FOLDER.glob("*.jsonl")):
         if path.stem in goals.NO_GOALS:
             continue
+        file = options.unseen and options.unseen / f"without-{path.stem}.npz"
+        if file and not file.is_file():
+            continue
         rows = goals.lines(
-            {"templates": planner("templates")},
+            {"unseen": unseen(file)} if file else {"templates": planner("templates")},
             load(path),
             content,
             held_out=True,

@@ -1,4 +1,4 @@
-"""`python -m workers.train plan order`: the order model of an outline's display."""
+"""`python -m workers.train plan order | roles`: the order of a display, the roles of numbers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,21 @@ def parser() -> argparse.ArgumentParser:
     order.add_argument(
         "--out", type=Path, help="file of the weights; default the shipped"
     )
+    roles = add_step(
+        steps, "roles", _roles, "train on goals of all authors and on made-up ones"
+    )
+    roles.add_argument("--made-up", type=int, default=800, help="made-up goals")
+    roles.add_argument("--seed", type=int, default=0, help="of the made-up goals")
+    roles.add_argument(
+        "--leave-out", nargs="*", help="authors to measure on; default fifth to seventh"
+    )
+    roles.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/plan-roles"),
+        help="to resume from",
+    )
+    roles.add_argument("--out", type=Path, help="folder of the weights; default shipped")
     return root
 
 
@@ -35,3 +50,16 @@ def _order(options: argparse.Namespace) -> None:
     out = options.out or WEIGHTS
     out.write_text(document(model, accuracy, command))
     progress(options)(f"accuracy {accuracy:.3f} on {options.outlines} other outlines")
+
+
+def _roles(options: argparse.Namespace) -> None:
+    from workers.train.plan.role_steps import train
+
+    train(
+        made_up=options.made_up,
+        seed=options.seed,
+        leave_out=options.leave_out,
+        work=options.work,
+        out=options.out,
+        say=progress(options),
+    )

@@ -73,6 +73,8 @@ _SUBJECTS = vocabulary(
 _RESULTS = vocabulary(
     "gap better worse smaller larger faster slower more less above below"
 )
+_NAMED = 4  # tokens between "compress" and what is to be compressed
+_SMALLER = vocabulary("smaller tiny smallest compressed shrunk optimized optimised")
 _OBJECT = 9  # tokens behind "train" or "translate" in which its file is named
 
 
@@ -196,6 +198,8 @@ def _is_asked(scene: Scene, item: Item, sense: Sense) -> bool:
 
     A thing that nothing here does counts anywhere; a verb only where a request begins.
     """
+    if sense.path == "image":
+        return _is_altered(scene, item)
     if sense.strong:
         return True
     if scene.word(item.end) == "with" and any(
@@ -206,6 +210,31 @@ def _is_asked(scene: Scene, item: Item, sense: Sense) -> bool:
     if item.start == 0 or scene.ends_sentence(item.start - 1) or before in _REQUESTS:
         return True
     return any(other.end == item.start and other.mark("then") for other in scene.items)
+
+
+def _is_altered(scene: Scene, item: Item) -> bool:
+    """Return whether a picture or sound is to be changed: "compress the photos".
+
+    "the video link is 5.725 GHz" and "two images for the same chip" only name one.
+    """
+    return any(
+        0 <= item.start - other.end <= _NAMED and not _between(scene, other, item)
+        for other in scene.with_role(Role.VERB, Role.OUTSIDE)
+    ) or any(
+        0 <= other.start - item.end <= _NAMED and not _between(scene, item, other)
+        for other in scene.with_role(Role.VERB)
+        if scene.word(other.end - 1) in _SMALLER
+    )
+
+
+def _between(scene: Scene, left: Item, right: Item) -> bool:
+    """Return whether a clause ends, or a file or number stands, between two phrases."""
+    return any(
+        scene.ends_sentence(i)
+        or scene.word(i) in (",", ";", "for")
+        or scene.tokens[i].form in (Form.FILE, Form.NUMBER)
+        for i in range(left.end, right.start)
+    )
 
 
 def _clause(scene: Scene, item: Item, tag: str) -> set[int]:

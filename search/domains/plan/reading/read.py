@@ -9,6 +9,7 @@ from search.domains.plan.reading.accounting.complete import complete
 from search.domains.plan.reading.answers import settings_of
 from search.domains.plan.reading.attach import attach
 from search.domains.plan.reading.binding.bind import bind
+from search.domains.plan.reading.binding.learned import Roles
 from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafting.draft import Draft, Drafts
 from search.domains.plan.reading.drafting.drafts import drafts_of
@@ -22,6 +23,7 @@ from search.domains.plan.reading.ordering.edge import Edge
 from search.domains.plan.reading.ordering.edges import edges_of
 from search.domains.plan.reading.outside import Outside, outside_parts
 from search.domains.plan.reading.relating.relations import apply_relations
+from search.domains.plan.reading.roles.model import shipped
 from search.domains.plan.reading.rounds import further_runs, inherit
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.tokens import Form
@@ -35,11 +37,13 @@ def read_goal(
     *,
     answers: Mapping[str, str] | None = None,
     specs: Mapping[str, type[Spec]],
+    roles: Roles | None = None,
 ) -> Reading:
     """Return what a goal says, with an account of every word that matters.
 
-    Pure and deterministic: no model, no clock, no file is read. `answers` are by
-    `Question.about`; `specs` are the kinds of this server. A text that is no goal (another
+    Pure and deterministic: no language model, no clock, no file but the weights is read. `answers`
+    are by `Question.about`; `specs` are the kinds of this server; `roles` is the model of numbers'
+    roles, by default the shipped one. A text that is no goal (another
     language, too long) is refused as a whole in `Reading.refused`; nothing is raised.
     """
     why_not = bounds.refusal(goal)
@@ -61,7 +65,7 @@ def read_goal(
         )
     if (why_not := _too_much(scene)) is not None:
         return Reading(goal=goal, wishes=(), refused=why_not)
-    return _read(scene, dict(answers or {}))
+    return _read(scene, dict(answers or {}), roles or shipped())
 
 
 def _too_much(scene: Scene) -> str | None:
@@ -80,7 +84,7 @@ def _too_much(scene: Scene) -> str | None:
     return None
 
 
-def _read(scene: Scene, answers: dict[str, str]) -> Reading:
+def _read(scene: Scene, answers: dict[str, str], roles: Roles) -> Reading:
     scopes = scopes_of(scene)
     excluded = {token for scope in scopes for token in scope.tokens}
     outside = outside_parts(scene, excluded)
@@ -98,7 +102,7 @@ def _read(scene: Scene, answers: dict[str, str]) -> Reading:
     kinds = list(dict.fromkeys(leaf.kind for leaf in found.leaves))
     names = named(scene, kinds)
     elsewhere |= {t for each in names for t in each.tokens}
-    bound = bind(scene, kinds, elsewhere)
+    bound = bind(scene, kinds, elsewhere, roles)
     bound = [b for b in bound if b.at not in elsewhere]
     bound = with_and_without(scene, negated(scene, bound, scopes))
     bound = corrected(scene, sorted([*bound, *names], key=lambda b: b.at))

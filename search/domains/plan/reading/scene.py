@@ -61,6 +61,8 @@ class Scene:
     notes: list[str] = field(default_factory=list)
     # Values out of range: their tokens, and why
     beyond: list[tuple[tuple[int, ...], str]] = field(default_factory=list)
+    # First token of a number → slot → probability, by the learned model
+    roles: dict[int, dict[str, float]] = field(default_factory=dict)
     _crossed: list[float] = field(default_factory=list)
     _sentence: list[int] = field(default_factory=list)
 

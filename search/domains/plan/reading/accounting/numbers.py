@@ -7,6 +7,7 @@ from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.numerals import ordinal_of
 from search.domains.plan.reading.quantities.quantity import Quantity, Shape
+from search.domains.plan.reading.roles.features import NOTHING
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form
@@ -28,6 +29,9 @@ _LABELS = (
 )
 _REPEATS = ("times", "runs", "repetitions", "repeats")
 IGNORE = "it is only background"
+UNDERLINE = (
+    0.4  # probability of no role from which a number is underlined, not asked about
+)
 _YEARS = ("in", "since", "until", "of", "by", "from", "year")
 _MONEY = vocabulary(
     "euro euros eur dollar dollars usd pounds gbp bucks francs chf yen people years weeks months"
@@ -54,7 +58,10 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
         ):
             continue
         words = scene.words(quantity.start, quantity.end)
-        if _counts_something_else(scene, quantity):
+        shares = scene.roles.get(quantity.start, {})
+        if shares.get(NOTHING, 0.0) >= UNDERLINE or _counts_something_else(
+            scene, quantity
+        ):
             continue  # underlined: no slot is named, and its noun is none of ours
         if not quantity.units and _is_time(scene, quantity):
             scene.use(tokens, "asked")
@@ -131,6 +138,14 @@ def _meanings(scene: Scene, quantity: Quantity, reading: Reading) -> tuple[str, 
         ]
     if not quantity.units:
         titles = ["seconds", "minutes", *titles]
+    shares = scene.roles.get(quantity.start, {})
+    likely = {
+        scene.lexicon.slots[kind][path].title: share
+        for kind in kinds
+        for path, share in shares.items()
+        if path in scene.lexicon.slots[kind]
+    }
+    titles.sort(key=lambda title: -round(likely.get(title, 0.0), 1))
     return (*tuple(dict.fromkeys(titles))[:4], IGNORE)
 
 

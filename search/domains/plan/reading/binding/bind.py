@@ -16,6 +16,7 @@ from search.domains.plan.reading.binding.ellipsis import (
     bind_like_next,
     bind_of_them,
 )
+from search.domains.plan.reading.binding.learned import NoRoles, Roles, with_roles
 from search.domains.plan.reading.binding.links import DOUBT, Link, heads_of, links_of
 from search.domains.plan.reading.binding.phrases import bind_phrases, is_wave_ratio
 from search.domains.plan.reading.binding.without_slot import (
@@ -28,10 +29,13 @@ from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.scene import Scene
 
 
-def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]:
+def bind(
+    scene: Scene, kinds: Sequence[str], elsewhere: set[int], roles: Roles | None = None
+) -> list[Bound]:
     """Return what is bound, in the order of the text. Numbers without a slot are left out.
 
-    `elsewhere` are tokens of parts that no job does; nothing there is bound.
+    `elsewhere` are tokens of parts that no job does; nothing there is bound. `roles` has the last
+    word where it is sure.
     """
     heads = heads_of(scene, kinds)
     links = {
@@ -42,6 +46,7 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
         and not is_difference(scene, quantity)
         and not accounted_as_story(scene, quantity)
     }
+    near = {i: tuple(row) for i, row in links.items()}
     assign_heads(scene, links)
     move_rejected_levels(scene, links)
     found: list[Bound] = []
@@ -59,6 +64,10 @@ def bind(scene: Scene, kinds: Sequence[str], elsewhere: set[int]) -> list[Bound]
         bound = bind_like_next(scene, quantity, found)
         if bound is not None:
             found.append(bound)
+    near = {
+        i: row for i, row in near.items() if not is_wave_ratio(scene, scene.quantities[i])
+    }
+    found = with_roles(scene, kinds, near, found, roles or NoRoles())
     found += bind_phrases(scene, kinds)
     return sorted(found, key=lambda b: b.at)
 

@@ -17,6 +17,11 @@ from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
 
+_NOUNS = vocabulary(
+    "time that long limit budget as much many of seconds minutes evaluations"
+)
+
+
 def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Give jobs the values that the goal states by relation to other jobs."""
     copy_from_example(scene, leaves, attached)
@@ -47,12 +52,15 @@ def _with_noun(scene: Scene, item: Item) -> bool:
             "the",
             "as",
         )
-    return word not in ("double", "twice", "half the", "triple", "twice the") or any(
-        scene.word(i)
-        in vocabulary(
-            "time that long limit budget as much many of seconds minutes evaluations"
-        )
-        for i in range(item.end, item.end + 3)
+    if word == "halves":
+        return False  # "both halves of the city"
+    if word not in ("double", "twice", "half the", "triple", "twice the"):
+        return True
+    near = range(item.end, item.end + 3)
+    heads = scene.with_role(Role.HEAD, Role.VALUE)  # "half the cores", "twice the cards"
+    return any(scene.word(i) in _NOUNS for i in near) or any(
+        head.start in near and scene.crossing(item.end - 1, head.start) < 1.0
+        for head in heads
     )
 
 

@@ -1,0 +1,1 @@
+"""Role of a number, learned from its context: a slot, or nothing that a job has."""
