@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from search.domains.plan.reading import facts_of, read_goal
+from search.domains.plan.reading.stems import listed
 from search.domains.plan.types import FileFacts
 from trimtab.specs.common import Spec
 from workers.bench.plan.goals import Contents
 from workers.train.plan.roles import Example, Recorder, example
 
 _HOLE = re.compile(r"\{([\w.]*):(\d+)\.\.(\d+)\}")
-_WORDS = (
+_WORDS = listed(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen twenty"
-).split()
+)
 _IN_WORDS, _LOWER, _NO_STOP = 0.2, 0.15, 0.1
 
 

@@ -16,7 +16,6 @@ from search.domains.plan.reading.relating.multiples import add_differences, mult
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
-
 _NOUNS = vocabulary(
     "time that long limit budget as much many of seconds minutes evaluations"
 )
