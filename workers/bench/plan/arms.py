@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from search.domains.plan import PlanDomain
 from search.text_model import TextModel
-from workers.bench.plan.planning import Planner, Plans
+from workers.corpus.goals.planning import Planner, Plans
 
 _PATIENCE_S = 300.0
 

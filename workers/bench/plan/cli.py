@@ -98,13 +98,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _goals(options: argparse.Namespace) -> Iterator[Line]:
-    from workers.bench.plan import arms, goals, references
+    from workers.bench.plan import arms, goals
+    from workers.corpus.goals import references
+    from workers.corpus.goals.files import FOLDER, contents
 
-    path = options.held_out or options.goals or goals.FOLDER / "developer.jsonl"
+    path = options.held_out or options.goals or FOLDER / "developer.jsonl"
     return goals.lines(
         {name: arms.planner(name) for name in options.arms},
         references.load(path)[: options.limit],
-        goals.contents(),
+        contents(),
         held_out=options.held_out is not None,
         seed=options.seed,
     )
@@ -159,10 +161,11 @@ def _authors(options: argparse.Namespace) -> Iterator[Line]:
     """
     from workers.bench.plan import goals
     from workers.bench.plan.arms import planner, unseen
-    from workers.bench.plan.references import load
+    from workers.corpus.goals.files import FOLDER, contents
+    from workers.corpus.goals.references import load
 
-    content = goals.contents()
-    for path in sorted(goals.FOLDER.glob("*.jsonl")):
+    content = contents()
+    for path in sorted(FOLDER.glob("*.jsonl")):
         if path.stem in goals.NO_GOALS:
             continue
         file = options.unseen and options.unseen / f"without-{path.stem}.npz"

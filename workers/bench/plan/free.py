@@ -15,8 +15,8 @@ from typing import Any
 
 from search.text_model import Ended, Grammar, Message, Sampling, TextModel, TextRequest
 from trimtab.plans import Leaf, Origin, Outline, Seconds, Stage
-from workers.bench.plan.judge import Plan
-from workers.bench.plan.planning import Planned
+from workers.corpus.goals.judge import Plan
+from workers.corpus.goals.planning import Planned
 
 MAX_JOBS = 4
 _MAX_TOKENS = 400

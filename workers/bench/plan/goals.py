@@ -7,38 +7,24 @@ not understand); or silently wrong.
 
 from __future__ import annotations
 
-import importlib.util
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from trimtab.plans import Leaf, Outline
-from workers.bench.plan.judge import Judgement, judge
-from workers.bench.plan.planning import Planned, Plans, with_answers
-from workers.bench.plan.references import Goal
 from workers.bench.stats import quantile
+from workers.corpus.goals.files import Contents
+from workers.corpus.goals.judge import Judgement, judge
+from workers.corpus.goals.planning import Planned, Plans, with_answers
+from workers.corpus.goals.references import Goal
 
-FOLDER = Path("tests/search/domains/plan/goals")
 NO_GOALS = ("hostile",)  # files of the folder with other lines
-Contents = Callable[[str], bytes]
 AT_ONCE, AFTER_ONE = "right at once", "right after one question"
 AFTER_MORE = "right after more questions"
 MARKED, SILENT = "wrong, and marked", "silently wrong"
 OUTCOMES = (AT_ONCE, AFTER_ONE, AFTER_MORE, MARKED, SILENT)
-
-
-def contents(folder: Path = FOLDER, name: str = "content") -> Any:
-    """Return a maker of attached files that lies beside the goals: name → bytes."""
-    path = folder / "files.py"
-    found = importlib.util.spec_from_file_location("goal_files", path)
-    if found is None or found.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return getattr(module, name)
 
 
 @dataclass(frozen=True, kw_only=True)

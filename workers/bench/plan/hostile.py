@@ -16,9 +16,9 @@ from types import MappingProxyType
 from typing import Any
 
 from trimtab.plans import Outline
-from workers.bench.plan.goals import FOLDER, Contents, contents
-from workers.bench.plan.judge import Plan, names
-from workers.bench.plan.planning import BUDGET_S, Planned, Plans
+from workers.corpus.goals.files import FOLDER, Contents, contents
+from workers.corpus.goals.judge import Plan, names
+from workers.corpus.goals.planning import BUDGET_S, Planned, Plans
 
 _MOST_BYTES = 512 * 2**20
 _NAMES = ("digest", "name", "tables", "no_split", "together", "title")

@@ -20,7 +20,7 @@ from search.domains.plan.reading import facts_of, read_goal
 from search.domains.plan.reading.stems import listed
 from search.domains.plan.types import FileFacts
 from trimtab.specs.common import Spec
-from workers.bench.plan.goals import Contents
+from workers.corpus.goals.files import Contents
 from workers.train.plan.roles import Example, Recorder, example
 
 _HOLE = re.compile(r"\{([\w.]*):(\d+)\.\.(\d+)\}")

@@ -13,8 +13,8 @@ from cost_models.weights.publish import publish
 from search.domains.plan.domain import OFFERED
 from search.domains.plan.reading import __file__ as reading
 from search.domains.plan.reading.roles.model import NAME
-from workers.bench.plan.goals import FOLDER, contents
-from workers.bench.plan.references import load
+from workers.corpus.goals.files import FOLDER, contents
+from workers.corpus.goals.references import load
 from workers.train.plan.phrasings import __file__ as phrasings
 from workers.train.plan.phrasings import examples as made_up_examples
 from workers.train.plan.role_files import (

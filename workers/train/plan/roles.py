@@ -28,9 +28,10 @@ from search.domains.plan.reading.roles.features import NOTHING, Candidate, signs
 from search.domains.plan.reading.roles.model import BUCKETS, RoleModel, bucket
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
-from workers.bench.plan.goals import AT_ONCE, Contents, judged
-from workers.bench.plan.planning import Planner
-from workers.bench.plan.references import Goal
+from workers.corpus.goals.files import Contents
+from workers.corpus.goals.judge import judge
+from workers.corpus.goals.planning import Planner
+from workers.corpus.goals.references import Goal
 
 _DECAY = 2.0  # of the squared weights; chosen by leaving authors out
 _BLIND = 0.5  # weight of a goal's copy without the grammar's own reading
@@ -75,13 +76,10 @@ def examples(author: str, goals: Sequence[Goal], content: Contents) -> Iterator[
     """Yield the numbers of some goals of one author."""
     for goal in goals:
         recorder = Recorder()
-        result = judged(planner(recorder), goal, content)
-        right = result.outcome == AT_ONCE
-        asked = recorder.asked
-        if asked:
-            first = asked[0][0]  # a second reading, with answers, has a scene of its own
-            asked = [row for row in asked if row[0] is first]
-        yield from _of_goal(author, goal, asked, right=right)
+        files = {name: content(name) for name in goal.files}
+        verdict = judge(goal, planner(recorder).plan(goal.text, files).plan)
+        right = verdict.right and not verdict.questions
+        yield from _of_goal(author, goal, recorder.asked, right=right)
 
 
 def _of_goal(

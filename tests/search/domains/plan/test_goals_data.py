@@ -32,7 +32,7 @@ from tests.search.domains.plan.goals.load_hostile import PROPERTIES, load_hostil
 from tests.search.domains.plan.goals.references import answered, look_up
 from trimtab.specs.sharding import ShardingSpec
 from trimtab.tables import TablesError, read_tables
-from workers.bench.plan.references import text_of
+from workers.corpus.goals.references import text_of
 
 KINDS = ("antenna", "compile", "ilp", "sharding")
 # Goals of each stratum; None: as they come in life, most of them of one job.

@@ -13,7 +13,8 @@ from tests.search.domains.plan.goals import load_hostile
 from tests.search.domains.plan.goals.load import DEVELOPER
 from workers.bench.plan import arms, free, goals, hostile
 from workers.bench.plan.cli import main
-from workers.bench.plan.references import load
+from workers.corpus.goals.files import contents
+from workers.corpus.goals.references import load
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -104,14 +105,14 @@ def test_a_model_that_writes_the_plan_is_judged_like_an_outline() -> None:
         }
     ]
     model: Any = _Writer(json.dumps({"jobs": jobs}))
-    row = goals.judged(free.FreePlanner(model), goal, goals.contents())
+    row = goals.judged(free.FreePlanner(model), goal, contents())
     assert row.outcome == goals.AT_ONCE
     schema = model.requests[0].grammar.json_schema
     assert schema["properties"]["jobs"]["items"]["anyOf"][0]["properties"]["file"] == {
         "enum": ["crew_feb.mps"]
     }
     cut: Any = _Writer('{"jobs": [')
-    row = goals.judged(free.FreePlanner(cut), goal, goals.contents())
+    row = goals.judged(free.FreePlanner(cut), goal, contents())
     assert row.outcome == goals.MARKED
     tables = {"kind": "sharding", "file": "t.csv", "spec.devices.0.count": 4}
     plan = free.outline_of("x", json.dumps({"jobs": [tables]}))

@@ -9,7 +9,7 @@ import pytest
 
 from search.domains.plan.domain import OFFERED
 from search.domains.plan.reading.roles.model import BUCKETS
-from workers.bench.plan.goals import contents
+from workers.corpus.goals.files import contents
 from workers.train.plan.cli import main
 from workers.train.plan.phrasings import examples, made_up, phrasings
 from workers.train.plan.role_files import kept

@@ -21,7 +21,7 @@ from tests.search.domains.plan.goals.references import (
     validate,
 )
 from trimtab.specs.common import Spec
-from workers.bench.plan.references import EVERY_JOB, Produced
+from workers.corpus.goals.references import EVERY_JOB, Produced
 
 QUESTIONS = frozenset(
     {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workers.bench.plan.references import Produced, text_of
+from workers.corpus.goals.references import Produced, text_of
 
 HERE = Path(__file__).parent
 DEVELOPER = HERE / "developer.jsonl"

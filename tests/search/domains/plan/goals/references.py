@@ -18,8 +18,8 @@ from tests.search.domains.plan.goals.load import (
 )
 from trimtab import specs
 from trimtab.specs.common import Spec, awaited_digest, request_model
-from workers.bench.plan import references
-from workers.bench.plan.references import EVERY_JOB, Produced
+from workers.corpus.goals import references
+from workers.corpus.goals.references import EVERY_JOB, Produced
 
 _DIGEST = "sha256:" + "0" * 64
 

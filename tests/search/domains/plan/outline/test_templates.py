@@ -17,7 +17,7 @@ from search.domains.plan.outline.templates import (
 from search.domains.plan.reading.slots import words_of
 from tests.search.domains.plan.goals.references import look_up
 from trimtab.results import Reason, RunResult
-from workers.bench.plan.references import schema_of
+from workers.corpus.goals.references import schema_of
 
 TEMPLATES = library().templates
 GROUP = {"leaves", "kinds", "files", "engines", "seeds", "links", "handed_on"}

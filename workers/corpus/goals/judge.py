@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from trimtab.outlines import open_questions
 from trimtab.plans import Leaf, NotDone, Outline
-from workers.bench.plan.references import (
+from workers.corpus.goals.references import (
     Goal,
     Graph,
     Job,

@@ -22,7 +22,7 @@ from search.types import InvalidInput
 from trimtab.errors import SpecError
 from trimtab.plans import Outline
 from trimtab.specs.plan import PlanSpec
-from workers.bench.plan.judge import Plan
+from workers.corpus.goals.judge import Plan
 
 BUDGET_S = 20.0
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tests.search.domains.plan.goals.load import DEVELOPER
 from trimtab.plans import NotDone, Outline, Span
 from workers.bench.plan.goals import wilson
-from workers.bench.plan.judge import Plan, judge, names, reduced, same, tag_of
-from workers.bench.plan.references import (
+from workers.corpus.goals.judge import Plan, judge, names, reduced, same, tag_of
+from workers.corpus.goals.references import (
     Goal,
     Graph,
     Produced,

@@ -1,0 +1,1 @@
+"""Goals in words with their references: read, planned, judged. Shared by bench and training."""
