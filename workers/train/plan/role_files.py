@@ -27,7 +27,7 @@ def kept(
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez_compressed(file, **_arrays(examples))
+        np.savez_compressed(file, **_arrays(examples))  # type: ignore[arg-type]  # names are ours
     os.replace(part, path)
     return examples
 

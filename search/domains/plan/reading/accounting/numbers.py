@@ -58,10 +58,7 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
         ):
             continue
         words = scene.words(quantity.start, quantity.end)
-        shares = scene.roles.get(quantity.start, {})
-        if shares.get(NOTHING, 0.0) >= UNDERLINE or _counts_something_else(
-            scene, quantity
-        ):
+        if _counts_something_else(scene, quantity) or _has_no_role(scene, quantity):
             continue  # underlined: no slot is named, and its noun is none of ours
         if not quantity.units and _is_time(scene, quantity):
             scene.use(tokens, "asked")
@@ -87,6 +84,17 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
             )
         )
     return found
+
+
+def _has_no_role(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether the learned model takes a number for part of the story.
+
+    A bare number behind a file or a "for" is asked about: "give a.mps 20".
+    """
+    share = scene.roles.get(quantity.start, {}).get(NOTHING, 0.0)
+    behind_file = scene.tokens[max(0, quantity.start - 1)].form is Form.FILE
+    bare = not quantity.units and (behind_file or _is_time(scene, quantity))
+    return share >= UNDERLINE and not bare
 
 
 def _counts_something_else(scene: Scene, quantity: Quantity) -> bool:
