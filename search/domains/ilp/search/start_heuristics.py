@@ -64,7 +64,7 @@ class StartHeuristics:
         self._rng, self._constructed = rng, constructed
         rows = structure(self._model)
         self._partitioning = rows.partitioning > _PARTITIONING * self._model.m
-        self._may_dive_late = self._partitioning
+        self._may_dive_late = self._may_solve_late = self._partitioning
         # Set-ups, sites, arcs: what the LP opens a little is opened, and the rest is an LP.
         self._may_round_up = not bool(self._model.integrality.all())
         self.source = ""  # name of the heuristic that had the solution
@@ -72,7 +72,7 @@ class StartHeuristics:
     def find(self, warm_start: Floats | None = None) -> Floats | None:
         """Return (n,) a feasible solution, or None when time is up."""
         if warm_start is not None:
-            self._may_round_up = False
+            self._may_round_up = self._may_solve_late = False
             x = self._from_warm_start(warm_start)
             if x is not None:
                 return x
@@ -112,10 +112,16 @@ class StartHeuristics:
             x = self._round_up(1.0)
             if x is not None:
                 return x
-        if not self._may_dive_late:
+        if self._may_dive_late:
+            self._may_dive_late = False
+            x = self._dive_lp(1.0, stop=self._deadline.over)
+            if x is not None:
+                self._may_solve_late = False
+                return x
+        if not self._may_solve_late:
             return None
-        self._may_dive_late = False
-        return self._dive_lp(1.0, stop=self._deadline.over)
+        self._may_solve_late = False
+        return self._solve_fractional(1.0, stop=self._deadline.over)
 
     def _from_warm_start(self, values: Floats) -> Floats | None:
         """Use the values, missing ones 0 or the nearest bound; else propagate towards them."""
@@ -227,13 +233,13 @@ class StartHeuristics:
                     return x
         return None
 
-    def _solve_fractional(self, factor: float) -> Floats | None:
+    def _solve_fractional(self, factor: float, stop: Stop | None = None) -> Floats | None:
         """Solve for what the root LP leaves fractional; from the second round on for more."""
-        root = self._guide.wait(
-            max(0.1, 0.2 * self._deadline.left_s()), self._others_succeeded
-        )
+        stop = stop or self._others_succeeded
+        root = self._guide.wait(max(0.1, 0.2 * self._deadline.left_s()), stop)
         if root is None or root.x is None:
             return None
+        self._may_solve_late = False
         x = lp_sub_mip(
             self._model,
             self._slicer,
@@ -242,7 +248,7 @@ class StartHeuristics:
             share=0.2 * (factor - 1.0),
             rng=self._rng,
             seconds=min(factor * _SUB_MIP_CPU_S, 0.3 * self._deadline.left_s()),
-            stop=lambda: self._others_succeeded() or self._deadline.over(),
+            stop=lambda: stop() or self._deadline.over(),
         )
         return None if x is None else self._completed(x, "lp-sub-mip")
 

@@ -105,6 +105,21 @@ def test_the_late_dive_is_for_partitioning_rows_and_comes_once() -> None:
     assert heuristics_of(random_cover(9, 13, 1)).late_solution() is None
 
 
+def test_a_capacitated_assignment_begins_near_its_lp_late_as_well() -> None:
+    model = generate("generalised-assignment", 2, size="S", regime="recurring")
+    slot = IncumbentSlot(model.n)
+    slot.put(1e9, np.ones(model.n))  # of the engine, far from good
+    heuristics = heuristics_of(model, others=slot)
+    heuristics.find()
+    late = heuristics.late_solution()
+    assert late is not None
+    assert is_feasible(model, late)
+    assert heuristics.late_solution() is None, "once"
+    alone = heuristics_of(model)
+    assert alone.find() is not None
+    assert alone.source == "lp-sub-mip"
+
+
 def test_set_ups_that_the_lp_opens_a_little_are_opened() -> None:
     """Fix-and-propagate towards cheap values leaves all set-ups off, which no stock allows."""
     model = generate("lot-sizing", 1, size="tiny", regime="recurring")
