@@ -16,7 +16,6 @@ from search.lns.sub_mip import Slicer
 from solvers.types import Floats, MilpModel, SolveParams, Solver, Stop
 
 _FRACTIONAL = 1e-6
-_MOST_SHARE = 0.8  # of the integer variables; beyond, the program is no smaller
 _GAP = 1e-2
 
 
@@ -27,6 +26,7 @@ def lp_sub_mip(
     solver: Solver,
     *,
     share: float,
+    most_share: float,
     rng: np.random.Generator,
     seconds: float,
     stop: Stop,
@@ -34,14 +34,15 @@ def lp_sub_mip(
     """Return (n,) a solution with most integer variables at their rounded LP values, or None.
 
     Free are the fractional variables, all integer ones of the equality rows that hold one, and
-    those of a random `share` of the other equality rows. seconds: of processor time.
+    those of a random `share` of the other equality rows. most_share: of the integer variables that
+    may be free; None beyond. seconds: of processor time.
     """
     integer, rounded = model.integrality, np.rint(lp_x)
     fractional = integer & (np.abs(lp_x - rounded) > _FRACTIONAL)
     equal = model.row_lower == model.row_upper
     rows = equal & (_holds(slicer, fractional) | (rng.random(model.m) < share))
     free = ~integer | fractional | (integer & _members(slicer, rows))
-    if int((free & integer).sum()) > _MOST_SHARE * int(integer.sum()):
+    if int((free & integer).sum()) > most_share * int(integer.sum()):
         return None
     x = np.where(integer & ~free, rounded, lp_x)
     sub = slicer.cut(x, free)

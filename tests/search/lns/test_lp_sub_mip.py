@@ -26,6 +26,7 @@ def started(
         lp_x,
         HighsSolver(),
         share=share,
+        most_share=0.8,
         rng=np.random.default_rng(1),
         seconds=seconds,
         stop=lambda: False,

@@ -29,6 +29,9 @@ _DIVE_CPU_S = 0.7
 _JUMP_CPU_S = 1.0
 _LP_DIVE_CPU_S = 3.0
 _SUB_MIP_CPU_S = 1.0
+# Of the integer variables that the program of the fractional rest frees, in the first round, where
+# it takes a tenth of a second or is left out, and later.
+_SMALL_SHARE, _MOST_SHARE = 0.25, 0.8
 _WARM_START_S, _WARM_START_SHARE = 5.0, 0.2
 _COMPLETION_S = 5.0
 # Share of partitioning rows from which on the LP is tried first: nothing else settles such rows.
@@ -45,8 +48,8 @@ class StartHeuristics:
     """First solution of one search.
 
     In turn: the warm start, a construction for the row class, fix-and-propagate, rounding up the
-    LP of a mixed model, LP rounding with propagation, an LP dive, the program of what the LP leaves
-    fractional, feasibility jump, and HiGHS with another seed. A solution from another process ends
+    LP of a mixed model, LP rounding with propagation, the program of what the LP leaves fractional,
+    an LP dive, feasibility jump, and HiGHS with another seed. A solution from another process ends
     the search at any time.
     """
 
@@ -84,7 +87,7 @@ class StartHeuristics:
             x = self._completed(x, "construction")
             if x is not None:
                 return x
-        lp = [self._round_lp, self._dive_lp, self._solve_fractional]
+        lp = [self._round_lp, self._solve_fractional, self._dive_lp]
         heuristics = [self._propagate, *lp, self._jump]
         if self._partitioning:
             heuristics = [*lp, self._propagate, self._jump]
@@ -112,16 +115,15 @@ class StartHeuristics:
             x = self._round_up(1.0)
             if x is not None:
                 return x
-        if self._may_dive_late:
-            self._may_dive_late = False
-            x = self._dive_lp(1.0, stop=self._deadline.over)
+        if self._may_solve_late:
+            x = self._solve_fractional(1.0, stop=self._deadline.over)
+            self._may_solve_late = False
             if x is not None:
-                self._may_solve_late = False
                 return x
-        if not self._may_solve_late:
+        if not self._may_dive_late:
             return None
-        self._may_solve_late = False
-        return self._solve_fractional(1.0, stop=self._deadline.over)
+        self._may_dive_late = False
+        return self._dive_lp(1.0, stop=self._deadline.over)
 
     def _from_warm_start(self, values: Floats) -> Floats | None:
         """Use the values, missing ones 0 or the nearest bound; else propagate towards them."""
@@ -246,6 +248,7 @@ class StartHeuristics:
             root.x,
             HighsSolver(),
             share=0.2 * (factor - 1.0),
+            most_share=_SMALL_SHARE if factor <= 1.0 else _MOST_SHARE,
             rng=self._rng,
             seconds=min(factor * _SUB_MIP_CPU_S, 0.3 * self._deadline.left_s()),
             stop=lambda: stop() or self._deadline.over(),
