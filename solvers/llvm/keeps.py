@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvers.llvm import install
+from solvers.llvm.eager_binding import with_eager_calls
 from solvers.llvm.frontend import SourceError, diagnostics, run_held
 from solvers.llvm.toolchain import Command
 from solvers.llvm.types import LlvmMissing
 
 _TIMEOUT_S = 60.0
+_LOSSLESS = "surrogateescape"  # names of files and metadata may hold any bytes
 _SYMBOL = r'@("[^"]+"|[\w$.\-]+)'
 _NAME = re.compile(r"[A-Za-z_$.][\w$.]*")
 _DEFINED_VALUE = re.compile(rf"^{_SYMBOL} = (?P<words>[^\n]*)$", re.MULTILINE)
 _DEFINED_FUNCTION = re.compile(
     rf"^define (?P<before>[^@\n]*){_SYMBOL}\((?P<after>[^\n]*)$", re.MULTILINE
+)
+_DECLARED = re.compile(
+    rf"^declare (?!extern_weak )[^@\n]*{_SYMBOL}\(|^{_SYMBOL} = external [^\n]*global ",
+    re.MULTILINE,
 )
 _USED = re.compile(
     r"^@llvm\.(?:compiler\.)?used = [^\n]*?\[(?P<items>ptr [^\n]*)\]", re.M
@@ -70,6 +76,7 @@ class Program:
     used: frozenset[str]  # __attribute__((used)), ((retain))
     sections: Mapping[str, str]  # symbol → section that its source names
     mentioned: frozenset[str]  # words of inline assembly
+    declared: frozenset[str]  # symbols that it needs from elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +136,11 @@ def read_program(text: str) -> Program:
         used=frozenset(used & external),
         sections=sections,
         mentioned=frozenset(words & external),
+        declared=frozenset(
+            name
+            for match in _DECLARED.finditer(text)
+            if not (name := (match[1] or match[2]).strip('"')).startswith("llvm.")
+        ),
     )
 
 
@@ -227,20 +239,46 @@ def internalise(
     out: Path,
     names: Iterable[str],
     *,
+    eager: bool = False,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
     """Write `module` with internal linkage for all but `names`, without what nothing uses then.
 
+    eager: bind library functions at start where that is smaller (`eager_binding`).
+
     Raises SourceError, LlvmMissing, Stopped.
     """
-    _opt(
-        module,
-        out,
-        ("-passes=internalize,globaldce", "-internalize-public-api-file=keep"),
-        keep=names,
-        refusal="the module cannot be internalised",
-        stopped=stopped,
-    )
+    words = ("-passes=internalize,globaldce", "-internalize-public-api-file=keep")
+    refusal = "the module cannot be internalised"
+    if not eager:
+        _opt(module, out, words, keep=names, refusal=refusal, stopped=stopped)
+        return
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
+        text = Path(name).resolve() / "module.ll"
+        _opt(module, text, (*words, "-S"), keep=names, refusal=refusal, stopped=stopped)
+        text.write_bytes(with_eager_calls(_read(text)).encode("utf-8", _LOSSLESS))
+        _opt(text, out, ("-passes=verify",), refusal=refusal, stopped=stopped)
+
+
+def bind_eagerly(
+    module: Path, out: Path, *, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Write `module` as `clang -fno-plt` makes it.
+
+    Raises SourceError, LlvmMissing, Stopped.
+    """
+    refusal = "the module is refused by this LLVM"
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
+        text = Path(name).resolve() / "module.ll"
+        words = ("-passes=verify",)
+        _opt(module, text, (*words, "-S"), refusal=refusal, stopped=stopped)
+        eager = with_eager_calls(_read(text), all_functions=True)
+        text.write_bytes(eager.encode("utf-8", _LOSSLESS))
+        _opt(text, out, words, refusal=refusal, stopped=stopped)
+
+
+def _read(text: Path) -> str:
+    return text.read_bytes().decode("utf-8", _LOSSLESS)
 
 
 def text_of(module: Path, *, workdir: Path) -> str:

@@ -317,6 +317,9 @@ class Image(WireModel):
     """Linker script inside the archive. Its memory regions are limits."""
     icf: Icf = Icf.NONE
     """Folding of identical functions by the linker."""
+    lazy_binding: bool = False
+    """Bind all library functions at their first call. Otherwise those with few calls are bound
+    when the program starts, as by `-fno-plt`, which takes fewer bytes on x86-64 Linux."""
     flash_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Weight of bytes in flash: code, constants, unwind tables, initialisers."""
     ram_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0
@@ -433,6 +436,9 @@ class CompileSpec(Spec):
     """Libraries and objects to link for runs."""
     image: Image | None = None
     """Optimise the linked program instead of the object, e.g. `{}` for a program with `main`."""
+    whole_program: bool = True
+    """Without `image`: take an archive that is a whole program as `image: {}`. It has a `main`, and
+    its libraries define all that it needs. False: the object is the result."""
     per_function: bool = True
     """Also choose between pipelines function by function, which costs no more compilations."""
     llvm_options: bool = True

@@ -91,6 +91,8 @@ class Whole:
             "build": dict(self.build),
             "runs": [dict(run) for run in self.runs],
             "link": link,
+            # Benchmarks say what they measure: without `image`, the object.
+            "whole_program": False,
             **more,
         }
         return CompileSpec.model_validate_json(

@@ -22,9 +22,11 @@ from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.parse.sources import language_of_name
 from solvers.llvm.confined import Limits
 from solvers.llvm.driver import objects_by_clang
+from solvers.llvm.eager_binding import NO_PLT
 from solvers.llvm.execute import link_program
 from solvers.llvm.frontend import SourceError, diagnostics, run_tool
 from solvers.llvm.gcc import gcc_for, machine_words
+from solvers.llvm.keeps import bind_eagerly
 from solvers.llvm.lld import LinkLine, Overflow, link_image
 from trimtab.specs.compile import Language
 
@@ -54,18 +56,22 @@ def build_own(
     flags: Sequence[str] = (),
     stopped: Callable[[], bool] = lambda: False,
 ) -> Build:
-    """Build one of OZ, OZ_GC and OZ_LTO; `flags` are options of LLVM (`-mllvm` words) for it.
+    """Build one of OZ, OZ_GC and OZ_LTO.
+
+    flags: options of LLVM (`-mllvm` words) for it, and NO_PLT.
 
     Raises SourceError with the tools' messages, LlvmMissing, Stopped.
     """
     image = problem.image
     assert image is not None
     lto, gc = name == OZ_LTO, name != OZ
+    front_end = (NO_PLT,) if NO_PLT in flags else ()
     own = tuple(flag for flag in problem.flags if flag not in ONE_SECTION_EACH)
     more = (*(ONE_SECTION_EACH if gc else ()), *(("-flto",) if lto else ()))
-    mllvm = tuple(word for flag in flags for word in ("-mllvm", flag))
+    mllvm = tuple(word for flag in flags if flag != NO_PLT for word in ("-mllvm", flag))
+    units = _without_plt(image.units, folder) if front_end else image.units
     objects = objects_by_clang(
-        image.units,
+        units,
         folder / "objects",
         requested=problem.target,
         flags=own,
@@ -87,11 +93,20 @@ def build_own(
     return Build(
         name=name,
         file=file,
-        compile_flags=("-Oz", *more, *(() if lto else mllvm)),
+        compile_flags=("-Oz", *more, *front_end, *(() if lto else mllvm)),
         link_flags=tuple(link_flags),
         options=tuple(flags),
         overflow=message,
     )
+
+
+def _without_plt(units: Sequence[Path], folder: Path) -> list[Path]:
+    """Write the modules that clang's front-end makes with -fno-plt: it decides in the IR."""
+    made = folder / "units"
+    made.mkdir(parents=True, exist_ok=True)
+    for unit in units:
+        bind_eagerly(unit, made / unit.name)
+    return [made / unit.name for unit in units]
 
 
 def unoptimised_objects(problem: CompileProblem, folder: Path) -> list[Path]:

@@ -180,7 +180,7 @@ BASES: dict[str, dict[str, Any]] = {
         "source_text": "int f(int a, int b) { return a / b; }\nint main(void) { return 0; }\n",
         "language": "c",
     },
-    "compile-archive": {"source": "@program.tar.gz"},
+    "compile-archive": {"source": "@program.tar.gz", "whole_program": False},
     "compile-image": {"source": "@image.tar.gz", "image": {}},
     "compile-firmware": {
         "source_text": '#include <stdio.h>\nint main(void) { puts("hi"); return 0; }\n',
@@ -202,6 +202,12 @@ BASES: dict[str, dict[str, Any]] = {
         "if (!f) return 99; while (getc(f) != EOF) n++; return n; }\n",
         "language": "c",
         "runs": [{}],
+    },
+    "compile-image-calls": {
+        "source_text": "#include <stdlib.h>\n#include <time.h>\n"
+        'int main(void) { srand(time(0)); return (rand() & 1) + atoi("7") > 9; }\n',
+        "language": "c",
+        "image": {},
     },
     "compile-headers": {"source": "@headers.tar.gz", "build": {"include": ["one"]}},
     "compile-run": {
@@ -571,7 +577,15 @@ COMPILE: dict[str, Pair] = {
     "link.libraries": Pair(
         base="compile-sine", one={"link.libraries": ["m"]}, other={"link.libraries": []}
     ),
-    "image": Pair(base="compile-image", other={"image": None}, look=SIZES),
+    "image": Pair(
+        base="compile-image", other={"image": None, "whole_program": False}, look=SIZES
+    ),
+    "whole_program": Pair(
+        base="compile-image",
+        one={"image": None},
+        other={"image": None, "whole_program": False},
+        look=SIZES,
+    ),
     "image.entry": Pair(base="compile-image", other={"image.entry": "start"}, look=IMAGE),
     "image.keep": Pair(base="compile-image", other={"image.keep": ["spare"]}, look=IMAGE),
     "image.shared": Pair(base="compile-image", other={"image.shared": True}, look=IMAGE),
@@ -583,6 +597,9 @@ COMPILE: dict[str, Pair] = {
         one={"image.keep": ["twin", "other"]},
         other={"image.keep": ["twin", "other"], "image.icf": "all"},
         look=IMAGE,
+    ),
+    "image.lazy_binding": Pair(
+        base="compile-image-calls", other={"image.lazy_binding": True}, look=IMAGE
     ),
     "image.flash_weight": Pair(base="compile-image", other={"image.flash_weight": 2.0}),
     "image.ram_weight": Pair(base="compile-image", other={"image.ram_weight": 1.0}),

@@ -47,6 +47,15 @@ SECTIONS { .text : { KEEP(*(.isr_vector)) *(.text*) } .s : { KEEP(*(SORT(.settin
 """
 
 
+def test_what_a_program_needs_from_elsewhere() -> None:
+    text = (
+        'declare extern_weak void @hook()\ndeclare i32 @"a b"(ptr)\n'
+        "declare void @llvm.trap()\n@stderr = external local_unnamed_addr global ptr\n"
+    )
+    needed = read_program(MODULE + text).declared
+    assert needed == {"elsewhere", "other", "a b", "stderr"}
+
+
 def test_every_source_of_references_is_heard() -> None:
     names = kept(
         read_program(MODULE),

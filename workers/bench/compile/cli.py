@@ -1,6 +1,7 @@
-"""`python -m workers.bench compile [executed|images|audit|overhead|own|speed]`: bytes against -Oz.
+"""`python -m workers.bench compile [NAME]`: bytes against -Oz.
 
-Without a name: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
+Names: executed, images, plain, audit, overhead, own, speed.
+Without one: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
 one after another. The corpus comes from `python -m workers.corpus`; nothing was tuned on the
 held-out packages. The modules are compiled alone and not run here: the service runs a program
 before an answer counts.
@@ -32,6 +33,7 @@ NAMED = (
     "images",
     "audit",
     "overhead",
+    "plain",
     "own",
     "speed",
 )  # modules of this folder

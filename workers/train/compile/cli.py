@@ -107,7 +107,11 @@ def _add_ordering_steps(steps: Steps) -> None:
         metavar="WORD",
         help="autophase, gean, grmp, rgcn, gat, gine, or paper (gean); default: the first three",
     )
-    for step in (coreset, policy):
+    linked = _add(
+        steps, "linked", _linked, "measure the coreset on linked programs, and publish it"
+    )
+    linked.add_argument("--programs", nargs="*", help="default: all for training")
+    for step in (coreset, policy, linked):
         step.add_argument(
             "--out", type=Path, default=FOLDER, help="folder of the weights"
         )
@@ -271,6 +275,29 @@ def _coreset(options: argparse.Namespace) -> None:
         command=f"python -m workers.train compile coreset --count {options.count}",
         say=progress(options),
     )
+
+
+def _linked(options: argparse.Namespace) -> None:
+    from workers.corpus.training_images import TRAINING
+    from workers.train.compile.linked import measure_linked, publish_linked
+
+    programs = options.programs or list(TRAINING)
+    if wrong := [name for name in programs if name not in TRAINING]:
+        raise StepError(
+            f"programs: expected some of {', '.join(TRAINING)}, got {wrong[0]!r}"
+        )
+    say = progress(options)
+    options.work.mkdir(parents=True, exist_ok=True)
+    measure_linked(options.work, programs=programs, say=say)
+    try:
+        publish_linked(
+            options.work,
+            out=options.out,
+            command="python -m workers.train compile linked",
+            say=say,
+        )
+    except ValueError as error:
+        raise StepError(str(error)) from None
 
 
 def _policy(options: argparse.Namespace) -> None:

@@ -15,7 +15,13 @@ import numpy as np
 from cost_models.weights import read_learned
 from cost_models.weights.publish import publish_file
 from search.domains.compile.search.candidates import candidate_space
-from search.domains.compile.search.coreset import LISTS, NAME, greedy
+from search.domains.compile.search.coreset import (
+    LINKED,
+    LISTS,
+    NAME,
+    greedy,
+    load_linked,
+)
 from search.domains.compile.search.edits import Candidate
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
@@ -66,7 +72,8 @@ def publish_coreset(
         "candidates": {
             metric: [candidate.as_json() for candidate in chosen.candidates]
             for metric, chosen in lists.items()
-        },
+        }
+        | {LINKED: [candidate.as_json() for candidate in load_linked()]},
     }
     first = lists[LISTS[Metric.LOADABLE_BYTES]]
     text = (

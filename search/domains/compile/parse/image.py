@@ -13,6 +13,7 @@ from search.types import InvalidInput
 from solvers.llvm.attributes import check_float_abi
 from solvers.llvm.c_library import CLibrary
 from solvers.llvm.driver import objects_by_clang
+from solvers.llvm.eager_binding import has_smaller_calls
 from solvers.llvm.frontend import SourceError, assemble, link_bitcode
 from solvers.llvm.keeps import (
     NothingKept,
@@ -35,6 +36,8 @@ MERGED_STRINGS = ("-O2",)
 _ENTRIES = ("main", "_start", "Reset_Handler")
 _TRIPLE = re.compile(r'^target triple = "(?P<triple>[^"]*)"', re.MULTILINE)
 _LIBRARIES_CHECKED = ("libc.so.6", "libm.so.6", "libc.a", "libm.a")
+# Of the C++ library, whose symbols are not read.
+_OF_CXX = re.compile(r"_Z|__cxa_|__gxx_|__dynamic_cast|_Unwind_")
 _IR_HEAD = (*BITCODE_MAGIC, b"; ModuleID")
 
 
@@ -54,6 +57,7 @@ class ImageProblem:
     lto_line: LinkLine  # the same for bitcode of `clang -flto`
     kept: Mapping[str, str]  # symbol → reason
     demanded: tuple[str, ...]  # symbols of the user's list, which stay in any case
+    undefined: tuple[str, ...]  # symbols that neither it nor its libraries define
     relaxed: Path | None  # the linker script with larger regions
     flash_weight: float
     ram_weight: float
@@ -120,8 +124,8 @@ def build_image(
         decide_link(target, replace(options, lto=lto), workdir=made(workdir / "driver"))
         for lto in (False, True)
     ]
-    keep, demanded = _kept(image, plain, prebuilt, lines[0], target, library)
-    internalise(plain, module, keep)
+    keep, demanded, undefined = _kept(image, plain, prebuilt, lines[0], target, library)
+    internalise(plain, module, keep, eager=_binds_eagerly(image, target, sources))
     roots = [f"--undefined={name}" for name in demanded]
     line, lto_line = (each.with_words(*roots).with_objects(prebuilt) for each in lines)
     names = [path for _, path in sources.files]
@@ -138,9 +142,19 @@ def build_image(
         lto_line=lto_line,
         kept=keep,
         demanded=demanded,
+        undefined=undefined,
         relaxed=_relaxed(options.script, workdir),
         flash_weight=image.flash_weight,
         ram_weight=image.ram_weight,
+    )
+
+
+def _binds_eagerly(image: Image, target: Target, sources: Sources) -> bool:
+    """Tell whether calls through the table of addresses may be smaller, and are wanted."""
+    return (
+        has_smaller_calls(target.triple)
+        and not image.lazy_binding
+        and "-fplt" not in sources.build.flags
     )
 
 
@@ -199,8 +213,8 @@ def _kept(
     line: LinkLine,
     target: Target,
     library_used: CLibrary | None,
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the symbols to keep with reasons, and those of the user's list."""
+) -> tuple[dict[str, str], tuple[str, ...], tuple[str, ...]]:
+    """Return the symbols to keep with reasons, those of the user's list, and undefined ones."""
     workdir = plain.parent
     program = read_program(text_of(plain, workdir=workdir))
     libraries = _libraries(line, library_used)
@@ -215,13 +229,14 @@ def _kept(
     entries = [image.entry] if image.entry else []
     if not image.shared:
         entries += _ENTRIES
+    objects = symbols_of(prebuilt, workdir=workdir)
     try:
         names = kept(
             program,
             Wanted(
                 entries=entries,
                 script=script,
-                objects=symbols_of(prebuilt, workdir=workdir),
+                objects=objects,
                 library=library,
                 patterns=image.keep,
                 shared=image.shared,
@@ -236,7 +251,9 @@ def _kept(
             "or image.keep, or set image.shared"
         )
     demanded = tuple(name for name, why in names.items() if why == "your list")
-    return names, demanded
+    missing = program.declared - library - objects
+    undefined = sorted(name for name in missing if not _OF_CXX.match(name))
+    return names, demanded, tuple(undefined)
 
 
 def _libraries(line: LinkLine, library: CLibrary | None) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,12 @@ from search.domains.compile.parse.module import (
     made,
 )
 from search.domains.compile.parse.runs import case_of, run_line_of, runner_of
-from search.domains.compile.parse.sources import LISTED, language_of_name, read_sources
+from search.domains.compile.parse.sources import (
+    LISTED,
+    Sources,
+    language_of_name,
+    read_sources,
+)
 from search.domains.compile.parse.sysroot import library_of
 from search.domains.compile.parse.target import check_served, decide_target, flavour_of
 from search.types import InvalidInput
@@ -28,10 +34,16 @@ from solvers.llvm.frontend import SourceError
 from solvers.llvm.gcc import gcc_for, package_for
 from solvers.llvm.lld import LinkLine
 from solvers.llvm.runners import NoRunner, Runner
+from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import LlvmMissing, Metric, Target
-from trimtab.specs.compile import CompileSpec, Language, Objective
+from trimtab.specs.compile import CompileSpec, Image, Language, Mode, Objective
 
+WHOLE_PROGRAM = (
+    "the archive is a whole program: the linked program is the result, as with `image: {}`; "
+    "`whole_program: false` gives the object"
+)
 _WARNING_CHARS = 2000  # of a source's warnings that are shown
+_MAIN = re.compile(rb"\bmain\s*\(")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,6 +95,53 @@ def parse_problem(
     )
     check_served(target)
     sources = read_sources(spec, inputs, workdir)
+    program = _whole_program(spec, inputs, sources, target, workdir)
+    return program or _parse(spec, inputs, sources, target, workdir)
+
+
+def _whole_program(
+    spec: CompileSpec,
+    inputs: Mapping[str, Path],
+    sources: Sources,
+    target: Target,
+    workdir: Path,
+) -> CompileProblem | None:
+    """Return an archive as a linked program; None unless nothing is missing from it.
+
+    One source alone stays an object: it may be part of a program that the service cannot see.
+    """
+    if (
+        spec.image is not None
+        or not spec.whole_program
+        or spec.link.objects
+        or spec.mode is not Mode.PRODUCT
+        or spec.objective not in (Objective.LOADABLE_BYTES, Objective.CODE_BYTES)
+        or sources.root is None
+        or not is_hosted(target.triple)
+        or not any(_has_main(path) for _, path in sources.files)
+    ):
+        return None
+    program = spec.model_copy(update={"image": Image()})
+    linked = replace(sources, notes=[WHOLE_PROGRAM])
+    try:
+        problem = _parse(program, inputs, linked, target, workdir)
+    except InvalidInput:
+        return None  # as an object it may be fine; otherwise the same message follows
+    return None if problem.image is None or problem.image.undefined else problem
+
+
+def _has_main(source: Path) -> bool:
+    return _MAIN.search(source.read_bytes()) is not None
+
+
+def _parse(
+    spec: CompileSpec,
+    inputs: Mapping[str, Path],
+    sources: Sources,
+    target: Target,
+    workdir: Path,
+) -> CompileProblem:
+    """Compile the sources as the spec says. Raises InvalidInput."""
     if spec.image is not None:
         flags = (*ONE_SECTION_EACH, *sources.build.flags)
         sources = replace(sources, build=replace(sources.build, flags=flags))

@@ -210,6 +210,14 @@ def candidate_space(
     return (*(c for c in singles if all(word in options for word in c.options)), *levels)
 
 
+# Identical functions as one, in linked programs, where nothing outside refers to most functions.
+# LLVM's default pipelines run the pass when asked to, as rustc does in every release build; the
+# audit's programs behaved the same.
+MERGED_FUNCTIONS = Candidate(
+    name="merge-functions", edits=(Edit(op=Op.APPEND, text="mergefunc"),)
+)
+
+
 def changes_of_oz(defaults: Mapping[str, str], metric: Metric) -> tuple[Candidate, ...]:
     """Return the changes that compounds are made of.
 

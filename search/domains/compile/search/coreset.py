@@ -34,6 +34,7 @@ LISTS: Mapping[Metric, str] = MappingProxyType(
         Metric.CODE_BYTES: "code",
     }
 )
+LINKED = "linked"  # name of the list for linked programs with unwind tables
 _UNWIND_TABLES = ".eh_frame"
 
 
@@ -81,6 +82,15 @@ def load_coreset(
     return tuple(
         Candidate.from_json(row) for row in _document(folder)["candidates"][LISTS[metric]]
     )
+
+
+def load_linked(folder: Path = FOLDER) -> tuple[Candidate, ...]:
+    """Load the published candidates for linked programs, in greedy order; none: not mined yet.
+
+    Raises WeightsRefused as `load_coreset`.
+    """
+    rows = _document(folder)["candidates"].get(LINKED, ())
+    return tuple(Candidate.from_json(row) for row in rows)
 
 
 def list_for(metric: Metric, oz: Sizes) -> Metric:

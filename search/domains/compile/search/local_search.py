@@ -1,8 +1,8 @@
 """Local search of product mode, by whole compilations of the program.
 
-In this order: -Oz, the coreset, `minsize` for each function, a (1+1) search, per-function
-pipelines. A step of the (1+1) search changes the recipe of the best program by one move
-(`moves.py`); a discounted bandit picks the kind of move by what it gained recently.
+In this order: -Oz, the coreset, `minsize` for each function, fixed additions, a (1+1) search,
+per-function pipelines. A step of the (1+1) search changes the recipe of the best program by one
+move (`moves.py`); a discounted bandit picks the kind of move by what it gained recently.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ continues without it."""
 MAX_CORESET = 6
 # A compilation that takes longer than this many times -Oz's blows the program up: it is stopped.
 _COMPILE_LIMIT, _LEAST_COMPILE_LIMIT_S = 10.0, 2.0
+# Tails to be worth the compilation of the mixed module.
+_LEAST_TAILS = 2
 _DRAWS = 8  # of a kind of move, to find one that applies and was not tried yet
 _HALF_LIFE_S, _EXPLORE = 2.0, 0.5  # of the bandit
 
@@ -54,6 +56,8 @@ class ProductSpace:
     # Name → pipeline for one function.
     tails: Mapping[str, str] = field(default_factory=dict)
     minsize: bool = True  # decide on `minsize` for each function
+    # Changes to add to the best program of the coreset, in order; each stays where it gains.
+    additions: Sequence[Candidate] = ()
     # The (1+1) search may forbid or force inlining of single functions.
     inlining: bool = True
 
@@ -100,6 +104,7 @@ def optimise(
     bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
     if space.minsize and bytes_count:
         search.decide_minsize()
+    search.try_additions()
     # Tails come last: a change of the pipeline before them loses what they gained.
     search.one_plus_one(rng, tails=len(space.tails) if bytes_count else 0)
     if space.tails and bytes_count and not search.over():
@@ -151,6 +156,13 @@ class _LocalSearch:
                 break
             self._evaluate(Point(candidate=space.coreset[index]))
 
+    def try_additions(self) -> None:
+        """Add each change to the best program, with its decisions on single functions."""
+        for change in self._space.additions:
+            if self.point.candidate.base == change.base and not self.over():
+                candidate = self.point.candidate.joined(change)
+                self._evaluate(replace(self.point, candidate=candidate))
+
     def decide_minsize(self) -> None:
         """Toggle `minsize` on all functions, then on those alone that get smaller by it."""
         base, point = self.best, self.point
@@ -179,6 +191,8 @@ class _LocalSearch:
         space, limits = self._space, self._limits
         self._since_better = 0
         reserved = min(tails + 1 if tails else 0, self._evaluations_left // 2)
+        if reserved < _LEAST_TAILS + 1:
+            reserved = 0
         functions = sorted(set(self._engine.info.functions) - {"main"})
         moves = Moves(
             changes=space.changes,

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.weights import digest as weights_digest
-from search.domains.compile.search.candidates import candidate_space, function_tails
+from search.domains.compile.search.candidates import (
+    MERGED_FUNCTIONS,
+    candidate_space,
+    function_tails,
+)
 from search.domains.compile.search.coreset import NAME as CORESET
 from search.domains.compile.search.coreset import (
     list_for,
     load_coreset,
+    load_linked,
     usefulness,
     without_options,
 )
@@ -92,13 +97,18 @@ def _product_space(
     def allowed(tier: Tier) -> bool:
         return state.experimental or tier is Tier.DEFAULT
 
-    coreset = [c for c in load_coreset(coreset_of) if allowed(c.tier)]
+    # The list of code bytes is for programs without unwind tables.
+    linked = state.problem.image is not None and coreset_of is Metric.LOADABLE_BYTES
+    mined = load_linked() if linked else ()
+    coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
     if not spec.llvm_options:
         coreset = without_options(coreset)
     scores: NDArray[np.float64] | None = None
     if state.fitted is not None:
         coreset, scores, policy = _fitted_first(state, state.fitted, coreset)
+    elif mined:
+        policy = "greedy order of the linked programs' coreset"
     elif spec.llvm_options:
         scores, policy = score_candidates(
             state.prepared.engine, oz.sizes, coreset, coreset_of
@@ -120,6 +130,7 @@ def _product_space(
         usefulness=usefulness(changes, metric),
         tails=tails,
         minsize=spec.per_function,
+        additions=() if state.problem.image is None else (MERGED_FUNCTIONS,),
     )
     return space, policy, scores is not None and state.fitted is None
 

@@ -18,17 +18,20 @@ from search.domains.compile.builds import (
     build_own,
 )
 from search.domains.compile.search.state import SearchState
+from solvers.llvm.eager_binding import NO_PLT, has_smaller_calls
 from solvers.llvm.frontend import SourceError, Stopped
 from solvers.llvm.types import LlvmMissing
 
-# Options of LLVM that were smallest alone on programs of the tuning set, best first: block
-# placement for size, no loop strength reduction, no hoisting out of loops.
-_TSP = "-apply-ext-tsp-for-size"
+# Options of LLVM that were smallest alone on programs of the tuning set, best first: library calls
+# without a linkage table, block placement for size, no loop strength reduction, no hoisting out of
+# loops.
+_BEST = ("-apply-ext-tsp-for-size", "-disable-lsr", "-disable-machine-licm")
+_NO_INLINING = "-inline-threshold=0"
 PLAIN_SETS: tuple[tuple[str, ...], ...] = (
-    (_TSP, "-disable-lsr", "-disable-machine-licm"),
-    (_TSP, "-disable-lsr", "-disable-machine-licm", "-inline-threshold=0"),
-    (_TSP,),
-    ("-disable-lsr", "-disable-machine-licm"),
+    (NO_PLT, *_BEST),
+    (NO_PLT, *_BEST, _NO_INLINING),
+    _BEST,
+    (*_BEST, _NO_INLINING),
 )
 
 
@@ -80,10 +83,14 @@ def _plain_flags(state: SearchState) -> None:
     problem, metric = state.problem, state.problem.metric
     assert problem.image is not None
     best: Baseline | None = None
+    smaller_calls = has_smaller_calls(problem.target.triple)
+    names = _without_search(state)
     for number, flags in enumerate(PLAIN_SETS):
-        for name in (OZ_LTO, OZ_GC):
-            if _over(state) or name not in state.prepared.baselines:
-                continue
+        if NO_PLT in flags and not smaller_calls:
+            continue
+        for name in names:
+            if _over(state):
+                break
             folder = problem.workdir / f"plain-{number}-{name == OZ_LTO}"
             try:
                 build = build_own(
@@ -98,6 +105,13 @@ def _plain_flags(state: SearchState) -> None:
     if best is not None:
         build = replace(best.build, name=PLAIN_FLAGS)
         state.prepared.baselines[PLAIN_FLAGS] = replace(best, build=build)
+
+
+def _without_search(state: SearchState) -> list[str]:
+    """Return the user's smallest build, which the flags are added to: each costs a whole build."""
+    rows = state.prepared.baselines
+    names = [name for name in (OZ_LTO, OZ_GC) if name in rows]
+    return sorted(names, key=lambda name: rows[name].of(state.problem.metric))[:1]
 
 
 def _add(state: SearchState, row: Baseline) -> None:

@@ -239,9 +239,11 @@ def test_an_archive_of_sources(tmp_path: Path) -> None:
     spec = CompileSpec(
         source=REFERENCE.model_copy(update={"name": "program.tar.gz"}),
         build=Build(include=("include",), defines=("N=2",)),
+        whole_program=False,
     )
     result = run(tmp_path, spec, {"source": path}).result
     assert result.verification.checks["runs_equal"] == "1 of 1"
+    assert "kept" not in result.summary
 
 
 def test_the_compilers_own_message_is_reported(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from search.domains.compile.search import rivals
 from search.pipeline import Finished
 from search.types import Produced
+from solvers.llvm import install
 from solvers.llvm.elf_image import image_sizes
 from tests.search.domains.compile.test_domain import REFERENCE, archive, refused, run
 from trimtab.errors import SpecError
@@ -23,6 +26,7 @@ from trimtab.specs.compile import (
     CompileTarget,
     Icf,
     Image,
+    Language,
     Objective,
     Run,
 )
@@ -127,6 +131,57 @@ def test_a_program_is_linked_compared_and_run(tmp_path: Path) -> None:
     assert done.stdout == "2d02ef8d 44\n" or done.stdout.endswith(" 44\n")
     assert " handler" in files["image.map"].read_text()
     assert "never_called" not in files["image.map"].read_text()
+
+
+CALLS = """#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+static int compare(const void *a, const void *b) { return strcmp(a, b); }
+int main(int argc, char **argv) {
+  char words[4][8] = {"one", "two", "three", "four"};
+  qsort(words, 4, 8, compare);
+  srand((unsigned)time(0) * 0u + 7u);
+  for (int i = 0; i < 4; i++) printf("%s %d\\n", words[i], atoi("12") + argc);
+  return abs(rand()) < 0;
+}
+"""
+
+
+def test_pasted_flags_make_the_same_program(tmp_path: Path) -> None:
+    """flags.txt is true of clang itself, which is run here on the source with these flags alone."""
+    clang = shutil.which(f"clang-{install.find_llvm().version.split('.')[0]}")
+    if clang is None:
+        pytest.skip("needs Debian's clang: the wheel's does not link by itself")
+    spec = CompileSpec(source_text=CALLS, language=Language.C, image=Image())
+    finished = run(tmp_path, spec, evaluations=2, seconds=400.0)
+    assert finished.result.verification.status is VerificationStatus.VALID
+    figures = json.loads(paths_of(finished)["image.json"].read_text())
+    flags = figures["plain_flags"]
+    assert "-fno-plt" in flags["cflags"]
+    ours, lto = (
+        figures["builds"][name]["sections"][".plt"]
+        for name in ("trimtab", "clang -Oz -flto, gc")
+    )
+    assert ours < lto, "the start files' own call is left"
+    source, program = tmp_path / "calls.c", tmp_path / "calls"
+    source.write_text(CALLS)
+    unit = tmp_path / "calls.o"
+    subprocess.run(
+        [clang, *shlex.split(flags["cflags"]), "-c", source, "-o", unit], check=True
+    )
+    subprocess.run(
+        [
+            clang,
+            *shlex.split(flags["cflags"] + " " + flags["ldflags"]),
+            "-Wl,--build-id=none",  # a default of Debian's clang, not of the wheel's
+            unit,
+            "-o",
+            program,
+        ],
+        check=True,
+    )
+    assert image_sizes(program.read_bytes()).flash == flags["flash_bytes"]
 
 
 def test_a_firmware_keeps_its_vectors_and_fits(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from search.domains.compile.search.candidates import (
+    MERGED_FUNCTIONS,
     TAILS,
     candidate_space,
     function_tails,
@@ -61,6 +62,23 @@ void sort(int *a, int n) {
     while (j > 0 && a[j - 1] > v) { a[j] = a[j - 1]; j--; }
     a[j] = v;
   }
+}
+"""
+
+SOURCE_OF_TWINS = """
+define i32 @one(i32 %x) unnamed_addr {
+  %a = mul i32 %x, 12345
+  %b = urem i32 %a, 77
+  %c = xor i32 %b, %x
+  %d = mul i32 %c, 54321
+  ret i32 %d
+}
+define i32 @other(i32 %x) unnamed_addr {
+  %a = mul i32 %x, 12345
+  %b = urem i32 %a, 77
+  %c = xor i32 %b, %x
+  %d = mul i32 %c, 54321
+  ret i32 %d
 }
 """
 
@@ -238,3 +256,23 @@ def test_minsize_is_restored_where_the_options_removed_it() -> None:
     )
     assert result.best.recipe.options == ("-force-remove-attribute=minsize",)
     assert result.best.recipe.late_attributes == (("small", "minsize", True),)
+
+
+def test_additions_join_the_best_program_and_stay_where_they_gain(module: bytes) -> None:
+    """Two equal functions become one; what gains nothing is dropped again."""
+    twins = SOURCE_OF_TWINS.encode()
+    result = searched(
+        twins,
+        coreset=(),
+        changes=(),
+        tails={},
+        minsize=False,
+        inlining=False,
+        additions=(
+            Candidate(name="nothing", edits=(Edit(op=Op.APPEND, text="verify"),)),
+            MERGED_FUNCTIONS,
+        ),
+        limits=SearchLimits(evaluations=4),
+    )
+    assert [name for name, _ in result.table] == ["Oz+nothing", "Oz+merge-functions"]
+    assert [edit.text for edit in result.candidate.edits] == ["mergefunc"]
