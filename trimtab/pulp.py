@@ -72,7 +72,6 @@ class Trimtab(LpSolver):
                     f"{', '.join(_KNOWN)}",
                     stacklevel=3,
                 )
-        lp.checkDuplicateVars()
         try:
             options = self._options()
             draft = _draft(lp, mip=bool(self.mip), start=bool(self._option("warmStart")))
@@ -104,10 +103,10 @@ class Trimtab(LpSolver):
 def _draft(lp: Any, *, mip: bool, start: bool) -> Draft:
     """Return the problem as a draft, columns and rows in PuLP's order."""
     draft = Draft(source="PuLP")
-    place: dict[str, int] = {}
+    place: dict[int, int] = {}  # by PuLP's hash: two variables may have the same name
     for variable in lp.variables():
         lower, upper = variable.lowBound, variable.upBound
-        place[variable.name] = draft.add_column(
+        place[hash(variable)] = draft.add_column(
             variable.name,
             float("-inf") if lower is None else lower,
             float("inf") if upper is None else upper,
@@ -116,7 +115,7 @@ def _draft(lp: Any, *, mip: bool, start: bool) -> Draft:
     draft.own_columns = len(place)
 
     def terms(expression: Any) -> Mapping[int, Number]:
-        return {place[variable.name]: value for variable, value in expression.items()}
+        return {place[hash(variable)]: value for variable, value in expression.items()}
 
     for name, row in _rows(lp):
         side = -row.constant
@@ -130,11 +129,11 @@ def _draft(lp: Any, *, mip: bool, start: bool) -> Draft:
         )
     for kind, sets in ((1, lp.sos1), (2, lp.sos2)):
         for name, members in sets.items():
-            columns = [place[variable.name] for variable in members]
+            columns = [place[hash(variable)] for variable in members]
             draft.add_set(str(name), kind, columns, list(members.values()))
     if start:
         draft.set_start(
-            (place[variable.name], variable.varValue)
+            (place[hash(variable)], variable.varValue)
             for variable in lp.variables()
             if variable.varValue is not None
         )

@@ -233,6 +233,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "Does not match the schema",
         429: "Rate limit or quota reached",
         503: "Database unavailable; retry after Retry-After seconds",
+        504: "The client's deadline is over; the job goes on",
         507: "No space left",
     }
     schema = {"$ref": "#/components/schemas/Problem"}

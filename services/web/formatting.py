@@ -52,6 +52,11 @@ _LIMITS: Mapping[Limit, str] = {
     Limit.STOPPED: "its owner stopped it and kept the best solution",
     Limit.MEMORY: "the memory limit was reached",
     Limit.ATTEMPTS: "all attempts were used up",
+    Limit.CUTOFF: "no solution is as good as the cutoff",
+    Limit.OBJECTIVE: "a solution was good enough",
+    Limit.BOUND: "the bound went far enough",
+    Limit.NODES: "the node limit was reached",
+    Limit.SOLUTIONS: "enough solutions were found",
     Limit.OTHER: "another limit was reached",
 }
 # Keys in JSON are lower case; these words are shown in capitals.

@@ -239,6 +239,8 @@ def message_and_code(result: DraftAnswer) -> tuple[str, int]:
         case Reason.FEASIBLE:
             limit = answer.limit.value if answer.limit else "limit"
             words, code = f"{limit}, feasible solution; {figures}", _LIMIT
+        case Reason.NO_SOLUTION_FOUND if answer.limit is Limit.CUTOFF:
+            words, code = answer.detail, _NOTHING_YET
         case Reason.NO_SOLUTION_FOUND:
             words, code = "no solution found within the limits", _NOTHING_YET
         case Reason.INFEASIBLE:

@@ -55,7 +55,8 @@ async def _faults() -> AsyncIterator[None]:
     try:
         yield
     except NotFound as error:
-        raise ToolError(f"{_cut(error)}; list_jobs shows your jobs") from None
+        shown = "list_jobs shows your jobs, list_models your models"
+        raise ToolError(f"{_cut(error)}; {shown}") from None
     except InvalidBody as error:
         told = "\n".join(str(fault.get("message") or fault) for fault in error.errors[:5])
         raise ToolError(

@@ -64,7 +64,7 @@ _MOST_LINES = 1000
     "/mathopt:solveMathOptModel",
     responses={
         200: {"description": "A SolveMathOptModelResponse"},
-        **documented(400, 413, 415, 422, 503),
+        **documented(400, 413, 415, 422, 503, 504, 507),
     },
     openapi_extra={
         "requestBody": {
