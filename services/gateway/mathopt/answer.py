@@ -14,7 +14,8 @@ _LIMITS = {
     Limit.TIME: "LIMIT_TIME",
     Limit.STOPPED: "LIMIT_INTERRUPTED",
     Limit.MEMORY: "LIMIT_MEMORY",
-    Limit.CUTOFF: "LIMIT_CUTOFF",
+    # Its protocol has LIMIT_CUTOFF, but the Python client of 9.15 cannot read it.
+    Limit.CUTOFF: "LIMIT_OTHER",
     Limit.OBJECTIVE: "LIMIT_OBJECTIVE",
     Limit.BOUND: "LIMIT_OBJECTIVE",
     Limit.NODES: "LIMIT_NODE",
