@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
 from services.web import formatting
+from services.web.compile_result import split_sizes
 from services.web.formatting import flat
 from services.web.job_model import take_fitted_model
 from services.web.job_rows import (
@@ -177,6 +178,12 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
     summary: dict[str, Any] = dict(result.get("summary", {}))
     fitted = take_fitted_model(summary)
     figure = formatting.brief if job.kind == LearnSpec.KIND else formatting.number
+    tables = [
+        _table(key, rows)
+        for key, rows in ((key, as_rows(value)) for key, value in summary.items())
+        if is_table(rows)
+    ]
+    sizes, others = split_sizes(job.kind, tables)
     files = [
         _file(job.id, name, reference, result.get("alts", {}))
         for name, reference in result.get("artifacts", {}).items()
@@ -196,11 +203,8 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
             if not is_table(as_rows(value))
         ],
         "pictures": _pictures(job),
-        "tables": [
-            _table(key, rows)
-            for key, rows in ((key, as_rows(value)) for key, value in summary.items())
-            if is_table(rows)
-        ],
+        "size_tables": sizes,
+        "tables": others,
         "versions": result.get("versions", {}),
     }
 

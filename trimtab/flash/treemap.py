@@ -5,16 +5,18 @@ Squarified layout: Bruls, Huizing and van Wijk, "Squarified Treemaps", VisSym 20
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from trimtab.flash.usage import Usage
+from trimtab.flash.usage import OTHER, Usage
 
 _WIDTH, _HEIGHT, _HEAD, _TITLE = 960.0, 600.0, 15.0, 34.0
+_GAP, _WORDS = 16.0, 24.0  # between two panels, and above each
 _COLOURS = ("#4f79a6", "#b3702f", "#4d8a57", "#8a5fa0", "#6f7a86", "#a3555f", "#3f8f91")
 _LEAST = 0.0004  # share of all bytes below which symbols are drawn together
+_SMALL = "(small)"
 _CHAR = 6.2  # width of a character, pixels
 
 
@@ -60,21 +62,82 @@ def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
 
 
 def draw_treemap(usage: Usage, *, title: str) -> str:
-    """Return an SVG of what takes the flash: section, object, symbol."""
-    tree = _tree(usage)
-    totals = {
-        section: sum(sum(symbols.values()) for symbols in objects.values())
-        for section, objects in tree.items()
-    }
-    whole = Box(x=0, y=_TITLE, width=_WIDTH, height=_HEIGHT)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {_HEIGHT + _TITLE:g}" '
+    """Return an SVG of a program's flash; hovering shows names and bytes."""
+    box = Box(x=0, y=_TITLE, width=_WIDTH, height=_HEIGHT)
+    lines = _panel(usage, box, _colours(usage), {})
+    return _document(title, _HEIGHT + _TITLE, lines)
+
+
+def draw_comparison(before: Usage, after: Usage, *, title: str) -> str:
+    """Return an SVG of two builds side by side; equal areas are equal numbers of bytes.
+
+    A symbol that grew or shrank says so when it is hovered over.
+    """
+    width = (_WIDTH - _GAP) / 2
+    most = max(before.flash, after.flash, 1)
+    colours = _colours(before, after)
+    sizes = [_sizes_by_name(usage) for usage in (before, after)]
+    lines: list[str] = []
+    for i, usage in enumerate((before, after)):
+        change = after.flash - before.flash
+        words = f"{('before', 'after')[i]}: {usage.flash:,} bytes of flash"
+        if i and before.flash:
+            words += f" ({change:+,}, {100 * change / before.flash:+.1f} %)"
+        x = i * (width + _GAP)
+        lines.append(
+            f'<text class="title" x="{x + 8:g}" y="{_TITLE + 14:g}" font-size="13" '
+            f'font-weight="bold">{escape(words)}</text>'
+        )
+        height = _HEIGHT * usage.flash / most
+        box = Box(x=x, y=_TITLE + _WORDS, width=width, height=height)
+        lines += _panel(usage, box, colours, sizes[1 - i], backward=not i)
+    return _document(title, _TITLE + _WORDS + _HEIGHT, lines)
+
+
+def _document(title: str, height: float, lines: Sequence[str]) -> str:
+    head = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" '
         f'role="img" aria-label="{escape(title, quote=True)}" font-family="sans-serif">',
         "<style>.title{fill:#1c2733}@media(prefers-color-scheme:dark){.title{fill:#e8edf2}}</style>",
         f'<text class="title" x="8" y="22" font-size="15">{escape(title)}</text>',
     ]
-    for index, (section, box) in enumerate(_placed(totals, whole)):
-        colour = _COLOURS[index % len(_COLOURS)]
+    return "\n".join([*head, *lines, "</svg>", ""])
+
+
+def _colours(*usages: Usage) -> dict[str, str]:
+    """Return a colour for each section, largest first, the same in all panels."""
+    totals: Counter[str] = Counter()
+    for usage in usages:
+        for section in usage.flash_sections:
+            totals[section] += usage.sections.get(section, 0)
+    ordered = sorted(totals, key=lambda name: (-totals[name], name))
+    return {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(ordered)}
+
+
+def _sizes_by_name(usage: Usage) -> dict[tuple[str, str], int]:
+    sums: Counter[tuple[str, str]] = Counter()
+    for part in usage.parts:
+        sums[part.section, part.symbol] += part.size
+    return dict(sums)
+
+
+def _panel(
+    usage: Usage,
+    whole: Box,
+    colours: Mapping[str, str],
+    others: Mapping[tuple[str, str], int],
+    *,
+    backward: bool = False,
+) -> list[str]:
+    """Return the rectangles of a program. others: sizes in the other build, if there is one."""
+    tree = _tree(usage)
+    totals = {
+        section: sum(sum(rows.values()) for rows in objects.values())
+        for section, objects in tree.items()
+    }
+    lines: list[str] = []
+    for section, box in _placed(totals, whole):
+        colour = colours[section]
         tip = f"{section}: {totals[section]:,} bytes"
         lines += _rectangle(box, colour, tip, section, bold=True)
         of_objects = {name: sum(rows.values()) for name, rows in tree[section].items()}
@@ -84,9 +147,21 @@ def draw_treemap(usage: Usage, *, title: str) -> str:
             lines += _rectangle(area, colour, tip, short)
             symbols = tree[section][name]
             for symbol, place in _placed(symbols, _inside(area)):
-                tip = f"{section} / {short} / {symbol}: {symbols[symbol]:,} bytes"
+                size = symbols[symbol]
+                tip = f"{section} / {short} / {symbol}: {size:,} bytes"
+                if others and symbol not in (_SMALL, OTHER):
+                    other = others.get((section, symbol), 0)
+                    tip += _difference(size, other, backward=backward)
                 lines += _rectangle(place, colour, tip, symbol)
-    return "\n".join([*lines, "</svg>", ""])
+    return lines
+
+
+def _difference(size: int, other: int, *, backward: bool) -> str:
+    if size == other:
+        return ", unchanged"
+    if backward:
+        return f", then {other:,}" if other else ", then gone or inlined"
+    return f", before {other:,}" if other else ", new"
 
 
 def _tree(usage: Usage) -> dict[str, dict[str, dict[str, int]]]:
@@ -96,7 +171,7 @@ def _tree(usage: Usage) -> dict[str, dict[str, dict[str, int]]]:
         if part.section in usage.flash_sections and part.size:
             symbols = tree[part.section][part.object or "(linker)"]
             small = part.size < _LEAST * max(1, usage.flash)
-            name = "(small)" if small else part.symbol
+            name = _SMALL if small else part.symbol
             symbols[name] = symbols.get(name, 0) + part.size
     return tree
 

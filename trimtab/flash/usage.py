@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from trimtab.flash.elf import Section, Symbol, read_elf
 from trimtab.flash.maps import Piece, read_map
 
 FORMAT = "trimtab-size/1"
-_OTHER = "(other)"
+OTHER = "(other)"  # bytes that no symbol names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Usage:
         sums: Counter[str] = Counter()
         for part in self.parts:
             if part.section in self.flash_sections:
-                sums[part.object or _OTHER] += part.size
+                sums[part.object or OTHER] += part.size
         return dict(sums.most_common())
 
     def as_json(self) -> dict[str, Any]:
@@ -137,6 +138,48 @@ def changes(before: Usage, after: Usage) -> list[Change]:
     )
 
 
+def attributed(usage: Usage, source: Usage, names: Mapping[str, str]) -> Usage:
+    """Return `usage` with the object of each symbol taken from another build of the program.
+
+    A program that was optimised as a whole has one object; `source` was linked object by object.
+    `names` are the objects' names for people. A symbol that `source` lacks keeps its object.
+    """
+    objects: dict[str, str] = {}
+    for part in source.parts:
+        if part.object and part.symbol != OTHER:
+            objects.setdefault(part.symbol, part.object)
+
+    def of(part: Part) -> str:
+        # A function that LLVM split or copied has a suffix.
+        plain = re.split(
+            r"\.(?:llvm|cold|part|specialized|constprop|isra|\d)", part.symbol
+        )[0]
+        name = objects.get(part.symbol) or objects.get(plain) or part.object
+        return names.get(name, name)
+
+    return replace(
+        usage, parts=tuple(replace(part, object=of(part)) for part in usage.parts)
+    )
+
+
+def section_changes(before: Usage, after: Usage) -> list[dict[str, Any]]:
+    """Return each section's bytes in both builds, largest change first."""
+    names = {**before.sections, **after.sections}
+    rows = [
+        {
+            "section": name,
+            "before_bytes": before.sections.get(name, 0),
+            "after_bytes": after.sections.get(name, 0),
+            "change": after.sections.get(name, 0) - before.sections.get(name, 0),
+        }
+        for name in names
+    ]
+    rows = [row for row in rows if row["before_bytes"] or row["after_bytes"]]
+    return sorted(
+        rows, key=lambda row: (-abs(int(str(row["change"]))), str(row["section"]))
+    )
+
+
 def _by_symbol(usage: Usage) -> dict[tuple[str, str], int]:
     sums: Counter[tuple[str, str]] = Counter()
     for part in usage.parts:
@@ -194,12 +237,10 @@ def _unnamed(
     for name, size in mapped.most_common():
         rest = min(size - named[name], left)
         if rest > 0:
-            parts.append(
-                Part(section=section.name, object=name, symbol=_OTHER, size=rest)
-            )
+            parts.append(Part(section=section.name, object=name, symbol=OTHER, size=rest))
             left -= rest
     if left > 0:
-        parts.append(Part(section=section.name, object="", symbol=_OTHER, size=left))
+        parts.append(Part(section=section.name, object="", symbol=OTHER, size=left))
     return parts
 
 

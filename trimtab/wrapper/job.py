@@ -25,6 +25,12 @@ class NoAnswer(Exception):
         self.final = final  # the same job would be refused again
 
 
+def evaluations() -> dict[str, int]:
+    """Return the limit of pipelines to try, TRIMTAB_CC_EVALUATIONS, as part of a budget."""
+    named = os.environ.get("TRIMTAB_CC_EVALUATIONS", "").strip()
+    return {"evaluations": int(named)} if named else {}
+
+
 def archive_of(files: Mapping[str, bytes]) -> bytes:
     """Return a .tar.gz of files, the same bytes each time."""
     buffer = io.BytesIO()
@@ -62,7 +68,7 @@ def _here(
     job = {
         "kind": "compile",
         "spec": {**spec, "source_path": str(folder / NAME)},
-        "budget": {"seconds": seconds},
+        "budget": {"seconds": seconds, **evaluations()},
         "seed": 0,
     }
     try:
@@ -111,7 +117,9 @@ def _on_server(
     try:
         with Client() as client:
             job = client.submit(
-                CompileSpec.from_file(archive, **_typed(spec)), seconds=seconds
+                CompileSpec.from_file(archive, **_typed(spec)),
+                seconds=seconds,
+                **evaluations(),
             )
             result = job.result()
             target = archive.with_name("optimised.o")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -13,18 +12,42 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from trimtab.wrapper.command import Command, values
-from trimtab.wrapper.objects import carried_ir
+from trimtab.wrapper import store
+from trimtab.wrapper.archives import archive_of_members
+from trimtab.wrapper.command import (
+    ASSEMBLY,
+    BUILD,
+    LINK,
+    SOURCE,
+    Command,
+    Input,
+    values,
+    without_outputs,
+)
+from trimtab.wrapper.program import Program, exported, read_program, unfit
+from trimtab.wrapper.request import job_of, target_of
+from trimtab.wrapper.scripts import NoScript, files_named, read_script
+from trimtab.wrapper.sections import Elf, mark
+from trimtab.wrapper.trace import NoTrace, trace
 
-_SYSTEM = {"-lm": "m", "-lpthread": "pthread", "-ldl": "dl", "-lrt": "rt"}
-_ALWAYS = ("-lc", "-lgcc", "-lgcc_s", "-lgcc_eh", "-lstdc++")
-_FORMAT = "3"  # of the cache
+if TYPE_CHECKING:
+    from trimtab.flash import Usage
+
+_FORMAT = "4"  # of the cache
+_LEAST_BYTES = (
+    96  # of code and data with IR; smaller programs are probes of configure scripts
+)
+_LINK_S = 600.0
 
 
 class Leave(Exception):
     """The user's own program stays. The message has the reason."""
+
+    def __init__(self, why: str, *, quiet: bool = False) -> None:
+        super().__init__(why)
+        self.quiet = quiet  # not worth a line
 
 
 def improve(command: Command, clang: Sequence[str], *, seconds: float) -> str:
@@ -33,189 +56,254 @@ def improve(command: Command, clang: Sequence[str], *, seconds: float) -> str:
     Raises Leave when the user's own program stays.
     """
     out = Path(command.out)
-    units: dict[str, bytes] = {}
-    for name in command.inputs:
-        code = carried_ir(Path(name)) if name.endswith((".o", ".obj", ".lo")) else None
-        if code is not None:
-            units[name] = code
-    if not units:
-        raise Leave("no object carries IR")
-    files, spec = _job_of(command, units, clang)
-    smaller = _cached(files, spec, seconds)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".trimtab-") as scratch:
-        made, program = Path(scratch) / "optimised.o", Path(scratch) / out.name
+    if not out.is_file():
+        raise Leave("the link wrote no such file", quiet=True)
+    with _scratch(out) as scratch:
+        if command.action == BUILD:
+            command = compiled(command, clang, scratch)
+        program, spec, files = _understood(command, clang, scratch)
+        smaller = _cached(files, spec, seconds)
+        made = scratch / "optimised.o"
         made.write_bytes(smaller)
-        words = _relinked(command, set(units), made, program)
-        done = subprocess.run(
-            [*clang, *words], capture_output=True, text=True, check=False
-        )
-        if done.returncode or not program.exists():
-            raise Leave(
-                f"the optimised object does not link: {done.stderr.strip()[:800]}"
-            )
-        before, after = (_flash(path) for path in (out, program))
-        if after >= before:
-            raise Leave(f"{before:,} bytes of flash, and no smaller program was found")
-        shutil.copymode(out, program)
-        os.replace(program, out)
-    return (
-        f"{out.name}: {after:,} bytes of flash instead of {before:,} "
-        f"({100 * (after - before) / before:+.1f} %)"
-    )
+        return _exchanged(command, clang, program, made, scratch)
 
 
-def _job_of(
-    command: Command, units: dict[str, bytes], clang: Sequence[str]
-) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """Return the archive's files and the spec of the job. Raises Leave."""
-    words = command.words
-    files = {f"unit-{i}.bc": code for i, code in enumerate(units.values())}
-    others = [name for name in command.inputs if name not in units]
-    if any(name.endswith(".so") for name in others):
-        raise Leave("it links with a shared library by its path")
-    libraries, archives = _libraries(words)
-    for i, name in enumerate([*others, *map(str, archives)]):
-        path = Path(name)
-        if path.suffix in (".ld", ".lds"):
-            continue
-        files[f"given-{i}{path.suffix.replace('.lo', '.o')}"] = path.read_bytes()
-    image: dict[str, Any] = {"plain_flags": False}
-    scripts = [*values(words, "-T"), *values(words, "--script")]
-    scripts += [name for name in others if name.endswith((".ld", ".lds"))]
-    if scripts:
-        files["link.ld"] = Path(scripts[-1]).read_bytes()
-        image["script"] = "link.ld"
-    if "-shared" in words:
-        image["shared"] = True
-    if entry := values(words, "-e") + values(words, "--entry"):
-        image["entry"] = entry[-1]
-    keep = [*values(words, "-u"), *values(words, "--undefined")]
-    keep += filter(None, os.environ.get("TRIMTAB_CC_KEEP", "").split(","))
-    if keep:
-        image["keep"] = keep
-    spec: dict[str, Any] = {
-        "build": {"files": sorted(name for name in files if name != "link.ld")},
-        "target": _target(words, clang),
-        "image": image,
-        "link": {"libraries": libraries},
-        "run_by_itself": False,
+@contextlib.contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    # Beside the program, so that a rename puts the smaller one in its place.
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".trimtab-") as name:
+        yield Path(name)
+
+
+def compiled(command: Command, clang: Sequence[str], scratch: Path) -> Command:
+    """Compile the sources of a command that compiles and links; return the link of the objects."""
+    inputs = {file.at: file for file in command.files}
+    flags = [word for i, word in enumerate(command.words) if i not in inputs]
+    flags = _without_language(without_outputs(flags))
+    words: list[str] = []
+    files: list[Input] = []
+    own = {
+        at: scratch / f"source-{at}.o"
+        for at, f in inputs.items()
+        if f.kind in (SOURCE, ASSEMBLY)
     }
-    if runs := os.environ.get("TRIMTAB_CC_RUNS"):
-        spec["runs"] = json.loads(Path(runs).read_text(encoding="utf-8"))
-    return files, spec
+    for at, target in own.items():
+        file = inputs[at]
+        embed = ["-Xclang", "-fembed-bitcode=all"] if file.kind == SOURCE else []
+        language = ["-x", file.language] if file.language else []
+        line = [
+            *clang,
+            *embed,
+            "-w",
+            *flags,
+            "-c",
+            "-o",
+            str(target),
+            *language,
+            file.name,
+        ]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Leave(
+                f"{file.name} does not compile by itself: {done.stderr.strip()[:500]}"
+            )
+        if file.kind == SOURCE:
+            mark(str(target))
+    skip = False
+    for i, word in enumerate(command.words):
+        if skip:
+            skip = False
+        elif word in ("-x", "--language"):
+            skip = True
+        elif word.startswith("-x") and i not in inputs:
+            pass
+        else:
+            name = str(own[i]) if i in own else word
+            if i in inputs:
+                files.append(Input(len(words), name, "file", ""))
+            words.append(name)
+    return Command(LINK, words, files, command.out)
 
 
-def _libraries(words: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """Return the system's libraries by name, and the archives of others. Raises Leave."""
-    folders = [Path(name) for name in values(words, "-L")]
-    system: list[str] = []
-    archives: list[Path] = []
-    for word in [f"-l{name}" for name in values(words, "-l")]:
-        if word in _ALWAYS:
-            continue
-        if word in _SYSTEM:
-            system.append(_SYSTEM[word])
-            continue
-        found = next(
-            (p for f in folders if (p := f / f"lib{word[2:]}.a").is_file()), None
-        )
-        if found is None:
-            raise Leave(f"{word}: expected an archive in a folder of -L, got none")
-        archives.append(found)
-    return list(dict.fromkeys(system)), archives
+def _without_language(words: Sequence[str]) -> list[str]:
+    left: list[str] = []
+    following = iter(words)
+    for word in following:
+        if word in ("-x", "--language"):
+            next(following, None)
+        elif not word.startswith(("-x", "-l", "-L", "-Wl,")) and word != "--":
+            left.append(word)
+    return left
 
 
-def _target(words: Sequence[str], clang: Sequence[str]) -> dict[str, Any]:
-    machine = [w for w in words if w.startswith(("-m", "--target=", "-target="))]
-    for i, word in enumerate(words[:-1]):
-        if word == "-target":
-            machine += [word, words[i + 1]]
+def _understood(
+    command: Command, clang: Sequence[str], scratch: Path
+) -> tuple[Program, dict[str, Any], dict[str, bytes]]:
+    """Return the parts of a link, and the job's spec and files. Raises Leave."""
+    target, hosted = target_of(command.words, clang)
+    if target is None:
+        raise Leave("clang names no target")
+    scripts = [f.name for f in command.files if f.name.endswith((".ld", ".lds", ".x"))]
+    try:
+        script = read_script(command.words, scripts)
+        if option := unfit(command.words, scripted=bool(script)):
+            raise Leave(f"the link has {option}, which cannot be kept in one object")
+        loaded = trace(clang, command.words, scratch)
+    except (NoTrace, NoScript) as error:
+        raise Leave(str(error)) from None
+    program = read_program(command, loaded, apart=files_named(script), hosted=hosted)
+    if not program.units:
+        raise Leave("no object carries IR", quiet=True)
+    if program.loaded_bytes < _LEAST_BYTES:
+        raise Leave("it is too small", quiet=True)
+    exports = exported(Path(command.out).read_bytes())
+    try:
+        files, spec = job_of(command, program, target, script, exports)
+    except ValueError as error:
+        raise Leave(str(error)) from None
+    return program, spec, files
+
+
+def _exchanged(
+    command: Command, clang: Sequence[str], program: Program, made: Path, scratch: Path
+) -> str:
+    """Link with the optimised object, and keep the smaller program. Raises Leave."""
+    out, smaller = Path(command.out), scratch / "linked" / Path(command.out).name
+    smaller.parent.mkdir()
+    words = relinked(command, program, made, scratch)
+    maps = values(command.words, "-Map", "--Map")
+    map_words = [f"-Wl,-Map={scratch / 'map'}"] if maps else []
     done = subprocess.run(
-        [*clang, *machine, "-print-target-triple"],
+        [*clang, *words, *map_words, "-o", str(smaller)],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
+        timeout=_LINK_S,
     )
-    triple = done.stdout.strip()
-    if done.returncode or not triple:
-        raise Leave(f"clang names no target: {done.stderr.strip()[:300]}")
-    target: dict[str, Any] = {"triple": triple.replace("--", "-unknown-")}
-    cpus = [w.partition("=")[2] for w in words if w.startswith(("-mcpu=", "-march="))]
-    if cpus and not triple.startswith("x86"):
-        target["cpu"] = cpus[-1]
-    if "-no-pie" in words or "-static" in words:
-        target["pic"] = False
-    return target
+    if done.returncode or not smaller.exists():
+        raise Leave(f"the optimised object does not link: {done.stderr.strip()[:800]}")
+    _check_alike(out, smaller)
+    before, after = (_usage(path) for path in (out, smaller))
+    if after.flash >= before.flash:
+        raise Leave(f"{before.flash:,} bytes of flash, and no smaller program was found")
+    if report := os.environ.get("TRIMTAB_CC_REPORT"):
+        from trimtab.wrapper.report import write_report
+
+        write_report(Path(report), out, before, after)
+    shutil.copymode(out, smaller)
+    os.replace(smaller, out)
+    if maps and (scratch / "map").is_file():
+        shutil.copyfile(scratch / "map", maps[-1])
+    return (
+        f"{out.name}: {after.flash:,} bytes of flash instead of {before.flash:,} "
+        f"({100 * (after.flash - before.flash) / before.flash:+.1f} %)"
+    )
 
 
-def _relinked(command: Command, units: set[str], made: Path, program: Path) -> list[str]:
+def relinked(command: Command, program: Program, made: Path, scratch: Path) -> list[str]:
     """Return the link's words with the optimised object in the place of the units."""
+    rests: dict[str, str] = {}
+    for i, archive in enumerate(program.archives.values()):
+        target = scratch / f"rest-{i}" / archive.path.name
+        target.parent.mkdir()
+        target.write_bytes(archive_of_members(archive.rest))
+        rests[str(archive.path)] = str(target)
+    libraries = {Path(path).name: target for path, target in rests.items()}
+    at_files = {file.at for file in command.files}
     words: list[str] = []
     placed = False
-    following = iter(command.words)
-    for word in following:
-        if word == "-o":
-            next(following, None)
-            words += ["-o", str(program)]
-        elif word.startswith("-o") and word[2:] == command.out:
-            words += ["-o", str(program)]
-        elif word in units:
-            words += [] if placed else [str(made)]
-            placed = True
+
+    def place() -> None:
+        nonlocal placed
+        words.extend([] if placed else [str(made)])
+        placed = True
+
+    following = iter(enumerate(command.words))
+    for i, word in following:
+        name = word
+        if word == "-l":
+            _, value = next(following, (0, ""))
+            name = word = f"-l{value}"
+        if i in at_files and word in program.objects:
+            place()
+        elif i in at_files and word in rests:
+            place()
+            words.append(rests[word])
+        elif word.startswith("-l") and (target := libraries.get(_library(name))):
+            place()
+            words.append(target)
         else:
             words.append(word)
-    return [*words, "-Wl,--gc-sections", "-Wl,-O2"]
+    if not placed:
+        raise Leave("the words of the link that name the units were not found")
+    return [*without_outputs(words), *_removal(command.words), "-Wl,-O2"]
 
 
-def _flash(path: Path) -> int:
+def _library(word: str) -> str:
+    name = word[2:]
+    return name[1:] if name.startswith(":") else f"lib{name}.a"
+
+
+def _removal(words: Sequence[str]) -> list[str]:
+    """Return the option by which unused sections go.
+
+    A script that was written without it may lack KEEP for vectors and tables.
+    """
+    return [] if values(words, "-T", "--script") else ["-Wl,--gc-sections"]
+
+
+def _check_alike(old: Path, new: Path) -> None:
+    """Check that the new program is of the old one's kind and exports as much. Raises Leave."""
+    before, after = (Elf(path.read_bytes()) for path in (old, new))
+    if (before.kind, before.machine, before.wide) != (
+        after.kind,
+        after.machine,
+        after.wide,
+    ):
+        raise Leave("the smaller program is of another kind")
+    missing = before.defined(dynamic=True) - after.defined(dynamic=True)
+    missing -= {b"_init", b"_fini"}
+    if missing:
+        some = ", ".join(sorted(name.decode("utf-8", "replace") for name in missing)[:5])
+        raise Leave(f"the smaller program no longer exports {some}")
+
+
+def _usage(path: Path) -> Usage:
     from trimtab.flash import read_usage
 
-    return read_usage(path.read_bytes()).flash
+    return read_usage(path.read_bytes())
 
 
 def _cached(files: dict[str, bytes], spec: dict[str, Any], seconds: float) -> bytes:
     """Return the optimised object, from the cache where the same job was run. Raises Leave."""
-    from trimtab.wrapper.job import NoAnswer, archive_of, optimised_object
+    from trimtab.wrapper.job import NoAnswer, archive_of, evaluations, optimised_object
 
     archive = archive_of(files)
-    content = json.dumps([_FORMAT, spec, seconds], sort_keys=True).encode()
+    content = json.dumps([_FORMAT, spec, seconds, evaluations()], sort_keys=True).encode()
     key = hashlib.sha256(content + archive).hexdigest()
-    folder = cache_folder()
+    folder = store.cache_folder()
     kept, refused = folder / f"{key}.o", folder / f"{key}.why"
-    with _lock(folder / "lock"):  # one job at a time, whatever `make -j` starts
-        if kept.is_file():
-            return kept.read_bytes()
-        if refused.is_file():
-            raise Leave(refused.read_text(encoding="utf-8"))
-        print(f"trimtab cc: optimising for {seconds:g} s", file=sys.stderr)
+    if (found := _found(kept, refused)) is not None:
+        return found
+    with store.locked(folder):
+        if (
+            found := _found(kept, refused)
+        ) is not None:  # by another process of this build
+            return found
+        print(f"trimtab cc: optimising for {seconds:g} s", file=sys.stderr, flush=True)
         try:
             code, _ = optimised_object(archive, spec, seconds=seconds)
         except NoAnswer as error:
             if error.final:
-                _put(refused, str(error).encode())
+                store.put(refused, str(error).encode())
             raise Leave(str(error)) from None
-        _put(kept, code)
+        store.put(kept, code)
     return code
 
 
-def cache_folder() -> Path:
-    """Return the folder of optimised objects: TRIMTAB_CC_CACHE, or one of the user's cache."""
-    named = os.environ.get("TRIMTAB_CC_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(named) if named else Path(base) / "trimtab" / "cc"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Write a file at once, so that another process never reads half of it."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+def _found(kept: Path, refused: Path) -> bytes | None:
+    """Return the object of an earlier job, or None. Raises Leave where it was refused."""
+    if (why := store.get(refused)) is not None:
+        raise Leave(why.decode("utf-8", "replace"))
+    return store.get(kept)

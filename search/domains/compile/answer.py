@@ -13,6 +13,7 @@ from typing import Any
 from solvers.llvm.execute import RunCase
 from solvers.llvm.pairs import Timing
 from solvers.llvm.types import Metric, Recipe, Sizes, Target
+from trimtab.flash.usage import Usage
 
 OURS = "trimtab"  # name of our row beside LLVM's levels
 RECIPE_FORMAT = "trimtab-compile-recipe/1"
@@ -114,6 +115,8 @@ class ImageAnswer:
     kept: Mapping[str, str]  # symbol → why it is not internal
     flags: PlainFlags | None = None  # the best plain flags that were tried
     overflow: str = ""  # the linker's message where it does not fit into its regions
+    used: Usage | None = None  # by section, object and symbol
+    before: Usage | None = None  # the same of the user's build that it is compared with
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -22,6 +22,7 @@ from search.types import SearchOutcome
 from solvers.llvm.execute import RunCase
 from solvers.llvm.pairs import Timing
 from solvers.llvm.types import Recipe, Sizes
+from trimtab.flash.usage import Usage, usage_from_json
 from trimtab.results import Reason, Termination
 
 _FILES = ("recipe_file", "bitcode", "text", "object")
@@ -120,6 +121,8 @@ def _image(image: ImageAnswer | None) -> dict[str, Any] | None:
         "kept": dict(image.kept),
         "overflow": image.overflow,
         "flags": flags and dataclasses.asdict(flags),
+        "used": image.used and image.used.as_json(),
+        "before": image.before and image.before.as_json(),
     }
 
 
@@ -137,6 +140,8 @@ def _image_of(data: Mapping[str, Any] | None, folder: Path) -> ImageAnswer | Non
         words=tuple(map(str, data["words"])),
         kept={str(name): str(why) for name, why in data["kept"].items()},
         overflow=str(data["overflow"]),
+        used=_usage_of(data.get("used")),
+        before=_usage_of(data.get("before")),
         flags=None
         if flags is None
         else PlainFlags(
@@ -146,6 +151,10 @@ def _image_of(data: Mapping[str, Any] | None, folder: Path) -> ImageAnswer | Non
             sizes=_sizes(flags["sizes"]),
         ),
     )
+
+
+def _usage_of(data: Mapping[str, Any] | None) -> Usage | None:
+    return None if data is None else usage_from_json(data)
 
 
 def _sizes(data: Mapping[str, Any]) -> Sizes:

@@ -13,9 +13,20 @@ import pytest
 from trimtab.flash import read_usage
 from trimtab.wrapper import link
 from trimtab.wrapper.clang import find_clang
-from trimtab.wrapper.command import COMPILE, LINK, OTHER, Command, read_command, values
+from trimtab.wrapper.command import (
+    BUILD,
+    COMPILE,
+    LINK,
+    OTHER,
+    Command,
+    Input,
+    read_command,
+    values,
+    without_outputs,
+)
 from trimtab.wrapper.job import NoAnswer, archive_of
-from trimtab.wrapper.objects import carried_ir
+from trimtab.wrapper.response import split_words
+from trimtab.wrapper.sections import carried_ir
 
 MAIN = """#include <stdio.h>
 unsigned crc(const char *s);
@@ -52,7 +63,21 @@ MAKEFILE = "CFLAGS = -Oz\nprog: main.o crc.o\n\t$(CC) -o $@ $^ -lm\n"
         ("--version", OTHER),
         ("-print-file-name=libc.a", OTHER),
         ("-c -flto a.c", OTHER),
-        ("a.c -o prog", OTHER),
+        ("a.c -o prog", BUILD),
+        ("a.c b.o -lm", BUILD),
+        ("-c -x c - -o a.o", COMPILE),
+        ("-x c - -o prog", OTHER),
+        ("-c a.c -o /dev/null", OTHER),
+        ("-c a.c b.cpp", COMPILE),
+        ("-c a.c start.S", COMPILE),
+        ("-c -x assembler a.c", OTHER),
+        ("-c a.h", OTHER),
+        ("-c -fsanitize=address a.c", OTHER),
+        ("-flto a.c -o prog", OTHER),
+        ("-flto a.o -o prog", LINK),
+        ("a.o -o prog", LINK),
+        ("-shared a.o -o lib.so -Wl,--version-script,v.map", LINK),
+        ("-o out -- -odd.o", LINK),
         ("a.o b.o -o prog -lm -Wl,--gc-sections", LINK),
         ("-T link.ld -o fw.elf a.o lib.a -Wl,-Map=fw.map", LINK),
         ("-r a.o b.o -o c.o", OTHER),
@@ -68,7 +93,22 @@ def test_response_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "rest").write_text("a.o 'b c.o' -o prog")
     command = read_command([f"@{tmp_path}/rest", "-lm"], str(tmp_path))
     assert command.action == LINK
-    assert (command.inputs, command.out) == (("a.o", "b c.o"), "prog")
+    assert [file.name for file in command.files] == ["a.o", "b c.o"]
+    assert command.out == "prog"
+
+
+def test_response_files_are_split_as_clang_does(tmp_path: Path) -> None:
+    text = '\'a\\\'b.o\' "c d.o" e\\ f.o #g.o\n-DX="\\"y\\"" \'\''
+    assert split_words(text) == ["a'b.o", "c d.o", "e f.o", "#g.o", '-DX="y"', ""]
+
+
+def test_the_files_that_a_link_writes_are_left_out() -> None:
+    words = (
+        "a.o -o p -Wl,-Map=m,--gc-sections -Xlinker -Map -Xlinker m -Wl,-Map,m -MD -lm"
+    )
+    assert without_outputs(words.split()) == ["a.o", "-Wl,--gc-sections", "-lm"]
+    words = "a.o -Wl,--dependency-file=d -ofile -Xlinker --icf=all -MF d"
+    assert without_outputs(words.split()) == ["a.o", "-Xlinker", "--icf=all"]
 
 
 def test_options_of_the_linker_are_found_in_every_form() -> None:
@@ -116,7 +156,7 @@ def test_make_builds_a_smaller_program_and_again_from_the_cache(
 ) -> None:
     plain = project(tmp_path / "plain")
     make(plain, TRIMTAB_CC_SECONDS="0")
-    ir = carried_ir(plain / "crc.o")
+    ir = carried_ir((plain / "crc.o").read_bytes())
     assert ir is not None
     assert ir.startswith(b"BC")
     small = project(tmp_path / "small")
@@ -141,20 +181,13 @@ def test_the_users_program_stays_when_the_job_is_refused(
     make(folder, TRIMTAB_CC_SECONDS="0")
     names = tuple(str(folder / name) for name in ("main.o", "crc.o"))
     out = str(folder / "prog")
-    command = Command(LINK, ("-o", out, *names), names, out)
+    files = [Input(2 + i, name, "file", "") for i, name in enumerate(names)]
+    command = Command(LINK, ("-o", out, *names), files, out)
     for _ in range(2):  # the second time from the cache
         with pytest.raises(link.Leave, match="undefined symbol: f"):
             link.improve(command, find_clang(cxx=False), seconds=5)
     assert run(folder / "prog") == run(folder / "prog")
     assert len(list(cache.glob("*.why"))) == 1
-
-
-def test_libraries_that_the_job_cannot_link_leave_the_program(tmp_path: Path) -> None:
-    with pytest.raises(link.Leave, match=r"-lfoo: expected an archive in a folder of -L"):
-        link._libraries(["-L", str(tmp_path), "-lfoo", "-lm"])
-    (tmp_path / "libfoo.a").write_bytes(b"!<arch>\n")
-    system, archives = link._libraries(["-L", str(tmp_path), "-lfoo", "-lm", "-lc"])
-    assert (system, archives) == (["m"], [tmp_path / "libfoo.a"])
 
 
 def test_the_path_of_a_compilation_imports_nothing_slow() -> None:
@@ -180,7 +213,6 @@ def test_archives_repeat_to_the_byte() -> None:
     assert archive_of({"b": b"2", "a": b"1"}) == archive_of({"a": b"1", "b": b"2"})
 
 
-def test_objects_without_ir_carry_none(tmp_path: Path) -> None:
-    (tmp_path / "x.o").write_bytes(b"\x7fELF" + bytes(60))
-    assert carried_ir(tmp_path / "x.o") is None
-    assert carried_ir(tmp_path / "missing.o") is None
+def test_objects_without_ir_carry_none() -> None:
+    assert carried_ir(b"\x7fELF" + bytes(60)) is None
+    assert carried_ir(b"") is None

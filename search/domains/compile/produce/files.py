@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.answer import CompileSolution
+from search.domains.compile.answer import CompileSolution, ImageAnswer
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.produce.image import flags_text, image_figures
 from search.domains.compile.produce.picture import draw_sizes
@@ -19,7 +19,7 @@ from search.domains.compile.produce.report import write_report
 from search.types import Extra, Produced
 from solvers.llvm.programs import LlvmPrograms
 from solvers.llvm.types import Sizes
-from trimtab.flash.treemap import draw_treemap
+from trimtab.flash.treemap import draw_comparison, draw_treemap
 from trimtab.flash.usage import read_file
 
 VALIDATION = "validation.json"
@@ -94,9 +94,9 @@ def _image_files(
         Produced(name=plan.name, path=plan, media_type="text/plain"),
         Extra(
             name="image.svg",
-            write=partial(_write, lambda: _treemap(image.file, plan)),
+            write=partial(_write, lambda: _treemap(image, solution.reference)),
             media_type="image/svg+xml",
-            alt="Tree map of the linked program by section, object and symbol",
+            alt="Tree maps of the flash before and after, by section, object and symbol",
         ),
         Extra(
             name="flags.txt",
@@ -106,10 +106,14 @@ def _image_files(
     ]
 
 
-def _treemap(program: Path, plan: Path) -> str:
-    usage = read_file(program, plan)
-    title = f"{usage.flash:,} bytes of flash, {usage.ram:,} of RAM"
-    return draw_treemap(usage, title=title)
+def _treemap(image: ImageAnswer, reference: str) -> str:
+    used = image.used or read_file(image.file, image.map)
+    title = f"{used.flash:,} bytes of flash, {used.ram:,} of RAM"
+    if image.before is None:
+        return draw_treemap(used, title=title)
+    return draw_comparison(
+        image.before, used, title=f"{title}; before: {reference}, after: {image.by}"
+    )
 
 
 def _drawn(solution: CompileSolution) -> str:

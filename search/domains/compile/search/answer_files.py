@@ -21,6 +21,7 @@ from search.domains.compile.builds import PLAIN_FLAGS, link_objects
 from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.incumbents import Accepted
+from search.domains.compile.usage import usages
 from solvers.llvm.execute import RunCase
 from solvers.llvm.pairs import Timing
 from solvers.llvm.types import Metric, Sizes
@@ -108,6 +109,8 @@ def _image_answer(
         sizes, build = rival.sizes, rival.build
         file, by, overflow = build.file, build.name, build.overflow
     plain = prepared.baselines.get(PLAIN_FLAGS)
+    reference = _reference(prepared, problem.metric)
+    before, used = usages(problem, prepared.baselines, reference, file)
     return (
         ImageAnswer(
             file=file,
@@ -124,6 +127,8 @@ def _image_answer(
                 sizes=plain.sizes,
             ),
             overflow=overflow,
+            used=used,
+            before=before,
         ),
         sizes,
     )

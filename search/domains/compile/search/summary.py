@@ -12,6 +12,7 @@ from search.domains.compile.answer import (
 )
 from search.domains.compile.parse.sources import listed
 from search.domains.compile.search.state import SearchState, Trials
+from search.domains.compile.usage import usage_summary
 from trimtab.results import Limit, Reason, Termination
 
 _SHOWN_QUARANTINED, _SHOWN_KEPT = 40, 40
@@ -99,6 +100,11 @@ def summary_of(
         **({"time": solution.time} if problem.timed else {}),
         "search_s": seconds,
         "sizes": solution.size_table,
+        **(
+            usage_summary(solution.image.before, solution.image.used)
+            if solution.image
+            else {}
+        ),
         "quarantined": [
             {
                 "name": bad.name,
