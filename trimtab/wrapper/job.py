@@ -25,10 +25,10 @@ class NoAnswer(Exception):
         self.final = final  # the same job would be refused again
 
 
-def evaluations() -> dict[str, int]:
-    """Return the limit of pipelines to try, TRIMTAB_CC_EVALUATIONS, as part of a budget."""
+def evaluations() -> int | None:
+    """Return the limit of pipelines to try, TRIMTAB_CC_EVALUATIONS."""
     named = os.environ.get("TRIMTAB_CC_EVALUATIONS", "").strip()
-    return {"evaluations": int(named)} if named else {}
+    return int(named) if named else None
 
 
 def archive_of(files: Mapping[str, bytes]) -> bytes:
@@ -68,7 +68,7 @@ def _here(
     job = {
         "kind": "compile",
         "spec": {**spec, "source_path": str(folder / NAME)},
-        "budget": {"seconds": seconds, **evaluations()},
+        "budget": {"seconds": seconds, "evaluations": evaluations()},
         "seed": 0,
     }
     try:
@@ -119,7 +119,7 @@ def _on_server(
             job = client.submit(
                 CompileSpec.from_file(archive, **_typed(spec)),
                 seconds=seconds,
-                **evaluations(),
+                evaluations=evaluations(),
             )
             result = job.result()
             target = archive.with_name("optimised.o")

@@ -27,7 +27,7 @@ from trimtab.wrapper.command import (
     without_outputs,
 )
 from trimtab.wrapper.program import Program, exported, read_program, unfit
-from trimtab.wrapper.request import job_of, target_of
+from trimtab.wrapper.request import job_of, machine_flags, target_of
 from trimtab.wrapper.scripts import NoScript, files_named, read_script
 from trimtab.wrapper.sections import Elf, mark
 from trimtab.wrapper.trace import NoTrace, trace
@@ -156,9 +156,10 @@ def _understood(
         raise Leave("no object carries IR", quiet=True)
     if program.loaded_bytes < _LEAST_BYTES:
         raise Leave("it is too small", quiet=True)
+    flags = machine_flags(command.words, clang)
     exports = exported(Path(command.out).read_bytes())
     try:
-        files, spec = job_of(command, program, target, script, exports)
+        files, spec = job_of(command, program, target, flags, script, exports)
     except ValueError as error:
         raise Leave(str(error)) from None
     return program, spec, files
@@ -230,9 +231,9 @@ def relinked(command: Command, program: Program, made: Path, scratch: Path) -> l
         elif i in at_files and word in rests:
             place()
             words.append(rests[word])
-        elif word.startswith("-l") and (target := libraries.get(_library(name))):
+        elif word.startswith("-l") and (rest := libraries.get(_library(name))):
             place()
-            words.append(target)
+            words.append(rest)
         else:
             words.append(word)
     if not placed:

@@ -82,7 +82,7 @@ def _run(words: Sequence[str], *, quiet: bool = False) -> int:
 
     sys.stdout.flush()
     actions = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)] if quiet else []
-    child = os.posix_spawnp(words[0], words, os.environ, file_actions=actions)
+    child = os.posix_spawnp(words[0], list(words), os.environ, file_actions=actions)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda received, _: os.kill(child, received))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

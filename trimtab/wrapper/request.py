@@ -31,12 +31,8 @@ def target_of(
     words: Sequence[str], clang: Sequence[str]
 ) -> tuple[dict[str, Any] | None, bool]:
     """Return the job's target, or None, and whether an operating system runs the program."""
-    machine = machine_words(words)
-    line = [*clang, *machine, "-###", "-x", "c", "-c", os.devnull, "-o", os.devnull]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    text = next((t for t in done.stderr.splitlines() if '"-cc1"' in t), "")
-    own = shlex.split(text)
-    if done.returncode or "-triple" not in own:
+    own = _driver_line(machine_words(words), clang)
+    if "-triple" not in own:
         return None, False
     triple = own[own.index("-triple") + 1]
     target: dict[str, Any] = {"triple": triple}
@@ -51,6 +47,25 @@ def target_of(
     if "-no-pie" in words or "-static" in words:
         target["pic"] = False
     return target, hosted
+
+
+def _driver_line(machine: Sequence[str], clang: Sequence[str]) -> list[str]:
+    """Return the line that clang's driver makes of the words for the machine."""
+    line = [*clang, *machine, "-###", "-x", "c", "-c", os.devnull, "-o", os.devnull]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    text = next((t for t in done.stderr.splitlines() if '"-cc1"' in t), "")
+    return [] if done.returncode else shlex.split(text)
+
+
+def machine_flags(words: Sequence[str], clang: Sequence[str]) -> list[str]:
+    """Return the flags for the machine that change anything: a job refuses the others."""
+    machine = machine_words(words)
+    flags = []
+    for flag in dict.fromkeys(word for word in machine if _FLAG.fullmatch(word)):
+        others = [word for word in machine if word != flag]
+        if _driver_line(others, clang) != _driver_line(machine, clang):
+            flags.append(flag)
+    return flags
 
 
 def machine_words(words: Sequence[str]) -> list[str]:
@@ -105,7 +120,7 @@ def job_of(
     spec: dict[str, Any] = {
         "build": {
             "files": sorted(name for name in files if name != "link.ld"),
-            "flags": [word for word in machine_words(words) if _FLAG.fullmatch(word)],
+            "flags": flags,
         },
         "target": target,
         "image": image,

@@ -1,0 +1,11 @@
+typedef void (*task_fn)(void *);
+typedef struct { unsigned head, tail; int slots[8]; } queue_t;
+int task_create(task_fn run, void *argument, unsigned period);
+unsigned kernel_ticks(void);
+void kernel_run(unsigned until);
+int queue_send(queue_t *q, int value);
+int queue_receive(queue_t *q, int *value);
+void print(const char *text);
+void print_number(unsigned value);
+void stop(int code);
+void *allocate(unsigned bytes);
