@@ -85,6 +85,7 @@ def job_of(
     command: Command,
     program: Program,
     target: dict[str, Any],
+    flags: list[str],
     script: str,
     exports: set[bytes],
 ) -> tuple[dict[str, bytes], dict[str, Any]]:

@@ -29,6 +29,7 @@ from workers.corpus.build import read
 
 BUDGETS = (1, 10, 60)
 NAMED = (
+    "dropin",
     "executed",
     "images",
     "audit",
