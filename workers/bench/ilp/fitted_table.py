@@ -49,7 +49,9 @@ def fitted_table() -> Table:
         notes=(
             "Goal: below 0.90 with the interval below 1 on three of twelve families and regimes, "
             "and never above 1.05, at 30 instances, an hour and 60 s. The others and that scale "
-            "are not measured yet. On facility location one of four instances decides the ratio.",
+            "are not measured yet.",
+            "Eight held-out instances each in the first measurement and on facility location, else "
+            "four.",
         ),
         command=_COMMAND,
         source=source(
