@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from solvers.llvm.elf import sizes_of
+from solvers.llvm.install import find_llvm, serves
 from solvers.llvm.types import Target
 from tests.cases.compile.jobs import (
     AARCH64,
@@ -30,6 +31,9 @@ _I686 = Target(triple="i686-unknown-linux-gnu", pic=None)
 _SKYLAKE = Target(triple="x86_64-unknown-linux-gnu", cpu="skylake", pic=None)
 _STATIC = Target(triple="x86_64-unknown-linux-gnu", pic=False)
 _PIC = Target(triple="thumbv7em-none-eabi", cpu="cortex-m4", pic=True)
+_RV32 = Target(triple="riscv32-unknown-elf", pic=None)
+_RV64 = Target(triple="riscv64-unknown-elf", pic=None)
+_RV64_LINUX = Target(triple="riscv64-unknown-linux-gnu", pic=None)
 TARGETS = [
     X86,
     AARCH64,
@@ -44,6 +48,7 @@ TARGETS = [
     _STATIC,
     _PIC,
 ]
+RISCV = [_RV32, _RV64, _RV64_LINUX]
 SOURCES = ["decimal.c", "uart.c", "mix.c", "throw_int.cpp"]
 
 
@@ -52,6 +57,20 @@ SOURCES = ["decimal.c", "uart.c", "mix.c", "throw_int.cpp"]
 )
 def test_the_object_is_clangs_to_the_byte(target: Target, tmp_path: Path) -> None:
     for name in SOURCES:
+        source = Path(shutil.copy(CASES / name, tmp_path))
+        assert by_engine(source, target, tmp_path) == by_clang(
+            source, target, tmp_path / "direct.o"
+        ), name
+
+
+@pytest.mark.parametrize("target", RISCV, ids=lambda target: target.triple)
+def test_the_object_of_another_llvm_build_is_clangs(
+    target: Target, tmp_path: Path
+) -> None:
+    """RISC-V: passes and code of Debian's LLVM, front-end of the wheel."""
+    if not serves(find_llvm(target.triple), target.triple):
+        pytest.skip("no LLVM here has RISC-V (Debian: apt-get install llvm-22)")
+    for name in ("decimal.c", "uart.c", "mix.c"):
         source = Path(shutil.copy(CASES / name, tmp_path))
         assert by_engine(source, target, tmp_path) == by_clang(
             source, target, tmp_path / "direct.o"

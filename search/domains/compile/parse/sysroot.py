@@ -39,9 +39,9 @@ def library_of(
         assert sysroot.archive is not None
         name = f"sysroot.archive ({sysroot.archive.name or 'an archive'})"
         tree = unpack(inputs["sysroot"], folder / "files", name=name)
-        return folder_library(
-            tree.folder, start_files=bool(sysroot.start_files) and start_files
-        )
+        # An archive of headers alone: its single top folder is `include` itself.
+        root = tree.folder.parent if tree.top in ("include", "lib") else tree.folder
+        return folder_library(root, start_files=bool(sysroot.start_files) and start_files)
     board = board_of(spec, machine.triple)
     try:
         library = ready_library(
