@@ -88,7 +88,7 @@ def options_of(
         for path, (value, tokens, note) in settings.items():
             options[path] = [Option(value=value, tokens=tokens, note=note)]
         options = _many_bands(options, settings)
-    add_triples(leaf.kind, options)
+    add_triples(scene, leaf.kind, options)
     take_what_is_left(scene, slots, options, removed, result)
     return options, removed
 

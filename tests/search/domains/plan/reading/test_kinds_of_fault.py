@@ -43,8 +43,9 @@ def test_a_processor_without_a_system_has_one_triple(cpu: str, triple: str) -> N
 
 
 def test_a_processor_of_several_systems_is_asked_about() -> None:
-    reading = read("Shrink main.c for a Cortex-A53.", "main.c")
-    assert [q.about for q in reading.questions] == ["target.triple"]
+    for cpu in ("Cortex-A53", "M4"):
+        reading = read(f"Shrink main.c, it is for a {cpu}.", "main.c")
+        assert [q.about for q in reading.questions] == ["target.triple"], cpu
 
 
 def test_two_relations_of_one_sentence_both_hold() -> None:
@@ -67,7 +68,9 @@ def test_halves_of_something_are_no_relation() -> None:
 
 
 def test_a_picture_that_is_only_named_is_not_asked_for() -> None:
-    named = read("a.c and b.c are two images for one Cortex-M3, shrink both.", "a.c", "b.c")
+    named = read(
+        "a.c and b.c are two images for one Cortex-M3, shrink both.", "a.c", "b.c"
+    )
     assert not named.not_done
     assert len(named.wishes) == 2
     asked = read("Shrink a.c and compress the photos.", "a.c")
