@@ -18,7 +18,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from search.cores import usable_cores
 from trimtab.config import default_data_dir
+from trimtab.errors import SpecError
 from trimtab.faults import fault_of
+from trimtab.results import JobState
+from trimtab.upkeep import RetentionRule
 
 _HOST = re.compile(
     r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$"
@@ -148,6 +151,31 @@ class Settings(BaseSettings):
     artifact_ttl_s: Annotated[float, Field(gt=0)] = 7 * 86_400.0
     """Seconds after which files that no job refers to are removed."""
 
+    retention_job_days: float | None = None
+    """Jobs that ended more than this many days ago are removed. Unset: never. Never removed are
+    jobs that have not ended, jobs that others wait for, and anything of the last hour."""
+    retention_job_count: int | None = None
+    """Ended jobs that a tenant keeps at most, the newest ones. Unset: all."""
+    retention_job_states: Annotated[tuple[JobState, ...], NoDecode] = ()
+    """Ended states that the two settings above are about, separated by commas, e.g.
+    `FAILED,CANCELLED`. Unset: all."""
+    retention_event_days: float | None = None
+    """Events, except changes of state, of jobs that ended more than this many days ago are removed.
+    Unset: never."""
+    retention_event_count: int | None = None
+    """Events of ended jobs that a tenant keeps at most, those of the newest jobs. Unset: all."""
+    retention_file_days: float | None = None
+    """Files that were uploaded or produced more than this many days ago are removed, unless a job
+    that has not ended or a fitted model uses them. Unset: never."""
+    retention_file_count: int | None = None
+    """Files that a tenant keeps at most, the newest ones. Unset: all."""
+    retention_file_bytes: int | None = None
+    """Bytes of files that a tenant keeps at most, the newest ones. Unset: all."""
+    retention_audit_days: Annotated[float, Field(ge=1, le=36_500)] = 365.0
+    """Days after which entries of the audit log are removed."""
+    retention_every_s: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds between runs of retention."""
+
     submits_per_minute: Annotated[int, Field(ge=1)] = 60_000
     """Jobs that a key may submit per minute, unless the key has its own limit."""
     requests_per_minute: Annotated[int, Field(ge=1)] = 240_000
@@ -190,6 +218,28 @@ class Settings(BaseSettings):
                         f"expected {_HOSTS}, got {entry!r}; a host has no scheme and no path"
                     )
         return value
+
+    @field_validator("retention_job_states", mode="before")
+    @classmethod
+    def _states(cls, value: Any) -> Any:
+        """Parse states separated by commas."""
+        if isinstance(value, str):
+            return [part.strip().upper() for part in value.split(",") if part.strip()]
+        return value
+
+    @property
+    def retention(self) -> RetentionRule:
+        """The operator's retention rule, which holds for every tenant."""
+        return RetentionRule(
+            job_days=self.retention_job_days,
+            job_count=self.retention_job_count,
+            job_states=list(self.retention_job_states) or None,
+            event_days=self.retention_event_days,
+            event_count=self.retention_event_count,
+            file_days=self.retention_file_days,
+            file_count=self.retention_file_count,
+            file_bytes=self.retention_file_bytes,
+        )
 
     @field_validator("public_url")
     @classmethod
@@ -273,7 +323,17 @@ def _contradictions(settings: Settings) -> list[str]:
         *_file_faults(settings),
         *_run_faults(settings),
         *_text_faults(settings),
+        *_retention_faults(settings),
     ]
+
+
+def _retention_faults(settings: Settings) -> list[str]:
+    """Check the operator's retention rule like a tenant's."""
+    try:
+        settings.retention  # noqa: B018 - it is validated where it is made
+    except SpecError as error:
+        return [f"TRIMTAB_RETENTION_{fault}" for fault in str(error).splitlines()]
+    return []
 
 
 def _network_faults(settings: Settings) -> list[str]:

@@ -34,6 +34,26 @@ _BUCKETS = (
 )
 
 
+_LONG_BUCKETS = (
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    1800.0,
+    3600.0,
+    14400.0,
+)
+
+
 class StoredCounter(Collector):
     """A counter that lives in the database; set it before each scrape."""
 
@@ -98,6 +118,38 @@ class Metrics:
         )
         self.capacity = Gauge(
             "trimtab_capacity", "Attempts this process can run at once", registry=registry
+        )
+        self.queue_wait = Histogram(
+            "trimtab_job_queue_wait_seconds",
+            "Time from the submit, or from the end of a back-off, to the start of an attempt",
+            ["kind"],
+            buckets=_LONG_BUCKETS,
+            registry=registry,
+        )
+        self.attempt_time = Histogram(
+            "trimtab_job_attempt_seconds",
+            "Time of an attempt from its claim to its end",
+            ["kind"],
+            buckets=_LONG_BUCKETS,
+            registry=registry,
+        )
+        self.outcomes = Counter(
+            "trimtab_job_attempts",
+            "Attempts ended, by outcome and by the state of the job after them",
+            ["kind", "outcome", "state"],
+            registry=registry,
+        )
+        self.webhooks = Counter(
+            "trimtab_webhook_tries",
+            "Tries to deliver a webhook: delivered, failed or given up",
+            ["end"],
+            registry=registry,
+        )
+        self.retained = Counter(
+            "trimtab_retention_removed",
+            "Removed by retention: jobs, events, files, bytes of files",
+            ["sort"],
+            registry=registry,
         )
         self.streams = Gauge(
             "trimtab_event_streams", "Open event streams", registry=registry

@@ -85,6 +85,17 @@ ROUTES: dict[str, tuple[str, str]] = {
     "list_keys": ("GET", "/v1/keys"),
     "create_key": ("POST", "/v1/keys"),
     "revoke_key": ("DELETE", "/v1/keys/{id}"),
+    "rotate_key": ("POST", "/v1/keys/{id}/rotate"),
+    "artifacts": ("GET", "/v1/artifacts"),
+    "delete_artifact": ("DELETE", "/v1/artifacts/{digest}"),
+    "retention": ("GET", "/v1/retention"),
+    "set_retention": ("PUT", "/v1/retention"),
+    "preview_retention": ("POST", "/v1/retention/preview"),
+    "run_retention": ("POST", "/v1/retention/run"),
+    "usage": ("GET", "/v1/usage"),
+    "deliveries": ("GET", "/v1/deliveries"),
+    "resend_webhook": ("POST", "/v1/jobs/{id}/webhook/resend"),
+    "audit": ("GET", "/v1/audit"),
     "session_ticket": ("POST", "/v1/session-tickets"),
     "me": ("GET", "/v1/me"),
     "workers": ("GET", "/v1/workers"),
@@ -105,6 +116,8 @@ _REPEATABLE = frozenset(
         "retire_model",
         "change_job",
         "save_view",
+        "preview_retention",
+        "run_retention",
     }
 )
 
@@ -159,7 +172,7 @@ def call(
         },
         body=content,
         headers={**sent, **(headers or {})},
-        repeatable=method in ("GET", "DELETE")
+        repeatable=method in ("GET", "DELETE", "PUT")
         or key is not None
         or operation in _REPEATABLE,
         read_timeout_s=read_timeout_s,
@@ -568,6 +581,7 @@ class EventStream:
             self._name, self._data = "", []
             if name_ == "end":
                 self.ended = True
+                _raise_refusal(data)
                 return
             if data:
                 event = self._event(data)
@@ -582,6 +596,24 @@ class EventStream:
             raise ProtocolError(
                 f"events of job {self.job_id}: expected an Event, got {data[:200]!r}"
             ) from error
+
+
+def _raise_refusal(data: bytes) -> None:
+    """Raise AuthError if a stream ended because its key no longer works."""
+    try:
+        end = json.loads(data or b"{}")
+    except ValueError:
+        return
+    if isinstance(end, dict) and end.get("status") == 401:
+        raise api_error(
+            Problem(
+                type="about:blank",
+                title="Unauthorized",
+                status=401,
+                detail=f"the stream ended: {str(end.get('detail'))[:300]}",
+                fix="use a key that works; the job goes on",
+            )
+        )
 
 
 def is_bad_end(state: JobState) -> bool:

@@ -49,6 +49,18 @@ from trimtab.results import (
 from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 from trimtab.text import LanguageModel, Messages, TextAnswer
+from trimtab.upkeep import (
+    ArtifactPage,
+    ArtifactView,
+    AuditEntry,
+    AuditPage,
+    DeliveryPage,
+    DeliveryView,
+    RetentionReport,
+    RetentionRule,
+    RetentionView,
+    UsageView,
+)
 
 if TYPE_CHECKING:
     from trimtab._plan import Plan
@@ -521,6 +533,105 @@ class Client(Connection):
     def revoke_key(self, key_id: str) -> None:
         """Revoke an API key (admin)."""
         self._send(_core.call("revoke_key", id=key_id))
+
+    def rotate_key(self, key_id: str, *, overlap_s: float = 86_400.0) -> dict[str, Any]:
+        """Replace the secret of a key; `key` in the answer is shown only once.
+
+        Args:
+            key_id: The caller's own key; admins may name any.
+            overlap_s: Seconds for which the old secret still works.
+
+        The call is never repeated: a second one would replace the new secret.
+        """
+        sent = _core.call("rotate_key", id=key_id, body={"overlap_s": overlap_s})
+        return dict(_core.parse_json(self._send(sent)))
+
+    # --- housekeeping
+
+    def stored_files(self) -> list[ArtifactView]:
+        """List the tenant's files, newest first."""
+        found: list[ArtifactView] = []
+        cursor: str | None = None
+        while True:
+            sent = _core.call("artifacts", params={"limit": 500, "cursor": cursor})
+            page = _core.parse(ArtifactPage, self._send(sent))
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    def delete_artifact(self, digest: str) -> None:
+        """Delete a file. Raises Conflict while an active job or a fitted model uses it."""
+        self._send(_core.call("delete_artifact", digest=digest))
+
+    def retention(self, tenant: str | None = None) -> RetentionView:
+        """Return the retention rules of a tenant: its own and the operator's."""
+        sent = _core.call("retention", params={"tenant": tenant})
+        return _core.parse(RetentionView, self._send(sent))
+
+    def set_retention(
+        self, rule: RetentionRule, *, tenant: str | None = None
+    ) -> RetentionView:
+        """Replace the tenant's own rule (operator). An empty one removes nothing."""
+        body = rule.model_dump(mode="json", exclude_none=True)
+        sent = _core.call("set_retention", params={"tenant": tenant}, body=body)
+        return _core.parse(RetentionView, self._send(sent))
+
+    def preview_retention(
+        self, rule: RetentionRule, *, tenant: str | None = None
+    ) -> RetentionReport:
+        """Count what a rule would remove now, beside the operator's; nothing is removed."""
+        body = rule.model_dump(mode="json", exclude_none=True)
+        sent = _core.call("preview_retention", params={"tenant": tenant}, body=body)
+        return _core.parse(RetentionReport, self._send(sent))
+
+    def run_retention(self, tenant: str | None = None) -> RetentionReport:
+        """Apply the rules now, for at most 20 s (operator); repeat until it is `complete`."""
+        sent = _core.call("run_retention", params={"tenant": tenant}, read_timeout_s=60.0)
+        return _core.parse(RetentionReport, self._send(sent))
+
+    def usage(self, tenant: str | None = None) -> list[UsageView]:
+        """Return what the tenant has stored and used; for an admin, of every tenant."""
+        sent = _core.call("usage", params={"tenant": tenant})
+        return _core.parse_list(UsageView, self._send(sent))
+
+    def deliveries(
+        self, *, states: Iterable[str] = (), limit: int = 100
+    ) -> list[DeliveryView]:
+        """List the newest webhook deliveries.
+
+        Args:
+            states: Some of waiting, delivered, given up. Empty: all.
+            limit: Deliveries at most, up to 500.
+        """
+        params = {"state": list(states) or None, "limit": limit}
+        sent = _core.call("deliveries", params=params)
+        return _core.parse(DeliveryPage, self._send(sent)).items
+
+    def resend_webhook(self, job_id: str) -> DeliveryView:
+        """Send the webhook of an ended job again, now."""
+        answer = self._send(_core.call("resend_webhook", id=job_id))
+        return _core.parse(DeliveryView, answer)
+
+    def audit(
+        self,
+        *,
+        tenant: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        limit: int = 100,
+    ) -> list[AuditEntry]:
+        """Return the newest entries of the audit log (admin).
+
+        Args:
+            tenant: Of the caller's key.
+            action: An act such as `key.revoke`, or its part before the dot.
+            target: Id of the job, key, file, model or tenant that it was about.
+            limit: Entries at most, up to 500.
+        """
+        params = {"tenant": tenant, "action": action, "target": target, "limit": limit}
+        sent = _core.call("audit", params=params)
+        return _core.parse(AuditPage, self._send(sent)).items
 
     def page_url(self) -> str:
         """Return a URL that signs a browser in to the web page; it works once."""

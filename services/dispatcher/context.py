@@ -10,6 +10,7 @@ from search.domains import Kind
 from services.bus import Bus
 from services.store.blobs import BlobStore
 from services.store.types import JobStore
+from services.telemetry import Metrics
 from workers.retry import Backoff
 from workers.types import Executor, TaskLimits
 
@@ -32,4 +33,5 @@ class DispatchContext:
     backoff: Backoff
     rng: random.Random
     kinds: Mapping[str, Kind]
+    metrics: Metrics
     max_queued_jobs: int  # of a tenant: a plan beyond it waits for its owner's approval

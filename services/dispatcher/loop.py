@@ -21,12 +21,16 @@ from services import tenancy
 from services.bus import QUEUE, Bus, wait_for
 from services.dispatcher.attempt import run_attempt
 from services.dispatcher.context import DispatchContext
+from services.dispatcher.figures import observe_claim
 from services.dispatcher.gc import collect_garbage
+from services.dispatcher.retention import TURN, ClockJumped, Retention
 from services.dispatcher.webhooks import OutboxSender
 from services.errors import ServiceError
 from services.settings import Settings
 from services.store.blobs import BlobStore
-from services.store.types import Claim, JobStore
+from services.store.types import Claim
+from services.store.upkeep import ServiceStore
+from services.telemetry import Metrics
 from workers.retry import Backoff
 from workers.types import Executor, TaskLimits
 
@@ -44,12 +48,13 @@ class Dispatcher:
     def __init__(
         self,
         *,
-        store: JobStore,
+        store: ServiceStore,
         executor: Executor,
         blobs: BlobStore,
         bus: Bus,
         kinds: Mapping[str, Kind],
         settings: Settings,
+        metrics: Metrics | None = None,
         owner: str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -60,6 +65,7 @@ class Dispatcher:
         self._kinds = kinds
         self._settings = settings
         self._rng = random.Random(seed)
+        self._metrics = metrics or Metrics()
         self._context = DispatchContext(
             store=store,
             executor=executor,
@@ -78,8 +84,10 @@ class Dispatcher:
             rng=self._rng,
             kinds=kinds,
             max_queued_jobs=settings.max_queued_jobs,
+            metrics=self._metrics,
         )
-        self._sender = OutboxSender(store=store, settings=settings)
+        self._retention = Retention(store, blobs, server=settings.retention)
+        self._sender = OutboxSender(store=store, settings=settings, metrics=self._metrics)
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
@@ -97,6 +105,10 @@ class Dispatcher:
             asyncio.create_task(self._every(1.0, self._sender.send_due), name="webhooks"),
             asyncio.create_task(
                 self._every(GARBAGE_EVERY_S, self._garbage), name="garbage"
+            ),
+            asyncio.create_task(
+                self._every(self._settings.retention_every_s, self._retain),
+                name="retention",
             ),
         ]
 
@@ -192,6 +204,7 @@ class Dispatcher:
             fence=claim.fence,
         )
         self._bus.notify(claim.job.id)
+        observe_claim(self._metrics, claim, self._settings.lease_s)
         attempt = asyncio.create_task(
             run_attempt(self._context, claim, self._kinds[claim.job.kind])
         )
@@ -216,6 +229,20 @@ class Dispatcher:
         await collect_garbage(
             self._store, self._context.blobs, ttl_s=self._settings.artifact_ttl_s
         )
+
+    async def _retain(self) -> None:
+        """Apply retention, in one of the dispatchers that share the store."""
+        every_s = self._settings.retention_every_s
+        if not await self._store.take_turn(TURN, seconds=every_s / 2):
+            return
+        try:
+            days = self._settings.retention_audit_days
+            for report in await self._retention.run_all(audit_days=days):
+                for sort in ("jobs", "events", "files", "file_bytes"):
+                    removed = self._metrics.retained.labels(sort)
+                    removed.inc(getattr(report, sort))
+        except ClockJumped as error:
+            log.error("retention ended", reason=str(error))
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Repeat `work`, with jitter so that several dispatchers do not sweep in step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from typing import Any
 import structlog
 
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
+from services.dispatcher.figures import observe_end
 from services.dispatcher.resting import completion_of_rest, failed_rest
 from services.errors import (
     BadRequest,
@@ -97,6 +99,12 @@ async def record(
         except StaleFence:
             log.warning("stale completion refused", job=job.id, fence=claim.fence)
             return
+        observe_end(
+            context.metrics,
+            after,
+            outcome=outcome.status.value,
+            seconds=time.monotonic() - claim.claimed_s,
+        )
         log.info(
             "job ended", job=job.id, state=after.state.value, outcome=outcome.status.value
         )

@@ -15,6 +15,7 @@ import structlog
 
 from services.settings import Settings
 from services.store.types import JobStore, OutboxRecord
+from services.telemetry import Metrics
 from services.webhook_policy import (
     SIGNATURE_HEADER,
     WebhookRefused,
@@ -28,11 +29,22 @@ MAX_TRIES = 12
 TIMEOUT_S = 10.0
 
 
+class _Refused(httpx2.HTTPError):
+    """The receiver answered with another status than 2xx."""
+
+    def __init__(self, url: str, status_code: int) -> None:
+        super().__init__(f"{url} answered {status_code}")
+        self.status_code = status_code
+
+
 class OutboxSender:
     """Takes due deliveries from the store and posts them."""
 
-    def __init__(self, *, store: JobStore, settings: Settings) -> None:
+    def __init__(
+        self, *, store: JobStore, settings: Settings, metrics: Metrics | None = None
+    ) -> None:
         self._store = store
+        self._tries = (metrics or Metrics()).webhooks
         self._allowed = settings.webhook_allowed_hosts
         self._secret = load_secret(settings.data_dir)
 
@@ -48,8 +60,9 @@ class OutboxSender:
         try:
             # One limit for everything: DNS, connection, and a receiver that sends byte by byte.
             async with asyncio.timeout(TIMEOUT_S):
-                await self._post(row)
+                code = await self._post(row)
         except WebhookRefused as error:
+            self._tries.labels("given up").inc()
             log.warning("webhook refused", job=row.job_id, reason=str(error))
             await self._store.outbox_done(
                 row.id, delivered=False, detail=f"refused: {error}"
@@ -61,7 +74,9 @@ class OutboxSender:
                 if isinstance(error, TimeoutError)
                 else type(error).__name__
             )
+            status = error.status_code if isinstance(error, _Refused) else None
             if row.tries + 1 >= MAX_TRIES:
+                self._tries.labels("given up").inc()
                 log.warning(
                     "webhook given up",
                     job=row.job_id,
@@ -69,16 +84,25 @@ class OutboxSender:
                     error=str(error),
                 )
                 await self._store.outbox_done(
-                    row.id, delivered=False, detail=f"after {MAX_TRIES} tries: {reason}"
+                    row.id,
+                    delivered=False,
+                    detail=f"after {MAX_TRIES} tries: {reason}",
+                    status_code=status,
                 )
             else:
+                self._tries.labels("failed").inc()
                 await self._store.outbox_retry(
-                    row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)), detail=reason
+                    row.id,
+                    delay_s=min(3600.0, 2.0 ** (row.tries + 1)),
+                    detail=reason,
+                    status_code=status,
                 )
             return
-        await self._store.outbox_done(row.id)
+        self._tries.labels("delivered").inc()
+        await self._store.outbox_done(row.id, status_code=code)
 
-    async def _post(self, row: OutboxRecord) -> None:
+    async def _post(self, row: OutboxRecord) -> int:
+        """Send a delivery; returns the status of the answer. Raises _Refused for a bad one."""
         parts = check_url(row.url, allowed_hosts=self._allowed)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -112,7 +136,8 @@ class OutboxSender:
             answer = await client.send(request, stream=True)
             await answer.aclose()
             if not 200 <= answer.status_code < 300:
-                raise httpx2.HTTPError(f"{row.url} answered {answer.status_code}")
+                raise _Refused(row.url, answer.status_code)
+            return int(answer.status_code)
 
 
 def load_secret(data_dir: Path) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import operator
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +17,7 @@ from pydantic import Field, TypeAdapter
 from search.domains import KINDS, Kind
 from services import telemetry
 from services.bus import Bus
+from services.errors import ServiceError
 from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
 from services.gateway.limits import RateLimiter
@@ -32,12 +34,13 @@ from services.gateway.routes import (
     kinds,
     mathopt,
     outlines,
+    upkeep,
     views,
 )
 from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
 from services.store.blobs import BlobStore
-from services.store.types import JobStore
+from services.store.upkeep import SERVER, Deed, ServiceStore
 from services.web.pages import mount_web
 from trimtab import __version__
 from trimtab.specs.common import request_model
@@ -60,6 +63,7 @@ ROUTERS = (
     mathopt.router,
     completions.router,
     keys.router,
+    upkeep.router,
     docs.router,
     views.router,
 )
@@ -68,7 +72,7 @@ ROUTERS = (
 def create_app(
     settings: Settings | None = None,
     *,
-    store: JobStore | None = None,
+    store: ServiceStore | None = None,
     kinds: Mapping[str, Kind] = KINDS,
     executor: Executor | None = None,
     text: TextBackend | None = None,
@@ -107,7 +111,7 @@ def create_app(
 
 
 def _assemble(
-    settings: Settings, store: JobStore | None, kinds: Mapping[str, Kind]
+    settings: Settings, store: ServiceStore | None, kinds: Mapping[str, Kind]
 ) -> Context:
     offered = {
         name: kind
@@ -168,7 +172,12 @@ def _lifespan(
                 context.store, settings.admin_key_file
             ):
                 log.info("admin key written", file=str(settings.admin_key_file))
-            async with _hosting(context, text), _dispatching(context, executor):
+            await _note_start(context)
+            async with (
+                _hosting(context, text),
+                _noting_use(context),
+                _dispatching(context, executor),
+            ):
                 yield
         finally:
             await context.store.close()
@@ -176,6 +185,46 @@ def _lifespan(
                 await asyncio.to_thread(tracer_provider.shutdown)  # flushes pending spans
 
     return lifespan
+
+
+KEY_USE_S = 30.0  # between writes of when keys were last used
+
+
+@asynccontextmanager
+async def _noting_use(context: Context) -> AsyncIterator[None]:
+    """Write when keys were last used, once in a while for all of them."""
+
+    async def write() -> None:
+        used = context.keyring.used()
+        if used:
+            with contextlib.suppress(ServiceError):
+                await context.store.touch_keys(used)
+
+    async def forever() -> None:
+        while True:
+            await asyncio.sleep(KEY_USE_S)
+            await write()
+
+    task = asyncio.create_task(forever(), name="key use")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await write()
+
+
+async def _note_start(context: Context) -> None:
+    """Write an audit entry of the start, with the settings that differ from the defaults."""
+    settings = context.settings
+    changed = settings.model_dump(mode="json", exclude_defaults=True)
+    secret = ("database_url", "text_api_key")
+    shown = {
+        name: "(not shown)" if name in secret else value
+        for name, value in sorted(changed.items())
+    }
+    deed = Deed(action="server.start", detail={"version": __version__, "settings": shown})
+    await context.store.audit(deed, actor=SERVER)
 
 
 @asynccontextmanager
@@ -250,6 +299,7 @@ async def _dispatching(
         bus=context.bus,
         kinds=context.kinds,
         settings=settings,
+        metrics=context.metrics,
     )
     await dispatcher.start()
     context.pool.dispatcher = dispatcher

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.errors import Unauthorized
@@ -41,6 +41,7 @@ class Principal:
     key_id: str
     scopes: frozenset[str]
     limits: dict[str, int]
+    secret_sha256: str = ""  # of the secret that was sent; empty for a session
 
     def allows(self, scope: str) -> bool:
         """Return True if this key has `scope` or a higher one."""
@@ -92,6 +93,7 @@ class Keyring:
         self._secret = session_secret
         self._cache: dict[str, tuple[float, ApiKeyRecord]] = {}
         self._tickets: dict[str, tuple[float, str]] = {}
+        self._used: dict[str, int] = {}
 
     async def by_key(self, key: str) -> Principal:
         """Authenticate an API key. Raises Unauthorized."""
@@ -103,9 +105,33 @@ class Keyring:
             )
         record = await self._record(match.group(1))
         digest = _sha256(match.group(2))
-        if record is None or not hmac.compare_digest(record.secret_sha256, digest):
+        if record is not None and not _matches(record, digest):
+            # It may have been rotated by another process a moment ago.
+            self.forget(record.id)
+            record = await self._record(record.id)
+        if record is None or not _matches(record, digest):
             raise Unauthorized("the API key is unknown", fix=HOW_TO_AUTHENTICATE)
-        return self._principal(record)
+        return replace(self._principal(record, digest), secret_sha256=digest)
+
+    async def why_ended(self, principal: Principal) -> str:
+        """Return why a principal's key no longer works; empty while it does."""
+        if principal.key_id == AUTH_OFF_PRINCIPAL.key_id:
+            return ""
+        record = await self._record(principal.key_id)
+        if record is None:
+            return "the API key no longer exists"
+        if principal.secret_sha256 and not _matches(record, principal.secret_sha256):
+            return "the API key was rotated, and the time of its old secret is over"
+        try:
+            self._principal(record, principal.secret_sha256)
+        except Unauthorized as error:
+            return error.detail
+        return ""
+
+    def used(self) -> dict[str, int]:
+        """Return when keys were used since the last call: key id → time in microseconds."""
+        used, self._used = self._used, {}
+        return used
 
     async def by_session(self, cookie: str) -> Principal:
         """Authenticate a session cookie. Raises Unauthorized if it is forged, expired or ended."""
@@ -185,13 +211,21 @@ class Keyring:
             self._cache[key_id] = (now + _CACHE_S, record)
         return record
 
-    def _principal(self, record: ApiKeyRecord) -> Principal:
+    def _principal(self, record: ApiKeyRecord, digest: str = "") -> Principal:
+        now_us = time.time_ns() // 1000
         if record.revoked:
             raise Unauthorized("the API key is revoked", fix="ask an admin for a new key")
-        if record.expires_us is not None and record.expires_us < time.time_ns() // 1000:
+        if record.expires_us is not None and record.expires_us < now_us:
             raise Unauthorized(
                 "the API key has expired", fix="ask an admin for a new key"
             )
+        old = bool(digest) and digest != record.secret_sha256
+        if old and (record.old_until_us or 0) <= now_us:
+            raise Unauthorized(
+                "the API key was rotated, and the time of its old secret is over",
+                fix="use the new secret",
+            )
+        self._used[record.id] = now_us
         return Principal(
             tenant=record.tenant,
             key_id=record.id,
@@ -212,7 +246,12 @@ async def ensure_admin_key(store: JobStore, path: Path) -> bool:
     if path.exists():
         match = KEY_PATTERN.match(path.read_text().strip())
         record = await store.get_key(match.group(1)) if match else None
-        if record is not None and not record.revoked:
+        if (
+            match is not None
+            and record is not None
+            and not record.revoked
+            and hmac.compare_digest(record.secret_sha256, _sha256(match.group(2)))
+        ):
             return False
     now_us = await store.now_us()
     record, key = new_key(
@@ -241,6 +280,19 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _matches(record: ApiKeyRecord, digest: str) -> bool:
+    """Return True for the digest of the secret, or of the one before the newest rotation."""
+    now = hmac.compare_digest(record.secret_sha256, digest)
+    old = record.old_sha256 is not None and hmac.compare_digest(record.old_sha256, digest)
+    return now or old
+
+
+def new_secret() -> tuple[str, str]:
+    """Make a secret. Returns (secret, its SHA-256)."""
+    secret = secrets.token_urlsafe(32)
+    return secret, _sha256(secret)
 
 
 def _sha256(secret: str) -> str:

@@ -27,7 +27,7 @@ from services.gateway.problems import MATHOPT_ROUTE
 from services.gateway.text.replays import Replays
 from services.settings import Settings
 from services.store.blobs import BlobStore
-from services.store.types import JobStore
+from services.store.upkeep import Actor, ServiceStore, acting
 from services.telemetry import Metrics
 from workers.types import TextBackend
 
@@ -41,6 +41,7 @@ __all__ = [
     "Context",
     "Ctx",
     "Lifetime",
+    "Operator",
     "Pool",
     "Principal",
     "Submitter",
@@ -87,7 +88,7 @@ class Context:
     """The parts of the service, assembled by `create_app`."""
 
     settings: Settings
-    store: JobStore
+    store: ServiceStore
     blobs: BlobStore
     kinds: Mapping[str, Kind]
     bus: Bus
@@ -122,6 +123,7 @@ async def current_principal(request: Request) -> Principal:
     if context.settings.auth == "off":
         # Any page open in a browser on this machine can reach a server on loopback.
         refuse_cross_site(request)
+        note_caller(request, AUTH_OFF_PRINCIPAL)
         return AUTH_OFF_PRINCIPAL
     header = request.headers.get("authorization")
     google_key = request.headers.get("x-goog-api-key")
@@ -148,7 +150,21 @@ async def current_principal(request: Request) -> Principal:
     )
     context.limiter.take(principal.key_id, "requests", per_minute=per_minute)
     request.state.principal = principal
+    note_caller(request, principal)
     return principal
+
+
+def note_caller(request: Request, principal: Principal) -> None:
+    """Name the caller of this request for the audit log."""
+    client = request.client
+    acting.set(
+        Actor(
+            tenant=principal.tenant,
+            key_id=principal.key_id,
+            address="" if client is None else client.host,
+            agent=request.headers.get("user-agent", "")[:100],
+        )
+    )
 
 
 def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
@@ -173,6 +189,7 @@ def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
 Ctx = Annotated[Context, Depends(get_context)]
 Viewer = Annotated[Principal, Depends(require("viewer"))]
 Submitter = Annotated[Principal, Depends(require("submitter"))]
+Operator = Annotated[Principal, Depends(require("operator"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
 
 

@@ -13,7 +13,7 @@ import orjson
 
 from services.bus import wait_for
 from services.errors import NotFound, StoreUnavailable
-from services.gateway.deps import Context
+from services.gateway.deps import Context, Principal
 from services.gateway.views import event_view
 
 KEEP_ALIVE_S = 15.0
@@ -26,9 +26,12 @@ def poll_s(context: Context) -> float:
 
 
 async def stream(
-    context: Context, job_id: str, *, after_seq: int
+    context: Context, job_id: str, *, after_seq: int, principal: Principal
 ) -> AsyncIterator[bytes]:
-    """Yield the bytes of the stream until the job is terminal and every event is sent."""
+    """Yield the bytes of the stream until the job is terminal and every event is sent.
+
+    It also ends when the key of the caller was revoked or has expired, with an event that says so.
+    """
     context.metrics.streams.inc()
     try:
         with context.bus.listen(job_id) as changed, context.lifetime.waiting(changed):
@@ -38,6 +41,10 @@ async def stream(
             while not context.lifetime.closing:
                 changed.clear()
                 try:
+                    if why := await context.keyring.why_ended(principal):
+                        ended = {"status": 401, "detail": why}
+                        yield b"event: end\ndata: %s\n\n" % orjson.dumps(ended)
+                        return
                     job = await context.store.get(job_id)
                     events = await context.store.events(
                         job_id, after_seq=after_seq, limit=_PAGE
@@ -57,7 +64,8 @@ async def stream(
                         data,
                     )
                     idle_s = 0.0
-                if job.state.is_terminal and after_seq >= job.last_seq:
+                # Without events there are none left: retention may have removed the last ones.
+                if job.state.is_terminal and (after_seq >= job.last_seq or not events):
                     yield (
                         b'event: end\ndata: {"state":"%s"}\n\n' % job.state.value.encode()
                     )

@@ -13,13 +13,14 @@ from pydantic.json_schema import models_json_schema
 from search.domains import Kind
 from services.gateway.problems import MEDIA_TYPE
 from services.gateway.routes.jobs import EXAMPLE
-from services.gateway.routes.keys import NewKey
+from services.gateway.routes.keys import NewKey, RotateKey
 from services.gateway.routes.views import NewView
 from services.gateway.text.requests import ChatRequest, CompletionRequest
 from trimtab import __version__
 from trimtab.plans import OutlineAnswers, OutlineApproval, PatchOperation
 from trimtab.results import Event, Problem
 from trimtab.specs.common import JobChanges
+from trimtab.upkeep import RetentionRule
 
 _TEMPLATE = "#/components/schemas/{model}"
 _ABOUT = """Submit an optimization job, watch it improve, and get an answer that is verified \
@@ -35,6 +36,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     NewKey,
     NewView,
     JobChanges,
+    RotateKey,
+    RetentionRule,
     ChatRequest,
     CompletionRequest,
     OutlineAnswers,

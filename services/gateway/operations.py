@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 from services import tenancy
 from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, TooManyRequests
-from services.gateway.auth import SCOPES, new_key
+from services.gateway.auth import SCOPES, new_key, new_secret, write_private
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.listing import Listing
 from services.gateway.views import when
@@ -261,6 +262,26 @@ async def revoke_key(context: Context, key_id: str) -> None:
     """Revoke an API key and, with it, its sessions. Raises NotFound."""
     await context.store.revoke_key(key_id)
     context.keyring.forget(key_id)
+
+
+async def rotate_key(
+    context: Context, key_id: str, *, overlap_s: float
+) -> tuple[ApiKeyRecord, str]:
+    """Replace the secret of a key; returns (record, the new key). Raises NotFound or Conflict.
+
+    If the admin key in the data folder is that key, the file gets the new one.
+    """
+    secret, digest = new_secret()
+    record = await context.store.rotate_key(
+        key_id, new_sha256=digest, overlap_s=overlap_s
+    )
+    context.keyring.forget(key_id)
+    key = f"tt_{key_id}_{secret}"
+    file = context.settings.admin_key_file
+    with contextlib.suppress(FileNotFoundError):
+        if file.read_text().startswith(f"tt_{key_id}_"):
+            write_private(file, key + "\n")
+    return record, key
 
 
 def describe_pool(context: Context) -> dict[str, Any]:

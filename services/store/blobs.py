@@ -7,11 +7,13 @@ or absent. Two uploads of the same bytes are one file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from pathlib import Path
 from services.errors import InsufficientStorage, InvalidBody, NotFound, PayloadTooLarge
 from trimtab.specs.common import DIGEST_PATTERN
 
+_JUST_NOW_S = 60.0
 _COPY_BYTES = 1 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -147,6 +150,16 @@ class BlobStore:
     def delete(self, digest: str) -> None:
         """Remove the bytes, if present."""
         self._place(digest).unlink(missing_ok=True)
+
+    def discard(self, digest: str) -> None:
+        """Remove the bytes of a file that no tenant has, unless they were just stored again.
+
+        Bytes are written before their row, so those of the last minute may be about to get one.
+        """
+        place = self._place(digest)
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - place.stat().st_mtime > _JUST_NOW_S:
+                place.unlink()
 
     def free_bytes(self) -> int:
         """Return the free space on the disk."""

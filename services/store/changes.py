@@ -116,7 +116,7 @@ def skipped(job: JobRecord, reason: Reason, detail: str, now_us: int) -> JobChan
         _flagged(job, _moved(job, Verb.SKIP)), termination=termination, finished_us=now_us
     )
     change = _with_events(job, _state_event(job, termination))
-    return replace(change, webhook=_webhook(job))
+    return replace(change, webhook=webhook_payload(job))
 
 
 def revived(job: JobRecord, waits: int, now_us: int) -> JobChange:
@@ -385,7 +385,10 @@ def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> J
     else:
         change = _with_events(job, _state_event(job, termination))
     return replace(
-        change, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
+        change,
+        outcome=completion.outcome,
+        webhook=webhook_payload(job),
+        drops_checkpoint=drops,
     )
 
 
@@ -422,7 +425,7 @@ def _ended_without_worker(job: JobRecord, now_us: int, detail: str) -> JobChange
         has_checkpoint=job.has_checkpoint and not drops,
     )
     change = _with_events(job, _state_event(job, termination))
-    return replace(change, webhook=_webhook(job), drops_checkpoint=drops)
+    return replace(change, webhook=webhook_payload(job), drops_checkpoint=drops)
 
 
 def facts_of(job: JobRecord) -> Facts:
@@ -484,7 +487,8 @@ def _termination(
     }
 
 
-def _webhook(job: JobRecord) -> Json | None:
+def webhook_payload(job: JobRecord) -> Json | None:
+    """Return what the webhook of an ended job is sent; None without a webhook."""
     if job.webhook is None or job.finished_us is None:
         return None
     return {

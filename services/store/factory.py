@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from services.settings import Settings
 from services.store.sql_store import SqlStore
-from services.store.types import JobStore
+from services.store.upkeep import ServiceStore
 
 
-def open_store(settings: Settings) -> JobStore:
+def open_store(settings: Settings) -> ServiceStore:
     """Create the store of the settings, not yet connected: call `await store.open()`."""
     if settings.database_url is not None:
         return SqlStore.on_postgres(settings.database_url.get_secret_value())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.errors import BadRequest, Conflict, NotFound
 from services.store import codec
-from services.store.types import Idempotency, ModelRecord, ModelState, NewJob
+from services.store.types import Idempotency, JobRecord, ModelRecord, ModelState, NewJob
 
 
 def no_such_job(job_id: str) -> NotFound:
@@ -34,6 +34,36 @@ def no_such_artifact(digest: str) -> NotFound:
     return NotFound(
         f"no artifact {digest!r}",
         fix="upload the file again; files that no job refers to are removed after some days",
+    )
+
+
+def nothing_to_send(job: JobRecord) -> Conflict:
+    """Build the error of a re-send for a job without a webhook, or that has not ended."""
+    got = "one without a webhook" if job.webhook is None else f"a {job.state.value} job"
+    return Conflict(
+        f"job {job.id}: expected an ended job with a webhook, got {got}",
+        fix="wait until it has ended"
+        if job.webhook is not None
+        else "submit it with `webhook`",
+    )
+
+
+def dead_key(key_id: str, why: str) -> Conflict:
+    """Build the error of a rotation of a key that does not work any more."""
+    return Conflict(
+        f"key {key_id}: expected one that works, got one that {why}",
+        fix="make a new key: POST /v1/keys",
+    )
+
+
+def file_in_use(digest: str, user: str) -> Conflict:
+    """Build the error of a file that cannot be deleted yet."""
+    return Conflict(
+        f"artifact {digest}: expected a file that no active job and no model uses, got one of "
+        f"{user}",
+        fix="wait until the job has ended, or cancel it"
+        if user.startswith("job_")
+        else "keep it: jobs use this model",
     )
 
 

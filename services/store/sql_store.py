@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import text
 
@@ -35,9 +34,11 @@ from services.store.sql import (
     models,
     outbox,
     sessions,
+    submission,
     views,
 )
 from services.store.sql.tx import postgres_clock, process_clock
+from services.store.sql_upkeep import SqlUpkeep
 from services.store.sqlite_runner import SqliteRunner
 from services.store.types import (
     NEWEST_FIRST,
@@ -68,6 +69,7 @@ from services.store.types import (
     Signals,
     Submitted,
 )
+from services.store.upkeep import Deed, acting
 from trimtab.results import JobState
 
 T = TypeVar("T")
@@ -75,7 +77,7 @@ T = TypeVar("T")
 _MOST = 2**62  # beyond any seq or time; larger numbers do not fit a database integer
 
 
-class SqlStore:
+class SqlStore(SqlUpkeep):
     """Jobs in SQLite or PostgreSQL."""
 
     def __init__(self, runner: Runner) -> None:
@@ -141,7 +143,7 @@ class SqlStore:
         require_storable(jobs=jobs_, idempotency=idempotency)
         sole_tenant(jobs_)
         plain = [changes.plain_job(job) for job in jobs_]
-        return await self._write(jobs.submit, plain, idempotency)
+        return await self._write(submission.submit, acting.get(), plain, idempotency)
 
     async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
@@ -203,11 +205,23 @@ class SqlStore:
         self, job_id: str, *, tenant: str | None = None
     ) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _storable(job_id), tenant, Verb.CANCEL)
+        return await self._act(
+            Deed(action="job.cancel", target=job_id),
+            jobs.request,
+            _storable(job_id),
+            tenant,
+            Verb.CANCEL,
+        )
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _storable(job_id), tenant, Verb.STOP)
+        return await self._act(
+            Deed(action="job.stop", target=job_id),
+            jobs.request,
+            _storable(job_id),
+            tenant,
+            Verb.STOP,
+        )
 
     async def memo(self, job_id: str, *, tenant: str | None = None) -> MemoRecord | None:
         """See JobStore."""
@@ -227,7 +241,10 @@ class SqlStore:
     ) -> JobRecord:
         """See JobStore."""
         plain = changes.plain_memo(memo)
-        return await self._write(jobs.answer, _storable(job_id), plain, revision, tenant)
+        deed = Deed(action="plan.answer", target=job_id)
+        return await self._act(
+            deed, jobs.answer, _storable(job_id), plain, revision, tenant
+        )
 
     async def approve(
         self,
@@ -240,15 +257,22 @@ class SqlStore:
         """See JobStore."""
         require_storable(jobs=approval.children, idempotency=None)
         plain = changes.plain_approval(approval)
-        return await self._write(jobs.approve, _storable(job_id), plain, revision, tenant)
+        deed = Deed(
+            action="plan.approve", target=job_id, detail={"digest": approval.digest}
+        )
+        return await self._act(
+            deed, jobs.approve, _storable(job_id), plain, revision, tenant
+        )
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.redrive, _storable(job_id), tenant)
+        deed = Deed(action="job.retry", target=job_id)
+        return await self._act(deed, jobs.redrive, _storable(job_id), tenant)
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
         """See JobStore."""
-        await self._write(jobs.remove, _storable(job_id), tenant)
+        deed = Deed(action="job.delete", target=job_id)
+        await self._act(deed, jobs.remove, _storable(job_id), tenant)
 
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
@@ -335,18 +359,28 @@ class SqlStore:
         return await self._write(outbox.due, _limit(limit), lock_s)
 
     async def outbox_done(
-        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delivered: bool = True,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         """See JobStore."""
-        await self._write(
-            outbox.done, outbox_id, delivered, codec.storable(detail)[:1000]
-        )
+        reason = codec.storable(detail)[:1000]
+        await self._write(outbox.done, outbox_id, delivered, reason, status_code)
 
     async def outbox_retry(
-        self, outbox_id: int, *, delay_s: float, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delay_s: float,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         """See JobStore."""
-        await self._write(outbox.retry, outbox_id, delay_s, codec.storable(detail)[:1000])
+        reason = codec.storable(detail)[:1000]
+        await self._write(outbox.retry, outbox_id, delay_s, reason, status_code)
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
         """See JobStore."""
@@ -411,7 +445,8 @@ class SqlStore:
         self, model_id: str, *, tenant: str | None = None
     ) -> ModelRecord:
         """See JobStore."""
-        return await self._write(models.retire, _storable_model(model_id), tenant)
+        deed = Deed(action="model.retire", target=model_id)
+        return await self._act(deed, models.retire, _storable_model(model_id), tenant)
 
     async def pin_models(
         self, job_id: str, fence: int, model_ids: Sequence[str]
@@ -427,7 +462,9 @@ class SqlStore:
 
     async def put_key(self, key: ApiKeyRecord) -> None:
         """See JobStore."""
-        await self._write(api_keys.put, key)
+        about = {"name": key.name, "tenant": key.tenant, "scopes": list(key.scopes)}
+        deed = Deed(action="key.create", target=key.id, detail=about)
+        await self._act(deed, api_keys.put, key)
 
     async def get_key(self, key_id: str) -> ApiKeyRecord | None:
         """See JobStore."""
@@ -443,17 +480,8 @@ class SqlStore:
         """See JobStore."""
         if not codec.is_storable(key_id):
             raise no_such_key(key_id)
-        await self._write(api_keys.revoke, key_id)
-
-    async def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
-        return await self._runner.write(partial(_call, operation, arguments))
-
-    async def _read(self, operation: Callable[..., T], *arguments: Any) -> T:
-        return await self._runner.read(partial(_call, operation, arguments))
-
-
-def _call(operation: Callable[..., T], arguments: tuple[Any, ...], tx: object) -> T:
-    return operation(tx, *arguments)
+        deed = Deed(action="key.revoke", target=key_id)
+        await self._act(deed, api_keys.revoke, key_id)
 
 
 def _storable(job_id: str) -> str:

@@ -11,6 +11,7 @@ StaleFence, StoreUnavailable (503 with Retry-After).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -187,6 +188,8 @@ class Claim:
     job: JobRecord
     fence: int
     lease_until_us: int
+    # When this process received it, on its monotonic clock.
+    claimed_s: float = field(default_factory=time.monotonic, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,6 +384,9 @@ class ApiKeyRecord:
     revoked: bool
     # {"submits_per_minute": ..., "queued_jobs": ..., "artifact_bytes": ...}; {}: server defaults
     limits: Json
+    last_used_us: int | None = None  # to the minute
+    old_sha256: str | None = None  # the secret before the newest rotation
+    old_until_us: int | None = None  # end of its overlap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -405,6 +411,8 @@ class DeliveryRecord:
     tries: int
     detail: str
     at_us: int
+    status_code: int | None = None  # of the receiver's answer to the newest try
+    next_try_us: int | None = None  # while it waits
 
 
 class JobStore(Protocol):
@@ -629,19 +637,29 @@ class JobStore(Protocol):
         ...
 
     async def outbox_done(
-        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delivered: bool = True,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         """Remove a delivery that was sent or given up, and record which for the job's owner."""
         ...
 
     async def outbox_retry(
-        self, outbox_id: int, *, delay_s: float, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delay_s: float,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         """Retry a failed delivery after `delay_s`; `detail` is recorded for the job's owner."""
         ...
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
-        """Return the delivery state of a job's webhook; None before the first try."""
+        """Return the delivery state of a job's webhook; None before it has ended."""
         ...
 
     # -- sessions --

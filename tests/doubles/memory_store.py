@@ -64,6 +64,7 @@ from services.store.types import (
     Signals,
     Submitted,
 )
+from tests.doubles.memory_upkeep import MemoryUpkeep
 from trimtab.results import JobState
 
 
@@ -74,7 +75,7 @@ class _Key:
     expires_us: int
 
 
-class MemoryStore:
+class MemoryStore(MemoryUpkeep):
     """A `JobStore` in dictionaries, for one event loop. Methods: see `JobStore`."""
 
     dialect = "memory"
@@ -85,6 +86,7 @@ class MemoryStore:
         clock: Callable[[], int] = wall_clock_us,
         new_id: Callable[[], str] | None = None,
     ) -> None:
+        super().__init__()
         self._now = clock
         self._new_id = new_id or IdMaker("job")
         self._jobs: dict[str, JobRecord] = {}  # in order of creation
@@ -159,6 +161,12 @@ class MemoryStore:
                 job_ids=tuple(step.job.id for step in steps),
                 expires_us=now + changes.microseconds(idempotency.ttl_s),
             )
+        first, last = steps[0].job, steps[-1].job
+        detail = {"kind": first.kind}
+        if len(steps) > 1:
+            kinds = sorted({step.job.kind for step in steps})
+            detail = {"jobs": len(steps), "last": last.id, "kinds": kinds}
+        self.note("job.submit", first.id, detail)
         return [Submitted(job=step.job, replayed=False) for step in steps]
 
     def _insert(
@@ -239,10 +247,14 @@ class MemoryStore:
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
     ) -> JobRecord:
-        return await self._request(job_id, Verb.CANCEL, tenant)
+        job = await self._request(job_id, Verb.CANCEL, tenant)
+        self.note("job.cancel", job_id)
+        return job
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        return await self._request(job_id, Verb.STOP, tenant)
+        job = await self._request(job_id, Verb.STOP, tenant)
+        self.note("job.stop", job_id)
+        return job
 
     async def _request(self, job_id: str, verb: Verb, tenant: str | None) -> JobRecord:
         now = self._now()
@@ -296,6 +308,7 @@ class MemoryStore:
         job = await self.get(job_id, tenant=tenant)
         step = graphs.redrive(job, _MemoryLinks(self, now), now)
         self._outputs.pop(job_id, None)
+        self.note("job.retry", job_id)
         return step.job
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
@@ -306,6 +319,10 @@ class MemoryStore:
             if not state.is_terminal
         ]
         changes.require_deletable(job, waiting[0] if waiting else None)
+        self._erase(job_id)
+        self.note("job.delete", job_id)
+
+    def _erase(self, job_id: str) -> None:
         self._edges = [
             edge for edge in self._edges if job_id not in (edge.parent, edge.child)
         ]
@@ -324,12 +341,13 @@ class MemoryStore:
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[EventRecord]:
-        first = max(after_seq, 0)
-        return (
-            self._events[job_id][first : first + max(limit, 0)]
-            if job_id in self._jobs
-            else []
-        )
+        if job_id not in self._jobs:
+            return []
+        if job_id not in self._cut:
+            first = max(after_seq, 0)
+            return self._events[job_id][first : first + max(limit, 0)]
+        later = [event for event in self._events[job_id] if event.seq > after_seq]
+        return later[: max(limit, 0)]
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         return list(self._attempts[job_id]) if job_id in self._jobs else []
@@ -511,27 +529,40 @@ class MemoryStore:
         return taken
 
     async def outbox_done(
-        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delivered: bool = True,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         row = self._outbox.pop(outbox_id, None)
         if row is not None:
-            self._record_delivery(
-                row, "delivered" if delivered else "given up", row.tries + 1, detail
-            )
+            state = "delivered" if delivered else "given up"
+            self._record_delivery(row, state, row.tries + 1, detail, status_code)
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
         return self._deliveries.get(job_id) if job_id in self._jobs else None
 
     def _record_delivery(
-        self, row: OutboxRecord, state: str, tries: int, detail: str
+        self,
+        row: OutboxRecord,
+        state: str,
+        tries: int,
+        detail: str,
+        status_code: int | None,
+        next_try_us: int | None = None,
     ) -> None:
         if row.job_id in self._jobs:
+            self._tried(row.job_id, codec.storable(detail)[:1000], status_code)
             self._deliveries[row.job_id] = DeliveryRecord(
                 job_id=row.job_id,
                 state=state,
                 tries=tries,
                 detail=codec.storable(detail)[:1000],
                 at_us=self._now(),
+                status_code=status_code,
+                next_try_us=next_try_us,
             )
 
     # -- sessions --
@@ -545,7 +576,12 @@ class MemoryStore:
         return session_id in self._ended_sessions
 
     async def outbox_retry(
-        self, outbox_id: int, *, delay_s: float, detail: str = ""
+        self,
+        outbox_id: int,
+        *,
+        delay_s: float,
+        detail: str = "",
+        status_code: int | None = None,
     ) -> None:
         row = self._outbox.get(outbox_id)
         if row is not None:
@@ -553,7 +589,9 @@ class MemoryStore:
             self._outbox[outbox_id] = replace(
                 row, tries=row.tries + 1, next_try_us=next_try_us
             )
-            self._record_delivery(row, "waiting", row.tries + 1, detail)
+            self._record_delivery(
+                row, "waiting", row.tries + 1, detail, status_code, next_try_us
+            )
 
     # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
@@ -637,6 +675,7 @@ class MemoryStore:
         model = await self.get_model(model_id, tenant=tenant)
         require_retirable(model)
         self._models[model_id] = replace(model, state=ModelState.RETIRED)
+        self.note("model.retire", model_id)
         return self._models[model_id]
 
     async def pin_models(
@@ -656,6 +695,8 @@ class MemoryStore:
         if key.id in self._api_keys:
             raise key_exists(key.id)
         self._api_keys[key.id] = replace(key, scopes=tuple(key.scopes))
+        about = {"name": key.name, "tenant": key.tenant, "scopes": list(key.scopes)}
+        self.note("key.create", key.id, about)
 
     async def get_key(self, key_id: str) -> ApiKeyRecord | None:
         return self._api_keys.get(key_id)
@@ -668,6 +709,7 @@ class MemoryStore:
         if key_id not in self._api_keys:
             raise no_such_key(key_id)
         self._api_keys[key_id] = replace(self._api_keys[key_id], revoked=True)
+        self.note("key.revoke", key_id)
 
     def _apply(self, step: changes.JobChange | None, now_us: int) -> JobRecord | None:
         """Write a change; if the job ended by it, its children follow."""
@@ -682,6 +724,7 @@ class MemoryStore:
             return None
         job = step.job
         self._jobs[job.id] = job
+        self._cut.discard(job.id)
         for states, holds in (
             (self._queued, JobState.QUEUED),
             (self._running, JobState.RUNNING),
@@ -719,6 +762,8 @@ class MemoryStore:
             )
             self._outbox[row.id] = row
             self._next_outbox += 1
+            self._begin_delivery(job.id, now_us)
+        self._count_work(step, now_us)
         return job
 
     def _newest_first(self) -> Iterable[JobRecord]:

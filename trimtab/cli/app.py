@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from trimtab import __version__
-from trimtab.cli import chat, jobs, live, mcp, models, plans, server, sizes, solve
+from trimtab.cli import admin, chat, jobs, live, mcp, models, plans, server, sizes, solve
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -75,6 +75,7 @@ app.add_typer(models.app, name="models")
 app.command()(chat.chat)
 app.command(context_settings=_PASS_ON)(server.backup)
 app.command(context_settings=_PASS_ON)(server.restore)
+app.add_typer(admin.app, name="admin")
 app.command()(server.kinds)
 app.command()(server.keys)
 app.command("open")(server.open_page)

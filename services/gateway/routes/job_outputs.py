@@ -83,7 +83,7 @@ async def job_events(
         return FastJson([event_view(event) for event in events])
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        event_stream.stream(ctx, job_id, after_seq=after_seq),
+        event_stream.stream(ctx, job_id, after_seq=after_seq, principal=principal),
         media_type="text/event-stream",
         headers=headers,
     )
@@ -237,6 +237,15 @@ async def job_artifact(
             fix="see `artifacts` in the result",
         )
     reference = references[name]
+    digest = str(reference["digest"])
+    try:
+        await ctx.store.get_artifact(digest, tenant=job.tenant)
+    except NotFound:
+        raise NotFound(
+            f"name: expected a stored file of job {job_id}, got {name[:100]!r}, which its owner or "
+            "retention removed",
+            fix="run the job again: POST /v1/jobs/{id}/retry, or submit its input again",
+        ) from None
     return file_response(
         ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG
     )

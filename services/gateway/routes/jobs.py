@@ -12,7 +12,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from services.bus import wait_for
-from services.errors import BadRequest, InvalidBody, NotFound
+from services.errors import BadRequest, InvalidBody, NotFound, Unauthorized
 from services.gateway import events as event_stream
 from services.gateway import graph, listing, operations
 from services.gateway.bodies import json_body
@@ -326,6 +326,8 @@ async def wait_job(
     with ctx.bus.listen(job_id) as changed, ctx.lifetime.waiting(changed):
         while True:
             changed.clear()
+            if why := await ctx.keyring.why_ended(principal):
+                raise Unauthorized(why, fix="use a key that works")
             job = await ctx.store.get(job_id, tenant=tenant)
             left = deadline - loop.time()
             if job.state.is_terminal or left <= 0 or ctx.lifetime.closing:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from starlette.responses import Response
 
-from services.errors import InvalidBody, NotFound, field_error
+from services.errors import Forbidden, InvalidBody, NotFound, field_error
 from services.gateway import operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Admin, Context, Ctx, Viewer
@@ -72,6 +72,17 @@ class KeyView(WireModel):
     """The key has been revoked."""
     limits: dict[str, int]
     """Limits of this key that replace the server's."""
+    last_used_at: str | None
+    """Last use, to about a minute. None: never."""
+    old_secret_until: str | None
+    """Until when the secret before the newest rotation works. None: there is no such secret."""
+
+
+class RotateKey(WireModel):
+    """Request to replace the secret of a key."""
+
+    overlap_s: Annotated[float, Field(ge=0, le=90 * 86_400)] = 86_400.0
+    """Seconds for which the old secret still works."""
 
 
 class MadeKey(KeyView):
@@ -112,6 +123,8 @@ def key_view(record: ApiKeyRecord) -> dict[str, Any]:
         "expires_at": when(record.expires_us),
         "revoked": record.revoked,
         "limits": dict(record.limits),
+        "last_used_at": when(record.last_used_us),
+        "old_secret_until": when(record.old_until_us),
     }
 
 
@@ -190,6 +203,38 @@ async def revoke_key(
     """Takes effect at once in this gateway, within five seconds in others on the database."""
     await operations.revoke_key(ctx, key_id)
     return Response(status_code=204)
+
+
+@router.post(
+    "/keys/{key_id}/rotate",
+    status_code=201,
+    response_model=MadeKey,
+    responses=documented(400, 404, 409, 413, 415, 422, 503),
+    openapi_extra={"requestBody": "RotateKey"},
+    summary="Replace the secret of an API key",
+)
+async def rotate_key(
+    key_id: Annotated[str, Path(description="id of the key"), AfterValidator(_key_id)],
+    request: Request,
+    ctx: Ctx,
+    principal: Viewer,
+) -> Response:
+    """An admin may rotate every key, others the one that they call with.
+
+    The response holds the new key. The old secret works for `overlap_s` more; one from an earlier
+    rotation ends at once. Id, scopes, limits, expiry and sessions stay.
+    """
+    if key_id != principal.key_id and not principal.allows("admin"):
+        raise Forbidden(
+            f"key_id: expected the caller's own key {principal.key_id}, got {key_id}",
+            fix="ask an admin to rotate it",
+        )
+    try:
+        asked = RotateKey.model_validate_json(await json_body(request))
+    except ValidationError as error:
+        raise from_validation(error) from error
+    record, key = await operations.rotate_key(ctx, key_id, overlap_s=asked.overlap_s)
+    return FastJson({**key_view(record), "key": key}, status_code=201)
 
 
 @router.get(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from collections.abc import Mapping
+
+from sqlalchemy import bindparam, or_, select, update
 
 from services.store import codec
-from services.store.refusals import key_exists, no_such_key
+from services.store.changes import microseconds
+from services.store.refusals import dead_key, key_exists, no_such_key
 from services.store.sql import rows
 from services.store.sql.tx import Tx
 from services.store.types import ApiKeyRecord
@@ -55,3 +58,33 @@ def revoke(tx: Tx, key_id: str) -> None:
     """Mark a key as revoked. Raises NotFound."""
     if tx.conn.execute(_REVOKE, {"of_id": key_id}).rowcount == 0:
         raise no_such_key(key_id)
+
+
+def rotate(tx: Tx, key_id: str, new_sha256: str, overlap_s: float) -> ApiKeyRecord:
+    """Replace the secret; the old one works during the overlap. Raises NotFound and Conflict."""
+    row = tx.conn.execute(_GET.with_for_update(), {"of_id": key_id}).one_or_none()
+    if row is None:
+        raise no_such_key(key_id)
+    now = tx.now_us()
+    if row.revoked:
+        raise dead_key(key_id, "was revoked")
+    if row.expires_us is not None and row.expires_us <= now:
+        raise dead_key(key_id, "has expired")
+    values = {
+        "secret_sha256": new_sha256,
+        "old_sha256": row.secret_sha256,
+        "old_until_us": now + microseconds(overlap_s),
+    }
+    tx.conn.execute(update(_key).where(_key.c.id == key_id).values(**values))
+    return rows.key_record(tx.conn.execute(_GET, {"of_id": key_id}).one())
+
+
+def touch(tx: Tx, used_us: Mapping[str, int]) -> None:
+    """Record when keys were last used; an earlier time changes nothing."""
+    later = update(_key).where(
+        _key.c.id == bindparam("of_id"),
+        or_(_key.c.last_used_us.is_(None), _key.c.last_used_us < bindparam("used")),
+    )
+    pairs = [{"of_id": key, "used": used} for key, used in sorted(used_us.items())]
+    if pairs:
+        tx.conn.execute(later.values(last_used_us=bindparam("used")), pairs)

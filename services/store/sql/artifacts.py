@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import and_, bindparam, delete, exists, func, or_, select
@@ -48,6 +49,16 @@ _UNUSED = (
     .order_by(_file.c.created_us, _file.c.digest, _file.c.tenant)
     .limit(bindparam("most"))
 )
+_SHARED = (
+    select(_file.c.digest)
+    .where(
+        _file.c.tenant == bindparam("of_tenant"),
+        _file.c.digest.in_(bindparam("some", expanding=True)),
+    )
+    .order_by(_file.c.digest)
+    .with_for_update(read=True, key_share=True)
+)
+_CHUNK = 500  # digests in one IN list
 _DELETE_UNUSED = delete(_file).where(_THIS, ~_REFERRED)
 
 
@@ -90,5 +101,18 @@ def unreferenced(tx: Tx, older_than_us: int, limit: int) -> list[ArtifactRecord]
 
 def remove(tx: Tx, digest: str, tenant: str) -> bool:
     """Delete a row unless a job refers to it by now; True if no row of the digest is left."""
-    tx.conn.execute(_DELETE_UNUSED, {"of_tenant": tenant, "of_digest": digest})
+    this = {"of_tenant": tenant, "of_digest": digest}
+    # Locked first, as by `share`: the delete then sees a reference made meanwhile.
+    tx.conn.execute(_GET.with_for_update(), this)
+    tx.conn.execute(_DELETE_UNUSED, this)
     return tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none() is None
+
+
+def share(tx: Tx, tenant: str, digests: Sequence[str]) -> None:
+    """Lock files that new jobs name against deletion, until the transaction ends."""
+    if tx.conn.dialect.name != "postgresql":
+        return  # a single writer
+    wanted = sorted(set(digests))
+    for start in range(0, len(wanted), _CHUNK):
+        some = {"of_tenant": tenant, "some": wanted[start : start + _CHUNK]}
+        tx.conn.execute(_SHARED, some).all()

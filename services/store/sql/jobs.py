@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from services.store import changes, codec, graphs, plans
 from services.store.lifecycle import Verb
 from services.store.refusals import no_such_job, replay_of_deleted
-from services.store.sql import graph, rows, write
+from services.store.sql import artifacts, graph, rows, write
 from services.store.sql import idempotency as keys
 from services.store.sql.tx import Tx
 from services.store.types import (
@@ -101,6 +101,13 @@ def insert_placed(
         ),
     )
     graph.insert_links(tx, placed)
+    named = [
+        digest
+        for new, change in zip(jobs, job_changes, strict=True)
+        for digest in (*new.artifacts, *change.keeps)
+    ]
+    if named:
+        artifacts.share(tx, jobs[0].tenant, named)
     for new, change in zip(jobs, job_changes, strict=True):
         write.refer(
             tx,

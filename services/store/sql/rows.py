@@ -205,14 +205,18 @@ def outbox_record(row: Row[Any]) -> OutboxRecord:
 
 def delivery_record(row: Row[Any]) -> DeliveryRecord:
     """Convert a row of a delivery state."""
-    return DeliveryRecord(**row._mapping)
+    columns = dict(row._mapping)
+    return DeliveryRecord(
+        **{name: columns[name] for name in DeliveryRecord.__dataclass_fields__}
+    )
 
 
 def artifact_record(row: Row[Any]) -> ArtifactRecord:
     """Convert a row of a file."""
     columns = dict(row._mapping)
-    del columns["used_us"]
-    return ArtifactRecord(**columns)
+    return ArtifactRecord(
+        **{name: columns[name] for name in ArtifactRecord.__dataclass_fields__}
+    )
 
 
 def model_record(row: Row[Any]) -> ModelRecord:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, update
 
 from services.store import codec
 from services.store.changes import JobChange
-from services.store.sql import rows
+from services.store.sql import audit, rows
 from services.store.sql.tx import Tx
 from services.store.types import MemoRecord
 
@@ -76,6 +76,22 @@ def apply(tx: Tx, change: JobChange, now_us: int) -> None:
                 "next_try_us": now_us,
             },
         )
+        begin_delivery(tx, job.tenant, job.id, now_us)
+    audit.count_work(tx, change, now_us)
+
+
+def begin_delivery(tx: Tx, tenant: str, job_id: str, now_us: int) -> None:
+    """Record that a job's webhook is to be sent from now on."""
+    values = {
+        "state": "waiting",
+        "tries": 0,
+        "detail": "",
+        "at_us": now_us,
+        "status_code": None,
+        "next_try_us": now_us,
+    }
+    first = tx.upsert(rows.delivery).values(job_id=job_id, tenant=tenant, **values)
+    tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=values))
 
 
 def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> None:

@@ -21,12 +21,13 @@ from tests.contracts.store.models import Models
 from tests.contracts.store.plans import Plans
 from tests.contracts.store.records import Records
 from tests.contracts.store.submission import Submission
+from tests.contracts.store.upkeep import Upkeeping
 
 __all__ = ["DONE", "Clock", "StoreContract", "claim_one", "key", "new_job"]
 
 
 class StoreContract(
-    Models, Plans, Graphs, Checkpoints, Submission, Listing, Attempts, Records
+    Upkeeping, Models, Plans, Graphs, Checkpoints, Submission, Listing, Attempts, Records
 ):
     """Subclass as `TestX` and define `make`."""
 

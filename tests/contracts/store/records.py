@@ -170,7 +170,9 @@ class Records:
             for job in jobs:
                 await store.request_cancel(job.id)
             sent, given_up, gone = await store.outbox_due()
-            assert await store.delivery(sent.job_id) is None
+            fresh = await store.delivery(sent.job_id)
+            assert fresh is not None
+            assert (fresh.state, fresh.tries) == ("waiting", 0)
             await store.outbox_retry(sent.id, delay_s=5, detail="answered 500")
             waiting = await store.delivery(sent.job_id)
             assert waiting is not None

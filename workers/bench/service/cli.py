@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from workers.bench.service import chaos, graphs, latency, lists, load
+from workers.bench.service import chaos, graphs, latency, lists, load, retention
 from workers.bench.service.harness import Server, running_server
 from workers.bench.service.postgres import PostgresServer
 from workers.bench.stats import machine
@@ -207,6 +207,32 @@ def restart_postgres(folder: Path, scale: float, options: argparse.Namespace) ->
             server.stop()
 
 
+def retention_sqlite(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
+    """Remove 1,000,000 events on SQLite while clients submit."""
+    server = Server(folder / "data", settings={"role": "gateway"})
+    try:
+        events = max(2_000, round(1_000_000 * scale))
+        return retention.retention_under_load(server, events=events, clients=4)
+    finally:
+        server.stop()
+
+
+def retention_postgres(
+    folder: Path, scale: float, options: argparse.Namespace
+) -> Figures:
+    """Remove 1,000,000 events on PostgreSQL while clients submit."""
+    with PostgresServer(folder / "postgres") as database:
+        settings = {"database_url": database.url, "role": "gateway"}
+        server = Server(folder / "data", settings=settings)
+        try:
+            events = max(2_000, round(1_000_000 * scale))
+            return retention.retention_under_load(
+                server, events=events, clients=4, database_url=database.url
+            )
+        finally:
+            server.stop()
+
+
 SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
     {
         "submit-to-running": (submit_to_running, "p50 <= 100 ms, p99 <= 500 ms"),
@@ -236,6 +262,8 @@ SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
             kill_graphs,
             "1,000 graphs, 20 kills of the service, 200 of workers: 0 lost, 0 early, 0 twice",
         ),
+        "retention-sqlite": (retention_sqlite, "submit p99 <= 50 ms"),
+        "retention-postgres": (retention_postgres, "submit p99 <= 50 ms"),
         "restart-postgres": (
             restart_postgres,
             "20 restarts: 503 with Retry-After, never 500",
@@ -243,7 +271,10 @@ SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
     }
 )
 GROUPS = MappingProxyType(
-    {"chaos": ("kill-gateway", "kill-workers", "kill-graphs", "restart-postgres")}
+    {
+        "chaos": ("kill-gateway", "kill-workers", "kill-graphs", "restart-postgres"),
+        "retention": ("retention-sqlite", "retention-postgres"),
+    }
 )
 
 
