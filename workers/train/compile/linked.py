@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,12 @@ def order(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[float]]:
             flash.setdefault(str(row["program"]), {})[str(row["candidate"])] = row[
                 "flash"
             ]
-    most = max((len(sizes) for sizes in flash.values()), default=0)
+    tried = Counter(str(row["program"]) for row in rows)
+    most = max(tried.values(), default=0)
     whole = {
-        name: sizes for name, sizes in flash.items() if len(sizes) == most and oz in sizes
+        name: sizes
+        for name, sizes in flash.items()
+        if tried[name] == most and oz in sizes
     }
     if not whole:
         return [], []
