@@ -263,6 +263,14 @@ def _check_alike(old: Path, new: Path) -> None:
         after.wide,
     ):
         raise Leave("the smaller program is of another kind")
+    old_sizes, new_sizes = before.own_sections(), after.own_sections()
+    for name, size in old_sizes.items():
+        # Tables that a linker script collects: an entry that is gone was dropped wrongly.
+        if new_sizes.get(name, 0) < size:
+            raise Leave(
+                f"section {name.decode('utf-8', 'replace')} has {new_sizes.get(name, 0):,} bytes "
+                f"in the smaller program instead of {size:,}"
+            )
     missing = before.defined(dynamic=True) - after.defined(dynamic=True)
     missing -= {b"_init", b"_fini"}
     if missing:

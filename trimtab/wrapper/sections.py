@@ -13,6 +13,11 @@ from zlib import crc32
 
 _NAMES = {b".llvmbc": b".trimir", b".llvmcmd": b".trimsum"}  # clang's → ours, as long
 _BITCODE, _MARK = _NAMES.values()
+# Sections that compilers and linkers make; code and data may leave them.
+_USUAL = tuple(
+    b".text .rodata .data .bss .eh_frame .gcc_except .ARM. .init .fini .dyn .gnu .note .got "
+    b".plt .rel .hash .interp .tdata .tbss .sdata .sbss .ctors .dtors .jcr .relro".split()
+)
 _MAGIC, _OURS = b"BC\xc0\xde", b"trimtab1"
 _ALLOC, _EXCLUDE = 0x2, 0x80000000
 _SYMTAB, _NOBITS, _DYNSYM = 2, 8, 11
@@ -99,6 +104,14 @@ class Elf:
     def loaded_bytes(self) -> int:
         """Return the bytes of sections that are loaded."""
         return sum(row[5] for row in self.rows if row[2] & _ALLOC and row[1] != _NOBITS)
+
+    def own_sections(self) -> dict[bytes, int]:
+        """Return the sizes of loaded sections that the program itself named."""
+        return {
+            name: row[5]
+            for name, row in zip(self.names, self.rows, strict=True)
+            if row[2] & _ALLOC and row[1] != _NOBITS and not name.startswith(_USUAL)
+        }
 
     def checksum(self) -> bytes:
         """Return 8 characters that change with what is linked: contents and symbols."""
