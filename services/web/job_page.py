@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
-from services.web import formatting
+from services.web import formatting, kind_results
 from services.web.compile_result import split_sizes
-from services.web.formatting import flat
 from services.web.job_model import take_fitted_model
 from services.web.job_rows import (
     LATE_HEARTBEAT_S,
@@ -177,7 +176,6 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
     result: Json = job.result or {}
     summary: dict[str, Any] = dict(result.get("summary", {}))
     fitted = take_fitted_model(summary)
-    figure = formatting.brief if job.kind == LearnSpec.KIND else formatting.number
     tables = [
         _table(key, rows)
         for key, rows in ((key, as_rows(value)) for key, value in summary.items())
@@ -197,11 +195,10 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
         "drawn": [file for file in files if file.picture and not file.curve],
         "timings": _timings(result.get("timings_s", {})),
         "fitted": fitted,
-        "summary": [
-            (key, flat(value, figure))
-            for key, value in summary.items()
-            if not is_table(as_rows(value))
-        ],
+        "headline": kind_results.headline(job.kind, job.result),
+        "summary": kind_results.facts(
+            {key: value for key, value in summary.items() if not is_table(as_rows(value))}
+        ),
         "pictures": _pictures(job),
         "size_tables": sizes,
         "tables": others,
@@ -237,7 +234,10 @@ def _table(name: str, rows: Sequence[Json]) -> SimpleNamespace:
     return SimpleNamespace(
         name=name,
         columns=columns,
-        rows=[[flat(row.get(column)) for column in columns] for row in rows],
+        rows=[
+            [kind_results.measured(column, row.get(column)) for column in columns]
+            for row in rows
+        ],
     )
 
 
@@ -288,7 +288,10 @@ def _verification(value: Json | None) -> SimpleNamespace | None:
         objective=value.get("objective"),
         objective_exact=value.get("objective_exact"),
         max_violation=value.get("max_violation"),
-        checks={key: flat(inner) for key, inner in checks.items()},
+        checks={
+            kind_results.without_unit(key): kind_results.measured(key, inner)
+            for key, inner in checks.items()
+        },
         tables=tables,
         detail=value.get("detail", ""),
     )

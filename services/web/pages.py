@@ -1,6 +1,7 @@
 """Routes of the pages. Every action is a plain form that redirects; `app.js` adds live updates.
 
 GET  /                     jobs            GET  /workers            pool and leases
+GET  /start  POST /start   an example of each kind
 GET  /submit               kinds           GET  /keys               API keys (admin)
 GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
 POST /submit/{kind}                        GET  /login  POST /login  POST /logout
@@ -29,6 +30,7 @@ from services.web import (
     model,
     models,
     plans,
+    start,
     submit,
     workers,
 )
@@ -44,6 +46,7 @@ for part in (
     compare,
     jobs,
     workers,
+    start,
     submit,
     model,
     models,

@@ -143,6 +143,7 @@ class AntennaSpec(Spec):
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations",)
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
         "kind": "antenna",
+        "name": "Example: patch antenna at 5.2 GHz",
         "spec": {
             "bands": [{"f_lo_hz": 5.15e9, "f_hi_hz": 5.35e9}],
             "feed": [3, 6],

@@ -390,6 +390,7 @@ class CompileSpec(Spec):
 
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
         "kind": "compile",
+        "name": "Example: smaller checksum program",
         "spec": {
             "source_text": _EXAMPLE_PROGRAM,
             "language": "c",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -80,6 +81,19 @@ class PoolOptions(WireModel):
     diverse solutions, each the best one at that distance from those before it."""
 
 
+_EXAMPLE_MODEL = """\\ Choose parcels of the greatest value within weight and volume
+Maximize
+ value: 60 radio + 45 books + 80 lamp + 30 shoes + 55 chair + 70 tent
+Subject To
+ weight: 3 radio + 7 books + 4 lamp + 2 shoes + 9 chair + 6 tent <= 16
+ volume: 4 radio + 3 books + 6 lamp + 2 shoes + 9 chair + 5 tent <= 14
+ not_both: lamp + tent <= 1
+Binary
+ radio books lamp shoes chair tent
+End
+"""
+
+
 class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
@@ -100,6 +114,13 @@ class IlpSpec(Spec):
         "Solves a mixed-integer linear program (.mps, .lp, .gz): improving incumbents and a "
         "proved bound."
     )
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
+        "kind": "ilp",
+        "name": "Example: which parcels fit the van",
+        "spec": {"model_text": _EXAMPLE_MODEL, "format": "lp"},
+        "budget": {"seconds": 10.0},
+        "labels": {"example": "parcels"},
+    }
 
     model: ArtifactRef | None = None
     """Uploaded .mps or .lp file, plain or .gz."""

@@ -53,6 +53,7 @@ class PlanSpec(Spec):
     )
     EXAMPLE: ClassVar[Mapping[str, Any]] = {
         "kind": "plan",
+        "name": "Example: a goal in words",
         "spec": {"goal": "Design a patch antenna for 2.40 to 2.48 GHz in one minute."},
         "budget": {"seconds": 60.0},
     }

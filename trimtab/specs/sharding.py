@@ -255,6 +255,24 @@ class ShardingSpec(ExplainedModel, Spec):
     SUMMARY: ClassVar[str] = (
         "Places embedding tables on devices, as a TorchRec plan, with a certificate."
     )
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
+        "kind": "sharding",
+        "name": "Example: 12 tables on 4 devices",
+        "spec": {
+            "tables": [
+                {
+                    "name": f"table_{n}",
+                    "rows": 50_000 * (n + 1),
+                    "dim": 64,
+                    "pooling": 1.0 + n,
+                }
+                for n in range(12)
+            ],
+            "devices": [{"count": 4, "memory_gib": 16}],
+        },
+        "budget": {"seconds": 10.0},
+        "labels": {"example": "12-tables"},
+    }
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
     """The tables inline, instead of `tables_file`."""
