@@ -123,8 +123,8 @@ def _phases(
     for at_us, name in reported:
         if not merged or merged[-1][1] != name:
             merged.append((at_us, name))
-    if not merged and attempt.outcome == "result":
-        return _timed(job, attempt)
+    if not merged:
+        return _timed(job, attempt) if attempt.outcome == "result" else []
     ends = [at_us for at_us, _ in merged[1:]] + [ended_us]
     return [
         Span(name=name, begin_s=_since(job, at_us), end_s=_since(job, end_us))
