@@ -81,7 +81,7 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
 def test_an_unserved_target_is_refused_with_the_served_ones(
     triple: str, tmp_path: Path
 ) -> None:
-    if serves(find_llvm(), triple):
+    if serves(find_llvm(triple), triple):
         pytest.skip(f"this LLVM has code for {triple}")
     with pytest.raises(InvalidInput, match="x86-64") as refused:
         job("int x;", tmp_path, target={"triple": triple})

@@ -470,9 +470,7 @@ def test_a_reference_describes_the_stored_file(
         "archive": {"instances": None},
         "measured": {"instances": [stored]},
     }.get(path, {})
-    place = {"runs.stdin_file": "runs.0.stdin_file", "link.objects": "link.objects"}.get(
-        path, path
-    )
+    place = path.replace("runs.", "runs.0.")
     base = changed(
         BASES[kind], {**({"runs": [{}]} if path.startswith("runs") else {}), **changes}
     )
@@ -481,7 +479,11 @@ def test_a_reference_describes_the_stored_file(
         reference = {**stored, **more}
         spec = changed(
             base,
-            {place: [reference] if path in ("link.objects", "instances") else reference},
+            {
+                place: [reference]
+                if path in ("link.objects", "instances", "runs.files")
+                else reference
+            },
         )
         answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec})
         if answer.status_code == 202:
