@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from solvers.llvm import install
@@ -267,13 +268,27 @@ def bind_eagerly(
 
     Raises SourceError, LlvmMissing, Stopped.
     """
+    change = partial(with_eager_calls, all_functions=True)
+    rewrite_text(module, out, change, stopped=stopped)
+
+
+def rewrite_text(
+    module: Path,
+    out: Path,
+    change: Callable[[str], str],
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Write `module` with its text changed.
+
+    Raises SourceError, LlvmMissing, Stopped.
+    """
     refusal = "the module is refused by this LLVM"
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
         text = Path(name).resolve() / "module.ll"
         words = ("-passes=verify",)
         _opt(module, text, (*words, "-S"), refusal=refusal, stopped=stopped)
-        eager = with_eager_calls(_read(text), all_functions=True)
-        text.write_bytes(eager.encode("utf-8", _LOSSLESS))
+        text.write_bytes(change(_read(text)).encode("utf-8", _LOSSLESS))
         _opt(text, out, words, refusal=refusal, stopped=stopped)
 
 

@@ -35,7 +35,7 @@ from trimtab.wrapper.trace import NoTrace, trace
 if TYPE_CHECKING:
     from trimtab.flash import Usage
 
-_FORMAT = "4"  # of the cache
+_FORMAT = "5"  # of the cache
 _LEAST_BYTES = (
     96  # of code and data with IR; smaller programs are probes of configure scripts
 )

@@ -48,6 +48,20 @@ unsigned crc(const char *s) {
   return ~h;
 }
 """
+TABLE = """#include <stdio.h>
+struct device { const char *name; int number; };
+extern const struct device __start_devices[], __stop_devices[];
+int main(void) {
+  int sum = 0;
+  for (const struct device *d = __start_devices; d != __stop_devices; d++) sum += d->number;
+  printf("%d of %d\\n", sum, (int)(__stop_devices - __start_devices));
+  return 0;
+}
+"""
+DEVICE = """struct device { const char *name; int number; };
+__attribute__((used, retain, section("devices"))) static const struct device first = {"a", 3};
+__attribute__((used, section("devices"))) static const struct device second = {"b", 4};
+"""
 MAKEFILE = "CFLAGS = -Oz\nprog: main.o crc.o\n\t$(CC) -o $@ $^ -lm\n"
 
 
@@ -168,6 +182,18 @@ def test_make_builds_a_smaller_program_and_again_from_the_cache(
     again = project(tmp_path / "again")
     assert "optimising" not in make(again, TRIMTAB_CC_SECONDS="120").stderr
     assert (again / "prog").read_bytes() == (small / "prog").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_statics_that_only_their_section_gathers_stay(
+    tmp_path: Path, cache: Path
+) -> None:
+    folder = project(tmp_path / "p")
+    (folder / "main.c").write_text(TABLE)
+    (folder / "crc.c").write_text(DEVICE)
+    said = make(folder, TRIMTAB_CC_SECONDS="120", TRIMTAB_CC_EVALUATIONS="1").stderr
+    assert "bytes of flash instead of" in said, said
+    assert run(folder / "prog") == "7 of 2\n"
 
 
 def test_the_users_program_stays_when_the_job_is_refused(

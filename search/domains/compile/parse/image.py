@@ -21,10 +21,12 @@ from solvers.llvm.keeps import (
     internalise,
     kept,
     read_program,
+    rewrite_text,
     symbols_of,
     text_of,
 )
 from solvers.llvm.lld import LinkLine, LinkOptions, decide_link, relaxed
+from solvers.llvm.placed_statics import with_placed_statics
 from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import Target
 from trimtab.specs.compile import CompileSpec, Icf, Image, Language
@@ -174,17 +176,21 @@ def _write_units(
         units[-1].write_bytes(code)
     # IR comes after what is compiled, in the order of its names.
     names = [name for name, path in sources.files if _is_ir(path)]
-    _check_targets(
-        dict(zip(names, units[len(units) - len(names) :], strict=True)), machine
-    )
+    _check_ir(dict(zip(names, units[len(units) - len(names) :], strict=True)), machine)
     return tuple(units)
 
 
-def _check_targets(units: Mapping[str, Path], target: Target) -> None:
-    """Refuse IR for another architecture: llvm-link only warns. Raises InvalidInput."""
+def _check_ir(units: Mapping[str, Path], target: Target) -> None:
+    """Refuse IR for another architecture, which llvm-link only warns of; keep placed statics.
+
+    Raises InvalidInput.
+    """
     for name, unit in units.items():
         try:
-            found = _TRIPLE.search(text_of(unit, workdir=unit.parent))
+            text = text_of(unit, workdir=unit.parent)
+            if with_placed_statics(text) != text:
+                rewrite_text(unit, unit, with_placed_statics)
+            found = _TRIPLE.search(text)
         except SourceError as error:
             raise InvalidInput(
                 f"{name}: this LLVM cannot read the module: {error.diagnostics}"
