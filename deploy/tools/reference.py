@@ -261,7 +261,7 @@ def settings_page() -> str:
         rows.append(
             row(
                 f"`TRIMTAB_{name.upper()}`",
-                type_and_limits(field),
+                unlinked(type_and_limits(field)),
                 default,
                 paragraph(field.get("description", "")),
             )
@@ -362,6 +362,11 @@ def http_page() -> str:
     return "\n".join([*lines, *details, ""])
 
 
+def unlinked(text: str) -> str:
+    """Return a type without links, for pages that do not describe it."""
+    return re.sub(r"\[([^]]*)\]\(#[^)]*\)", r"\1", text)
+
+
 def operation_section(name: str, route: str, operation: Schema) -> list[str]:
     """Return one operation with its parameters and answers."""
     lines = ["", f"## {name}", "", route]
@@ -374,11 +379,7 @@ def operation_section(name: str, route: str, operation: Schema) -> list[str]:
             schema = parameter.get("schema", {})
             words = [paragraph(parameter.get("description", "")), limits_of(schema)]
             meaning = "; ".join(word for word in words if word)
-            kind = (
-                re.sub(r"\]\(#[^)]*\)", "]", type_of(schema))
-                .replace("[", "")
-                .replace("]", "")
-            )
+            kind = unlinked(type_of(schema))
             lines.append(row(f"`{parameter['name']}`", parameter["in"], kind, meaning))
     answers = ", ".join(f"`{code}`" for code in sorted(operation.get("responses", {})))
     return [*lines, "", f"Answers: {answers}."]

@@ -13,12 +13,8 @@ from trimtab.wrapper.response import expanded
 
 # What a command line does; BUILD compiles sources and links them at once.
 COMPILE, LINK, BUILD, OTHER = "compile", "link", "build", "other"
-SOURCE, ASSEMBLY, FILE, UNKNOWN = (
-    "source",
-    "assembly",
-    "file",
-    "unknown",
-)  # what an input is
+# What an input is.
+SOURCE, ASSEMBLY, FILE, UNKNOWN = "source", "assembly", "file", "unknown"
 # Answers, preprocessing and forms of output that carry no IR.
 _OTHER_WORDS = """
 -E -S -M -MM -v -V -### --version -version -dumpmachine -dumpversion -fsyntax-only -emit-llvm

@@ -11,7 +11,7 @@ from trimtab.flash.usage import Usage
 
 
 def write_report(folder: Path, program: Path, before: Usage, after: Usage) -> None:
-    """Write NAME.before.json, NAME.after.json, NAME.md and NAME.svg."""
+    """Write both usages as JSON, their table as Markdown and a tree map as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     for when, usage in (("before", before), ("after", after)):
         text = json.dumps(usage.as_json(), indent=1)

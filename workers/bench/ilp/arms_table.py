@@ -16,7 +16,9 @@ _ENGINE_NAMES = {"highs": "HiGHS 1.16", "scip": "SCIP 10"}
 _COMMAND = """python -m workers.bench ilp arms --size S --seconds 20 --instances 2 --engines highs
 python -m workers.bench ilp arms --size S --seconds 20 --instances 1 --engines scip \\
   --methods random variable-graph lb-relax lb-relax-r lb-relax-s cl-lns"""
-_LOAD = "Processor seconds on a busy machine: other work shared both cores and their caches."
+_LOAD = (
+    "Processor seconds on a busy machine: other work shared both cores and their caches."
+)
 
 
 def arms_tables() -> list[Table]:

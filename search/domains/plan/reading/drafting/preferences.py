@@ -12,9 +12,8 @@ from search.domains.plan.reading.drafting.option import Option
 from search.domains.plan.reading.drafting.questions import which_is_left
 from search.domains.plan.reading.scene import Scene
 
-_NOT_DEFAULT = (
-    "cl-lns",
-)  # of neighbourhoods: the learned arm disables itself on most models
+# Of neighbourhoods: the learned arm disables itself on most models.
+_NOT_DEFAULT = ("cl-lns",)
 
 
 def drop_replaced(scene: Scene, options: dict[str, list[Option]]) -> None:
