@@ -184,6 +184,14 @@ def _field(
         "integer": Control.INTEGER,
         "number": Control.NUMBER,
     }
+    if kind == "boolean" and nullable and base.default is None:
+        # A box has two states; the third is the model's own decision.
+        return replace(
+            base,
+            control=Control.CHOICE,
+            choices=(True, False),
+            choice_words=("yes", "no"),
+        )
     if kind in simple:
         return replace(base, control=simple[kind])
     if kind == "string":

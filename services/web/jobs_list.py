@@ -219,6 +219,6 @@ async def rename_job(
 
 def _changes(*, name: str) -> JobChanges:
     try:
-        return JobChanges(name=name)
+        return JobChanges.model_validate({"name": name})
     except ValidationError as error:
         raise from_validation(error) from error

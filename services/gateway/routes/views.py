@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from services.errors import NotFound
+from services.errors import BadRequest
 from services.gateway import operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Ctx, Submitter, Viewer
@@ -35,7 +35,7 @@ def _view_name(text: str) -> str:
     except ValidationError:
         name = ""
     if not name:
-        raise NotFound(
+        raise BadRequest(
             f"name: expected 1 to 120 characters on one line, got {text[:100]!r}",
             fix="list the views: GET /v1/views",
         )
@@ -91,7 +91,7 @@ async def save_view(
 @router.delete(
     "/{name:path}",
     status_code=204,
-    responses=documented(404, 503),
+    responses=documented(400, 404, 503),
     summary="Delete a saved view",
 )
 async def delete_view(name: ViewName, ctx: Ctx, principal: Submitter) -> Response:

@@ -74,6 +74,25 @@ COVER = (
     + "\nEnd\n"
 )
 
+# Beyond what is solved in rational arithmetic before an engine starts.
+LARGE = (
+    "Minimize\n obj: "
+    + " + ".join(f"{3 + i * i % 11} x{i}" for i in range(450))
+    + "\nSubject To\n"
+    + "".join(
+        f" c{k}: "
+        + " + ".join(
+            f"x{i}"
+            for i in sorted({(k * k + 97 * j * j + 7 * k * j) % 450 for j in range(9)})
+        )
+        + " >= 1\n"
+        for k in range(200)
+    )
+    + "Binaries\n "
+    + " ".join(f"x{i}" for i in range(450))
+    + "\nEnd\n"
+)
+
 # Market split: the bound is 0 at once, and the optimum takes thousands of nodes.
 SPLIT = (
     "Minimize\n obj: "
@@ -164,6 +183,7 @@ BASES: dict[str, dict[str, Any]] = {
     "ilp": {"model_text": LP, "format": "lp"},
     "ilp-file": {"model": "@lp", "format": "lp"},
     "ilp-cover": {"model_text": COVER, "format": "lp"},
+    "ilp-large": {"model_text": LARGE, "format": "lp"},
     "ilp-split": {"model_text": SPLIT, "format": "lp"},
     "ilp-rounded": {"model_text": ROUNDED, "format": "lp"},
     "sharding": {
@@ -289,12 +309,12 @@ ILP: dict[str, Pair] = {
         look=lambda outcome: outcome["verification"]["detail"],
     ),
     "objective_stop": Pair(
-        base="ilp-cover",
+        base="ilp-large",
         other={"objective_stop": 1e6},
         look=lambda outcome: outcome["termination"]["limit"],
     ),
     "bound_stop": Pair(
-        base="ilp-split",
+        base="ilp-large",
         other={"bound_stop": -1.0},
         look=lambda outcome: outcome["termination"]["limit"],
     ),
@@ -305,27 +325,31 @@ ILP: dict[str, Pair] = {
         look=lambda outcome: outcome["termination"]["limit"],
     ),
     "solution_limit": Pair(
-        base="ilp-cover",
+        base="ilp-large",
         other={"solution_limit": 1},
         look=lambda outcome: outcome["termination"]["limit"],
     ),
     "pool": Pair(base="ilp", other={"pool": {}}, look=summary("pool")),
     "pool.size": Pair(
+        base="ilp-cover",
         one={"pool": {"size": 2}},
         other={"pool": {"size": 3}},
         look=summary("pool", "solutions"),
     ),
     "pool.gap": Pair(
+        base="ilp-cover",
         one={"pool": {"size": 3}},
         other={"pool": {"size": 3, "gap": 0.0}},
         look=file("solutions.json"),
     ),
     "pool.absolute_gap": Pair(
+        base="ilp-cover",
         one={"pool": {"size": 3}},
         other={"pool": {"size": 3, "absolute_gap": 0.0}},
         look=file("solutions.json"),
     ),
     "pool.distance": Pair(
+        base="ilp-cover",
         one={"pool": {"size": 3}},
         other={"pool": {"size": 3, "distance": 2}},
         look=file("solutions.json"),

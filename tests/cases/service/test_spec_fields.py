@@ -87,6 +87,8 @@ ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
 ENVELOPE |= {"after", "after.job", "after.needs"}
 # tests/services/test_models.py
 ENVELOPE |= {"model"}
+# tests/services/web/test_lists.py
+ENVELOPE |= {"name"}
 
 
 def fields_of(schema: Mapping[str, Any]) -> set[str]:

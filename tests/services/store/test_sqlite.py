@@ -110,14 +110,15 @@ def test_a_full_disk_refuses_whole_writes_and_heals(tmp_path: Path) -> None:
         store = SqlStore.on_sqlite(tmp_path / "x.sqlite3")
         await store.open()
 
-        async def pages(most: int) -> None:
-            await store._runner.write(
-                lambda tx: tx.conn.exec_driver_sql(
-                    f"PRAGMA max_page_count={most}"
-                ).scalar()
+        async def pragma(text: str) -> int:
+            return await store._runner.write(
+                lambda tx: tx.conn.exec_driver_sql(f"PRAGMA {text}").scalar()
             )
 
-        await pages(100)
+        async def pages(most: int) -> None:
+            await pragma(f"max_page_count={most}")
+
+        await pages(await pragma("page_count") + 60)
         acked, refused = [], 0
         big = new_job(spec={"text": "x" * 20_000})
         for _ in range(40):

@@ -132,7 +132,7 @@ HOSTILE = [
     ("compare_jobs", {"job_ids": [ABSENT, ABSENT]}, "list_jobs"),
     ("compare_jobs", {"job_ids": "all"}, "valid list"),
     ("list_models", {"model_id": "mdl_" + "0" * 26}, "list_models your models"),
-    ("list_models", {"model_id": "../keys"}, "expected"),
+    ("list_models", {"model_id": "../keys"}, "Not found"),
     ("list_models", {"target": "nonsense"}, "expected"),
     ("no_such_tool", {}, "no_such_tool"),
 ]
