@@ -44,7 +44,8 @@ class OutboxSender:
         self, *, store: JobStore, settings: Settings, metrics: Metrics | None = None
     ) -> None:
         self._store = store
-        self._tries = (metrics or Metrics()).webhooks
+        metrics = metrics or Metrics()
+        self._tries = metrics.webhooks
         self._allowed = settings.webhook_allowed_hosts
         self._secret = load_secret(settings.data_dir)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.antenna.surrogate import Surrogate
 from search.types import InvalidInput
 from solvers.field.board import C0, Board, Grid
 from solvers.field.tables import Tables, compute_tables
@@ -46,7 +45,7 @@ class AntennaProblem:
     spec: AntennaSpec
     workdir: Path
     model_file: Path | None = None  # an uploaded surrogate
-    fitted: tuple[str, Surrogate] | None = None  # a registered one, with its id
+    fitted: tuple[str, bytes] | None = None  # id and file of a registered surrogate
 
     @cached_property
     def board(self) -> Board:

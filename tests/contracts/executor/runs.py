@@ -47,7 +47,7 @@ class Runs:
 
     def test_events_come_in_order_and_end(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
-            async with running(executor, probe(steps=4, step_seconds=0.12)) as execution:
+            async with running(executor, probe(steps=4, step_seconds=0.4)) as execution:
                 events, _ = await whole(execution)
             phases = [e.data["phase"] for e in events if e.type is EventType.PHASE]
             assert phases == ["parse", "encode", "search", "verify", "produce"]

@@ -49,7 +49,8 @@ def choose_model(
         why = "exact solves of the coarse solver cost less than predictions"
         return None, f"none: search {spec.search.value} is faster without ({why})"
     if problem.fitted is not None:
-        name, fitted = problem.fitted
+        name, content = problem.fitted
+        fitted = Surrogate.from_bytes(content, name=name)
         return Learned(fitted, samples, name), name
     model, name = find(board_facts(spec, samples))
     if model is None:
@@ -60,8 +61,10 @@ def choose_model(
 def choose_fitted(
     problem: AntennaProblem, offer: ModelOffer
 ) -> tuple[AntennaProblem, ModelChoice]:
-    """Choose among registered surrogates. Raises InvalidInput for a named one that is refused."""
-    read: dict[str, Surrogate] = {}
+    """Choose among registered surrogates. Raises InvalidInput for a named one that is refused.
+
+    The problem gets the file: the check of an answer reads problems and must not load a surrogate.
+    """
 
     def misfit(model: FittedModel) -> str:
         spec = problem.spec
@@ -71,11 +74,11 @@ def choose_fitted(
             return f"search {spec.search.value} is faster without a surrogate"
         try:
             content = model.arrays[SURROGATE].tobytes()
-            read[model.id] = Surrogate.from_bytes(content, name=model.id)
+            facts = Surrogate.from_bytes(content, name=model.id).facts
         except (KeyError, SurrogateRefused) as error:
             return f"its file is incomplete ({str(error)[:200]})"
         wanted = facts_for(spec, spec.lowest_hz, spec.highest_hz)
-        return outside(read[model.id].facts, wanted) or ""
+        return outside(facts, wanted) or ""
 
     try:
         choice = offer.choose("antenna", misfit)
@@ -83,8 +86,8 @@ def choose_fitted(
         raise InvalidInput(f"model: {error}") from None
     if choice.model is None:
         return problem, choice
-    name = choice.model.id
-    return replace(problem, fitted=(name, read[name])), choice
+    content = choice.model.arrays[SURROGATE].tobytes()
+    return replace(problem, fitted=(choice.model.id, content)), choice
 
 
 def board_facts(spec: AntennaSpec, samples: BandSamples) -> BoardFacts:

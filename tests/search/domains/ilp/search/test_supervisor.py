@@ -196,9 +196,9 @@ def test_a_proof_of_the_engine_ends_the_run(
     tmp_path: Path, reason: str, proved: bool
 ) -> None:
     run = run_of(random_cover(9, 13, 1), tmp_path)
-    assert not run._proved()
+    assert not run._settled()
     receive(run, Role.ENGINE, EngineEnded(reason=reason))
-    assert run._proved() is proved
+    assert run._settled() is proved
 
 
 def test_a_refused_file_ends_the_run(tmp_path: Path) -> None:
