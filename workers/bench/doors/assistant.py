@@ -47,7 +47,7 @@ class Exchange:
     measured: str = ""
     """Digest of the collector's file that the user uploaded before."""
 
-    async def call(self, tool: str, **arguments: Any) -> str:
+    async def use(self, tool: str, **arguments: Any) -> str:
         """Call a tool and return its text; count both directions."""
         answer = await self.client.call_tool(tool, arguments)
         text = "\n".join(getattr(part, "text", "") for part in answer.content)
@@ -62,7 +62,7 @@ class Exchange:
         """Wait for a job and return its last card."""
         text = ""
         for _ in range(5):
-            text = await self.call("wait_job", job_id=job_id, wait_s=55)
+            text = await self.use("wait_job", job_id=job_id, wait_s=55)
             self.state = text.split()[2]
             if self.state not in ("QUEUED", "RUNNING", "WAITING"):
                 return text
@@ -71,20 +71,20 @@ class Exchange:
 
 async def ilp(exchange: Exchange) -> None:
     """Solve a small integer program, and read its solution."""
-    text = await exchange.call("solve_model", model_text=LP, seconds=30)
+    text = await exchange.use("solve_model", model_text=LP, seconds=30)
     job_id, _, exchange.state = text.split()[:3]
     if text.endswith("wait_job"):
         await exchange.ended(job_id)
-    await exchange.call("get_result", job_id=job_id)
-    await exchange.call("read_file", job_id=job_id, name="solution.json")
+    await exchange.use("get_result", job_id=job_id)
+    await exchange.use("read_file", job_id=job_id, name="solution.json")
 
 
 async def sharding(exchange: Exchange) -> None:
     """Place three tables on two devices, and read the plan."""
-    await exchange.call("describe_kind", kind="sharding")
-    await exchange.call("describe_kind", kind="sharding", field="devices")
-    stored = await exchange.call("upload_file", name="tables.csv", text=TABLES)
-    text = await exchange.call(
+    await exchange.use("describe_kind", kind="sharding")
+    await exchange.use("describe_kind", kind="sharding", field="devices")
+    stored = await exchange.use("upload_file", name="tables.csv", text=TABLES)
+    text = await exchange.use(
         "submit_job",
         kind="sharding",
         spec={"devices": DEVICES},
@@ -92,47 +92,47 @@ async def sharding(exchange: Exchange) -> None:
         seconds=10,
     )
     await exchange.ended(text.split()[0])
-    await exchange.call("get_result", job_id=text.split()[0])
-    await exchange.call("read_file", job_id=text.split()[0], name="plan.json")
+    await exchange.use("get_result", job_id=text.split()[0])
+    await exchange.use("read_file", job_id=text.split()[0], name="plan.json")
 
 
 async def compile_program(exchange: Exchange) -> None:
     """Make a small program smaller, and read the result."""
-    await exchange.call("describe_kind", kind="compile")
-    text = await exchange.call(
+    await exchange.use("describe_kind", kind="compile")
+    text = await exchange.use(
         "submit_job", kind="compile", spec={"source_text": C_SOURCE}, seconds=20
     )
     await exchange.ended(text.split()[0])
-    await exchange.call("get_result", job_id=text.split()[0])
+    await exchange.use("get_result", job_id=text.split()[0])
 
 
 async def antenna(exchange: Exchange) -> None:
     """Search an antenna, and look at it."""
-    await exchange.call("describe_kind", kind="antenna")
-    await exchange.call("describe_kind", kind="antenna", field="bands")
+    await exchange.use("describe_kind", kind="antenna")
+    await exchange.use("describe_kind", kind="antenna", field="bands")
     spec = {"bands": BAND, "feed": [3, 6], "coarse_solves": 60, "verify_runs": 0}
-    text = await exchange.call("submit_job", kind="antenna", spec=spec, seconds=40)
+    text = await exchange.use("submit_job", kind="antenna", spec=spec, seconds=40)
     await exchange.ended(text.split()[0])
-    await exchange.call("get_result", job_id=text.split()[0])
+    await exchange.use("get_result", job_id=text.split()[0])
 
 
 async def plan(exchange: Exchange) -> None:
     """Plan a goal, show its outline, approve it, and let it run."""
-    await exchange.call("describe_kind", kind="plan")
-    text = await exchange.call("submit_job", kind="plan", spec={"goal": GOAL}, seconds=60)
+    await exchange.use("describe_kind", kind="plan")
+    text = await exchange.use("submit_job", kind="plan", spec={"goal": GOAL}, seconds=60)
     job_id = text.split()[0]
     await exchange.ended(job_id)
-    outline = await exchange.call("get_result", job_id=job_id)
+    outline = await exchange.use("get_result", job_id=job_id)
     digest = outline.rsplit("digest to approve: ", 1)[-1].strip()
-    await exchange.call("answer_plan", job_id=job_id, approve=digest)
+    await exchange.use("answer_plan", job_id=job_id, approve=digest)
     await exchange.ended(job_id)
-    await exchange.call("get_result", job_id=job_id)
+    await exchange.use("get_result", job_id=job_id)
 
 
 async def learn(exchange: Exchange) -> None:
     """Fit a cost model to measured tables, and read its card."""
-    await exchange.call("describe_kind", kind="learn")
-    text = await exchange.call(
+    await exchange.use("describe_kind", kind="learn")
+    text = await exchange.use(
         "submit_job",
         kind="learn",
         spec={"target": "sharding"},
@@ -140,22 +140,22 @@ async def learn(exchange: Exchange) -> None:
         seconds=120,
     )
     await exchange.ended(text.split()[0])
-    await exchange.call("get_result", job_id=text.split()[0])
-    models = await exchange.call("list_models", target="sharding")
+    await exchange.use("get_result", job_id=text.split()[0])
+    models = await exchange.use("list_models", target="sharding")
     if models.startswith("mdl_"):
-        await exchange.call("list_models", model_id=models.split()[0])
+        await exchange.use("list_models", model_id=models.split()[0])
 
 
 async def overview(exchange: Exchange) -> None:
     """List kinds and jobs, and compare two jobs that differ in their model."""
-    await exchange.call("list_kinds")
-    text = await exchange.call("solve_model", model_text=LP.replace("<= 4", "<= 5"))
-    again = await exchange.call("solve_model", model_text=LP)
+    await exchange.use("list_kinds")
+    text = await exchange.use("solve_model", model_text=LP.replace("<= 4", "<= 5"))
+    again = await exchange.use("solve_model", model_text=LP)
     both = [text.split()[0], again.split()[0]]
     for job_id in both:
         await exchange.ended(job_id)
-    await exchange.call("compare_jobs", job_ids=both)
-    await exchange.call("list_jobs", limit=5)
+    await exchange.use("compare_jobs", job_ids=both)
+    await exchange.use("list_jobs", limit=5)
 
 
 KINDS = {
