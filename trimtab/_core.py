@@ -99,7 +99,6 @@ ROUTES: dict[str, tuple[str, str]] = {
     "session_ticket": ("POST", "/v1/session-tickets"),
     "me": ("GET", "/v1/me"),
     "workers": ("GET", "/v1/workers"),
-    "mathopt": ("POST", "/v1/mathopt:solveMathOptModel"),
     "healthz": ("GET", "/healthz"),
     "readyz": ("GET", "/readyz"),
     "metrics": ("GET", "/metrics"),

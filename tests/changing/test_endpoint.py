@@ -47,6 +47,10 @@ def client(app: FastAPI) -> Iterator[TestClient]:
         yield client
 
 
+# Called by the client of another project.
+FOREIGN = {("POST", "/v1/mathopt:solveMathOptModel")}
+
+
 def operations(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
     """(method, path as the SDK writes it) → operation of the OpenAPI document."""
     return {
@@ -58,7 +62,8 @@ def operations(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
 
 def test_every_endpoint_has_exactly_one_row_in_the_sdk(app: FastAPI) -> None:
     rows = Counter(_core.ROUTES.values())
-    assert rows == Counter(dict.fromkeys(operations(app), 1))
+    ours = operations(app).keys() - FOREIGN
+    assert rows == Counter(dict.fromkeys(ours, 1))
 
 
 def test_an_operation_is_named_in_the_clients_only() -> None:
