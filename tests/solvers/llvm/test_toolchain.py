@@ -85,7 +85,7 @@ def test_the_system_links_its_own_target_only(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_missing_linker_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     debian = replace(install.find_llvm(), clang=("clang-22",))
-    monkeypatch.setattr(install, "find_llvm", lambda: debian)
+    monkeypatch.setattr(install, "find_llvm", lambda *_: debian)
     monkeypatch.setattr(toolchain.shutil, "which", lambda name: None)
     with pytest.raises(LlvmMissing, match="pip install ziglang"):
         linker(Target(triple="aarch64-unknown-linux-gnu"), cxx=False)
