@@ -206,7 +206,7 @@ def test_without_scripts(site: Site, open_page: Open) -> None:
     site.wait(job)
     reload_until("Verification")
     assert "Valid" in page.text(".verdict")
-    page.click(".confirm summary")
+    page.click(".confirm:has(form[action$='/delete']) summary")
     page.click("form[action$='/delete'] button", loads=True)
     assert page.eval("location.pathname") == "/"
     assert job not in page.text()

@@ -19,11 +19,15 @@ SCOPES = ("viewer", "submitter", "operator", "admin")
 
 
 def lowest_scope(method: str, path: str) -> str:
-    """The rule for every operation: admins manage keys, viewers read, submitters do the rest."""
-    if path.startswith("/v1/keys"):
+    """The rule for every operation: admins manage keys, operators what is kept, viewers read."""
+    if path.endswith("/rotate"):  # also the caller's own key
+        return "viewer"
+    if path.startswith("/v1/keys") or path == "/v1/audit":
         return "admin"
-    # A ticket signs in the caller.
-    reads = method == "GET" or path == "/v1/session-tickets"
+    # A ticket signs in the caller; a preview removes nothing.
+    reads = method == "GET" or path in ("/v1/session-tickets", "/v1/retention/preview")
+    if path.startswith("/v1/retention") and not reads:
+        return "operator"
     return "viewer" if reads else "submitter"
 
 
