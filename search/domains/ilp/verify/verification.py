@@ -90,7 +90,7 @@ def _sentence(result: ExactCheck, agrees: bool, claimed: float | None) -> str:
     if result.exactly_feasible:
         return "every row, bound and integrality holds exactly"
     return (
-        f"holds within {as_float(result.tolerance):.3g} of each row's and bound's size; "
+        f"holds within {_short(as_float(result.tolerance))} of each row's and bound's size; "
         f"the largest violation is {violation}"
     )
 
@@ -115,3 +115,8 @@ def _as_text(value: Fraction, *, most: int = 400) -> str | None:
     """Return the fraction as text; None if it is too long to be of use beside the float."""
     text = str(value)
     return text if len(text) <= most else None
+
+
+def _short(number: float) -> str:
+    """Write a tolerance as people do: 1e-6."""
+    return f"{number:.3g}".replace("e-0", "e-")
