@@ -48,7 +48,7 @@ class ExecutorContract(Resting, Runs, Finishing, Ends):
     def run(self, runner: asyncio.Runner) -> Run:
         def call(body: Awaitable[None]) -> None:
             async def bounded() -> None:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(180):
                     await body
 
             runner.run(bounded())

@@ -80,7 +80,7 @@ async def next_event(execution: Any, kind: EventType) -> Progress:
 
 def run(runner: asyncio.Runner, body: Awaitable[None]) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             await body
 
     runner.run(whole())
@@ -278,7 +278,7 @@ def test_host_process_that_dies_is_started_again(
         os.kill(executor.describe()["host_pid"], signal.SIGKILL)
         assert (await execution.result()).status is OutcomeStatus.LOST
         await execution.close()
-        await until(lambda: executor.capacity > 0, timeout_s=40)
+        await until(lambda: executor.capacity > 0, timeout_s=120)
         execution = await executor.start(probe(steps=1))
         assert (await execution.result()).status is OutcomeStatus.RESULT
         await execution.close()
