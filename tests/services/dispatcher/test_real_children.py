@@ -145,9 +145,9 @@ def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
             _,
         ):
             (submitted,) = await store.submit_many(probes(1, 0.15))
-            group = await asyncio.wait_for(a_child(executor), 10)
+            group = await asyncio.wait_for(a_child(executor), 60)
             os.killpg(group, signal.SIGSTOP)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(90):
                 # The lease expires, and a second attempt ends the job.
                 while await unfinished(store):
                     await asyncio.sleep(0.02)

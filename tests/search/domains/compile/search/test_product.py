@@ -53,6 +53,7 @@ def searched(defaults: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
                 SimpleNamespace(
                     spec=CompileSpec(source_text="int x;", **spec),
                     metric=Metric.LOADABLE_BYTES,
+                    image=None,
                 ),
             ),
             prepared=cast(
