@@ -26,11 +26,15 @@ LEASE_S = 1.0
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, heartbeat_s: float = 0.2, bus: Bus | None = None
+    folder: Path,
+    *,
+    lease_s: float = LEASE_S,
+    heartbeat_s: float = 0.2,
+    bus: Bus | None = None,
 ) -> AsyncIterator[tuple[JobStore, ProcessExecutor, Dispatcher]]:
     """Run a dispatcher with the real store, the real executor and a short lease."""
     settings = Settings(
-        data_dir=folder, lease_s=LEASE_S, heartbeat_s=heartbeat_s, sweep_s=0.1
+        data_dir=folder, lease_s=lease_s, heartbeat_s=heartbeat_s, sweep_s=0.1
     )
     store = open_store(settings)
     await store.open()

@@ -139,15 +139,18 @@ class DeafBus(Bus):
 
 def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
     async def body() -> None:
-        async with serving(tmp_path, heartbeat_s=20.0, bus=DeafBus()) as (
+        # Nothing renews a lease here, so the second attempt must fit into one.
+        async with serving(
+            tmp_path, lease_s=5 * LEASE_S, heartbeat_s=20.0, bus=DeafBus()
+        ) as (
             store,
             executor,
             _,
         ):
             (submitted,) = await store.submit_many(probes(1, 0.15))
-            group = await asyncio.wait_for(a_child(executor), 60)
+            group = await asyncio.wait_for(a_child(executor), 10)
             os.killpg(group, signal.SIGSTOP)
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(20):
                 # The lease expires, and a second attempt ends the job.
                 while await unfinished(store):
                     await asyncio.sleep(0.02)
