@@ -80,10 +80,10 @@ def usable() -> tuple[Installed, ...]:
 
 @functools.cache
 def _find(named: str, architecture: str) -> Installed:
-    first, *others = _usable(named) if architecture else (_first(named),)
+    first = _first(named)
     if not architecture or _has(first, architecture):
         return first
-    for other in others:
+    for other in _usable(named):
         if _has(other, architecture):
             # One front-end for all targets, whose headers come with it, where the versions agree.
             same = first.clang and first.version == other.version

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from solvers.llvm import install
 from solvers.llvm.install import VARIABLE, find_llvm, gnu_build_id
 from solvers.llvm.types import LlvmMissing
 
@@ -19,6 +20,17 @@ def test_library_and_tools_are_of_one_build() -> None:
     assert installed.build_id.startswith(f"llvm-{installed.version}-")
     assert installed.tool("llc").is_file()
     assert find_llvm() is installed
+
+
+def test_other_llvms_are_not_read_where_the_first_has_the_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read_all(named: str) -> None:
+        raise AssertionError("every installed LLVM is read")
+
+    monkeypatch.setattr(install, "_usable", read_all)
+    install._find.cache_clear()
+    assert find_llvm("x86_64-unknown-linux-gnu").library == find_llvm().library
 
 
 def test_a_missing_llvm_names_the_places_and_the_remedy(
