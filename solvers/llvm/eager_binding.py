@@ -13,13 +13,15 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+from solvers.llvm.ir_text import NAME, SYMBOL
+
 NO_PLT = "-fno-plt"
 # Of .plt, for each function called through it. The table's header stays: the start files of a
 # position-independent program call one function through the table.
 _ENTRY_BYTES = 16
-_CALL = re.compile(r'\b(?:call|invoke) [^\n]*?@("[^"\n]+"|[\w$.\-]+)\(')
+_CALL = re.compile(rf"\b(?:call|invoke) [^\n]*?{SYMBOL}\(")
 _DECLARED = re.compile(
-    r'^declare (?P<before>[^\n]*?)@(?P<name>"[^"\n]+"|[\w$.\-]+)(?P<after>\([^\n]*)$',
+    rf"^declare [^\n]*?@(?P<name>{NAME})\([^\n]*$",
     re.MULTILINE,
 )
 _GROUP = re.compile(r" #\d+")

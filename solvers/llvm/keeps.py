@@ -13,29 +13,27 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from solvers.llvm import install
 from solvers.llvm.eager_binding import with_eager_calls
 from solvers.llvm.frontend import SourceError, diagnostics, run_held
+from solvers.llvm.ir_text import SYMBOL, used_symbols
+from solvers.llvm.placed_statics import with_placed_statics
 from solvers.llvm.toolchain import Command
 from solvers.llvm.types import LlvmMissing
 
 _TIMEOUT_S = 60.0
 _LOSSLESS = "surrogateescape"  # names of files and metadata may hold any bytes
-_SYMBOL = r'@("[^"]+"|[\w$.\-]+)'
+_UNCHANGED, _REFUSED = ("-passes=verify",), "the module is refused by this LLVM"
 _NAME = re.compile(r"[A-Za-z_$.][\w$.]*")
-_DEFINED_VALUE = re.compile(rf"^{_SYMBOL} = (?P<words>[^\n]*)$", re.MULTILINE)
+_DEFINED_VALUE = re.compile(rf"^{SYMBOL} = (?P<words>[^\n]*)$", re.MULTILINE)
 _DEFINED_FUNCTION = re.compile(
-    rf"^define (?P<before>[^@\n]*){_SYMBOL}\((?P<after>[^\n]*)$", re.MULTILINE
+    rf"^define (?P<before>[^@\n]*){SYMBOL}\((?P<after>[^\n]*)$", re.MULTILINE
 )
 _DECLARED = re.compile(
-    rf"^declare (?!extern_weak )[^@\n]*{_SYMBOL}\(|^{_SYMBOL} = external [^\n]*global ",
+    rf"^declare (?!extern_weak )[^@\n]*{SYMBOL}\(|^{SYMBOL} = external [^\n]*global ",
     re.MULTILINE,
-)
-_USED = re.compile(
-    r"^@llvm\.(?:compiler\.)?used = [^\n]*?\[(?P<items>ptr [^\n]*)\]", re.M
 )
 _IN_SECTION = re.compile(r'\bsection "(?P<name>[^"]+)"')
 _ASM = re.compile(r'\basm [a-z ]*"(?P<text>[^"]*)"')
@@ -122,11 +120,7 @@ def read_program(text: str) -> Program:
             hidden.add(name)
         if section := _IN_SECTION.search(after):
             sections[name] = section["name"]
-    used = {
-        name.strip('"')
-        for items in _USED.finditer(text)
-        for name in re.findall(_SYMBOL, items["items"])
-    }
+    used = {name.strip('"') for name in used_symbols(text)}
     words: set[str] = set()
     for pattern in (_ASM, _MODULE_ASM):
         for match in pattern.finditer(text):
@@ -254,11 +248,8 @@ def internalise(
     if not eager:
         _opt(module, out, words, keep=names, refusal=refusal, stopped=stopped)
         return
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
-        text = Path(name).resolve() / "module.ll"
-        _opt(module, text, (*words, "-S"), keep=names, refusal=refusal, stopped=stopped)
-        text.write_bytes(with_eager_calls(_read(text)).encode("utf-8", _LOSSLESS))
-        _opt(text, out, ("-passes=verify",), refusal=refusal, stopped=stopped)
+    text = _text(module, out.parent, words, keep=names, refusal=refusal, stopped=stopped)
+    _write_text(with_eager_calls(text), out, stopped=stopped)
 
 
 def bind_eagerly(
@@ -268,45 +259,53 @@ def bind_eagerly(
 
     Raises SourceError, LlvmMissing, Stopped.
     """
-    change = partial(with_eager_calls, all_functions=True)
-    rewrite_text(module, out, change, stopped=stopped)
+    text = text_of(module, workdir=out.parent, stopped=stopped)
+    _write_text(with_eager_calls(text, all_functions=True), out, stopped=stopped)
 
 
-def rewrite_text(
-    module: Path,
-    out: Path,
-    change: Callable[[str], str],
-    *,
-    stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Write `module` with its text changed.
+def keep_placed_statics(module: Path) -> str:
+    """List the placed static variables of a module as used; return its text (`placed_statics`).
 
-    Raises SourceError, LlvmMissing, Stopped.
+    A module that has none is left as it is. Raises SourceError, LlvmMissing.
     """
-    refusal = "the module is refused by this LLVM"
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
-        text = Path(name).resolve() / "module.ll"
-        words = ("-passes=verify",)
-        _opt(module, text, (*words, "-S"), refusal=refusal, stopped=stopped)
-        text.write_bytes(change(_read(text)).encode("utf-8", _LOSSLESS))
-        _opt(text, out, words, refusal=refusal, stopped=stopped)
+    text = text_of(module, workdir=module.parent)
+    changed = with_placed_statics(text)
+    if changed != text:
+        _write_text(changed, module)
+    return changed
 
 
-def _read(text: Path) -> str:
-    return text.read_bytes().decode("utf-8", _LOSSLESS)
-
-
-def text_of(module: Path, *, workdir: Path) -> str:
+def text_of(
+    module: Path, *, workdir: Path, stopped: Callable[[], bool] = lambda: False
+) -> str:
     """Return a module's text by `opt -S`. Raises SourceError, LlvmMissing, Stopped."""
+    return _text(module, workdir, _UNCHANGED, refusal=_REFUSED, stopped=stopped)
+
+
+def _text(
+    module: Path,
+    workdir: Path,
+    arguments: Sequence[str],
+    *,
+    refusal: str,
+    keep: Iterable[str] = (),
+    stopped: Callable[[], bool],
+) -> str:
     with tempfile.TemporaryDirectory(dir=workdir, prefix="text-") as name:
         out = Path(name).resolve() / "module.ll"
-        _opt(
-            module,
-            out,
-            ("-passes=verify", "-S"),
-            refusal="the linked module is refused by this LLVM",
-        )
-        return out.read_text(encoding="utf-8", errors="replace")
+        words = (*arguments, "-S")
+        _opt(module, out, words, refusal=refusal, keep=keep, stopped=stopped)
+        return out.read_bytes().decode("utf-8", _LOSSLESS)
+
+
+def _write_text(
+    text: str, out: Path, *, stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Write a module of its text."""
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix="text-") as name:
+        file = Path(name).resolve() / "module.ll"
+        file.write_bytes(text.encode("utf-8", _LOSSLESS))
+        _opt(file, out, _UNCHANGED, refusal=_REFUSED, stopped=stopped)
 
 
 def _opt(

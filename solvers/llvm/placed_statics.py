@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import re
 
+from solvers.llvm.ir_text import SYMBOL, used_symbols
+
 _PLACED = re.compile(
-    r'^(?P<name>@(?:"[^"\n]+"|[\w$.\-]+)) = (?:internal|private) (?!.*\baddrspace\()'
+    rf"^{SYMBOL} = (?:internal|private) (?!.*\baddrspace\()"
     r'[^\n]*?\b(?:global|constant) [^\n]*, section "(?!llvm\.)[^"\n]+"',
     re.MULTILINE,
-)
-_LISTS = re.compile(
-    r"^@llvm\.(?:compiler\.)?used = [^\n]*?\[(?P<items>ptr [^\n]*)\]", re.MULTILINE
 )
 _COMPILER_USED = re.compile(
     r"^@llvm\.compiler\.used = appending global \[(?P<number>\d+) x ptr\] "
@@ -31,13 +30,8 @@ def with_placed_statics(text: str) -> str:
 
     text: as `opt -S` prints it. It is returned as it is where nothing is to be added.
     """
-    listed = {
-        item.removeprefix("ptr ").strip()
-        for match in _LISTS.finditer(text)
-        for item in match["items"].split(", ")
-    }
-    placed = [match["name"] for match in _PLACED.finditer(text)]
-    added = [f"ptr {name}" for name in placed if name not in listed]
+    listed = used_symbols(text)
+    added = [f"ptr @{name}" for name in _PLACED.findall(text) if name not in listed]
     if not added:
         return text
     present = _COMPILER_USED.search(text)

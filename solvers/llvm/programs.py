@@ -16,18 +16,18 @@ from pathlib import Path
 from solvers.llvm.driver import object_by_clang
 from solvers.llvm.frontend import SourceError
 from solvers.llvm.install import Installed
+from solvers.llvm.ir_text import SYMBOL
 from solvers.llvm.types import LlvmMissing, Recipe, Target
 
 _DETAIL_CHARS = 2000
 # clang discards value names too: without this, equal programs are different files.
 _DISCARD_NAMES = "-discard-value-names"
 _TRIPLE = re.compile(r'^target triple = "', re.MULTILINE)
-_SYMBOL = r'@("[^"]+"|[\w$.\-]+)'
 _DISCARDABLE_FUNCTION = re.compile(
-    rf"^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*{_SYMBOL}\(", re.MULTILINE
+    rf"^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*{SYMBOL}\(", re.MULTILINE
 )
 _DISCARDABLE_VALUE = re.compile(
-    rf"^{_SYMBOL} = [^@\n]*?\blinkonce(?:_odr)?\b", re.MULTILINE
+    rf"^{SYMBOL} = [^@\n]*?\blinkonce(?:_odr)?\b", re.MULTILINE
 )
 _FEATURES = re.compile(r'"target-features"="([^"]*)"')
 _INSTRUCTIONS = re.compile(r"^TotalInstructionCount: (\d+)", re.MULTILINE)

@@ -19,14 +19,13 @@ from solvers.llvm.keeps import (
     NothingKept,
     Wanted,
     internalise,
+    keep_placed_statics,
     kept,
     read_program,
-    rewrite_text,
     symbols_of,
     text_of,
 )
 from solvers.llvm.lld import LinkLine, LinkOptions, decide_link, relaxed
-from solvers.llvm.placed_statics import with_placed_statics
 from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import Target
 from trimtab.specs.compile import CompileSpec, Icf, Image, Language
@@ -187,10 +186,7 @@ def _check_ir(units: Mapping[str, Path], target: Target) -> None:
     """
     for name, unit in units.items():
         try:
-            text = text_of(unit, workdir=unit.parent)
-            if with_placed_statics(text) != text:
-                rewrite_text(unit, unit, with_placed_statics)
-            found = _TRIPLE.search(text)
+            found = _TRIPLE.search(keep_placed_statics(unit))
         except SourceError as error:
             raise InvalidInput(
                 f"{name}: this LLVM cannot read the module: {error.diagnostics}"
