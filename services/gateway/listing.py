@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -182,7 +182,7 @@ def position_of(cursor: str, order: JobOrder) -> Position:
             word, value, job_id = orjson.loads(body)
     except (ValueError, UnicodeError, TypeError):
         word, value, job_id = "", None, ""
-    wanted = str if order.sort in _TEXT_SORTS else (int, float)
+    wanted = _VALUES.get(order.sort, (int, float))
     if (
         word != _word(order)
         or not isinstance(job_id, str)
@@ -198,7 +198,14 @@ def position_of(cursor: str, order: JobOrder) -> Position:
     return Position(id=job_id, value=value)
 
 
-_TEXT_SORTS = (JobSort.NAME, JobSort.KIND, JobSort.STATE)
+_VALUES: Mapping[JobSort, type[str] | type[int]] = {
+    JobSort.FINISHED: int,
+    JobSort.RUN_TIME: int,
+    JobSort.NAME: str,
+    JobSort.KIND: str,
+    JobSort.STATE: str,
+}
+"""Type of a cursor's value in each order; else a number."""
 
 
 def _word(order: JobOrder) -> str:

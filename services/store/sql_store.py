@@ -176,6 +176,8 @@ class SqlStore(SqlUpkeep):
             created_after_us=_bounded(where.created_after_us),
             created_before_us=_bounded(where.created_before_us),
         )
+        if after is not None and isinstance(after.value, int):
+            after = replace(after, value=_bounded(after.value))
         return await self._read(listing.list_jobs, where, _limit(limit), order, after)
 
     async def rename(

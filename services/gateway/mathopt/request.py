@@ -350,9 +350,11 @@ def _add_special(draft: Draft, model: Model, columns: _Columns) -> None:
 
 
 def _single(expression: _LinearExpression, columns: _Columns, where: str) -> int:
-    if len(expression.ids) != 1 or expression.offset or not expression.coefficients[0]:
-        raise _refusal(f"{where}.expressions", "use one variable for each expression")
-    return columns.place(expression.ids[0], where)
+    where = f"{where}.expressions"
+    pairs = list(_pairs(expression.ids, expression.coefficients, where))
+    if len(pairs) != 1 or expression.offset or not pairs[0][1]:
+        raise _refusal(where, "use one variable for each expression")
+    return columns.place(pairs[0][0], where)
 
 
 def _pairs(

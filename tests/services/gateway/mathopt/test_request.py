@@ -102,6 +102,11 @@ def test_ids_become_places() -> None:
             {"0": {"expressions": [{"ids": ["0", "2"], "coefficients": [1.0, 1.0]}]}},
             r"sos1_constraints\[0\].expressions",
         ),
+        (
+            "model.sos1Constraints",
+            {"0": {"expressions": [{"ids": ["0"]}]}},
+            r"sos1_constraints\[0\].expressions: expected as many values as ids",
+        ),
         ("model.objective.linearCoefficients", {"ids": ["9"], "values": [1.0]}, "got 9"),
         ("model.variables.names", ["x"], "as many bounds, integers and names"),
         (
