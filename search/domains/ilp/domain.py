@@ -14,10 +14,11 @@ from search.domains.ilp import encode as encode_stage
 from search.domains.ilp import parse as parse_stage
 from search.domains.ilp import produce as produce_stage
 from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.search.further_solutions import Further
 from search.domains.ilp.search.outcome import model_figures
 from search.domains.ilp.search.policy import choose_policy
 from search.domains.ilp.search.polish import candidates
-from search.domains.ilp.search.pool import Further, PoolBuilder, pool_summary
+from search.domains.ilp.search.pool import PoolBuilder, pool_summary
 from search.domains.ilp.search.recorder import Recorder
 from search.domains.ilp.search.settle import Settlement
 from search.domains.ilp.search.state import cutoff_of

@@ -2,51 +2,35 @@
 
 Solutions are told apart by their integer variables. After the search has proved its optimum, the
 next best is the optimum of the model with one more row for each solution so far: at least
-`distance` integer variables differ from it. A binary variable contributes x or 1 - x; a general
-integer two indicator variables, for above and below. Without a proof, or without time, the pool
-holds what the search reported on its way.
+`distance` integer variables differ from it (`search.domains.ilp.search.further_solutions`). Without
+a proof, or without time, the pool holds what the search reported on its way.
 """
 
 from __future__ import annotations
 
 import math
 import select
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-from scipy import sparse
 
 from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.search.further_solutions import Further, further_solutions
+from search.domains.ilp.search.implied_bounds import implied_bounds
 from search.domains.ilp.search.polish import candidates
-from search.domains.ilp.search.state import ABSOLUTE_GAP, PROOF_GAP, cutoff_of
+from search.domains.ilp.search.state import cutoff_of
 from search.domains.ilp.solution import Pooled, SolutionPool, differing
-from search.isolation import Message, NativeCrash, NativeError, NativeProcess, Say
+from search.isolation import Message, NativeCrash, NativeError, NativeProcess
 from solvers.scaling import ScaledModel
-from solvers.table import make_solver
-from solvers.types import Bools, Floats, MilpModel, SolveParams
-from trimtab.results import Reason, VerificationStatus
+from solvers.types import Floats
+from trimtab.results import VerificationStatus
 from trimtab.specs.ilp import PoolOptions
 
 _MOST_RANGE = 1e7  # of a general integer, so that its indicator rows keep their digits
 _SAME = 1e-9  # relative, of objectives
-_ROUNDS = 5  # of bounds implied by rows
-
 _POLL_S = 0.05
 _MOST_NOTE = 300  # characters
-
-
-@dataclass(frozen=True, kw_only=True)
-class Further:
-    """Engine and limits of the solves for further solutions."""
-
-    engine: str
-    threads: int
-    seed: int
-    seconds: float
-    cutoff: float | None = None  # in the minimised sense
 
 
 class PoolBuilder:
@@ -92,6 +76,8 @@ class PoolBuilder:
             return self._pool()
         if optimal and self._scaled.doubt:
             self._note = f"further solutions are not proved: {self._scaled.doubt}"
+        elif optimal and not self._solutions:
+            self._note = "the best solution failed the exact check"
         elif optimal:
             self._proved = len(self._solutions)
             self._enumerate(further, over)
@@ -114,6 +100,8 @@ class PoolBuilder:
 
     def _enumerate(self, further: Further, over: Callable[[], bool]) -> None:
         """Take in one further solution after the other, while each is proved the best."""
+        if self._options.size == len(self._solutions):
+            return
         lower, upper = implied_bounds(self._scaled.model)
         open_ = self._model.integrality & ~(upper - lower <= _MOST_RANGE)
         if bool(open_.any()):
@@ -124,7 +112,7 @@ class PoolBuilder:
             )
             return
         self._note = "the time was over before the pool was full"
-        if over() or self._options.size == len(self._solutions):
+        if over():
             return
         work = further_solutions(
             self._scaled.model,
@@ -138,7 +126,7 @@ class PoolBuilder:
         try:
             while not over():
                 alive = process.alive
-                if not all([self._take_in(message) for message in process.messages()]):
+                if not all(self._take_in(message) for message in process.messages()):
                     return
                 if not alive:
                     break
@@ -225,236 +213,6 @@ class PoolBuilder:
 
     def _objective(self, x: Floats) -> float:
         return self._model.in_user_sense(self._model.objective(x)) + 0.0
-
-
-def further_solutions(
-    model: MilpModel,
-    best: Floats,
-    *,
-    bounds: tuple[Floats, Floats],
-    options: PoolOptions,
-    further: Further,
-    folder: Path,
-) -> Callable[[Say], None]:
-    """Return the work of the pool's process: solve for one further solution after the other.
-
-    best, bounds: (n,), in the units of `model`. Points are left as files in `folder`.
-    """
-
-    def work(say: Say) -> None:
-        until = time.monotonic() + further.seconds
-        points = [best]
-        while len(points) < options.size:
-            params = SolveParams(
-                time_limit_s=max(0.01, until - time.monotonic()),
-                threads=further.threads,
-                seed=further.seed,
-                relative_gap=PROOF_GAP,
-                absolute_gap=ABSOLUTE_GAP,
-                cutoff=further.cutoff,
-            )
-            apart_from = apart(model, points, bounds, options.distance)
-            result = make_solver(further.engine).solve(apart_from, params)
-            ended = result.termination
-            if ended.reason is Reason.INFEASIBLE:
-                say({"complete": True})
-                return
-            if ended.reason is not Reason.OPTIMAL or result.x is None:
-                say({"ended": ended.detail or ended.reason.value})
-                return
-            name = f"pool-{len(points)}.npy"
-            np.save(folder / name, result.x[: model.n])
-            points.append(result.x[: model.n])
-            say({"point": name})
-
-    return work
-
-
-def implied_bounds(model: MilpModel) -> tuple[Floats, Floats]:
-    """Return bounds (n,), (n,) of the columns, tightened by the rows where they are absent."""
-    lower, upper = model.col_lower.copy(), model.col_upper.copy()
-    entries = np.flatnonzero(model.data)
-    row, column = model.row_of_entry[entries], model.indices[entries]
-    data = model.data[entries]
-    absent = ~(np.isfinite(lower) & np.isfinite(upper)) & model.integrality
-    for _ in range(_ROUNDS):
-        if not bool(absent.any()):
-            break
-        for side, sign in ((model.row_upper, 1.0), (-model.row_lower, -1.0)):
-            _tighten(sign * data, row, column, side, lower, upper)
-        whole = model.integrality
-        lower = np.where(whole, np.ceil(lower - 1e-6), lower)
-        upper = np.where(whole, np.floor(upper + 1e-6), upper)
-        absent = ~(np.isfinite(lower) & np.isfinite(upper)) & model.integrality
-    return lower, upper
-
-
-def _tighten(
-    data: Floats,
-    row: np.ndarray,
-    column: np.ndarray,
-    side: Floats,
-    lower: Floats,
-    upper: Floats,
-) -> None:
-    """Tighten bounds by the rows Σ data · x ≤ side, in place, where all other terms have one."""
-    least = np.where(data > 0, data * lower[column], data * upper[column])
-    finite = np.isfinite(least)
-    sums = np.bincount(row, weights=np.where(finite, least, 0.0), minlength=len(side))
-    open_terms = np.bincount(row, weights=~finite, minlength=len(side))
-    alone = np.isfinite(side[row]) & (open_terms[row] - ~finite == 0)
-    rest = sums[row] - np.where(finite, least, 0.0)
-    with np.errstate(over="ignore"):
-        limit = (side[row] - rest) / data
-    above, below = alone & (data > 0), alone & (data < 0)
-    np.minimum.at(upper, column[above], limit[above])
-    np.maximum.at(lower, column[below], limit[below])
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Block:
-    """Rows that keep a model apart from one point, over its columns and new ones."""
-
-    rows: np.ndarray
-    columns: np.ndarray
-    data: np.ndarray
-    lower: list[float]
-    upper: list[float]
-    new_columns: int
-
-
-def apart(
-    model: MilpModel,
-    points: list[Floats],
-    bounds: tuple[Floats, Floats],
-    least: int,
-) -> MilpModel:
-    """Return the model with rows: at least `least` integer columns differ from each point (n,).
-
-    The columns of the model come first; indicator columns follow.
-    """
-    integer = model.integrality
-    matrix = model.matrix
-    binary = integer & (model.col_lower == 0) & (model.col_upper == 1)
-    n, m = model.n, model.m
-    parts: list[_Block] = []
-    for point in points:
-        parts.append(_block(np.rint(point), binary, integer & ~binary, bounds, n, least))
-        n += parts[-1].new_columns
-        m += len(parts[-1].lower)
-    row_start = model.m
-    rows, columns, data = [], [], []
-    for part in parts:
-        rows.append(part.rows + row_start)
-        columns.append(part.columns)
-        data.append(part.data)
-        row_start += len(part.lower)
-    added = sparse.csr_matrix(
-        (np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))),
-        shape=(m, n),
-    )
-    old = sparse.csr_matrix(
-        (
-            matrix.data,
-            matrix.indices,
-            np.concatenate([matrix.indptr, np.full(m - model.m, matrix.indptr[-1])]),
-        ),
-        shape=(m, n),
-    )
-    whole = (old + added).tocsr()
-    whole.sort_indices()
-    new = n - model.n
-
-    def with_rows(sides: Floats, of: Callable[[_Block], list[float]]) -> Floats:
-        return np.concatenate([sides, *(np.array(of(part)) for part in parts)])
-
-    return MilpModel(
-        c=np.concatenate([model.c, np.zeros(new)]),
-        col_lower=np.concatenate([model.col_lower, np.zeros(new)]),
-        col_upper=np.concatenate([model.col_upper, np.ones(new)]),
-        integrality=np.concatenate([integer, np.ones(new, dtype=bool)]),
-        indptr=whole.indptr.astype(np.int32),
-        indices=whole.indices.astype(np.int32),
-        data=whole.data,
-        row_lower=with_rows(model.row_lower, lambda part: part.lower),
-        row_upper=with_rows(model.row_upper, lambda part: part.upper),
-        offset=model.offset,
-        maximize=model.maximize,
-        extras=model.extras,
-        cost_factor=model.cost_factor,
-        row_factors=None
-        if model.row_factors is None
-        else np.concatenate([model.row_factors, np.ones(m - model.m)]),
-        feasibility_tolerance=model.feasibility_tolerance,
-    )
-
-
-def _block(
-    point: Floats,
-    binary: Bools,
-    general: Bools,
-    bounds: tuple[Floats, Floats],
-    n: int,
-    least: int,
-) -> _Block:
-    """Return the rows for one point; new columns are numbered from n."""
-    rows: list[int] = []
-    columns: list[int] = []
-    data: list[float] = []
-    lower: list[float] = []
-    upper: list[float] = []
-
-    def entry(row: int, column: int, value: float) -> None:
-        rows.append(row)
-        columns.append(column)
-        data.append(value)
-
-    # Row 0: Σ [differs] ≥ least.
-    ones = 0
-    for column in np.flatnonzero(binary).tolist():
-        at_one = point[column] > 0.5
-        ones += at_one
-        entry(0, column, -1.0 if at_one else 1.0)
-    lower.append(float(least - ones))
-    upper.append(math.inf)
-    new = 0
-
-    def side(column: int, coefficient: float, low: float, high: float) -> int:
-        """Add a row column + coefficient · indicator within [low, high]; return the indicator."""
-        nonlocal new
-        indicator, row = n + new, len(lower)
-        new += 1
-        entry(row, column, 1.0)
-        entry(row, indicator, coefficient)
-        lower.append(low)
-        upper.append(high)
-        entry(0, indicator, 1.0)
-        return indicator
-
-    for column in np.flatnonzero(general).tolist():
-        value = float(point[column])
-        low, high = float(bounds[0][column]), float(bounds[1][column])
-        indicators = []
-        if value < high:  # above: x ≥ value + 1 where the indicator is 1
-            above = side(column, low - value - 1.0, low, math.inf)
-            indicators.append(above)
-        if value > low:  # below: x ≤ value - 1
-            below = side(column, high - value + 1.0, -math.inf, high)
-            indicators.append(below)
-        if len(indicators) == 2:
-            row = len(lower)
-            for indicator in indicators:
-                entry(row, indicator, 1.0)
-            lower.append(-math.inf)
-            upper.append(1.0)
-    return _Block(
-        rows=np.array(rows, dtype=np.int64),
-        columns=np.array(columns, dtype=np.int64),
-        data=np.array(data, dtype=np.float64),
-        lower=lower,
-        upper=upper,
-        new_columns=new,
-    )
 
 
 def pool_summary(pool: SolutionPool) -> dict[str, object]:

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from search.domains.ilp.search.pool import apart, implied_bounds
+from search.domains.ilp.search.apart import apart
+from search.domains.ilp.search.implied_bounds import implied_bounds
 from search.domains.ilp.solution import differing
 from solvers.types import Floats, MilpModel
 
