@@ -21,11 +21,10 @@ from scipy.sparse import csr_matrix
 
 from search.domains.plan import PlanDomain
 from search.domains.plan.reading import read_goal
-from search.domains.plan.reading.accounting.numbers import UNDERLINE
-from search.domains.plan.reading.binding.learned import BIND
+from search.domains.plan.reading.binding.learned import BIND, UNDERLINE
 from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.roles.features import NOTHING, Candidate, signs_of
-from search.domains.plan.reading.roles.model import BUCKETS, RoleModel, bucket
+from search.domains.plan.reading.roles.model import BUCKETS, RoleModel, bucket, places
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
 from workers.corpus.goals.files import Contents
@@ -126,10 +125,7 @@ def example(
         yield Example(
             author=author,
             goal=goal,
-            rows=tuple(
-                np.unique(np.array([bucket(s) for s in signs], dtype=np.int32))
-                for signs in signs_of(scene, quantity, row)
-            ),
+            rows=tuple(map(places, signs_of(scene, quantity, row))),
             right=right,
             weight=weight,
         )
@@ -247,14 +243,6 @@ def fit(
     return RoleModel(weights=table)
 
 
-def shares(model: RoleModel, each: Example) -> NDArray[np.float64]:
-    """Return the probabilities of an example's candidates."""
-    scores = np.array([float(model.weights[row].sum()) for row in each.rows])
-    scores = np.exp((scores - scores.max()) / model.temperature)
-    result: NDArray[np.float64] = scores / scores.sum()
-    return result
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """How a model does on numbers of an author that it has not seen."""
@@ -272,7 +260,7 @@ class Measured:
 def measure(model: RoleModel, rows: Sequence[Example]) -> Measured:
     """Compare a model with the roles of some numbers, and the grammar with them."""
     whole = [each for each in rows if each.weight == 1.0]
-    chosen = [(each, shares(model, each)) for each in whole]
+    chosen = [(each, model.probabilities(each.rows)) for each in whole]
     best = [
         (bool(each.right[p.argmax()]), p.argmax() + 1 == len(p), p.max())
         for each, p in chosen

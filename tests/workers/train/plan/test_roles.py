@@ -13,7 +13,7 @@ from workers.corpus.goals.files import contents
 from workers.train.plan.cli import main
 from workers.train.plan.phrasings import examples, made_up, phrasings
 from workers.train.plan.role_files import kept
-from workers.train.plan.roles import Example, calibrated, fit, measure, shares
+from workers.train.plan.roles import Example, calibrated, fit, measure
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_fit_learns_and_repeats(rows: list[Example]) -> None:
     assert found.right >= 0.95 * found.numbers
     assert found.right > found.grammar_right
     assert 0.5 <= calibrated(model, rows) <= 2.5
-    assert shares(model, rows[0]).sum() == pytest.approx(1.0)
+    assert model.probabilities(rows[0].rows).sum() == pytest.approx(1.0)
 
 
 def test_examples_are_made_once(tmp_path: Path, rows: list[Example]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.domains.plan.reading.binding.learned import UNDERLINE
 from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.jobs.leaf import Doubt
 from search.domains.plan.reading.lexicon import Role
@@ -29,9 +30,6 @@ _LABELS = (
 )
 _REPEATS = ("times", "runs", "repetitions", "repeats")
 IGNORE = "it is only background"
-UNDERLINE = (
-    0.4  # probability of no role from which a number is underlined, not asked about
-)
 _YEARS = ("in", "since", "until", "of", "by", "from", "year")
 _MONEY = vocabulary(
     "euro euros eur dollar dollars usd pounds gbp bucks francs chf yen people years weeks months"

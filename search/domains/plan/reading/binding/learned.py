@@ -19,10 +19,14 @@ from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.roles.features import NOTHING, Candidate
 from search.domains.plan.reading.scene import Scene
 
-BIND, DROP = 0.6, 0.85
-CHANGE, SETTLE = 0.85, 0.7
-# Chosen on the fifth author's goals with a model that had not seen them; of its 251 numbers, 180 of
-# 185 were right where a slot had at least 0.9, and 41 of 47 where `NOTHING` had at least 0.5.
+# Probabilities from which the model decides, chosen on the fifth author's goals with a model that
+# had not seen them; of their 251 numbers, 180 of 185 were right where a slot had at least 0.9, and
+# 41 of 47 where `NOTHING` had at least 0.5.
+BIND = 0.6  # a slot gets the number that the grammar left
+DROP = 0.85  # the grammar's slot loses its number to `NOTHING`
+CHANGE = 0.85  # or to another slot
+SETTLE = 0.7  # one of two slots that are equally near gets the number
+UNDERLINE = 0.4  # of `NOTHING`: the number is underlined and not asked about
 _COMPUTED = ("spec.bands.0.f_hi_hz",)  # comes with the lower edge
 
 

@@ -18,14 +18,15 @@ def add_triples(scene: Scene, kind: str, options: dict[str, list[Option]]) -> No
     Processors that run under several systems (Cortex-A) have no row and stay a question, as does
     "an M4", which other makers sell too. Two processors give two triples that go with them.
     """
-    words = words_of(kind)
-    assert words is not None
-    triples: Mapping[str, str] = words.table("triples")
     cpus = options.get(_CPU, [])
-    if not cpus or _TRIPLE in options or any(o.value not in triples for o in cpus):
+    words = words_of(kind)
+    if not cpus or _TRIPLE in options or words is None:
         return
-    said = [scene.words(o.tokens[0], o.tokens[-1] + 1).lower() for o in cpus]
-    if not all(any(name in words for name in _FAMILIES) for words in said):
+    triples: Mapping[str, str] = words.table("triples")
+    if any(option.value not in triples for option in cpus):
+        return
+    names = [scene.words(o.tokens[0], o.tokens[-1] + 1).lower() for o in cpus]
+    if not all(any(family in name for family in _FAMILIES) for name in names):
         return
     options[_TRIPLE] = [
         Option(

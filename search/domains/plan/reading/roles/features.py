@@ -20,6 +20,7 @@ from search.domains.plan.reading.tokens import Form
 NOTHING = ""
 """Role of a number that no job has."""
 _NEAR, _AROUND = 3, 6
+_MOST_WORDS = 80  # of a sentence
 _COSTS = (0.0, 0.15, 0.4, 0.7, 1.0, 1.4, 1.8, 2.4)
 
 
@@ -125,14 +126,11 @@ def _side(scene: Scene, places: range) -> list[str]:
 
 def _story(scene: Scene, quantity: Quantity) -> Iterator[str]:
     """Yield signs of the sentence: does it speak of jobs at all?"""
-    sentence = scene.sentence(quantity.start)
-    start = scene.sentence_start(quantity.start)
-    here = range(start, min(len(scene.tokens), start + 80))
-    words = [i for i in here if scene.sentence(i) == sentence]
+    words = scene.in_sentence(scene.sentence(quantity.start))[:_MOST_WORDS]
     named = any(scene.tokens[i].form is Form.FILE for i in words)
-    inside = {item.start for item in scene.items if item.start in words}
-    heads = any(i.start in inside and i.of(Role.HEAD) for i in scene.items)
-    verbs = any(i.start in inside and i.of(Role.VERB) for i in scene.items)
+    phrases = [phrase for phrase in scene.items if phrase.start in words]
+    heads = any(phrase.of(Role.HEAD) for phrase in phrases)
+    verbs = any(phrase.of(Role.VERB) for phrase in phrases)
     yield f"sentence|{named}|{heads}|{verbs}"
     yield f"long|{len(words) > 10}"
     for place in (0, 1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,14 @@ NAME = "plan-roles"
 BUCKETS = 1 << 16
 
 
-@functools.lru_cache(maxsize=100_000)
 def bucket(sign: str) -> int:
     """Return the place of a sign in the table of weights."""
     return zlib.crc32(sign.encode()) % BUCKETS
+
+
+def places(signs: Iterable[str]) -> NDArray[np.int32]:
+    """Return the places of some signs in the table of weights, each once."""
+    return np.unique(np.array([bucket(sign) for sign in signs], dtype=np.int32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +44,19 @@ class RoleModel:
         self, scene: Scene, quantity: Quantity, candidates: Sequence[Candidate]
     ) -> dict[str, float]:
         """Return the probability of each path, and of `NOTHING`."""
-        rows = signs_of(scene, quantity, candidates)
-        scores = np.array(
-            [float(self.weights[[bucket(s) for s in row]].sum()) for row in rows]
-        )
-        scores = np.exp((scores - scores.max()) / self.temperature)
+        rows = [places(signs) for signs in signs_of(scene, quantity, candidates)]
         names = [*(each.path for each in candidates), NOTHING]
-        return dict(zip(names, (scores / scores.sum()).tolist(), strict=True))
+        return dict(zip(names, self.probabilities(rows).tolist(), strict=True))
+
+    def probabilities(self, rows: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        """Return the probability of each row, which has the places of its signs."""
+        scores = np.array([float(self.weights[row].sum()) for row in rows])
+        scores = np.exp((scores - scores.max()) / self.temperature)
+        result: NDArray[np.float64] = scores / scores.sum()
+        return result
 
 
-@functools.lru_cache(maxsize=1)
+@functools.cache
 def shipped() -> RoleModel:
     """Return the shipped model. Raises WeightsRefused."""
     arrays = load_weights(NAME)
