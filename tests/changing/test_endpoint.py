@@ -22,7 +22,7 @@ from starlette.responses import Response
 from services.gateway.app import create_app
 from services.gateway.deps import Ctx, Viewer
 from services.gateway.openapi import PUBLIC
-from services.gateway.problems import documented
+from services.gateway.problems import MATHOPT_ROUTE, documented
 from services.gateway.views import FastJson
 from services.settings import Settings
 from tests.doubles.memory_store import MemoryStore
@@ -48,7 +48,7 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 # Called by the client of another project.
-FOREIGN = {("POST", "/v1/mathopt:solveMathOptModel")}
+FOREIGN = {("POST", MATHOPT_ROUTE)}
 
 
 def operations(app: FastAPI) -> dict[tuple[str, str], dict[str, Any]]:
