@@ -345,7 +345,7 @@ class Position:
     """The last job of a page: its id and its value of the order's column."""
 
     id: str
-    value: str | float | None = None
+    value: str | int | float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
