@@ -6,7 +6,6 @@ owner. Nothing here trusts it. Errors name a JSON pointer into the outline.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -21,7 +20,7 @@ from services.store.types import Memo
 from trimtab.estimates import seconds_of, shares, total
 from trimtab.faults import fault_of, without_other_members
 from trimtab.plans import LEAF_FILE, MAX_LEAVES, MAX_REPAIRS, Leaf, Outline
-from trimtab.specs.common import JobRequest, Needs, Spec, request_model
+from trimtab.specs.common import JobRequest, Needs, request_model
 
 OUTLINE = "outline"  # key of the outline in a memo
 PLAN_LABEL, LEAF_LABEL = "plan", "leaf"
@@ -201,7 +200,7 @@ def parse_leaf(
     if body["kind"] not in offered:
         expected = f"one of {', '.join(offered)}"
         raise refused(("leaves", name, "kind"), expected, body["kind"])
-    model = _request_model(kinds[body["kind"]].spec)
+    model = request_model(kinds[body["kind"]].spec)
     try:
         return model.model_validate_json(orjson.dumps(body))
     except (TypeError, ValidationError) as error:
@@ -366,11 +365,6 @@ def _inputs(leaf: Leaf, origins: Mapping[str, str]) -> set[tuple[Any, str, str]]
         elif isinstance(part.get("digest"), str):
             files.add((tuple(path), part["digest"], ""))
     return files
-
-
-@functools.cache
-def _request_model(spec: type[Spec]) -> type[JobRequest]:
-    return request_model(spec)
 
 
 def _invalid(error: Exception, prefix: Path) -> InvalidBody:

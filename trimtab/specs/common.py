@@ -11,6 +11,7 @@ infinity are refused, because JSON cannot represent them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -414,6 +415,7 @@ def check_model(spec: type[Spec], model: str) -> None:
         )
 
 
+@functools.cache
 def request_model(spec: type[Spec]) -> type[JobRequest]:
     """Return the envelope of one kind: `kind` is a constant, `spec` has that kind's model."""
 

@@ -21,7 +21,7 @@ from search.domains.plan.types import FileFacts, Wish
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
 from trimtab.plans import LEAF_FILE
-from trimtab.specs.common import JobRequest, Spec, request_model
+from trimtab.specs.common import Spec, request_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +171,7 @@ def validated(
         )
     document = {"kind": kind, **_awaited(request)}
     try:
-        return _model(specs[kind]).model_validate_json(json.dumps(document))
+        return request_model(specs[kind]).model_validate_json(json.dumps(document))
     except ValidationError as error:
         known = {"": list(specs[kind].model_fields)}
         raise ValueError("; ".join(map(str, faults_of(error, known=known)))) from None
@@ -196,11 +196,6 @@ def schema_defaults(spec: type[Spec]) -> Mapping[str, Any]:
 
     walk(schema, "spec")
     return MappingProxyType(found)
-
-
-@functools.cache
-def _model(spec: type[Spec]) -> type[JobRequest]:
-    return request_model(spec)
 
 
 def _awaited(value: Any) -> Any:
