@@ -5,27 +5,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
 from services.errors import Conflict, StoreUnavailable
 from services.store.sql_store import SqlStore
+from services.store.tables import Base
 from services.store.types import After, JobFilter, JobStore
 from tests.contracts.store import DONE, StoreContract, claim_one, key, new_job
 from tests.contracts.store.graphs import FAILED
 from tests.contracts.store.plans import rested, suspend
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, running_server
 from trimtab.results import JobState
 
 pytestmark = pytest.mark.postgres
 
 
 class TestPostgresStore(StoreContract):
+    """All tests share a database: to make one takes most of a test's time."""
+
+    url: ClassVar[str] = ""
+
     @pytest.fixture(autouse=True)
-    def _database(self, postgres_url: str) -> None:
-        self.url = postgres_url
+    def _empty_database(self, postgres_server: PostgresServer) -> None:
+        if not self.url:
+            type(self).url = postgres_server.fresh_database()
+            return
+        with psycopg.connect(self.url, autocommit=True) as admin:
+            names = ", ".join(f'"{name}"' for name in Base.metadata.tables)
+            admin.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
     def make(self, clock: Callable[[], int]) -> JobStore:
         return SqlStore.on_postgres(self.url, clock=clock)
@@ -56,15 +68,22 @@ def test_servers_that_start_together_migrate_once(postgres_url: str) -> None:
     asyncio.run(main())
 
 
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A server of one test: recovery after a crash reads the files of all databases."""
+    with running_server() as server:
+        yield server
+
+
 def test_a_crash_of_the_server_is_reported_and_healed(
-    postgres_server: PostgresServer,
+    own_server: PostgresServer,
 ) -> None:
     async def main() -> None:
-        store = SqlStore.on_postgres(postgres_server.fresh_database())
+        store = SqlStore.on_postgres(own_server.fresh_database())
         await store.open()
         jobs = [(await store.submit(new_job(), key(str(n)))).job for n in range(5)]
         claim = await claim_one(store)
-        await asyncio.to_thread(postgres_server.stop, "immediate")
+        await asyncio.to_thread(own_server.stop, "immediate")
         try:
             with pytest.raises(StoreUnavailable) as failure:
                 await store.submit(new_job(), key("down"))
@@ -72,16 +91,16 @@ def test_a_crash_of_the_server_is_reported_and_healed(
             with pytest.raises(StoreUnavailable):
                 await store.ping()
             with pytest.raises(StoreUnavailable):
-                await SqlStore.on_postgres(postgres_server.url("postgres")).open()
+                await SqlStore.on_postgres(own_server.url("postgres")).open()
         finally:
-            await asyncio.to_thread(postgres_server.start)
+            await asyncio.to_thread(own_server.start)
         assert (
             await store.complete(claim.job.id, claim.fence, DONE)
         ).state is JobState.SUCCEEDED
         assert (await store.submit(new_job(), key("0"))).job.id == jobs[0].id
         # A restart between two calls breaks every pooled connection without an error.
-        await asyncio.to_thread(postgres_server.stop, "immediate")
-        await asyncio.to_thread(postgres_server.start)
+        await asyncio.to_thread(own_server.stop, "immediate")
+        await asyncio.to_thread(own_server.start)
         assert not (await store.submit(new_job(), key("after"))).replayed
         assert sum((await store.counts()).values()) == 6
         await store.close()
