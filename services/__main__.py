@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
+from pydantic.fields import FieldInfo
+
 from search.cores import usable_cores
 from services.settings import LOOPBACK, Settings, SettingsRefused, load, misspelt
 from trimtab import __version__
@@ -24,22 +26,8 @@ from trimtab import __version__
 if TYPE_CHECKING:
     from services.gateway.deps import Context
 
-_FLAGS = {
-    "--host": "host",
-    "--port": "port",
-    "--data-dir": "data_dir",
-    "--database-url": "database_url",
-    "--auth": "auth",
-    "--role": "role",
-    "--executor": "executor",
-    "--ray-address": "ray_address",
-    "--workers": "workers",
-    "--sandbox": "sandbox",
-    "--log-level": "log_level",
-    "--log-format": "log_format",
-    "--tls-cert": "tls_cert",
-    "--tls-key": "tls_key",
-}
+# Every process of the machine may read another's arguments.
+_ENVIRONMENT_ALONE = ("text_api_key",)
 
 
 def main(argv: list[str]) -> int:
@@ -108,45 +96,46 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return a parser with a flag for each setting, explained by the setting's docstring."""
     parser = argparse.ArgumentParser(
-        prog="python -m services", description=" ".join((__doc__ or "").split())
+        prog="python -m services",
+        usage="%(prog)s [--SETTING VALUE ...]",
+        description=" ".join((__doc__ or "").split()),
+        epilog="In the environment alone, because others can read the arguments of a process: "
+        + ", ".join(f"TRIMTAB_{name.upper()}" for name in _ENVIRONMENT_ALONE),
+        allow_abbrev=False,
     )
-    for flag, field in _FLAGS.items():
-        info = Settings.model_fields[field]
-        choices = (
-            [str(word) for word in get_args(info.annotation)]
-            if get_origin(info.annotation) is Literal
-            else []
-        )
-        words = [" ".join((info.description or "").split()).replace("`", "")]
-        words += [f"One of {', '.join(choices)}."] if choices else []
-        words += [
-            f"Default: {_default(field)}.",
-            f"Environment: TRIMTAB_{field.upper()}.",
-        ]
-        text = " ".join(
-            word if word.endswith(".") else f"{word}." for word in words if word
-        )
-        # argparse does not validate: `settings.load` words every fault.
-        shown = "{" + ",".join(choices) + "}" if choices else field.upper()
-        parser.add_argument(
-            flag, dest=field, default=None, metavar=shown, help=text.replace("%", "%%")
-        )
-    for flag in ("diagnostic_kinds", "contained"):
-        text = " ".join((Settings.model_fields[flag].description or "").split())
-        name = f"--{flag.replace('_', '-')}"
-        parser.add_argument(
-            name,
-            action="store_true",
-            default=None,
-            help=f"{text} Environment: TRIMTAB_{flag.upper()}.",
-        )
+    for field, info in Settings.model_fields.items():
+        if field in _ENVIRONMENT_ALONE:
+            continue
+        flag = f"--{field.replace('_', '-')}"
+        text = _help(field, info).replace("%", "%%")
+        if info.annotation is bool:
+            parser.add_argument(flag, action="store_true", default=None, help=text)
+        else:
+            # argparse does not validate: `settings.load` words every fault.
+            choices = ",".join(_choices(info))
+            shown = f"{{{choices}}}" if choices else field.upper()
+            parser.add_argument(flag, dest=field, default=None, metavar=shown, help=text)
     return parser
 
 
-def _default(field: str) -> str:
-    value = Settings.model_fields[field].get_default(call_default_factory=True)
-    return "none" if value is None else str(value)
+def _help(field: str, info: FieldInfo) -> str:
+    words = [" ".join((info.description or "").split()).replace("`", "")]
+    if choices := _choices(info):
+        words.append(f"One of {', '.join(choices)}")
+    default = info.get_default(call_default_factory=True)
+    if default is not False:
+        shown = default if isinstance(default, int | float) else str(default or "none")
+        words.append(f"Default: {shown}")
+    words.append(f"Environment: TRIMTAB_{field.upper()}")
+    return " ".join(word if word.endswith(".") else f"{word}." for word in words if word)
+
+
+def _choices(info: FieldInfo) -> list[str]:
+    if get_origin(info.annotation) is not Literal:
+        return []
+    return [str(word) for word in get_args(info.annotation)]
 
 
 async def _print_address(context: Context, url: str) -> None:

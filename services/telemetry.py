@@ -83,7 +83,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
+        self._count_requests(self.registry)
+        self._count_jobs(self.registry)
+        self._count_attempts(self.registry)
+        self._count_texts(self.registry)
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "trimtab_http_requests",
             "HTTP requests answered",
@@ -97,6 +102,11 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self.streams = Gauge(
+            "trimtab_event_streams", "Open event streams", registry=registry
+        )
+
+    def _count_jobs(self, registry: CollectorRegistry) -> None:
         self.submits = Counter(
             "trimtab_submits", "Jobs accepted", ["kind"], registry=registry
         )
@@ -111,6 +121,20 @@ class Metrics:
             "Writes refused because their lease had moved to another worker",
             registry=registry,
         )
+        self.webhooks = Counter(
+            "trimtab_webhook_tries",
+            "Tries to deliver a webhook: delivered, failed or given up",
+            ["end"],
+            registry=registry,
+        )
+        self.retained = Counter(
+            "trimtab_retention_removed",
+            "Removed by retention: jobs, events, files, bytes of files",
+            ["sort"],
+            registry=registry,
+        )
+
+    def _count_attempts(self, registry: CollectorRegistry) -> None:
         self.running = Gauge(
             "trimtab_running_attempts",
             "Attempts running in this process",
@@ -139,21 +163,8 @@ class Metrics:
             ["kind", "outcome", "state"],
             registry=registry,
         )
-        self.webhooks = Counter(
-            "trimtab_webhook_tries",
-            "Tries to deliver a webhook: delivered, failed or given up",
-            ["end"],
-            registry=registry,
-        )
-        self.retained = Counter(
-            "trimtab_retention_removed",
-            "Removed by retention: jobs, events, files, bytes of files",
-            ["sort"],
-            registry=registry,
-        )
-        self.streams = Gauge(
-            "trimtab_event_streams", "Open event streams", registry=registry
-        )
+
+    def _count_texts(self, registry: CollectorRegistry) -> None:
         self.text_tokens = Counter(
             "trimtab_text_tokens",
             "Tokens of a language model, as prompt (read), cached, generated or evicted",

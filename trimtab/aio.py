@@ -269,12 +269,8 @@ class AsyncClient(AsyncConnection):
         Its keys: `jobs`, with id, name and kind of each; `figures`, `request` and `result`, each
         from a field to one text per job. Raises ValueError for another number, and NotFound.
         """
-        if not comparison.FEWEST <= len(job_ids) <= comparison.MOST:
-            raise ValueError(
-                f"job_ids: expected {comparison.FEWEST} to {comparison.MOST} jobs, "
-                f"got {len(job_ids)}"
-            )
-        jobs = [await self.job(job_id) for job_id in job_ids]
+        chosen = comparison.different(job_ids)
+        jobs = [await self.job(job_id) for job_id in chosen]
         requests = [await job.input() for job in jobs]
         results: list[dict[str, Any] | None] = [None] * len(jobs)
         for index, job in enumerate(jobs):

@@ -34,6 +34,16 @@ class Differences:
     left_out: int  # differing places beyond the most that are shown
 
 
+def different(job_ids: Sequence[str]) -> list[str]:
+    """Return the ids without repetitions. Raises ValueError unless they are 2 to 8."""
+    chosen = list(dict.fromkeys(job_ids))
+    if not FEWEST <= len(chosen) <= MOST:
+        raise ValueError(
+            f"job_ids: expected {FEWEST} to {MOST} different jobs, got {len(chosen)}"
+        )
+    return chosen
+
+
 def differences(parts: Sequence[Any]) -> Differences:
     """Compare JSON values leaf by leaf; objects by key, arrays by index."""
     flat = [dict(_leaves(part)) for part in parts]

@@ -272,8 +272,9 @@ def settings_page() -> str:
         NOTE,
         "",
         *wrapped(
-            "Environment variables of the server. Most have a flag of the same name, for example "
-            "`trimtab serve --port 9000`; flags win. The server refuses to start with an invalid "
+            "Environment variables of the server. Each but `TRIMTAB_TEXT_API_KEY` has a flag of "
+            "the same name, for example `trimtab serve --port 9000`; flags win, and "
+            "`trimtab serve --help` explains them. The server refuses to start with an invalid "
             "setting and prints one line for each fault."
         ),
         "",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from services.store.blobs import BlobStore
-from services.store.types import JobStore
+from services.store.upkeep import ServiceStore
 
 
-async def collect_garbage(store: JobStore, blobs: BlobStore, *, ttl_s: float) -> int:
+async def collect_garbage(store: ServiceStore, blobs: BlobStore, *, ttl_s: float) -> int:
     """Remove unreferenced files older than `ttl_s`; returns their number.
 
     The row is deleted first: a file without a row wastes space, a row without a file is an
@@ -19,6 +19,21 @@ async def collect_garbage(store: JobStore, blobs: BlobStore, *, ttl_s: float) ->
     while rows := await store.unreferenced_artifacts(older_than_us=older_than_us):
         for row in rows:
             if await store.delete_artifact(row.digest, tenant=row.tenant):
-                await asyncio.to_thread(blobs.delete, row.digest)
+                await remove_bytes(store, blobs, row.digest)
             removed += 1
     return removed
+
+
+async def remove_bytes(store: ServiceStore, blobs: BlobStore, digest: str) -> None:
+    """Remove the bytes of a file whose last row was deleted, unless it has one again.
+
+    An upload of the same bytes at this moment writes bytes, then its row, and then looks for the
+    bytes. Here they go first, and the row is looked for afterwards: one of the two sees the other.
+    """
+    aside = await asyncio.to_thread(blobs.set_aside, digest)
+    if aside is None:
+        return
+    if await store.unknown_files([digest]):
+        await asyncio.to_thread(aside.unlink)
+    else:
+        await asyncio.to_thread(blobs.put_back, digest, aside)

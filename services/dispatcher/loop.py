@@ -55,6 +55,7 @@ class Dispatcher:
         kinds: Mapping[str, Kind],
         settings: Settings,
         metrics: Metrics | None = None,
+        retention: Retention | None = None,
         owner: str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -86,7 +87,9 @@ class Dispatcher:
             max_queued_jobs=settings.max_queued_jobs,
             metrics=self._metrics,
         )
-        self._retention = Retention(store, blobs, server=settings.retention)
+        self._retention = retention or Retention(
+            store, blobs, server=settings.retention, metrics=self._metrics
+        )
         self._sender = OutboxSender(store=store, settings=settings, metrics=self._metrics)
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -226,9 +229,8 @@ class Dispatcher:
             self._bus.notify(QUEUE)
 
     async def _garbage(self) -> None:
-        await collect_garbage(
-            self._store, self._context.blobs, ttl_s=self._settings.artifact_ttl_s
-        )
+        blobs = self._context.blobs
+        await collect_garbage(self._store, blobs, ttl_s=self._settings.artifact_ttl_s)
 
     async def _retain(self) -> None:
         """Apply retention, in one of the dispatchers that share the store."""
@@ -237,10 +239,7 @@ class Dispatcher:
             return
         try:
             days = self._settings.retention_audit_days
-            for report in await self._retention.run_all(audit_days=days):
-                for sort in ("jobs", "events", "files", "file_bytes"):
-                    removed = self._metrics.retained.labels(sort)
-                    removed.inc(getattr(report, sort))
+            await self._retention.run_all(audit_days=days)
         except ClockJumped as error:
             log.error("retention ended", reason=str(error))
 

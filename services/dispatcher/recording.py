@@ -191,6 +191,8 @@ async def _adopt(
             created_us=await context.store.now_us(),
         )
         await context.store.put_artifact(artifact)
+        if not context.blobs.holds(blob.digest):  # deleted meanwhile: see gc.remove_bytes
+            await asyncio.to_thread(context.blobs.adopt, file.path)
         references[file.name] = {
             "digest": blob.digest,
             "name": file.name,

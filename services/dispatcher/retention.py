@@ -11,24 +11,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import structlog
 
+from services.dispatcher.gc import remove_bytes
 from services.store.blobs import BlobStore
 from services.store.upkeep import START, Place, ServiceStore, Step
+from services.telemetry import Metrics
 from trimtab.upkeep import RetentionReport, RetentionRule
 
 log = structlog.get_logger("trimtab.retention")
 
 TARGET_S = 0.008  # of one transaction
-FEWEST_ROWS, MOST_ROWS = 20, 2_000
+FEWEST_ROWS, FIRST_ROWS, MOST_ROWS = 20, 200, 2_000
 PAUSE_S = 0.004  # at least, between transactions
 SKEW_S = 300.0  # of the two clocks, before a run ends
 TURN = "retention"
 
-Take = Callable[[Place, int], Awaitable[Step]]
+
+class Take(Protocol):
+    """A step of retention: remove what lies behind a place, at most about `rows` rows."""
+
+    def __call__(self, after: Place, *, rows: int) -> Awaitable[Step]:
+        """Return what was removed, and where the next step begins."""
+        ...
 
 
 class ClockJumped(RuntimeError):
@@ -37,23 +47,25 @@ class ClockJumped(RuntimeError):
 
 @dataclass
 class Clocks:
-    """Compares the database's clock with the monotonic clock since this object was made."""
+    """Compares the database's clock with the monotonic clock since they were first read."""
 
     store: ServiceStore
-    start_us: int
-    start_s: float
+    start_us: int | None = None
+    start_s: float = 0.0
 
-    @classmethod
-    async def begin(cls, store: ServiceStore) -> Clocks:
+    async def begin(self) -> None:
         """Read both clocks."""
-        return cls(store, await store.now_us(), time.monotonic())
+        self.start_us, self.start_s = await self.store.now_us(), time.monotonic()
 
     async def check(self) -> None:
-        """Raise ClockJumped if they have come apart by more than `SKEW_S`."""
+        """Raise ClockJumped if they have come apart by more than `SKEW_S` since they were read."""
+        if self.start_us is None:
+            await self.begin()
+            return
         passed_s = (await self.store.now_us() - self.start_us) / 1e6
         skew_s = passed_s - (time.monotonic() - self.start_s)
         if abs(skew_s) > SKEW_S:
-            self.start_us, self.start_s = await self.store.now_us(), time.monotonic()
+            await self.begin()
             raise ClockJumped(
                 f"the database's clock moved by {skew_s:.0f} s against the machine's; nothing is "
                 "removed now. Check the time of the host (timedatectl)"
@@ -64,13 +76,19 @@ class Retention:
     """Applies rules to the jobs, events and files of tenants."""
 
     def __init__(
-        self, store: ServiceStore, blobs: BlobStore, *, server: RetentionRule
+        self,
+        store: ServiceStore,
+        blobs: BlobStore,
+        *,
+        server: RetentionRule,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._removed = (metrics or Metrics()).retained
         self._store = store
         self._blobs = blobs
         self._server = server
-        self._rows = 200
-        self._clocks: Clocks | None = None
+        self.clocks = Clocks(store)
+        self._rows: Counter[str] = Counter()  # of the next step, by what it removes
 
     async def rules(self, tenant: str) -> list[RetentionRule]:
         """Return the rules that hold for a tenant; each is applied by itself."""
@@ -83,9 +101,7 @@ class Retention:
         within_s: time limit; the report of a run that reached it is not `complete`.
         """
         deadline = None if within_s is None else time.monotonic() + within_s
-        if self._clocks is None:
-            self._clocks = await Clocks.begin(self._store)
-        await self._clocks.check()
+        await self.clocks.check()
         done: Counter[str] = Counter()
         complete = True
         for rule in await self.rules(tenant):
@@ -107,32 +123,15 @@ class Retention:
         self, tenant: str, rule: RetentionRule
     ) -> Sequence[tuple[str, Take]]:
         store, cut = self._store, await self._store.cutoffs(tenant, rule)
+        # A jump after the check above would be in the limits.
+        await self.clocks.check()
         passes: list[tuple[str, Take]] = []
-        if (jobs := cut.jobs) is not None:
-            passes.append(
-                (
-                    "jobs",
-                    lambda after, rows: store.drop_jobs(
-                        tenant, rule, jobs, after, rows=rows
-                    ),
-                )
-            )
-        if (events := cut.events) is not None:
-            passes.append(
-                (
-                    "events",
-                    lambda after, rows: store.cut_events(
-                        tenant, events, after, rows=rows
-                    ),
-                )
-            )
-        if (files := cut.files) is not None:
-            passes.append(
-                (
-                    "files",
-                    lambda after, rows: store.drop_files(tenant, files, after, rows=rows),
-                )
-            )
+        if cut.jobs is not None:
+            passes.append(("jobs", partial(store.drop_jobs, tenant, rule, cut.jobs)))
+        if cut.events is not None:
+            passes.append(("events", partial(store.cut_events, tenant, cut.events)))
+        if cut.files is not None:
+            passes.append(("files", partial(store.drop_files, tenant, cut.files)))
         return passes
 
     async def _walk(
@@ -143,40 +142,49 @@ class Retention:
         while True:
             if deadline is not None and time.monotonic() >= deadline:
                 return False
-            step = await self._timed(take, after)
+            step = await self._timed(name, take, after)
             for field in ("jobs", "events", "files", "file_bytes"):
-                done[field] += getattr(step, field)
+                removed = getattr(step, field)
+                done[field] += removed
+                self._removed.labels(field).inc(removed)
             done[f"protected {name}"] += step.protected
             for digest in step.orphans:
-                await self._discard(digest)
+                await remove_bytes(self._store, self._blobs, digest)
             if step.done:
                 return True
             after = step.after
 
-    async def _timed(self, take: Take, after: Place) -> Step:
+    async def _timed(self, name: str, take: Take, after: Place) -> Step:
         """Take a step, pause, and fit the size of the next one to `TARGET_S`."""
+        rows = self._rows[name] or FIRST_ROWS
         began = time.monotonic()
-        step = await take(after, self._rows)
+        step = await take(after, rows=rows)
         took_s = time.monotonic() - began
         if took_s > TARGET_S:
-            self._rows = max(FEWEST_ROWS, self._rows // 2)
+            rows = max(FEWEST_ROWS, rows // 2)
         elif took_s < TARGET_S / 2:
-            self._rows = min(MOST_ROWS, self._rows + self._rows // 4)
+            rows = min(MOST_ROWS, rows + rows // 4)
+        self._rows[name] = rows
         await asyncio.sleep(max(PAUSE_S, took_s))
         return step
 
-    async def _discard(self, digest: str) -> None:
-        await asyncio.to_thread(self._blobs.discard, digest)
-
     async def run_all(self, *, audit_days: float) -> list[RetentionReport]:
         """Apply the rules of every tenant, then shorten the audit log."""
+        await self.clocks.check()
         reports = []
         for tenant in await self._store.tenants():
             report = await self.run(tenant)
             if report.jobs or report.events or report.files:
                 log.info("retention", **report.model_dump(exclude={"dry_run"}))
                 reports.append(report)
-        before_us = await self._store.now_us() - round(audit_days * 86_400e6)
-        while await self._store.drop_audit(before_us=before_us, rows=self._rows):
-            await asyncio.sleep(PAUSE_S)
+        await self._shorten_audit(audit_days)
         return reports
+
+    async def _shorten_audit(self, days: float) -> None:
+        before_us = await self._store.now_us() - round(days * 86_400e6)
+
+        async def take(after: Place, *, rows: int) -> Step:
+            removed = await self._store.drop_audit(before_us=before_us, rows=rows)
+            return Step(after=after, done=removed == 0)
+
+        await self._walk("audit", take, Counter(), None)

@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 from search.domains import KINDS, Kind
 from services import telemetry
 from services.bus import Bus
+from services.dispatcher.retention import Retention
 from services.errors import ServiceError
 from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
@@ -120,17 +121,20 @@ def _assemble(
     }
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = store or open_store(settings)
+    blobs = BlobStore(settings.data_dir / "blobs")
+    metrics = telemetry.Metrics()
     return Context(
         settings=settings,
         store=store,
-        blobs=BlobStore(settings.data_dir / "blobs"),
+        blobs=blobs,
+        retention=Retention(store, blobs, server=settings.retention, metrics=metrics),
         kinds=offered,
         bus=Bus(),
         keyring=auth.Keyring(
             store, session_secret=auth.session_secret(settings.data_dir)
         ),
         limiter=RateLimiter(),
-        metrics=telemetry.Metrics(),
+        metrics=metrics,
         request_adapter=_request_adapter(offered),
     )
 
@@ -173,6 +177,7 @@ def _lifespan(
             ):
                 log.info("admin key written", file=str(settings.admin_key_file))
             await _note_start(context)
+            await context.retention.clocks.begin()
             async with (
                 _hosting(context, text),
                 _noting_use(context),
@@ -300,6 +305,7 @@ async def _dispatching(
         kinds=context.kinds,
         settings=settings,
         metrics=context.metrics,
+        retention=context.retention,
     )
     await dispatcher.start()
     context.pool.dispatcher = dispatcher

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
 from services.errors import UnsupportedMedia
+from services.gateway.problems import from_validation
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def json_body(request: Request, *, media: str = "application/json") -> bytes:
@@ -16,3 +22,11 @@ async def json_body(request: Request, *, media: str = "application/json") -> byt
             fix=f"send `Content-Type: {media}`",
         )
     return await request.body()
+
+
+async def body_of(request: Request, model: type[Model]) -> Model:
+    """Parse the JSON body as a model. Raises UnsupportedMedia, BadRequest and InvalidBody."""
+    try:
+        return model.model_validate_json(await json_body(request))
+    except ValidationError as error:
+        raise from_validation(error) from error

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from search.domains import Kind
 from services.bus import Bus
+from services.dispatcher.retention import Retention
 from services.errors import Forbidden, Unauthorized
 from services.gateway.auth import (
     AUTH_OFF_PRINCIPAL,
@@ -96,6 +97,7 @@ class Context:
     limiter: RateLimiter
     metrics: Metrics
     request_adapter: TypeAdapter[Any]  # the union of the kinds' JobRequests
+    retention: Retention
     pool: Pool = field(default_factory=Pool)
     replays: Replays = field(default_factory=Replays)
     lifetime: Lifetime = field(default_factory=Lifetime)

@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
+from pydantic import BaseModel, Field
 
 from services.errors import BadRequest
 from services.store import searching
@@ -118,6 +119,74 @@ class Listing:
         text = self.one("sort") or "-created"
         sort = _parsed("sort", text.removeprefix("-"), JobSort, JobSort)
         return JobOrder(sort=sort, descending=text.startswith("-"))
+
+
+class ListQuery(BaseModel):
+    """Query of `GET /v1/jobs`."""
+
+    q: Annotated[
+        str,
+        Field(
+            max_length=MAX_SEARCH,
+            description="words that name, id, labels or failure contain, all of them; letter "
+            "case makes no difference",
+        ),
+    ] = ""
+    state: Annotated[
+        list[JobState] | None, Field(description="repeat for several states")
+    ] = None
+    kind: Annotated[
+        list[str] | None, Field(max_length=20, description="repeat for several kinds")
+    ] = None
+    label: Annotated[
+        list[str] | None,
+        Field(max_length=32, description="key:value; repeat to require several"),
+    ] = None
+    model: Annotated[
+        str | None,
+        Field(
+            max_length=60,
+            description="fitted model that the request names: an id, auto or shipped",
+        ),
+    ] = None
+    graph: Annotated[
+        str | None,
+        Field(max_length=100, description="id of a plan: this plan and its jobs"),
+    ] = None
+    created_after: Annotated[
+        str | None,
+        Field(max_length=40, description="earliest time or day of the submit, included"),
+    ] = None
+    created_before: Annotated[
+        str | None,
+        Field(
+            max_length=40,
+            description="latest time of the submit, excluded; a day is included",
+        ),
+    ] = None
+    sort: Annotated[
+        str,
+        Field(
+            max_length=20,
+            description=f"one of {', '.join(JobSort)}; with - before it, descending. Jobs without "
+            "a value come last",
+        ),
+    ] = "-created"
+    limit: Annotated[int, Field(ge=1, le=500, description="jobs on a page")] = 50
+    cursor: Annotated[
+        str | None,
+        Field(max_length=2_000, description="`next_cursor` of the previous page"),
+    ] = None
+
+    def listing(self) -> Listing:
+        """Return filter and order. Raises BadRequest."""
+        pairs: list[tuple[str, str]] = []
+        for field in FIELDS:
+            value = getattr(self, field) or ""
+            pairs += [
+                (field, each) for each in ([value] if isinstance(value, str) else value)
+            ]
+        return Listing.of_pairs(pairs)
 
 
 def _parsed(

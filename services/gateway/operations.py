@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from services import tenancy
 from services.bus import QUEUE
-from services.errors import Conflict, InvalidBody, TooManyRequests
+from services.errors import BadRequest, Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key, new_secret, write_private
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.listing import Listing
@@ -27,9 +28,18 @@ from services.store.types import (
     Submitted,
 )
 from services.submission import Submission, queued_jobs
-from trimtab.specs.common import ArtifactRef, JobChanges, JobRequest
+from trimtab.faults import fault_of
+from trimtab.specs.common import (
+    MAX_NAME,
+    ArtifactRef,
+    DisplayName,
+    JobChanges,
+    JobRequest,
+)
 
 MAX_VIEWS = 100  # saved views of a tenant
+_VIEWS = "list the views: GET /v1/views"
+_DISPLAY_NAME: TypeAdapter[str] = TypeAdapter(DisplayName)
 
 
 async def submit(
@@ -123,14 +133,24 @@ async def rename(
     context: Context, principal: Principal, job_id: str, changes: JobChanges
 ) -> JobRecord:
     """Change name or labels of a job. Raises NotFound."""
-    job = await context.store.rename(
-        job_id,
-        name=changes.name,
-        labels=changes.labels,
-        tenant=visible_tenant(principal),
-    )
+    tenant = visible_tenant(principal)
+    job = await context.store.rename(job_id, changes, tenant=tenant)
     context.bus.notify(job_id)
     return job
+
+
+def view_name(text: str) -> str:
+    """Return the name of a view, without blanks around it. Raises BadRequest."""
+    try:
+        name = _DISPLAY_NAME.validate_python(text)
+    except ValidationError as error:
+        fault = fault_of(error.errors(include_url=False)[0])
+        raise BadRequest(f"name: {fault}", fix=_VIEWS) from None
+    if not name:
+        raise BadRequest(
+            f"name: expected 1 to {MAX_NAME} characters, got {text[:100]!r}", fix=_VIEWS
+        )
+    return name
 
 
 async def save_view(
@@ -139,7 +159,7 @@ async def save_view(
     """Save a view of the job list for the caller's tenant. Raises BadRequest or Conflict."""
     view = SavedView(
         tenant=principal.tenant,
-        name=name,
+        name=view_name(name),
         query=Listing.of_query(query).query(),
         created_us=await context.store.now_us(),
     )
@@ -190,7 +210,7 @@ async def upload(
 ) -> ArtifactRecord:
     """Store an uploaded file for the caller's tenant.
 
-    Raises PayloadTooLarge, InvalidBody or TooManyRequests.
+    Raises PayloadTooLarge, InvalidBody, TooManyRequests, or Conflict with a deletion.
     """
     settings = context.settings
     quota = principal.limits.get("artifact_bytes", settings.max_artifact_bytes)
@@ -215,7 +235,13 @@ async def upload(
         size_bytes=blob.size_bytes,
         created_us=await context.store.now_us(),
     )
-    return await context.store.put_artifact(record)
+    stored = await context.store.put_artifact(record)
+    if not context.blobs.holds(blob.digest):  # see services.dispatcher.gc.remove_bytes
+        raise Conflict(
+            f"upload: {blob.digest} was deleted while it was stored again",
+            fix="upload it again",
+        )
+    return stored
 
 
 def reference(record: ArtifactRecord) -> dict[str, Any]:

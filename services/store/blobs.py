@@ -7,13 +7,11 @@ or absent. Two uploads of the same bytes are one file.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import tempfile
-import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -22,7 +20,6 @@ from pathlib import Path
 from services.errors import InsufficientStorage, InvalidBody, NotFound, PayloadTooLarge
 from trimtab.specs.common import DIGEST_PATTERN
 
-_JUST_NOW_S = 60.0
 _COPY_BYTES = 1 << 20
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -147,19 +144,24 @@ class BlobStore:
             media_type=_media_type(source.name, gzip=source.suffix == ".gz"),
         )
 
-    def delete(self, digest: str) -> None:
-        """Remove the bytes, if present."""
-        self._place(digest).unlink(missing_ok=True)
+    def holds(self, digest: str) -> bool:
+        """Return True if the bytes are stored."""
+        return self._place(digest).is_file()
 
-    def discard(self, digest: str) -> None:
-        """Remove the bytes of a file that no tenant has, unless they were just stored again.
+    def set_aside(self, digest: str) -> Path | None:
+        """Take bytes away under another name; None if they are not stored."""
+        handle, aside = tempfile.mkstemp(prefix="removed-", dir=self._root)
+        os.close(handle)
+        try:
+            self._place(digest).replace(aside)
+        except FileNotFoundError:
+            Path(aside).unlink()
+            return None
+        return Path(aside)
 
-        Bytes are written before their row, so those of the last minute may be about to get one.
-        """
-        place = self._place(digest)
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - place.stat().st_mtime > _JUST_NOW_S:
-                place.unlink()
+    def put_back(self, digest: str, aside: Path) -> None:
+        """Store bytes again that were set aside."""
+        self._keep(aside, digest)
 
     def free_bytes(self) -> int:
         """Return the free space on the disk."""

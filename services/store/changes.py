@@ -11,7 +11,7 @@ follow before the next heartbeat.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +33,7 @@ from services.store.types import (
     NewModel,
 )
 from trimtab.results import EventType, JobState, Limit, Reason
+from trimtab.specs.common import JobChanges
 
 RESTS = frozenset({Verb.HOLD, Verb.SUSPEND})
 COMPLETING = RESTS | {Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE}
@@ -279,14 +280,12 @@ def require_deletable(job: JobRecord, waiting: str | None = None) -> None:
         )
 
 
-def renamed(
-    job: JobRecord, *, name: str | None, labels: Mapping[str, str] | None
-) -> JobRecord:
-    """Replace name or labels of a job; None leaves them."""
+def renamed(job: JobRecord, changed: JobChanges) -> JobRecord:
+    """Replace name or labels of a job."""
     return replace(
         job,
-        name=job.name if name is None else name,
-        labels=job.labels if labels is None else dict(labels),
+        name=job.name if changed.name is None else changed.name,
+        labels=job.labels if changed.labels is None else dict(changed.labels),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -71,6 +71,7 @@ from services.store.types import (
 )
 from services.store.upkeep import Deed, acting
 from trimtab.results import JobState
+from trimtab.specs.common import JobChanges
 
 T = TypeVar("T")
 
@@ -181,19 +182,17 @@ class SqlStore(SqlUpkeep):
         return await self._read(listing.list_jobs, where, _limit(limit), order, after)
 
     async def rename(
-        self,
-        job_id: str,
-        *,
-        name: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        tenant: str | None = None,
+        self, job_id: str, changed: JobChanges, *, tenant: str | None = None
     ) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.rename, _storable(job_id), tenant, name, labels)
+        detail = changed.model_dump(mode="json", exclude_none=True)
+        deed = Deed(action="job.change", target=job_id, detail=detail)
+        return await self._act(deed, jobs.rename, _storable(job_id), tenant, changed)
 
     async def put_view(self, view: SavedView, *, most: int) -> None:
         """See JobStore."""
-        await self._write(views.put, view, most)
+        deed = Deed(action="view.save", target=view.name, detail={"query": view.query})
+        await self._act(deed, views.put, view, most)
 
     async def list_views(self, tenant: str) -> list[SavedView]:
         """See JobStore."""
@@ -201,7 +200,8 @@ class SqlStore(SqlUpkeep):
 
     async def delete_view(self, tenant: str, name: str) -> None:
         """See JobStore."""
-        await self._write(views.remove, tenant, name)
+        deed = Deed(action="view.delete", target=name)
+        await self._act(deed, views.remove, tenant, name)
 
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
@@ -234,8 +234,9 @@ class SqlStore(SqlUpkeep):
     ) -> MemoRecord:
         """See JobStore."""
         plain = changes.plain_memo(memo)
-        return await self._write(
-            jobs.put_memo, _storable(job_id), plain, revision, tenant
+        deed = Deed(action="plan.edit", target=job_id)
+        return await self._act(
+            deed, jobs.put_memo, _storable(job_id), plain, revision, tenant
         )
 
     async def answer(
@@ -403,7 +404,9 @@ class SqlStore(SqlUpkeep):
     # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         """See JobStore."""
-        return await self._write(artifacts.put, artifact)
+        size = {"name": artifact.name, "size_bytes": artifact.size_bytes}
+        deed = Deed(action="file.store", target=artifact.digest, detail=size)
+        return await self._act(deed, artifacts.put, artifact)
 
     async def get_artifact(
         self, digest: str, *, tenant: str | None = None

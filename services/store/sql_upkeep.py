@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from services.store import codec
 from services.store.refusals import no_such_artifact, no_such_job, no_such_key
 from services.store.runner import Runner
-from services.store.sql import api_keys, audit, jobs, outbox, retention
+from services.store.sql import api_keys, artifacts, audit, jobs, outbox, retention
 from services.store.sql.tx import Tx
 from services.store.types import ApiKeyRecord
 from services.store.upkeep import (
@@ -99,6 +99,10 @@ class SqlUpkeep:
             raise no_such_artifact(digest)
         deed = Deed(action="file.delete", target=digest)
         return await self._act(deed, retention.drop_file, digest, tenant)
+
+    async def unknown_files(self, digests: Sequence[str]) -> list[str]:
+        """See Upkeep."""
+        return await self._read(artifacts.unknown, digests)
 
     async def audit(self, deed: Deed, *, actor: Actor | None = None) -> None:
         """See Upkeep."""

@@ -46,6 +46,12 @@ def _text(*parts: object, nullable: bool = False, **more: object) -> Column[str]
     return Column(Text, *parts, nullable=nullable, **more)  # type: ignore[arg-type]
 
 
+def _serial() -> Column[int]:
+    """Return a counted key. SQLite counts INTEGER columns only."""
+    whole = BigInteger().with_variant(Integer(), "sqlite")
+    return Column(whole, primary_key=True)
+
+
 def _job_id(*, primary_key: bool = True) -> Column[str]:
     return Column(
         Text,
@@ -368,13 +374,7 @@ class Outbox(Base, table=True):
         Index("ix_outbox_job_id", "job_id"),
         {"sqlite_autoincrement": True},
     )
-    # SQLite autoincrements only INTEGER columns.
-    id: int | None = Field(
-        default=None,
-        sa_column=Column(
-            BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
-        ),
-    )
+    id: int | None = Field(default=None, sa_column=_serial())
     tenant: str = Field(sa_column=_text())
     job_id: str = Field(sa_column=_text())
     url: str = Field(sa_column=_text())
@@ -438,12 +438,7 @@ class Audit(Base, table=True):
         Index("ix_audit_target_id", "target", "id"),
         {"sqlite_autoincrement": True},
     )
-    id: int | None = Field(
-        default=None,
-        sa_column=Column(
-            BigInteger().with_variant(Integer(), "sqlite"), primary_key=True
-        ),
-    )
+    id: int | None = Field(default=None, sa_column=_serial())
     at_us: int = Field(sa_column=_big())
     tenant: str = Field(sa_column=_text())
     key_id: str = Field(sa_column=_text())

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from trimtab.results import EventType, JobSort, JobState
+from trimtab.specs.common import JobChanges
 
 Json = Mapping[str, Any]
 RESTING_TTL_S = 7 * 86_400.0
@@ -477,14 +478,9 @@ class JobStore(Protocol):
         ...
 
     async def rename(
-        self,
-        job_id: str,
-        *,
-        name: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        tenant: str | None = None,
+        self, job_id: str, changed: JobChanges, *, tenant: str | None = None
     ) -> JobRecord:
-        """Replace name or labels, which the run does not read; None leaves them. NotFound."""
+        """Replace name or labels, which the run does not read. Raises NotFound."""
         ...
 
     # -- saved views --

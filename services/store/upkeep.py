@@ -190,6 +190,10 @@ class Upkeep(Protocol):
         """
         ...
 
+    async def unknown_files(self, digests: Sequence[str]) -> list[str]:
+        """Return the digests that no tenant has."""
+        ...
+
     async def audit(self, deed: Deed, *, actor: Actor | None = None) -> None:
         """Write an entry by itself, as the caller of this request unless `actor` is given."""
         ...

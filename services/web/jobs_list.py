@@ -10,7 +10,6 @@ from fastapi import APIRouter, Form, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from services.errors import BadRequest
 from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.listing import Listing, cursor_of, position_of
@@ -189,10 +188,7 @@ async def save_view(
     query: Annotated[str, Form(max_length=2_000)] = "",
 ) -> Response:
     """Save the filters and order of the list under a name."""
-    checked = _changes(name=name).name
-    if not checked:
-        raise BadRequest("name: expected 1 to 120 characters, got nothing")
-    view = await operations.save_view(context, principal, name=checked, query=query)
+    view = await operations.save_view(context, principal, name=name, query=query)
     return see_other("/?" + view.query if view.query else "/")
 
 
@@ -213,12 +209,9 @@ async def rename_job(
     name: Annotated[str, Form(max_length=400)] = "",
 ) -> Response:
     """Change the name of a job."""
-    await operations.rename(context, principal, job_id, _changes(name=name))
-    return see_other(f"/jobs/{job_id}")
-
-
-def _changes(*, name: str) -> JobChanges:
     try:
-        return JobChanges.model_validate({"name": name})
+        changes = JobChanges.model_validate({"name": name})
     except ValidationError as error:
         raise from_validation(error) from error
+    await operations.rename(context, principal, job_id, changes)
+    return see_other(f"/jobs/{job_id}")

@@ -66,6 +66,7 @@ from services.store.types import (
 )
 from tests.doubles.memory_upkeep import MemoryUpkeep
 from trimtab.results import JobState
+from trimtab.specs.common import JobChanges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,15 +220,12 @@ class MemoryStore(MemoryUpkeep):
         return self._pinned[job_id].wanted if job_id in self._pinned else "auto"
 
     async def rename(
-        self,
-        job_id: str,
-        *,
-        name: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        tenant: str | None = None,
+        self, job_id: str, changed: JobChanges, *, tenant: str | None = None
     ) -> JobRecord:
         job = await self.get(job_id, tenant=tenant)
-        self._jobs[job_id] = changes.renamed(job, name=name, labels=labels)
+        self._jobs[job_id] = changes.renamed(job, changed)
+        detail = changed.model_dump(mode="json", exclude_none=True)
+        self.note("job.change", job_id, detail)
         return self._jobs[job_id]
 
     async def put_view(self, view: SavedView, *, most: int) -> None:
@@ -235,6 +233,7 @@ class MemoryStore(MemoryUpkeep):
         if len(set(others) - {(view.tenant, view.name)}) >= most:
             raise too_many_views(most)
         self._views[view.tenant, view.name] = view
+        self.note("view.save", view.name, {"query": view.query})
 
     async def list_views(self, tenant: str) -> list[SavedView]:
         views = (view for view in self._views.values() if view.tenant == tenant)
@@ -243,6 +242,7 @@ class MemoryStore(MemoryUpkeep):
     async def delete_view(self, tenant: str, name: str) -> None:
         if self._views.pop((tenant, name), None) is None:
             raise no_such_view(name)
+        self.note("view.delete", name)
 
     async def request_cancel(
         self, job_id: str, *, tenant: str | None = None
@@ -273,6 +273,7 @@ class MemoryStore(MemoryUpkeep):
         plain, links = changes.plain_memo(memo), _MemoryLinks(self, now)
         step = plans.put_memo(job, plain, links, now, revision=revision)
         self._write(step, now)
+        self.note("plan.edit", job_id)
         return self._memos[job_id]
 
     async def answer(
@@ -282,6 +283,7 @@ class MemoryStore(MemoryUpkeep):
         job = await self.get(job_id, tenant=tenant)
         plain, links = changes.plain_memo(memo), _MemoryLinks(self, now)
         step = plans.answer(job, plain, links, now, revision=revision)
+        self.note("plan.answer", job_id)
         return self._write(step, now) or job
 
     async def approve(
@@ -301,6 +303,7 @@ class MemoryStore(MemoryUpkeep):
             return job
         self._write(started.change, now)
         self._insert(started.children, started.placed, now)
+        self.note("plan.approve", job_id, {"digest": approval.digest})
         return started.change.job
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
@@ -595,6 +598,8 @@ class MemoryStore(MemoryUpkeep):
 
     # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
+        detail = {"name": artifact.name, "size_bytes": artifact.size_bytes}
+        self.note("file.store", artifact.digest, detail)
         return self._artifacts.setdefault((artifact.tenant, artifact.digest), artifact)
 
     async def get_artifact(

@@ -270,6 +270,10 @@ class MemoryUpkeep:
         self.note("file.delete", digest)
         return self._remove_file(tenant, digest)
 
+    async def unknown_files(self, digests: Sequence[str]) -> list[str]:
+        known = {digest for _, digest in self._artifacts}
+        return [digest for digest in digests if digest not in known]
+
     def note(
         self, action: str, target: str = "", detail: Mapping[str, Any] | None = None
     ) -> None:

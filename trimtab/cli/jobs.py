@@ -313,12 +313,10 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare jobs: figures, and what differs in their requests and results."""
-    chosen = list(dict.fromkeys(job_ids))
-    if not comparison.FEWEST <= len(chosen) <= comparison.MOST:
-        raise typer.BadParameter(
-            f"JOB_IDS: expected {comparison.FEWEST} to {comparison.MOST} different jobs, "
-            f"got {len(chosen)}"
-        )
+    try:
+        chosen = comparison.different(job_ids)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     with connect() as client:
         found = client.compare(chosen)
     if as_json:

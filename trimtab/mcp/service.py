@@ -169,14 +169,8 @@ class Service:
         return "\n".join(lines) or "no fitted models; a job of kind learn makes one"
 
     async def compare(self, job_ids: Sequence[str]) -> str:
-        """Return figures of several jobs side by side, and the inputs in which they differ."""
-        jobs = [await self._client.job(one) for one in dict.fromkeys(job_ids)]
-        if len(jobs) < 2:
-            raise ValueError("job_ids: expected at least two different jobs, got one")
-        compared = [
-            (job.view, await self._result(job), await job.input()) for job in jobs
-        ]
-        return wording.comparison(compared)
+        """Return figures of several jobs side by side, and what differs."""
+        return wording.comparison(await self._client.compare(job_ids))
 
     async def answer(
         self, job_id: str, answers: Mapping[str, str], digest: str | None

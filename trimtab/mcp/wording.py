@@ -138,45 +138,29 @@ def model_card(model: FittedModelView, card: Card) -> str:
     return "\n".join([model_row(model), *reasons, *shown, use])
 
 
-def comparison(
-    jobs: Sequence[tuple[JobView, RunResult | None, Mapping[str, Any]]],
-) -> str:
-    """Return jobs side by side: figures first, then the inputs that are not the same."""
-    lines = []
-    for number, (view, result, _) in enumerate(jobs, 1):
-        best = view.best if result is None else result
-        parts = [f"{number}: {view.id} {view.kind} {view.state}"]
-        if best is not None:
-            sense = "" if result is None else result.sense
-            parts.append(_values(best.objective, best.bound, best.gap, sense))
-        if view.termination is not None:
-            parts.append(f"ended {view.termination.reason.value}")
-        if view.started_at is not None and view.finished_at is not None:
-            parts.append(f"{(view.finished_at - view.started_at).total_seconds():.1f} s")
-        lines.append("; ".join(parts))
-    inputs = [dict(_leaves({**one, "labels": None})) for _, _, one in jobs]
-    names = list(dict.fromkeys(name for one in inputs for name in one))
-    unlike = [name for name in names if len({one.get(name) for one in inputs}) > 1]
-    for name in unlike[:_DIFFERENCES]:
-        values = " | ".join(quoted(one.get(name, "-"), 40) for one in inputs)
-        lines.append(f"{quoted(name, 60)}: {values}")
-    if len(unlike) > _DIFFERENCES:
-        lines.append(f"and {len(unlike) - _DIFFERENCES} more inputs differ")
-    if not unlike:
-        lines.append("the inputs are the same")
+def comparison(compared: Mapping[str, Any]) -> str:
+    """Return jobs side by side, from `trimtab.comparison.compared`: figures, then differences."""
+    lines = [
+        f"{number}: {job['id']} {job['kind']} {quoted(job['name']) if job['name'] else ''}"
+        for number, job in enumerate(compared["jobs"], 1)
+    ]
+    lines = [line.rstrip() for line in lines]
+    for name, values in compared["figures"].items():
+        lines.append(f"{name}: {' | '.join(values)}")
+    lines += _unlike(compared["request"], "inputs") or ["the inputs are the same"]
+    lines += _unlike(compared["result"], "results")
     return "\n".join(lines)
 
 
-def _leaves(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
-    """Yield (path, text) of the values in a JSON document."""
-    if isinstance(value, Mapping):
-        for name, part in value.items():
-            yield from _leaves(part, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list):
-        for place, part in enumerate(value):
-            yield from _leaves(part, f"{path}.{place}")
-    elif value is not None:
-        yield path, str(value)
+def _unlike(rows: Mapping[str, Sequence[str]], what: str) -> list[str]:
+    """Return rows of values that differ, and how many are left out."""
+    lines = [
+        f"{quoted(path, 60)}: {' | '.join(quoted(value, 40) for value in values)}"
+        for path, values in list(rows.items())[:_DIFFERENCES]
+    ]
+    if len(rows) > _DIFFERENCES:
+        lines.append(f"and {len(rows) - _DIFFERENCES} more {what} differ")
+    return lines
 
 
 def page(text: str, offset: int, what: str) -> str:

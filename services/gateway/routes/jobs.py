@@ -15,12 +15,12 @@ from services.bus import wait_for
 from services.errors import BadRequest, InvalidBody, NotFound, Unauthorized
 from services.gateway import events as event_stream
 from services.gateway import graph, listing, operations
-from services.gateway.bodies import json_body
+from services.gateway.bodies import body_of, json_body
 from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.problems import documented, from_validation
 from services.gateway.views import FastJson, job_view
 from services.store.types import JobRecord
-from trimtab.results import JobPage, JobSort, JobState, JobView
+from trimtab.results import JobPage, JobView
 from trimtab.specs.common import JobChanges, JobRequest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -197,82 +197,16 @@ def _validated(ctx: Context, jobs: list[Any]) -> list[JobRequest]:
     summary="List, search and sort jobs",
 )
 async def list_jobs(
-    ctx: Ctx,
-    principal: Viewer,
-    q: Annotated[
-        str,
-        Query(
-            max_length=listing.MAX_SEARCH,
-            description="words that name, id, labels or failure contain, all of them; letter "
-            "case makes no difference",
-        ),
-    ] = "",
-    state: Annotated[
-        list[JobState] | None, Query(description="repeat for several states")
-    ] = None,
-    kind: Annotated[
-        list[str] | None, Query(max_length=20, description="repeat for several kinds")
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        Query(max_length=32, description="key:value; repeat to require several"),
-    ] = None,
-    model: Annotated[
-        str | None,
-        Query(
-            max_length=60,
-            description="fitted model that the request names: an id, auto or shipped",
-        ),
-    ] = None,
-    graph: Annotated[
-        str | None,
-        Query(max_length=100, description="id of a plan: this plan and its jobs"),
-    ] = None,
-    created_after: Annotated[
-        str | None,
-        Query(max_length=40, description="earliest time or day of the submit, included"),
-    ] = None,
-    created_before: Annotated[
-        str | None,
-        Query(
-            max_length=40,
-            description="latest time of the submit, excluded; a day is included",
-        ),
-    ] = None,
-    sort: Annotated[
-        str,
-        Query(
-            max_length=20,
-            description=f"one of {', '.join(JobSort)}; with - before it, descending. Jobs without "
-            "a value come last",
-        ),
-    ] = "-created",
-    limit: Annotated[int, Query(ge=1, le=500, description="jobs on a page")] = 50,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=2_000, description="`next_cursor` of the previous page"),
-    ] = None,
+    ctx: Ctx, principal: Viewer, query: Annotated[listing.ListQuery, Query()]
 ) -> Response:
     """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
-    chosen = listing.Listing.of_pairs(
-        [
-            ("q", q),
-            *(("state", each.value) for each in state or ()),
-            *(("kind", each) for each in kind or ()),
-            *(("label", each) for each in label or ()),
-            ("model", model or ""),
-            ("graph", graph or ""),
-            ("created_after", created_after or ""),
-            ("created_before", created_before or ""),
-            ("sort", sort),
-        ]
-    )
+    chosen, limit = query.listing(), query.limit
     order = chosen.order()
     jobs = await ctx.store.list_jobs(
         chosen.filter(visible_tenant(principal)),
         limit=limit + 1,
         order=order,
-        after=listing.position_of(cursor, order) if cursor else None,
+        after=listing.position_of(query.cursor, order) if query.cursor else None,
     )
     now_us = await ctx.store.now_us()
     more = len(jobs) > limit
@@ -382,10 +316,7 @@ async def change_job(
     request: Request, job_id: JobId, ctx: Ctx, principal: Submitter
 ) -> Response:
     """Changes name or labels, in every state. The run does not read them."""
-    try:
-        changes = JobChanges.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    changes = await body_of(request, JobChanges)
     job = await operations.rename(ctx, principal, job_id, changes)
     return FastJson(await _detailed(ctx, job))
 

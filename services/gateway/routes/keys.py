@@ -6,14 +6,14 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.responses import Response
 
 from services.errors import Forbidden, InvalidBody, NotFound, field_error
 from services.gateway import operations
-from services.gateway.bodies import json_body
+from services.gateway.bodies import body_of
 from services.gateway.deps import Admin, Context, Ctx, Viewer
-from services.gateway.problems import documented, from_validation
+from services.gateway.problems import documented
 from services.gateway.views import FastJson, when
 from services.store.types import ApiKeyRecord
 from trimtab.specs.common import ShortText, WireModel
@@ -138,10 +138,7 @@ def key_view(record: ApiKeyRecord) -> dict[str, Any]:
 )
 async def make_key(request: Request, ctx: Ctx, principal: Admin) -> Response:
     """The response holds the key itself. Store it: the server keeps only a hash."""
-    try:
-        new = NewKey.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    new = await body_of(request, NewKey)
     record, key = await operations.make_key(
         ctx,
         tenant=new.tenant,
@@ -229,10 +226,7 @@ async def rotate_key(
             f"key_id: expected the caller's own key {principal.key_id}, got {key_id}",
             fix="ask an admin to rotate it",
         )
-    try:
-        asked = RotateKey.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    asked = await body_of(request, RotateKey)
     record, key = await operations.rotate_key(ctx, key_id, overlap_s=asked.overlap_s)
     return FastJson({**key_view(record), "key": key}, status_code=201)
 

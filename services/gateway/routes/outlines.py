@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.errors import BadRequest
 from services.gateway import outlines
-from services.gateway.bodies import json_body
+from services.gateway.bodies import body_of, json_body
 from services.gateway.deps import Ctx, Submitter, Viewer
 from services.gateway.problems import documented, from_validation
 from services.gateway.routes.jobs import JobId
@@ -95,10 +95,7 @@ async def answer_outline(
     request: Request, job_id: JobId, ctx: Ctx, principal: Submitter
 ) -> Response:
     """The plan is queued, and makes its outline again with these answers."""
-    try:
-        body = OutlineAnswers.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    body = await body_of(request, OutlineAnswers)
     job = await outlines.answer(
         ctx, principal, job_id, revision=body.revision, answers=body.answers
     )
@@ -120,10 +117,7 @@ async def approve_outline(
 
     The same approval again changes nothing.
     """
-    try:
-        body = OutlineApproval.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    body = await body_of(request, OutlineApproval)
     job = await outlines.approve(
         ctx, principal, job_id, revision=body.revision, digest=body.digest
     )

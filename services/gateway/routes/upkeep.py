@@ -6,12 +6,13 @@ import base64
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
-from services.dispatcher.retention import ClockJumped, Retention
-from services.errors import BadRequest, Forbidden, InvalidBody, ServiceError
-from services.gateway.bodies import json_body
+from services.dispatcher.gc import remove_bytes
+from services.dispatcher.retention import ClockJumped
+from services.errors import BadRequest, Conflict, Forbidden
+from services.gateway.bodies import body_of
 from services.gateway.deps import (
     Admin,
     Context,
@@ -22,13 +23,12 @@ from services.gateway.deps import (
     Viewer,
     visible_tenant,
 )
-from services.gateway.problems import documented, from_validation
+from services.gateway.problems import documented
 from services.gateway.routes.artifacts import Digest
 from services.gateway.routes.jobs import JOB_ID, JobId
 from services.gateway.views import FastJson, when
 from services.store.types import DeliveryRecord
-from services.store.upkeep import AuditFilter, DeliveryAttemptRecord, Place
-from trimtab.errors import SpecError
+from services.store.upkeep import AuditFilter, Deed, DeliveryAttemptRecord, Place
 from trimtab.upkeep import (
     ArtifactPage,
     AuditPage,
@@ -67,15 +67,6 @@ def _tenant(principal: Principal, tenant: str | None) -> str:
     return tenant
 
 
-async def _rule(request: Request) -> RetentionRule:
-    try:
-        return RetentionRule.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
-    except SpecError as error:
-        raise InvalidBody(str(error)) from error
-
-
 @router.get(
     "/retention",
     response_model=RetentionView,
@@ -112,7 +103,7 @@ async def set_retention(
     A rule about jobs that have not ended is refused.
     """
     name = _tenant(principal, tenant)
-    await ctx.store.put_retention_rule(name, await _rule(request))
+    await ctx.store.put_retention_rule(name, await body_of(request, RetentionRule))
     return FastJson(await _view(ctx, name))
 
 
@@ -128,7 +119,7 @@ async def preview_retention(
 ) -> Response:
     """A dry run of this rule beside the operator's; it removes nothing and stores nothing."""
     name = _tenant(principal, tenant)
-    rules = [await _rule(request), ctx.settings.retention]
+    rules = [await body_of(request, RetentionRule), ctx.settings.retention]
     wanted = [rule for rule in rules if not rule.is_empty]
     report = await ctx.store.preview(name, wanted)
     return FastJson(report.model_dump(mode="json"))
@@ -145,12 +136,13 @@ async def run_retention(
 ) -> Response:
     """Works for at most 20 s, in small transactions. Repeat it until `complete` is true."""
     name = _tenant(principal, tenant)
-    runner = Retention(ctx.store, ctx.blobs, server=ctx.settings.retention)
     try:
-        report = await runner.run(name, within_s=RUN_S)
+        report = await ctx.retention.run(name, within_s=RUN_S)
     except ClockJumped as error:
-        raise ServiceError(str(error)) from error
-    return FastJson(report.model_dump(mode="json"))
+        raise Conflict(str(error), fix="then run it again") from error
+    view = report.model_dump(mode="json")
+    await ctx.store.audit(Deed(action="retention.run", target=name, detail=view))
+    return FastJson(view)
 
 
 @router.get(
@@ -247,7 +239,7 @@ async def delete_artifact(digest: Digest, ctx: Ctx, principal: Submitter) -> Res
     Results of ended jobs keep its name and digest, without the bytes.
     """
     if await ctx.store.drop_file(digest, tenant=principal.tenant):
-        ctx.blobs.delete(digest)
+        await remove_bytes(ctx.store, ctx.blobs, digest)
     return Response(status_code=204)
 
 
@@ -330,6 +322,37 @@ async def resend_webhook(job_id: JobId, ctx: Ctx, principal: Submitter) -> Respo
     return FastJson(view, status_code=202)
 
 
+class AuditQuery(BaseModel):
+    """Filter and page of the audit log."""
+
+    tenant: Annotated[str | None, Field(max_length=63)] = None
+    key_id: Annotated[str | None, Field(max_length=20)] = None
+    action: Annotated[
+        str | None,
+        Field(max_length=40, description="an act, or its part before the dot: `job`"),
+    ] = None
+    target: Annotated[str | None, Field(max_length=200)] = None
+    after: Annotated[AwareDatetime | None, Field(description="earliest time")] = None
+    before: Annotated[AwareDatetime | None, Field(description="end, excluded")] = None
+    limit: Annotated[int, Field(ge=1, le=500, description="entries on a page")] = 50
+    cursor: Annotated[
+        int | None, Field(ge=1, le=2**62, description="of the previous page")
+    ] = None
+
+    def filter(self) -> AuditFilter:
+        """Return the filter for the store."""
+        return AuditFilter(
+            tenant=self.tenant,
+            key_id=self.key_id,
+            action=self.action,
+            target=self.target,
+            after_us=None if self.after is None else round(self.after.timestamp() * 1e6),
+            before_us=(
+                None if self.before is None else round(self.before.timestamp() * 1e6)
+            ),
+        )
+
+
 @router.get(
     "/audit",
     response_model=AuditPage,
@@ -338,32 +361,13 @@ async def resend_webhook(job_id: JobId, ctx: Ctx, principal: Submitter) -> Respo
     summary="Read the audit log",
 )
 async def list_audit(
-    ctx: Ctx,
-    principal: Admin,
-    tenant: Annotated[str | None, Query(max_length=63)] = None,
-    key_id: Annotated[str | None, Query(max_length=20)] = None,
-    action: Annotated[
-        str | None,
-        Query(max_length=40, description="an act, or its part before the dot: `job`"),
-    ] = None,
-    target: Annotated[str | None, Query(max_length=200)] = None,
-    after: Annotated[AwareDatetime | None, Query(description="earliest time")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="end, excluded")] = None,
-    limit: Limit = 50,
-    cursor: Annotated[
-        int | None, Query(ge=1, le=2**62, description="of the previous page")
-    ] = None,
+    ctx: Ctx, principal: Admin, query: Annotated[AuditQuery, Query()]
 ) -> Response:
     """Who did what, when and from where, newest first. Entries cannot be changed."""
-    where = AuditFilter(
-        tenant=tenant,
-        key_id=key_id,
-        action=action,
-        target=target,
-        after_us=None if after is None else round(after.timestamp() * 1e6),
-        before_us=None if before is None else round(before.timestamp() * 1e6),
+    where = query.filter()
+    found = await ctx.store.list_audit(
+        where, limit=query.limit + 1, before_id=query.cursor
     )
-    found = await ctx.store.list_audit(where, limit=limit + 1, before_id=cursor)
     items = [
         {
             "id": one.id,
@@ -376,7 +380,7 @@ async def list_audit(
             "agent": one.agent,
             "detail": dict(one.detail),
         }
-        for one in found[:limit]
+        for one in found[: query.limit]
     ]
-    more = str(found[limit - 1].id) if len(found) > limit else None
+    more = str(found[query.limit - 1].id) if len(found) > query.limit else None
     return FastJson({"items": items, "next_cursor": more})

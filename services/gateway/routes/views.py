@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
-from services.errors import BadRequest
 from services.gateway import operations
-from services.gateway.bodies import json_body
+from services.gateway.bodies import body_of
 from services.gateway.deps import Ctx, Submitter, Viewer
-from services.gateway.problems import documented, from_validation
+from services.gateway.problems import documented
 from services.gateway.views import FastJson, when
 from services.store.types import SavedView
 from trimtab.results import ListView
-from trimtab.specs.common import DisplayName, WireModel
+from trimtab.specs.common import WireModel
 
 router = APIRouter(prefix="/v1/views", tags=["jobs"])
-_NAME: TypeAdapter[str] = TypeAdapter(DisplayName)
 
 
 class NewView(WireModel):
@@ -29,21 +27,8 @@ class NewView(WireModel):
     """Query string of the list: `state=FAILED&sort=-gap`, as in the page's address."""
 
 
-def _view_name(text: str) -> str:
-    try:
-        name = _NAME.validate_python(text)
-    except ValidationError:
-        name = ""
-    if not name:
-        raise BadRequest(
-            f"name: expected 1 to 120 characters on one line, got {text[:100]!r}",
-            fix="list the views: GET /v1/views",
-        )
-    return name
-
-
 ViewName = Annotated[
-    str, Path(description="name of the view"), AfterValidator(_view_name)
+    str, Path(description="name of the view"), AfterValidator(operations.view_name)
 ]
 
 
@@ -80,10 +65,7 @@ async def save_view(
     name: ViewName, request: Request, ctx: Ctx, principal: Submitter
 ) -> Response:
     """Replaces a view of that name. Everyone in the tenant sees it."""
-    try:
-        new = NewView.model_validate_json(await json_body(request))
-    except ValidationError as error:
-        raise from_validation(error) from error
+    new = await body_of(request, NewView)
     view = await operations.save_view(ctx, principal, name=name, query=new.query)
     return FastJson(view_view(view))
 

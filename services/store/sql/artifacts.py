@@ -116,3 +116,13 @@ def share(tx: Tx, tenant: str, digests: Sequence[str]) -> None:
     for start in range(0, len(wanted), _CHUNK):
         some = {"of_tenant": tenant, "some": wanted[start : start + _CHUNK]}
         tx.conn.execute(_SHARED, some).all()
+
+
+def unknown(tx: Tx, digests: Sequence[str]) -> list[str]:
+    """Return the digests that no tenant has."""
+    known: set[str] = set()
+    for start in range(0, len(digests), _CHUNK):
+        some = list(digests[start : start + _CHUNK])
+        query = select(_file.c.digest).where(_file.c.digest.in_(some))
+        known |= set(tx.conn.execute(query).scalars())
+    return [digest for digest in digests if digest not in known]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -25,6 +25,7 @@ from services.store.types import (
     Submitted,
 )
 from trimtab.results import JobState
+from trimtab.specs.common import JobChanges
 
 _GET = rows.full_job().where(rows.job.c.id == bindparam("job_id"))
 _GET_LOCKED = _GET.with_for_update(of=rows.job)
@@ -132,19 +133,13 @@ def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
     )
 
 
-def rename(
-    tx: Tx,
-    job_id: str,
-    tenant: str | None,
-    name: str | None,
-    labels: Mapping[str, str] | None,
-) -> JobRecord:
-    """Replace name or labels of a job; None leaves them. Raises NotFound."""
-    job = changes.renamed(get_locked(tx, job_id, tenant), name=name, labels=labels)
+def rename(tx: Tx, job_id: str, tenant: str | None, changed: JobChanges) -> JobRecord:
+    """Replace name or labels of a job. Raises NotFound."""
+    job = changes.renamed(get_locked(tx, job_id, tenant), changed)
     tx.conn.execute(
         update(rows.job).where(rows.job.c.id == job_id).values(rows.naming_columns(job))
     )
-    if labels is not None:
+    if changed.labels is not None:
         tx.conn.execute(delete(rows.label).where(rows.label.c.job_id == job_id))
         _insert(tx, rows.label, _label_rows(job))
     return job

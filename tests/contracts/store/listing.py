@@ -19,6 +19,7 @@ from services.store.types import (
 )
 from tests.contracts.store.common import Clock, claim_one, incumbent, new_job
 from trimtab.results import JobSort
+from trimtab.specs.common import JobChanges
 
 NAMES = [
     "Straße Nord",
@@ -118,10 +119,10 @@ class Listing:
             job = (await store.submit(new_job(name="first", labels={"a": "1"}))).job
             assert job.name == "first"
             claim = await claim_one(store)
-            renamed = await store.rename(job.id, name="Second", tenant="a")
+            renamed = await store.rename(job.id, JobChanges(name="Second"), tenant="a")
             assert (renamed.name, renamed.labels) == ("Second", {"a": "1"})
             await store.append(job.id, claim.fence, [incumbent(3)])
-            labelled = await store.rename(job.id, labels={"b": "2"})
+            labelled = await store.rename(job.id, JobChanges(labels={"b": "2"}))
             assert labelled == await store.get(job.id)
             assert (labelled.name, labelled.labels) == ("Second", {"b": "2"})
             for where, count in (
@@ -134,8 +135,8 @@ class Listing:
             ):
                 assert len(await store.list_jobs(where, limit=5)) == count, where
             with pytest.raises(NotFound):
-                await store.rename(job.id, name="stolen", tenant="b")
-            assert (await store.rename(job.id, name="", labels={})).name == ""
+                await store.rename(job.id, JobChanges(name="stolen"), tenant="b")
+            assert (await store.rename(job.id, JobChanges(name="", labels={}))).name == ""
 
         run(body)
 

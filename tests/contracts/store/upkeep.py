@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from services.store.types import (
     ArtifactRecord,
     Completion,
     NewEvent,
+    SavedView,
 )
 from services.store.upkeep import (
     START,
@@ -25,6 +27,7 @@ from services.store.upkeep import (
 )
 from tests.contracts.store.common import DONE, Clock, claim_one, new_job
 from trimtab.results import EventType, JobState
+from trimtab.specs.common import JobChanges
 from trimtab.upkeep import RetentionReport, RetentionRule
 
 DAY_S = 86_400
@@ -190,6 +193,8 @@ class Upkeeping:
             with pytest.raises(NotFound):
                 await store.drop_file("sha256:1", tenant="b")
             assert await store.drop_file("sha256:0", tenant="a")
+            unknown = await store.unknown_files(["sha256:0", "sha256:1", "sha256:9"])
+            assert unknown == ["sha256:0", "sha256:9"]
             clock.forward(2 * DAY_S)
             rule = RetentionRule(file_bytes=10)
             preview = await store.preview("a", [rule])
@@ -270,6 +275,33 @@ class Upkeeping:
             assert await store.drop_audit(before_us=clock.us, rows=10) == 1
             assert await store.drop_audit(before_us=clock.us, rows=10) == 0
             assert len(await store.list_audit(AuditFilter(), limit=10)) == 2
+
+        run(body)
+
+    def test_names_views_and_files_are_audited(self, run: Any) -> None:
+        async def body(store: ServiceStore, clock: Clock) -> None:
+            job = (await store.submit(new_job())).job
+            acting.set(Actor(tenant="a", key_id="k1"))
+            await store.rename(job.id, JobChanges(name="n"))
+            await store.rename(job.id, JobChanges(labels={"a": "1"}))
+            view = SavedView(tenant="a", name="v", query="q=x", created_us=clock.us)
+            await store.put_view(view, most=1)
+            with pytest.raises(Conflict):
+                await store.put_view(replace(view, name="w"), most=1)
+            await store.delete_view("a", "v")
+            with pytest.raises(NotFound):
+                await store.delete_view("a", "v")
+            await store.put_artifact(stored_file("sha256:1", clock, 7))
+            acting.set(None)
+            await store.put_artifact(stored_file("sha256:2", clock, 7))
+            entries = await store.list_audit(AuditFilter(), limit=10)
+            assert [(one.action, one.target, one.detail) for one in entries] == [
+                ("file.store", "sha256:1", {"name": "f", "size_bytes": 7}),
+                ("view.delete", "v", {}),
+                ("view.save", "v", {"query": "q=x"}),
+                ("job.change", job.id, {"labels": {"a": "1"}}),
+                ("job.change", job.id, {"name": "n"}),
+            ]
 
         run(body)
 

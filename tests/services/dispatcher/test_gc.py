@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
-from services.dispatcher.gc import collect_garbage
+import pytest
+
+from services.dispatcher.gc import collect_garbage, remove_bytes
 from services.store.blobs import BlobStore
 from services.store.types import ArtifactRecord, NewJob
 from tests.doubles.memory_store import MemoryStore
@@ -58,5 +61,39 @@ def test_only_old_files_without_a_job_are_removed(tmp_path: Path) -> None:
         assert there == {used, shared, fresh}
         assert (await store.get_artifact(shared)).tenant == "b"
         assert await collect_garbage(store, blobs, ttl_s=7 * 86_400.0) == 0
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("uploading", [True, False])
+def test_bytes_that_have_a_row_again_are_put_back(
+    tmp_path: Path, uploading: bool
+) -> None:
+    (tmp_path / "given").write_text("x")
+    blobs = BlobStore(tmp_path / "blobs")
+    digest = blobs.adopt(tmp_path / "given").digest
+    artifact = ArtifactRecord(
+        digest=digest,
+        tenant="a",
+        name="given",
+        media_type="text/plain",
+        size_bytes=1,
+        created_us=1,
+    )
+
+    class Uploading(MemoryStore):
+        """Stores a row while the bytes are set aside, as an upload of them does."""
+
+        async def unknown_files(self, digests: Sequence[str]) -> list[str]:
+            assert not blobs.holds(digest)
+            if uploading:
+                await self.put_artifact(artifact)
+            return await super().unknown_files(digests)
+
+    async def body() -> None:
+        await remove_bytes(Uploading(), blobs, digest)
+        assert blobs.holds(digest) == uploading
+        assert not list((tmp_path / "blobs").glob("removed-*"))
+        await remove_bytes(MemoryStore(), blobs, f"sha256:{0:064x}")  # nothing to do
 
     asyncio.run(body())

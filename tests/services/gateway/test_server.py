@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services import __main__ as server
+from services.settings import Settings, load
 from tests.services.gateway.conftest import JOB
 from tests.services.gateway.process import refused, served
+from trimtab.results import JobState
 
 SLOW = {**JOB, "spec": {"steps": 1000, "step_seconds": 0.1}, "budget": {"seconds": 100.0}}
 
@@ -70,6 +73,28 @@ def test_settings_that_cannot_work_are_one_clear_line(
     assert (code, len(stderr.splitlines())) == (2, 1), stderr
     assert message in stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_every_setting_is_a_flag_with_its_own_words() -> None:
+    parser = server._parser()
+    words = " ".join(parser.format_help().split())
+    for name, setting in Settings.model_fields.items():
+        assert f"TRIMTAB_{name.upper()}" in words
+        assert (f"--{name.replace('_', '-')} " in words) == (name != "text_api_key")
+        said = " ".join((setting.description or "").replace("`", "").split())
+        assert said in words or name == "text_api_key"
+    arguments = [
+        *("--retention-job-days", "30", "--retention-job-states", "failed,CANCELLED"),
+        *("--retention-file-bytes", "1000", "--allowed-hosts", "a.example, b.example"),
+        "--contained",
+    ]
+    given = vars(parser.parse_args(arguments))
+    loaded = load(**{name: value for name, value in given.items() if value is not None})
+    assert loaded.retention.job_days == 30
+    assert loaded.retention.job_states == [JobState.FAILED, JobState.CANCELLED]
+    assert loaded.retention.file_bytes == 1000
+    assert loaded.allowed_hosts == ("a.example", "b.example")
+    assert loaded.contained
 
 
 def test_traces_without_the_extra_are_one_clear_line(tmp_path: Path) -> None:

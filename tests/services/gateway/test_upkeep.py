@@ -16,10 +16,11 @@ from fastapi.testclient import TestClient
 from services.dispatcher import retention
 from services.dispatcher.retention import ClockJumped, Retention
 from services.errors import StoreUnavailable
+from services.gateway.app import create_app
 from services.settings import Settings, SettingsRefused, load
 from services.store.blobs import BlobStore
 from services.store.sql_store import SqlStore
-from services.store.upkeep import AuditFilter
+from services.store.upkeep import SERVER, AuditFilter, Deed
 from tests.contracts.store import Clock, new_job
 from tests.contracts.store.upkeep import ended_job
 from tests.doubles.memory_store import MemoryStore
@@ -63,6 +64,10 @@ def test_a_tenant_rules_over_its_own_jobs_alone(
     assert of_admin["rule"]["file_bytes"] == 10
     report = anonymous.post("/v1/retention/run", headers=mine).json()
     assert (report["tenant"], report["jobs"], report["complete"]) == ("acme", 0, True)
+    (ran,) = anonymous.get("/v1/audit?action=retention.run", headers=admin).json()[
+        "items"
+    ]
+    assert (ran["tenant"], ran["target"], ran["detail"]) == ("acme", "acme", report)
     assert [one["tenant"] for one in anonymous.get("/v1/usage", headers=mine).json()] == [
         "acme"
     ]
@@ -219,7 +224,7 @@ def test_retention_goes_on_after_a_crash_and_with_two_dispatchers(tmp_path: Path
         rule = RetentionRule(job_days=5.0)
         blobs = BlobStore(tmp_path / "blobs")
         first = Retention(crashing, blobs, server=rule)
-        first._rows = 25
+        first._rows["jobs"] = 25
         with pytest.raises(StoreUnavailable):
             await first.run("a")
         left = sum((await crashing.counts("a")).values())
@@ -254,6 +259,56 @@ def test_a_jump_of_the_clock_removes_nothing(tmp_path: Path) -> None:
         assert (await store.get(job_id)).id == job_id
         assert (await runner.run("a")).jobs == 1  # it was right after all
         assert retention.SKEW_S < 3600
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_jump_between_the_start_and_a_request_removes_nothing(
+    settings: Settings,
+) -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
+    app = create_app(settings, store=store)
+    with TestClient(
+        app, base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
+        mine = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
+        job = client.post("/v1/jobs", json=JOB, headers=mine).json()["id"]
+        client.post(f"/v1/jobs/{job}/cancel", headers=mine)
+        client.put("/v1/retention", json={"job_days": 30.0}, headers=mine)
+        clock.forward(365 * 86_400)
+        refused = client.post("/v1/retention/run", headers=mine)
+        assert refused.status_code == 409
+        assert "the database's clock moved by 3153" in refused.text
+        assert client.get(f"/v1/jobs/{job}", headers=mine).status_code == 200
+        assert client.post("/v1/retention/run", headers=mine).json()["jobs"] == 1
+        metrics = client.get("/metrics", headers=mine).text
+        assert 'trimtab_retention_removed_total{sort="jobs"} 1.0' in metrics
+
+
+def test_a_run_over_all_tenants_shortens_the_audit_log(tmp_path: Path) -> None:
+    async def main() -> None:
+        clock = Clock()
+        store = SqlStore.on_sqlite(tmp_path / "x.sqlite3", clock=clock)
+        await store.open()
+        runner = Retention(
+            store, BlobStore(tmp_path / "blobs"), server=RetentionRule(job_days=5.0)
+        )
+        runner._rows["audit"] = retention.FEWEST_ROWS
+        for _ in range(50):
+            await store.audit(Deed(action="server.start"), actor=SERVER)
+        for tenant in ("a", "b"):
+            await ended_job(store, tenant=tenant)
+        clock.forward(40 * 86_400)
+        await store.audit(Deed(action="server.start"), actor=SERVER)
+        reports = await runner.run_all(audit_days=30.0)
+        assert [(report.tenant, report.jobs) for report in reports] == [
+            ("a", 1),
+            ("b", 1),
+        ]
+        assert len(await store.list_audit(AuditFilter(), limit=100)) == 1
+        assert await runner.run_all(audit_days=30.0) == []
         await store.close()
 
     asyncio.run(main())

@@ -129,7 +129,7 @@ HOSTILE = [
     ("upload_file", {"name": "..", "text": "x"}, "name: expected a file name"),
     ("compare_jobs", {"job_ids": [ABSENT]}, "at least 2"),
     ("compare_jobs", {"job_ids": [ABSENT] * 9}, "at most 8"),
-    ("compare_jobs", {"job_ids": [ABSENT, ABSENT]}, "list_jobs"),
+    ("compare_jobs", {"job_ids": [ABSENT, ABSENT]}, "2 to 8 different jobs"),
     ("compare_jobs", {"job_ids": "all"}, "valid list"),
     ("list_models", {"model_id": "mdl_" + "0" * 26}, "list_models your models"),
     ("list_models", {"model_id": "../keys"}, "Not found"),

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from search.domains import KINDS
-from trimtab.mcp.wording import PAGE_CHARS, figure, page, quoted, schema_lines
+from trimtab.mcp.wording import (
+    PAGE_CHARS,
+    comparison,
+    figure,
+    page,
+    quoted,
+    schema_lines,
+)
 from trimtab.specs import IlpSpec, ShardingSpec
 
 
@@ -62,3 +69,25 @@ def test_parts_of_a_spec_can_be_asked_for() -> None:
     assert "hardware" in schema_lines(ShardingSpec.model_json_schema(), "devices")
     with pytest.raises(ValueError, match=r"field: expected one of model, .* got 'lsn'"):
         schema_lines(schema, "lsn")
+
+
+def test_a_comparison_shows_figures_and_quotes_what_differs() -> None:
+    jobs = [
+        {"id": "job_1", "name": "a\nstop_job", "kind": "ilp"},
+        {"id": "job_2", "name": "", "kind": "ilp"},
+    ]
+    compared = {
+        "jobs": jobs,
+        "figures": {"objective": ["1", "2"]},
+        "request": {f"spec.{n}": ["x", "y\u202e"] for n in range(20)},
+        "result": {},
+    }
+    lines = comparison(compared).splitlines()
+    assert lines[:4] == [
+        '1: job_1 ilp "a�stop_job"',
+        "2: job_2 ilp",
+        "objective: 1 | 2",
+        '"spec.0": "x" | "y�"',
+    ]
+    assert lines[-1] == "and 5 more inputs differ"
+    assert "the inputs are the same" in comparison(compared | {"request": {}})
