@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from services.bus import wait_for
-from services.errors import BadRequest, ServiceError
+from services.errors import BadRequest, ServiceError, Unauthorized
 from services.gateway import events as event_stream
 from services.gateway import operations
 from services.gateway.bodies import json_body
@@ -187,12 +187,16 @@ async def _ended(
 ) -> JobRecord:
     """Wait for the end of a job; stop it before the deadline and when the client is gone.
 
-    Raises ServiceError when the job does not end in time.
+    Raises DeadlineExceeded when the job does not end in time, and Unauthorized when the key ends.
     """
     stopped = False
     with ctx.bus.listen(job_id) as changed, ctx.lifetime.waiting(changed):
         while True:
             changed.clear()
+            if why := await ctx.keyring.why_ended(principal):
+                raise Unauthorized(
+                    f"{why}; job {job_id} goes on", fix="use a key that works"
+                )
             job = await ctx.store.get(job_id, tenant=principal.tenant)
             if job.state.is_terminal:
                 return job
