@@ -1,9 +1,9 @@
 """Retention: apply the rules of operator and tenants in small transactions, with pauses.
 
-A transaction takes about `TARGET_S`; the pause after it is at least as long, so that a submit never
-waits for more than one of them. Every rule is read, and every limit computed, by the clock of the
-database. A run ends when that clock has jumped against this machine's monotonic clock: a wrong time
-must not delete a year of jobs.
+A transaction works for about `TARGET_S`; the pause after it is at least as long, so that a submit
+never waits for more than one of them. Every rule is read, and every limit computed, by the clock of
+the database. A run ends when that clock has jumped against this machine's monotonic clock: a wrong
+time must not delete a year of jobs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trimtab.upkeep import RetentionReport, RetentionRule
 
 log = structlog.get_logger("trimtab.retention")
 
-TARGET_S = 0.008  # of one transaction
+TARGET_S = 0.008  # of work in one transaction
 FEWEST_ROWS, FIRST_ROWS, MOST_ROWS = 20, 200, 2_000
 PAUSE_S = 0.004  # at least, between transactions
 SKEW_S = 300.0  # of the two clocks, before a run ends
@@ -142,7 +142,7 @@ class Retention:
         while True:
             if deadline is not None and time.monotonic() >= deadline:
                 return False
-            step = await self._timed(name, take, after)
+            step = await self._fitted(name, take, after)
             for field in ("jobs", "events", "files", "file_bytes"):
                 removed = getattr(step, field)
                 done[field] += removed
@@ -154,18 +154,16 @@ class Retention:
                 return True
             after = step.after
 
-    async def _timed(self, name: str, take: Take, after: Place) -> Step:
+    async def _fitted(self, name: str, take: Take, after: Place) -> Step:
         """Take a step, pause, and fit the size of the next one to `TARGET_S`."""
         rows = self._rows[name] or FIRST_ROWS
-        began = time.monotonic()
         step = await take(after, rows=rows)
-        took_s = time.monotonic() - began
-        if took_s > TARGET_S:
+        if step.took_s > TARGET_S:
             rows = max(FEWEST_ROWS, rows // 2)
-        elif took_s < TARGET_S / 2:
+        elif step.took_s < TARGET_S / 2:
             rows = min(MOST_ROWS, rows + rows // 4)
         self._rows[name] = rows
-        await asyncio.sleep(max(PAUSE_S, took_s))
+        await asyncio.sleep(max(PAUSE_S, step.took_s))
         return step
 
     async def run_all(self, *, audit_days: float) -> list[RetentionReport]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,6 +31,9 @@ from services.store.upkeep import (
 from trimtab.upkeep import RetentionReport, RetentionRule
 
 T = TypeVar("T")
+_BUSY = (
+    4.0  # of the time of a step, at most this multiple of the work is a wait for a core
+)
 _MOST = 2**62  # larger numbers do not fit a database integer
 
 
@@ -69,19 +74,19 @@ class SqlUpkeep:
         self, tenant: str, rule: RetentionRule, until: Place, after: Place, *, rows: int
     ) -> Step:
         """See Upkeep."""
-        return await self._write(retention.drop_jobs, tenant, rule, until, after, rows)
+        return await self._step(retention.drop_jobs, tenant, rule, until, after, rows)
 
     async def cut_events(
         self, tenant: str, until: Place, after: Place, *, rows: int
     ) -> Step:
         """See Upkeep."""
-        return await self._write(retention.cut_events, tenant, until, after, rows)
+        return await self._step(retention.cut_events, tenant, until, after, rows)
 
     async def drop_files(
         self, tenant: str, until: Place, after: Place, *, rows: int
     ) -> Step:
         """See Upkeep."""
-        return await self._write(retention.drop_files, tenant, until, after, rows)
+        return await self._step(retention.drop_files, tenant, until, after, rows)
 
     async def drop_audit(self, *, before_us: int, rows: int) -> int:
         """See Upkeep."""
@@ -164,6 +169,9 @@ class SqlUpkeep:
             partial(_audited, acting.get(), deed, operation, arguments)
         )
 
+    async def _step(self, operation: Callable[..., Step], *arguments: Any) -> Step:
+        return await self._runner.write(partial(_timed, operation, arguments))
+
     async def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
         return await self._runner.write(partial(_call, operation, arguments))
 
@@ -173,6 +181,18 @@ class SqlUpkeep:
 
 def _call(operation: Callable[..., T], arguments: tuple[Any, ...], tx: Tx) -> T:
     return operation(tx, *arguments)
+
+
+def _timed(operation: Callable[..., Step], arguments: tuple[Any, ...], tx: Tx) -> Step:
+    """Run a step of retention and note how long it worked."""
+    began, began_cpu = time.perf_counter(), time.thread_time()
+    step = operation(tx, *arguments)
+    took_s = time.perf_counter() - began
+    if tx.conn.dialect.name == "sqlite":
+        # It works in this thread. On a busy machine most of the time is a wait for a core, and
+        # smaller steps would not shorten that.
+        took_s = max(time.thread_time() - began_cpu, took_s / _BUSY)
+    return replace(step, took_s=took_s)
 
 
 def _audited(

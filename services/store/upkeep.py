@@ -88,6 +88,7 @@ class Step:
     file_bytes: int = 0
     protected: int = 0
     orphans: tuple[str, ...] = ()  # digests that no tenant has any more
+    took_s: float = 0.0  # work of the database, without waiting for its turn
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from services.gateway.app import create_app
 from services.settings import Settings, SettingsRefused, load
 from services.store.blobs import BlobStore
 from services.store.sql_store import SqlStore
-from services.store.upkeep import SERVER, AuditFilter, Deed
+from services.store.upkeep import SERVER, START, AuditFilter, Deed, Place, Step
 from tests.contracts.store import Clock, new_job
 from tests.contracts.store.upkeep import ended_job
 from tests.doubles.memory_store import MemoryStore
@@ -285,6 +285,36 @@ def test_a_jump_between_the_start_and_a_request_removes_nothing(
         assert client.post("/v1/retention/run", headers=mine).json()["jobs"] == 1
         metrics = client.get("/metrics", headers=mine).text
         assert 'trimtab_retention_removed_total{sort="jobs"} 1.0' in metrics
+
+
+def test_steps_fit_their_work(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SqlStore.on_sqlite(tmp_path / "x.sqlite3", clock=Clock())
+        await store.open()
+        runner = Retention(store, BlobStore(tmp_path), server=RetentionRule())
+        sizes: list[int] = []
+        works = 0.0
+
+        async def take(after: Place, *, rows: int) -> Step:
+            sizes.append(rows)
+            return Step(after=after, took_s=works)
+
+        for work_s, last in (
+            (0.0, retention.MOST_ROWS),
+            (retention.TARGET_S, retention.MOST_ROWS),
+            (retention.TARGET_S * 1.5, retention.FEWEST_ROWS),
+        ):
+            works = work_s
+            for _ in range(14):
+                await runner._fitted("jobs", take, START)
+            assert sizes[-1] == last
+        began = time.perf_counter()
+        now = (await store.now_us(), "")
+        step = await store.drop_jobs("a", RetentionRule(job_days=1), now, START, rows=9)
+        assert 0 < step.took_s < time.perf_counter() - began
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_run_over_all_tenants_shortens_the_audit_log(tmp_path: Path) -> None:
