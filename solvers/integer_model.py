@@ -72,7 +72,7 @@ def why_not_integral(model: MilpModel) -> str | None:
         weights=np.abs(data) * largest[model.indices],
         minlength=model.m,
     )
-    costs, cost_scale = _scaled_costs(model)
+    costs, cost_scale = scaled_costs(model)
     if cost_scale is None:
         return "it needs costs of at most nine decimal places"
     cost_reach = float(np.abs(costs) @ largest)
@@ -87,7 +87,7 @@ def why_not_integral(model: MilpModel) -> str | None:
 def integral(model: MilpModel) -> IntegralModel:
     """Scale a model for which `why_not_integral` returns None."""
     data, scales = _scaled(model)
-    costs, cost_scale = _scaled_costs(model)
+    costs, cost_scale = scaled_costs(model)
     if scales is None or cost_scale is None:
         raise ValueError("expected a model that scales; call why_not_integral first")
     lower = [math.ceil(value) for value in model.col_lower.tolist()]
@@ -180,7 +180,7 @@ def _scaled(model: MilpModel) -> tuple[Floats, list[Fraction] | None]:
     return whole, scales
 
 
-def _scaled_costs(model: MilpModel) -> tuple[Floats, Fraction | None]:
+def scaled_costs(model: MilpModel) -> tuple[Floats, Fraction | None]:
     """Return (n,) integral costs, and the factor from the model's cost to theirs, if they scale."""
     costs = model.c / model.cost_factor
     places = decimal_places(costs)

@@ -89,15 +89,27 @@ def distance_row(model: MilpModel, point: Floats) -> DistanceRow:
 
 
 def safe_bound(model: MilpModel, row_duals: Floats) -> float:
-    """Return a lower bound of the relaxation that holds for any duals.
+    """Return a lower bound of the relaxation that holds for any duals (m,).
+
+    Where it would need an absent variable bound, a reduced cost within 1e-9 of the costs' size
+    counts as 0. A relative 1e-9 is subtracted for rounding.
+    """
+    size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
+    value, largest = dual_objective(model, row_duals, negligible=1e-9 * size)
+    return value - 1e-9 * max(1.0, abs(value), largest)
+
+
+def dual_objective(
+    model: MilpModel, row_duals: Floats, *, negligible: float
+) -> tuple[float, float]:
+    """Return the objective that duals (m,) prove, and its largest term; -inf without a proof.
 
     Neumaier and Shcherbina (2004). Weak duality: with d = c - Aᵀy, c·x = y·(Ax) + d·x, and both
     terms are bounded by the sides and bounds that the signs select. It depends on y only, so an LP
     solved to a tolerance is as good as an exact one. Where the bound would need an absent side, y
-    counts as 0; where it would need an absent variable bound, d within 1e-9 of the costs' size
-    counts as 0, and a larger one gives -inf. A relative 1e-9 is subtracted for rounding.
+    counts as 0; where it would need an absent variable bound, d up to `negligible` counts as 0,
+    and a larger one gives -inf.
     """
-    size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
     y = np.where(
         row_duals > 0, np.where(np.isfinite(model.row_lower), row_duals, 0.0), row_duals
     )
@@ -107,11 +119,10 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
     d = model.c - np.bincount(model.indices, weights=entries, minlength=model.n)
     rest = np.where(d > 0, model.col_lower, np.where(d < 0, model.col_upper, 0.0))
     absent = ~np.isfinite(rest)
-    if bool((np.abs(d[absent]) > 1e-9 * size).any()):
-        return -math.inf
-    products = np.concatenate([y * sides, d * np.where(absent, 0.0, rest)])
-    value = float(math.fsum(products)) + model.offset
-    return value - 1e-9 * max(1.0, abs(value), float(np.abs(products).max(initial=0.0)))
+    if bool((np.abs(d[absent]) > negligible).any()):
+        return -math.inf, 0.0
+    terms = np.concatenate([y * sides, d * np.where(absent, 0.0, rest)])
+    return math.fsum(terms) + model.offset, float(np.abs(terms).max(initial=0.0))
 
 
 class Relaxation:

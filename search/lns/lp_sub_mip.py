@@ -13,14 +13,13 @@ import time
 import numpy as np
 
 from search.lns.sub_mip import Slicer
-from solvers.types import Floats, MilpModel, SolveParams, Solver, Stop
+from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, Stop
 
 _FRACTIONAL = 1e-6
 _GAP = 1e-2
 
 
 def lp_sub_mip(
-    model: MilpModel,
     slicer: Slicer,
     lp_x: Floats,
     solver: Solver,
@@ -37,11 +36,12 @@ def lp_sub_mip(
     those of a random `share` of the other equality rows. most_share: of the integer variables that
     may be free; None beyond. seconds: of processor time.
     """
+    model = slicer.model
     integer, rounded = model.integrality, np.rint(lp_x)
     fractional = integer & (np.abs(lp_x - rounded) > _FRACTIONAL)
     equal = model.row_lower == model.row_upper
-    rows = equal & (_holds(slicer, fractional) | (rng.random(model.m) < share))
-    free = ~integer | fractional | (integer & _members(slicer, rows))
+    rows = equal & (_holding(model, fractional) | (rng.random(model.m) < share))
+    free = ~integer | fractional | (integer & _members(model, rows))
     if int((free & integer).sum()) > most_share * int(integer.sum()):
         return None
     x = np.where(integer & ~free, rounded, lp_x)
@@ -59,20 +59,15 @@ def lp_sub_mip(
     return None if result.x is None else sub.lift(x, result.x)
 
 
-def _holds(slicer: Slicer, columns: np.ndarray) -> np.ndarray:
+def _holding(model: MilpModel, columns: Bools) -> Bools:
     """Return (m,) the rows with an entry in one of the columns (n,)."""
-    entries: np.ndarray = columns[slicer.by_row.indices]
-    return (
-        np.bincount(_rows(slicer), weights=entries, minlength=slicer.by_row.shape[0]) > 0
-    )
+    holding = np.zeros(model.m, dtype=bool)
+    holding[model.row_of_entry[columns[model.indices]]] = True
+    return holding
 
 
-def _members(slicer: Slicer, rows: np.ndarray) -> np.ndarray:
+def _members(model: MilpModel, rows: Bools) -> Bools:
     """Return (n,) the columns with an entry in one of the rows (m,)."""
-    members = np.zeros(slicer.by_row.shape[1], dtype=bool)
-    members[slicer.by_row.indices[rows[_rows(slicer)]]] = True
+    members = np.zeros(model.n, dtype=bool)
+    members[model.indices[rows[model.row_of_entry]]] = True
     return members
-
-
-def _rows(slicer: Slicer) -> np.ndarray:
-    return np.repeat(np.arange(slicer.by_row.shape[0]), np.diff(slicer.by_row.indptr))

@@ -41,6 +41,11 @@ class Slicer:
         self._by_column: sparse.csc_matrix = self._by_row.tocsc()
 
     @property
+    def model(self) -> MilpModel:
+        """The whole model."""
+        return self._model
+
+    @property
     def by_column(self) -> sparse.csc_matrix:
         """The matrix by columns."""
         return self._by_column

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,10 @@ class IlpDomain:
         problem = parse_stage.parse(spec, inputs, workdir)
         if self._offer is None:
             return problem
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(problem.checker.close)
             choice = choose_policy(problem.model, self._offer)
-        except BaseException:
-            problem.checker.close()
-            raise
+            on_error.pop_all()
         return replace(problem, choice=choice)
 
     def encode(self, problem: IlpProblem) -> ScaledModel:
@@ -100,7 +100,8 @@ class IlpDomain:
             problem = replace(problem, warm_start=start.x)
         recorder = Recorder(problem, encoding, on_incumbent)
         stop = _with_own_limits(problem, stop)
-        try:
+        with ExitStack() as unless_verified:
+            unless_verified.callback(problem.checker.close)
             warm = _warm_start(problem, encoding, stop, recorder)
             scaled = _scaled_problem(problem, encoding, warm)
 
@@ -120,26 +121,23 @@ class IlpDomain:
                 refusal = problem.checker.await_comparison(_COMPARISON_S)
                 if refusal is not None:
                     raise refusal
-        except BaseException:
-            problem.checker.close()
-            raise
-        outcome = replace(outcome, summary=_summary(problem, outcome, warm))
-        if outcome.solution is None or outcome.objective is None:
-            problem.checker.close()
-            return outcome
-        x, objective = outcome.solution, outcome.objective
-        pool = None
-        if problem.spec.pool is not None:
-            pool = _pool(problem, encoding, outcome, recorder, TimeOf(stop), rng)
-            summary = {**outcome.summary, "pool": pool_summary(pool)}
-            outcome = replace(outcome, summary=summary)
-        solution = IlpSolution(
-            x=x,
-            objective=objective,
-            curve=recorder.curve,
-            optimal=outcome.termination.reason is Reason.OPTIMAL,
-            pool=pool,
-        )
+            outcome = replace(outcome, summary=_summary(problem, outcome, warm))
+            if outcome.solution is None or outcome.objective is None:
+                return outcome
+            x, objective = outcome.solution, outcome.objective
+            pool = None
+            if problem.spec.pool is not None:
+                pool = _pool(problem, encoding, outcome, recorder, TimeOf(stop), rng)
+                summary = {**outcome.summary, "pool": pool_summary(pool)}
+                outcome = replace(outcome, summary=summary)
+            solution = IlpSolution(
+                x=x,
+                objective=objective,
+                curve=recorder.curve,
+                optimal=outcome.termination.reason is Reason.OPTIMAL,
+                pool=pool,
+            )
+            unless_verified.pop_all()
         return replace(outcome, solution=solution)
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:

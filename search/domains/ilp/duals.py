@@ -8,7 +8,6 @@ it, and the file is written only if the duals price it without a gap.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import highspy
 import numpy as np
 
 from solvers.highs import new_engine, pass_model, run
+from solvers.relaxation import dual_objective
 from solvers.types import FEASIBILITY_TOLERANCE, Floats, MilpModel, SolveParams
 
 _SECONDS = 30.0
@@ -54,7 +54,8 @@ def duals_of(model: MilpModel, x: Floats, *, seconds: float = _SECONDS) -> Duals
         status = engine.modelStatusToString(engine.getModelStatus())
         raise NoDuals(f"the simplex method ended with: {status}")
     rows, columns = np.array(solution.row_dual), np.array(solution.col_dual)
-    objective = _dual_objective(model, rows)
+    # Every reduced cost is computed anew from the model, within the tolerance of engines.
+    objective, _ = dual_objective(model, rows, negligible=FEASIBILITY_TOLERANCE)
     primal = model.objective(x)
     if not abs(objective - primal) <= _SAME * max(1.0, abs(primal)):
         raise NoDuals(
@@ -63,41 +64,20 @@ def duals_of(model: MilpModel, x: Floats, *, seconds: float = _SECONDS) -> Duals
     return Duals(rows=rows, columns=columns, objective=objective)
 
 
-def _dual_objective(model: MilpModel, rows: Floats) -> float:
-    """Return the bound that the multipliers (m,) prove, from the model alone; -inf for none.
-
-    Every reduced cost is computed anew: c - Aᵀy. A multiplier times an absent side proves nothing.
-    """
-    prices = np.zeros(model.n)
-    np.add.at(prices, model.indices, model.data * rows[model.row_of_entry])
-    reduced = model.c - prices
-    bound = model.offset
-    for multipliers, lower, upper in (
-        (rows, model.row_lower, model.row_upper),
-        (reduced, model.col_lower, model.col_upper),
-    ):
-        side = np.where(multipliers > 0, lower, upper)
-        used = np.abs(multipliers) > FEASIBILITY_TOLERANCE
-        if not np.isfinite(side[used]).all():
-            return -math.inf
-        bound += float(multipliers[used] @ side[used])
-    return bound
-
-
 def write_duals(model: MilpModel, x: Floats, path: Path) -> None:
     """Write what is not 0 by name, in the user's sense. Raises NoDuals."""
-    found = duals_of(model, x)
+    duals = duals_of(model, x)
     sign = (-1.0 if model.maximize else 1.0) / model.cost_factor
     body = {
-        "objective": model.in_user_sense(found.objective),
+        "objective": model.in_user_sense(duals.objective),
         "duals": {
             model.row_name(i): sign * float(value)
-            for i, value in enumerate(found.rows.tolist())
+            for i, value in enumerate(duals.rows.tolist())
             if value
         },
         "reduced_costs": {
             model.column_name(j): sign * float(value)
-            for j, value in enumerate(found.columns.tolist())
+            for j, value in enumerate(duals.columns.tolist())
             if value
         },
     }

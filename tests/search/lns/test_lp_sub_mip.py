@@ -21,7 +21,6 @@ def started(
     model: MilpModel, lp_x: Floats, share: float = 0.0, seconds: float = 2.0
 ) -> Floats | None:
     return lp_sub_mip(
-        model,
         Slicer(model),
         lp_x,
         HighsSolver(),

@@ -243,7 +243,6 @@ class StartHeuristics:
             return None
         self._may_solve_late = False
         x = lp_sub_mip(
-            self._model,
             self._slicer,
             root.x,
             HighsSolver(),

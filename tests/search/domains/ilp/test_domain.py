@@ -168,12 +168,10 @@ def test_every_arm_alone_carries_a_run(arm: Neighbourhood, tmp_path: Path) -> No
     write_mps(set_cover(400, 320, seed=9), file)
     reference = ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
     spec = IlpSpec(model=reference, lns=LnsOptions(neighbourhoods=(arm,)))
-    for seconds in (
-        2.5,
-        20.0,
-    ):  # on a busy machine the engine comes first, and the search has to wait
+    # On a busy machine the engine comes first, and the search has to wait.
+    for seconds in (2.5, 20.0, 60.0):
         result = solve(spec, tmp_path, inputs={"model": file}, seconds=seconds)
-        if "lns_arms" in result.summary:
+        if result.summary.get("lns_arms"):
             break
     assert result.verification.status is VerificationStatus.VALID
     assert set(result.summary["lns_arms"]) <= {arm.value, "random"}
