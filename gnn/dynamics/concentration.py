@@ -153,8 +153,8 @@ def equal_loss(curves: Real, total: int, *, least: int) -> NDArray[np.int64]:
     low, high = 0.0, float(falling.max())
     for _ in range(60):
         level = (low + high) / 2
-        wanted = np.maximum(least, 1 + (falling > level).sum(axis=1))
-        low, high = (level, high) if wanted.sum() > total else (low, level)
+        counts = np.maximum(least, 1 + (falling > level).sum(axis=1))
+        low, high = (level, high) if counts.sum() > total else (low, level)
     budgets = np.maximum(least, 1 + (falling > high).sum(axis=1))
     return _filled(budgets, total, falling.shape[1])
 
@@ -185,15 +185,15 @@ def least_loss(curves: Real, total: int, *, least: int) -> NDArray[np.int64]:
 
 def _hull(values: Real) -> tuple[NDArray[np.int64], Real]:
     """Places and values of the lower convex hull of a row."""
-    kept: list[int] = []
+    hull: list[int] = []
     for i in range(len(values)):
-        while len(kept) > 1:
-            a, b = kept[-2], kept[-1]
+        while len(hull) > 1:
+            a, b = hull[-2], hull[-1]
             if (values[b] - values[a]) * (i - a) < (values[i] - values[a]) * (b - a):
                 break
-            kept.pop()
-        kept.append(i)
-    places = np.array(kept, dtype=np.int64)
+            hull.pop()
+        hull.append(i)
+    places = np.array(hull, dtype=np.int64)
     return places, np.asarray(values, float)[places]
 
 

@@ -22,6 +22,10 @@ class Encoder(StrEnum):
     GINE = "gine"
 
 
+PAPER = "paper"
+"""Word of the encoder that a domain's own paper uses, beside those of `Encoder`."""
+
+
 class RivalBlock(nn.Module):
     """The block of GRMP with another layer: x + W_p layer(LN x), then x + FFN(LN x).
 

@@ -1,17 +1,17 @@
 """The net of CL-LNS (Huang et al., ICML 2023, section 4) in torch, for training.
 
-`gnn.policies.neighbourhood_numpy` evaluates the same weights in numpy, for serving. `arrays` names
-them by torch's parameter names; that module lists the names, and
+`gnn.policies.neighbourhood_numpy` evaluates the same weights in numpy, for serving. The weights
+have torch's parameter names; that module lists the names, and
 `tests/gnn/policies/test_neighbourhood_numpy.py` checks that both forms give the same logits.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gnn.layers.attention import SeparableAttention
+from gnn.policies.bipartite_policy import BipartitePolicy, head
 
 WIDTH = 64
 
@@ -40,10 +40,8 @@ class HalfConvolution(nn.Module):
         return self.out(torch.cat([message, receivers], dim=1))
 
 
-class NeighbourhoodPolicy(nn.Module):
+class NeighbourhoodPolicy(BipartitePolicy):
     """Messages variables → rows → variables, then one logit per variable.
-
-    Buffers hold the mean and spread of each feature.
 
     skip: add a linear map of the variable's own features and the mean of its rows'. A few dozen
         states teach it, and the messages then learn what it lacks: they begin with logits of 0.
@@ -52,18 +50,13 @@ class NeighbourhoodPolicy(nn.Module):
     def __init__(
         self, variables: int, rows: int, edges: int, *, skip: bool = False
     ) -> None:
-        super().__init__()
-        for name, size in (("variable", variables), ("row", rows), ("edge", edges)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_std", torch.ones(size))
+        super().__init__(variables, rows, edges)
         self.variable = _embedding(variables)
         self.row = _embedding(rows)
         self.edge = nn.Sequential(nn.Linear(edges, WIDTH))
         self.to_rows = HalfConvolution()
         self.to_variables = HalfConvolution()
-        self.head = nn.Sequential(
-            nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1, bias=False)
-        )
+        self.head = head(WIDTH)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.orthogonal_(module.weight)
@@ -85,9 +78,9 @@ class NeighbourhoodPolicy(nn.Module):
         (2, E) pairs [row, variable] sorted by row.
         """
         uniform = len(edges) == 1
-        v = self.variable((variables - self.variable_mean) / self.variable_std)
-        r = self.row((rows - self.row_mean) / self.row_std)
-        e = self.edge((edges - self.edge_mean) / self.edge_std)
+        v = self.variable(self.scaled_variables(variables))
+        r = self.row(self.scaled_rows(rows))
+        e = self.edge(self.scaled_edges(edges))
         r = self.to_rows(v, r, e, index, uniform=uniform)
         order = torch.argsort(index[1], stable=True)
         turned = torch.stack([index[1][order], index[0][order]])
@@ -99,20 +92,13 @@ class NeighbourhoodPolicy(nn.Module):
 
     def own(self, variables: Tensor, rows: Tensor, index: Tensor) -> Tensor:
         """Return (n, F + R): normalised features of each variable, and the mean of its rows'."""
-        r = (rows - self.row_mean) / self.row_std
+        r = self.scaled_rows(rows)
         total = r.new_zeros(len(variables), r.shape[1]).index_add_(
             0, index[1], r[index[0]]
         )
         degree = torch.bincount(index[1], minlength=len(variables)).clamp_min(1)
-        v = (variables - self.variable_mean) / self.variable_std
+        v = self.scaled_variables(variables)
         return torch.cat([v, total / degree[:, None]], dim=1)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return weights and buffers by name, as the weights file holds them."""
-        return {
-            name: tensor.detach().numpy().astype(np.float32)
-            for name, tensor in self.state_dict().items()
-        }
 
 
 def _embedding(features: int) -> nn.Sequential:

@@ -215,11 +215,3 @@ def initialise(net: nn.Module) -> None:
             nn.init.trunc_normal_(module.weight, std=INITIAL_SPREAD)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
-
-
-def arrays(net: nn.Module) -> dict[str, np.ndarray]:
-    """Return weights by name, as safetensors files hold them."""
-    return {
-        name: tensor.detach().numpy().astype(np.float32)
-        for name, tensor in net.state_dict().items()
-    }

@@ -18,7 +18,7 @@ Index = NDArray[np.int64]
 
 
 class Range(StrEnum):
-    """How far a relation reaches."""
+    """Reach of a relation."""
 
     SHORT = "short"
     MEDIUM = "medium"
@@ -70,8 +70,8 @@ class Relations:
 
     def only(self, ranges: Collection[Range]) -> Relations:
         """Return the edges of some ranges; the numbers of relations and nodes stay."""
-        wanted = np.array([kind.range in ranges for kind in self.kinds], bool)
-        return self._chosen(wanted[self.relation])
+        mask = np.array([kind.range in ranges for kind in self.kinds], bool)
+        return self._chosen(mask[self.relation])
 
     def merged(self) -> Relations:
         """Return the same edges as one relation, repeated pairs once."""

@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from cost_models.compile.gean import Gean, GraphArrays  # noqa: E402
-from gnn.policies.program import GeanProgram, ProgramBatch, arrays  # noqa: E402
+from gnn.policies.program import GeanProgram, ProgramBatch  # noqa: E402
+from gnn.policies.weights import arrays  # noqa: E402
 
 WORDS, K = 20, 5
 

@@ -13,8 +13,8 @@ from gnn.policies.program import (  # noqa: E402
     GeanProgram,
     GrmpProgram,
     ProgramBatch,
-    arrays,
 )
+from gnn.policies.weights import arrays  # noqa: E402
 
 WORDS, K, RELATIONS = 20, 5, 8
 

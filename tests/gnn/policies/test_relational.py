@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
 
-from gnn.layers.encoders import parameters_of  # noqa: E402
+from gnn.layers.encoders import PAPER, parameters_of  # noqa: E402
 from gnn.policies.neighbourhood import NeighbourhoodPolicy  # noqa: E402
-from gnn.policies.relational import ENCODERS, PAPER, policy_of  # noqa: E402
+from gnn.policies.relational import ENCODERS, policy_of  # noqa: E402
 from workers.train.ilp.cli import ENCODERS as WORDS  # noqa: E402
 
 N, M, F, R = 7, 5, 6, 4

@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gnn.layers.encoders import parameters_of
+from gnn.layers.encoders import PAPER, parameters_of
 from gnn.pretrain.losses import info_nce
 from workers.bench.encoders.graphs import (
-    PAPER,
     Graph,
     Readout,
     Task,

@@ -13,10 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnn.layers.encoders import Encoder, RelationalNet, parameters_of, width_for
+from gnn.layers.encoders import (
+    PAPER,
+    Encoder,
+    RelationalNet,
+    parameters_of,
+    width_for,
+)
 
-PAPER = "paper"
-"""Word of the encoder that the domain's own paper uses."""
 ENCODERS = (*map(str, Encoder), PAPER)
 
 
@@ -211,9 +215,9 @@ def split(
 ) -> tuple[list[int], list[int]]:
     """Return (graphs to fit, graphs held out); every group is on one side."""
     names = np.random.default_rng(seed).permutation(sorted(set(groups)))
-    wanted, held_out, count = share * len(groups), set(), 0
+    target, held_out, count = share * len(groups), set(), 0
     for name in names:
-        if count >= wanted:
+        if count >= target:
             break
         held_out.add(str(name))
         count += sum(group == name for group in groups)

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from cost_models.weights.publish import publish
-from gnn.layers.encoders import parameters_of
+from gnn.layers.encoders import PAPER, parameters_of
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
-from gnn.policies.relational import PAPER, policy_of
+from gnn.policies.relational import policy_of
 from search.lns.features import RowFeature, VariableFeature
 from workers.corpus import integer_programs
 from workers.train import checkpoint

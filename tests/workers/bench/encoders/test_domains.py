@@ -8,12 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
 
-from gnn.layers.encoders import parameters_of  # noqa: E402
+from gnn.layers.encoders import PAPER, parameters_of  # noqa: E402
 from tests.workers.bench.encoders.tiny_task import task  # noqa: E402
 from workers.bench.encoders import data, domains  # noqa: E402
 from workers.bench.encoders.graphs import (  # noqa: E402
     ENCODERS,
-    PAPER,
     Readout,
     TaskNet,
     Training,

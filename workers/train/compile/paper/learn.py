@@ -31,8 +31,8 @@ from gnn.policies.program import (
     GeanProgram,
     GrmpProgram,
     ProgramBatch,
-    arrays,
 )
+from gnn.policies.weights import arrays
 from search.domains.compile.search.paper import (
     PASSES,
     POLICY,
