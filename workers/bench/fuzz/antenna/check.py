@@ -29,50 +29,27 @@ from trimtab.faults import faults_of
 from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.antenna import AntennaSpec
 from workers.bench.fuzz.antenna import draw, readers
-from workers.bench.fuzz.types import Fault, Finding, Outcome
+from workers.bench.fuzz.judging import Disagreement, judged
+from workers.bench.fuzz.types import Fault, Outcome
 
 _SECONDS = 600.0  # no case takes that long, but on a busy machine
-_RUNS, _FAULTY = (
-    0.08,
-    0.5,
-)  # shares of whole runs, and of faulty requests among the others
+# Shares of whole runs, and of faulty requests among the others.
+_RUNS, _FAULTY = 0.08, 0.5
 _ENDED = (Reason.COMPLETED, Reason.FEASIBLE)
 Cells = NDArray[np.bool_]
 
 
-class Disagreement(Exception):
-    """A fault that a check detected."""
-
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(detail)
-        self.fault = fault
-
-
 def check(index: int, rng: np.random.Generator) -> Outcome:
     """Draw one case and judge it: a faulty request, a layout with its files, or a whole run."""
-    body: draw.Body = {}
-    try:
-        if rng.random() < _RUNS:
-            body = draw.valid(rng, small=True)
-            label = _run(body, int(rng.integers(2**31)))
-        elif rng.random() < _FAULTY:
-            body, field = draw.faulty(rng)
-            label = _refuse(body, field)
-        else:
-            body = draw.valid(rng, small=False)
-            label = _export(body, rng)
-    except Disagreement as error:
-        return Outcome(
-            label=error.fault.value,
-            finding=Finding(fault=error.fault, detail=str(error), case=body),
-        )
-    except Exception as error:
-        detail = f"{type(error).__name__}: {error}"[:500]
-        return Outcome(
-            label="crashed",
-            finding=Finding(fault=Fault.CRASHED, detail=detail, case=body),
-        )
-    return Outcome(label=label)
+    if rng.random() < _RUNS:
+        body = draw.valid(rng, small=True)
+        seed = int(rng.integers(2**31))
+        return judged(body, lambda: _run(body, seed))
+    if rng.random() < _FAULTY:
+        body, field = draw.faulty(rng)
+        return judged(body, lambda: _refuse(body, field))
+    body = draw.valid(rng, small=False)
+    return judged(body, lambda: _export(body, rng))
 
 
 def _spec(body: draw.Body) -> AntennaSpec:
@@ -155,14 +132,14 @@ def _check_files(spec: AntennaSpec, design: Design) -> None:
         manufacture.write_dxf(layout, dxf)
         manufacture.write_gds(layout, gds)
         from_dxf, circles = readers.read_dxf(dxf, count=count, cell_mm=cell)
-        found = {
+        reading = {
             "Gerber": readers.read_gerber(
                 manufacture.gerber_metal(layout), count=count, cell_mm=cell
             ),
             "DXF": from_dxf,
             "GDS": readers.read_gds(gds, count=count, cell_mm=cell),
         }
-    for name, read in found.items():
+    for name, read in reading.items():
         _same(read.cells, design.mask, name)
         if not np.isclose(read.area_mm2, area, rtol=1e-4):
             raise Disagreement(Fault.WRONG, f"{name}: {read.area_mm2} mm², not {area}")

@@ -119,8 +119,8 @@ def _mutated(rng: np.random.Generator) -> tuple[bytes, str]:
 
 def _header(content: bytearray) -> int:
     """Return about where the header ends."""
-    found = content.rfind(b"ffn_down.weight")
-    return min(len(content), found + 64) if found > 0 else len(content)
+    last_name = content.rfind(b"ffn_down.weight")
+    return min(len(content), last_name + 64) if last_name > 0 else len(content)
 
 
 def _flip(content: bytearray, rng: np.random.Generator) -> bytearray:

@@ -103,12 +103,12 @@ def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     width, inner = shape.width, shape.feed_forward
     head = width // shape.heads
     queries, keys = shape.heads * head, shape.kv_heads * head
-    found: dict[str, tuple[int, ...]] = {
+    by_name: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (len(vocabulary()[0]), width),
         "output_norm.weight": (width,),
     }
     for i in range(shape.layers):
-        found |= {
+        by_name |= {
             f"blk.{i}.attn_norm.weight": (width,),
             f"blk.{i}.ffn_norm.weight": (width,),
             f"blk.{i}.attn_q.weight": (queries, width),
@@ -121,8 +121,8 @@ def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
         }
         if shape.architecture == "qwen2":
             biases = {"q": queries, "k": keys, "v": keys}
-            found |= {f"blk.{i}.attn_{name}.bias": (n,) for name, n in biases.items()}
-    return found
+            by_name |= {f"blk.{i}.attn_{name}.bias": (n,) for name, n in biases.items()}
+    return by_name
 
 
 def random_blocks(kind: int, shape: Sequence[int], rng: np.random.Generator) -> bytes:

@@ -19,23 +19,16 @@ from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.results import Reason, RunResult
 from trimtab.specs.sharding import ShardingSpec
+from workers.bench.fuzz.judging import Disagreement, judged
 from workers.bench.fuzz.sharding.draw import Body, draw, table_bytes
 from workers.bench.fuzz.sharding.plans import Best, best_plan, enumerable, stays_whole
 from workers.bench.fuzz.sharding.prices import Placed, Pricer
-from workers.bench.fuzz.types import Fault, Finding, Outcome
+from workers.bench.fuzz.types import Fault, Outcome
 
 _SECONDS = 20.0
 _PRICE_TOLERANCE = 1e-4  # the peer solves Che's equation with another method
 _MODEL_TOLERANCE = 1e-7
 _ENDED_WITH_PLAN = (Reason.COMPLETED, Reason.FEASIBLE)
-
-
-class Disagreement(Exception):
-    """A fault that a check detected."""
-
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(detail)
-        self.fault = fault
 
 
 @cache
@@ -47,20 +40,7 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     """Draw a job, run it, and compare."""
     body = draw(rng)
     seed = int(rng.integers(2**31))
-    try:
-        label = judge(body, seed)
-    except Disagreement as error:
-        return Outcome(
-            label=error.fault.value,
-            finding=Finding(fault=error.fault, detail=str(error), case=body),
-        )
-    except Exception as error:
-        detail = f"{type(error).__name__}: {error}"[:500]
-        return Outcome(
-            label="crashed",
-            finding=Finding(fault=Fault.CRASHED, detail=detail, case=body),
-        )
-    return Outcome(label=label)
+    return judged(body, lambda: judge(body, seed))
 
 
 def judge(body: Body, seed: int) -> str:
