@@ -7,6 +7,7 @@
 | Pyomo | `trimtab.pyomo` | `SolverFactory("trimtab")` |
 | linopy | `trimtab.linopy` | `model.solve(remote=Trimtab())` |
 | cvxpy | `trimtab.cvxpy` | `problem.solve(solver=Trimtab())` |
+| gurobipy | `trimtab.gurobi` | `optimize(model)` |
 | a shell | `trimtab.cli.solve` | `trimtab solve model.mps` |
 
 Each of them runs its models through `trimtab.doors.solve`.
