@@ -69,7 +69,7 @@ class ModelChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOffer:
-    """What a job asks for, and the registered models that it may use."""
+    """Model that a job asks for, and the registered ones that it may use."""
 
     wanted: str = MODEL_AUTO
     models: tuple[RegisteredModel, ...] = ()

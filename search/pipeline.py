@@ -151,14 +151,14 @@ class _Recorder:
         trace, timings = course.trace.points, dict(course.clock.timings_s)
 
         def dump() -> bytes:
-            domain, kept = course.domain, solution()
+            domain, incumbent = course.domain, solution()
             view = b""
             if isinstance(domain, ShowsIncumbents):
-                view = domain.show(self._problem, kept)
+                view = domain.show(self._problem, incumbent)
             return checkpoint.pack(
                 checkpoint.Checkpoint(
                     kind=course.spec.KIND,
-                    solution=domain.keep(self._problem, kept),
+                    solution=domain.keep(self._problem, incumbent),
                     view=view,
                     bound=bound,
                     trace=trace_points(trace),

@@ -49,7 +49,7 @@ class EndedJob:
 
 @dataclass(frozen=True, kw_only=True)
 class Woken:
-    """What a run finds that was at rest."""
+    """State that a run takes up after a rest."""
 
     memo: Json
     # By leaf of the outline; a leaf without a job is missing.

@@ -19,7 +19,7 @@ Role = Literal["system", "user", "assistant"]
 
 
 class CachePolicy(StrEnum):
-    """How a bounded key-value cache chooses what to forget."""
+    """Rule by which a bounded key-value cache evicts tokens."""
 
     FULL = "full"
     """Nothing: the cache holds every token."""
@@ -36,7 +36,7 @@ class CachePolicy(StrEnum):
 
 
 class ScoreRule(StrEnum):
-    """How `h2o` sums attention."""
+    """Sums of attention for `h2o`."""
 
     SUM = "sum"
     """Over all steps: as published."""
@@ -75,7 +75,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How tokens are drawn. Temperature 0 takes the likeliest token."""
+    """Sampling of tokens. Temperature 0 takes the likeliest token."""
 
     max_tokens: int
     temperature: float = 0.0
@@ -131,7 +131,7 @@ class Usage:
 
 @dataclass(kw_only=True)
 class Ended:
-    """How a generation ended, known when its stream is exhausted."""
+    """End of a generation, known when its stream is exhausted."""
 
     finish: Finish | None = None
     usage: Usage | None = None
@@ -153,7 +153,7 @@ class TextRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What a model can do."""
+    """Capabilities of a model."""
 
     name: str  # as /v1/models lists it
     context_tokens: int
@@ -193,7 +193,7 @@ class TextModel(Protocol):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this model can do."""
+        """Capabilities of this model."""
         ...
 
     def tokenize(self, text: str) -> list[int]:

@@ -44,7 +44,7 @@ class BackupRefused(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a backup holds."""
+    """Contents of a backup."""
 
     version: str
     revision: str  # of the database's schema
@@ -209,14 +209,14 @@ def restore(source: Path, data_dir: Path) -> Manifest:
         staged = Path(folder)
         try:
             with tarfile.open(source) as archive:
-                found = _unpack(archive, staged)
+                manifest = _unpack(archive, staged)
         except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
             raise BackupRefused(f"{source}: expected a backup, got: {error}") from error
         # The database comes last: a folder without one is no server's.
         for name in ("blobs", *_KEYS, DATABASE):
             if (staged / name).exists():
                 (staged / name).replace(data_dir / name)
-    return found
+    return manifest
 
 
 def _unpack(archive: tarfile.TarFile, staged: Path) -> Manifest:

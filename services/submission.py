@@ -21,7 +21,7 @@ from trimtab.specs.common import ArtifactRef, JobRequest, Needs, Spec, awaited_f
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """Where requests of one tenant go."""
+    """Destination of one tenant's requests."""
 
     store: JobStore
     kinds: Mapping[str, Kind]

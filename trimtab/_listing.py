@@ -57,9 +57,9 @@ def listing_query(**filters: Any) -> str:
 
 def over_view(params: Params, views: Iterable[ListView], name: str) -> Params:
     """Return the parameters of a saved view, replaced by those given. Raises NotFound."""
-    known = {view.name: view for view in views}
-    if name not in known:
-        names = ", ".join(sorted(known)) or "none"
+    by_name = {view.name: view for view in views}
+    if name not in by_name:
+        names = ", ".join(sorted(by_name)) or "none"
         raise NotFound(
             Problem(
                 type="urn:trimtab:problem:not-found",
@@ -69,7 +69,7 @@ def over_view(params: Params, views: Iterable[ListView], name: str) -> Params:
             )
         )
     merged: Params = {}
-    for key, text in parse_qsl(known[name].query):
+    for key, text in parse_qsl(by_name[name].query):
         before = merged.setdefault(key, [])
         assert isinstance(before, list)
         before.append(text)

@@ -442,16 +442,16 @@ class AsyncClient(AsyncConnection):
             target: Kind of job that they are for. None: any.
             states: Some of adopted, rejected, retired. Empty: all.
         """
-        found: list[FittedModelView] = []
+        views: list[FittedModelView] = []
         cursor: str | None = None
         while True:
             params = {"target": target, "state": list(states) or None, "cursor": cursor}
             sent = _core.call("fitted_models", params=params)
             page = _core.parse(FittedModelPage, await self._send(sent))
-            found += page.items
+            views += page.items
             cursor = page.next_cursor
             if cursor is None:
-                return found
+                return views
 
     async def fitted_model(self, model_id: str) -> FittedModelView:
         """Return a fitted model. Raises NotFound."""
@@ -552,15 +552,15 @@ class AsyncClient(AsyncConnection):
 
     async def stored_files(self) -> list[ArtifactView]:
         """List the tenant's files, newest first."""
-        found: list[ArtifactView] = []
+        views: list[ArtifactView] = []
         cursor: str | None = None
         while True:
             sent = _core.call("artifacts", params={"limit": 500, "cursor": cursor})
             page = _core.parse(ArtifactPage, await self._send(sent))
-            found += page.items
+            views += page.items
             cursor = page.next_cursor
             if cursor is None:
-                return found
+                return views
 
     async def delete_artifact(self, digest: str) -> None:
         """Delete a file. Raises Conflict while an active job or a fitted model uses it."""

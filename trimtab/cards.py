@@ -36,7 +36,7 @@ class Better(StrEnum):
 
 
 class Compared(StrEnum):
-    """How the two values of an instance are compared."""
+    """Comparison of the two values of an instance."""
 
     DIFFERENCE = "difference"
     """Fitted minus shipped, in the metric's unit."""
@@ -45,7 +45,7 @@ class Compared(StrEnum):
 
 
 class Metric(WireModel):
-    """What is measured on each held-out instance."""
+    """Metric of each held-out instance."""
 
     name: ShortText
     """The field's word, e.g. `absolute percentage error`."""
@@ -86,7 +86,7 @@ class Interval(WireModel):
 
 
 class Decision(StrEnum):
-    """What follows from a card."""
+    """Decision that follows from a card."""
 
     ADOPTED = "adopted"
     """The whole interval lies on the good side: later jobs may use the model."""

@@ -153,13 +153,13 @@ def compared(
         "run time": [_run_time(view) for view in views],
         "check": [str(view.verification_status or "–") for view in views],
     }
-    asked = differences([compared_request(request) for request in requests])
-    found = differences([compared_result(result) for result in results])
+    of_requests = differences([compared_request(request) for request in requests])
+    of_results = differences([compared_result(result) for result in results])
     return {
         "jobs": [{"id": view.id, "name": view.name, "kind": view.kind} for view in views],
         "figures": figures,
-        "request": {row.path: list(row.values) for row in asked.rows},
-        "result": {row.path: list(row.values) for row in found.rows},
+        "request": {row.path: list(row.values) for row in of_requests.rows},
+        "result": {row.path: list(row.values) for row in of_results.rows},
     }
 
 

@@ -76,11 +76,11 @@ class Trimtab(ConicSolver):
         solver_cache: Any = None,
     ) -> dict[str, Any]:
         """Solve, and return the answer with arrays of the caller's type. Raises SolverError."""
-        known = [name for name in option_names() if name not in _NOT_OPTIONS]
-        known += _MORE
-        if unknown := sorted(set(solver_opts) - set(known)):
+        names = [name for name in option_names() if name not in _NOT_OPTIONS]
+        names += _MORE
+        if unknown := sorted(set(solver_opts) - set(names)):
             raise SolverError(
-                f"TRIMTAB: expected options {', '.join(known)}, got {unknown[0]!r}"
+                f"TRIMTAB: expected options {', '.join(names)}, got {unknown[0]!r}"
             )
         chosen = {name: value for name, value in solver_opts.items() if name not in _MORE}
         where, log = solver_opts.get("where"), SolveLog.to(verbose)

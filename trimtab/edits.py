@@ -51,12 +51,12 @@ def _parent(
         inside = _child(at, step)
         if not isinstance(inside, Mapping | list):
             where = ".".join(steps[: number + 1])
-            known = (
+            members = (
                 ", ".join(map(str, at))
                 if isinstance(at, Mapping)
                 else f"0 to {len(at) - 1}"
             )
-            raise KeyError(f"{where}: expected one of {known}, got {step!r}")
+            raise KeyError(f"{where}: expected one of {members}, got {step!r}")
         at = inside
     if isinstance(at, list) and _child(at, steps[-1]) is None:
         raise KeyError(f"{path}: expected an index from 0 to {len(at) - 1}")

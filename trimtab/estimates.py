@@ -108,17 +108,17 @@ def parents_of(outline: Outline) -> dict[str, list[str]]:
         parents.setdefault(edge.child, []).append(edge.parent)
     for name, leaf in outline.leaves.items():
         parents[name].extend(files_of_leaves(leaf))
-    return {name: list(dict.fromkeys(found)) for name, found in parents.items()}
+    return {name: list(dict.fromkeys(own)) for name, own in parents.items()}
 
 
 def files_of_leaves(leaf: Leaf) -> list[str]:
     """Return the leaves whose files a leaf reads."""
-    found: list[str] = []
+    leaves: list[str] = []
 
     def walk(value: Any) -> None:
         if isinstance(value, Mapping):
             if isinstance(value.get("leaf"), str) and "output" in value:
-                found.append(value["leaf"])
+                leaves.append(value["leaf"])
             for part in value.values():
                 walk(part)
         elif isinstance(value, list | tuple):
@@ -126,7 +126,7 @@ def files_of_leaves(leaf: Leaf) -> list[str]:
                 walk(part)
 
     walk(leaf.spec)
-    return found
+    return leaves
 
 
 def in_order(names: Mapping[str, Any], parents: Mapping[str, Sequence[str]]) -> list[str]:

@@ -122,8 +122,8 @@ def without_other_members(items: Sequence[Item]) -> list[Item]:
 def _before_member(location: Iterable[Any]) -> tuple[Any, ...] | None:
     """Return the location of the outermost union, None without one."""
     parts = tuple(location)
-    found = (i for i, part in enumerate(parts) if _is_member(part))
-    return next((parts[:i] for i in found), None)
+    members = (i for i, part in enumerate(parts) if _is_member(part))
+    return next((parts[:i] for i in members), None)
 
 
 def _of_another_type(item: Mapping[str, Any], union: tuple[Any, ...]) -> bool:

@@ -195,7 +195,7 @@ def optimize(
 
 def read_parameters(path: str | Path) -> dict[str, str]:
     """Return the parameters of a .prm file: a name and a value on each line."""
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
         words = line.partition("#")[0].split(maxsplit=1)
         if not words:
@@ -204,8 +204,8 @@ def read_parameters(path: str | Path) -> dict[str, str]:
             raise DoorError(
                 f"{path}, line {number}: expected a name and a value, got {line[:80]!r}"
             )
-        found[words[0]] = words[1].strip().strip('"')
-    return found
+        parameters[words[0]] = words[1].strip().strip('"')
+    return parameters
 
 
 def generic_names(file: Path) -> tuple[list[str], list[str]]:
@@ -239,39 +239,39 @@ def _parameters(
         for name in PARAMETERS
         if getattr(own, name, None) is not None
     }
-    given: Mapping[str, Any] = (
+    overriding: Mapping[str, Any] = (
         read_parameters(parameters)
         if isinstance(parameters, str | Path)
         else parameters or {}
     )
     by_lower = {name.lower(): name for name in PARAMETERS}
-    for name, value in given.items():
-        known = by_lower.get(name.lower())
-        if known is None:
+    for name, value in overriding.items():
+        canonical = by_lower.get(name.lower())
+        if canonical is None:
             raise DoorError(
                 f"parameters: expected names of {', '.join(PARAMETERS)}, got {name!r}"
             )
-        chosen[known] = value
+        chosen[canonical] = value
     return chosen
 
 
 def _options(chosen: Mapping[str, Any]) -> SolveOptions:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     try:
         for kind, table in ((float, _NUMBERS), (int, _COUNTS)):
             for name, (own, is_set) in table.items():
                 value = chosen.get(name)
                 if value is not None and is_set(float(value)):
-                    found[own] = kind(float(value))
+                    fields[own] = kind(float(value))
         if int(chosen.get("PoolSearchMode") or 0) > 0:
-            found["pool"] = int(chosen.get("PoolSolutions") or 10)
+            fields["pool"] = int(chosen.get("PoolSolutions") or 10)
             for name, own in _POOL.items():
                 value = chosen.get(name)
                 if value is not None and float(value) < 1e20:
-                    found[own] = float(value)
-        if "feasibility_tolerance" in found:
-            found["feasibility_tolerance"] = min(1e-3, found["feasibility_tolerance"])
-        return SolveOptions(**found)
+                    fields[own] = float(value)
+        if "feasibility_tolerance" in fields:
+            fields["feasibility_tolerance"] = min(1e-3, fields["feasibility_tolerance"])
+        return SolveOptions(**fields)
     except (TypeError, ValueError) as error:
         raise DoorError(f"parameters: {error}") from error
 

@@ -42,7 +42,7 @@ class ModelRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelHeader:
-    """What a model file states about itself."""
+    """Facts that a model file states about itself."""
 
     target: str  # kind of job
     scope: Mapping[str, Any]  # inputs that it is for; JSON

@@ -135,13 +135,13 @@ def _nearest(table: Mapping[str, Any], path: str) -> list[str]:
 
 def waits_for(outline: Outline, leaf_id: str) -> list[tuple[str, bool]]:
     """Return the leaves that a leaf waits for: (leaf, True if it must succeed)."""
-    found: dict[str, bool] = {}
+    needs: dict[str, bool] = {}
     for edge in outline.edges.values():
         if edge.child == leaf_id:
-            found[edge.parent] = found.get(edge.parent, False) or edge.needs == "success"
+            needs[edge.parent] = needs.get(edge.parent, False) or edge.needs == "success"
     for parent in _read_leaves(outline.leaves[leaf_id].spec):
-        found[parent] = True
-    return list(found.items())
+        needs[parent] = True
+    return list(needs.items())
 
 
 def _read_leaves(value: Any) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Rival(WireModel):
 
 
 class Origin(WireModel):
-    """Where a leaf comes from."""
+    """Origin of a leaf."""
 
     model_config = _READ
     source: Literal["template", "model", "owner", "repair"]
@@ -74,7 +74,7 @@ class Seconds(WireModel):
 
 
 class Repair(WireModel):
-    """What to try when a leaf ends with one of these reasons."""
+    """Repair to try when a leaf ends with one of these reasons."""
 
     model_config = _READ
     on: tuple[str, ...]

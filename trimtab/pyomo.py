@@ -109,8 +109,8 @@ class _Written:
 
     def row(self, label: str) -> Any:
         """Return the constraint of a row of the file; None for rows that the writer added."""
-        found = self.rows.bySymbol.get(label)
-        return self.rows.aliases.get(label) if found is None else found
+        constraint = self.rows.bySymbol.get(label)
+        return self.rows.aliases.get(label) if constraint is None else constraint
 
 
 @SolverFactory.register(
@@ -237,8 +237,8 @@ def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Resu
     results.extra_info.verification = answer.checked
     results.extra_info.gap = answer.gap
     results.extra_info.job = answer.job
-    found = model.component_data_objects(Objective, active=True)
-    has_objective = next(iter(found), None) is not None
+    objectives = model.component_data_objects(Objective, active=True)
+    has_objective = next(iter(objectives), None) is not None
     if has_objective:
         results.objective_bound = answer.bound
     if not answer.has_solution:

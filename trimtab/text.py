@@ -23,7 +23,7 @@ Messages = str | Sequence[Mapping[str, Any]]
 
 
 class CacheUse(BaseModel):
-    """What the key-value cache of the model did."""
+    """Figures of the model's key-value cache."""
 
     model_config = _READ
     policy: str | None = None

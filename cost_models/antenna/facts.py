@@ -38,7 +38,7 @@ class BoardFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SurrogateFacts:
-    """What a surrogate was trained for, its form, and its errors on held-out designs."""
+    """Boards a surrogate was trained for, its form, and its errors on held-out designs."""
 
     board: BoardFacts
     trunk: Trunk
@@ -131,9 +131,9 @@ def outside(facts: SurrogateFacts, wanted: BoardFacts) -> str | None:
         ("conductivity_s_m", " S/m"),
         ("cell_m", " m"),
     ):
-        made, asked = getattr(board, name), getattr(wanted, name)
-        if not math.isclose(made, asked, rel_tol=_SAME, abs_tol=1e-12):
-            return f"made for {name} {made:g}{unit}, not {asked:g}{unit}"
+        made, required = getattr(board, name), getattr(wanted, name)
+        if not math.isclose(made, required, rel_tol=_SAME, abs_tol=1e-12):
+            return f"made for {name} {made:g}{unit}, not {required:g}{unit}"
     if board.cells != wanted.cells:
         return f"made for a grid of {_by(board.cells)} cells, not {_by(wanted.cells)}"
     if wanted.vias:

@@ -49,12 +49,12 @@ class Head(StrEnum):
 
     @property
     def magnitude_only(self) -> bool:
-        """Whether the head gives log|S11| and no phase."""
+        """True where the head gives log|S11| and no phase."""
         return self in (Head.CZP, Head.DB)
 
     @property
     def rational(self) -> bool:
-        """Whether the head is a closed form in frequency."""
+        """True where the head is a closed form in frequency."""
         return self not in (Head.DIRECT, Head.DB)
 
 

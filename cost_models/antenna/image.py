@@ -66,5 +66,5 @@ def _shifted(ops: Ops, metal: Array, axis: int, step: int) -> Array:
     edge = [slice(None)] * 3
     edge[axis] = slice(0, 1)
     air = metal[tuple(edge)] * 0.0
-    kept = metal[tuple(inside)]
-    return ops.concatenate([kept, air] if step > 0 else [air, kept], axis)
+    inner = metal[tuple(inside)]
+    return ops.concatenate([inner, air] if step > 0 else [air, inner], axis)

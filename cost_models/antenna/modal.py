@@ -53,8 +53,8 @@ def corrections(
         if fine:
             inner = inner + weights[f"fine_{name}_bias"]
         hidden = ops.silu(inner)
-        given = hidden @ weights[f"{name}_head"] + weights[f"{name}_head_bias"]
-        return given + hidden @ weights[f"fine_{name}_head"] if fine else given
+        output = hidden @ weights[f"{name}_head"] + weights[f"{name}_head_bias"]
+        return output + hidden @ weights[f"fine_{name}_head"] if fine else output
 
     mode = (
         reduced.electric.reshape(n, k, side * side) @ flat @ weights["mode_electric"]

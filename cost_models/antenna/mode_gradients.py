@@ -69,12 +69,12 @@ def pullback(modes: Modes, slope: Reduced) -> Real:
     by_psi, by_charge = np.zeros_like(psi), np.zeros_like(charges)
     by_value = np.zeros_like(values)
     direct = np.zeros(len(psi)), np.zeros(len(charges))
-    given = min(modes.count, len(values))
+    count = min(modes.count, len(values))
     inductance, elastance = _of_matrices(slope, modes.reduced)
-    _through_matrices(modes, given, inductance, elastance, by_psi, by_charge)
-    by_value[:given] += np.einsum("fkk->k", elastance[:NODES])[:given]
-    _through_feeds(modes, given, slope, by_charge, by_value, direct[1])
-    _through_densities(modes, given, slope, (by_psi, by_charge, by_value), direct)
+    _through_matrices(modes, count, inductance, elastance, by_psi, by_charge)
+    by_value[:count] += np.einsum("fkk->k", elastance[:NODES])[:count]
+    _through_feeds(modes, count, slope, by_charge, by_value, direct[1])
+    _through_densities(modes, count, slope, (by_psi, by_charge, by_value), direct)
     ends = modes.edge_ends
     by_psi += by_charge[ends[0]] - by_charge[ends[1]]
     own = psi.T @ by_psi

@@ -151,9 +151,9 @@ def stacked(models: Iterable[Reduced]) -> Reduced:
     """Return one set of models with the axis of designs, in single precision."""
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
     for one in models:
-        for name, kept in rows.items():
-            kept.append(getattr(one, name).astype(np.float32))
-    return Reduced(**{name: np.stack(kept) for name, kept in rows.items()})
+        for name, arrays in rows.items():
+            arrays.append(getattr(one, name).astype(np.float32))
+    return Reduced(**{name: np.stack(arrays) for name, arrays in rows.items()})
 
 
 class Modes:
@@ -196,9 +196,9 @@ class Modes:
             halves.append(half)
             stiffness += half.T @ half
         values, vectors = np.linalg.eigh(stiffness)
-        kept = values > _ZERO * max(float(values[-1]), _TINY)
-        self.values = values[kept]
-        vectors = vectors[:, kept]
+        positive = values > _ZERO * max(float(values[-1]), _TINY)
+        self.values = values[positive]
+        vectors = vectors[:, positive]
         root = np.sqrt(self.values)
         self.currents = [
             scipy.linalg.solve_triangular(
@@ -244,7 +244,7 @@ class Modes:
 
     @cached_property
     def inductance_changes(self) -> tuple[Complex, Complex]:
-        """What A has beside its real part at the middle, x and y, (NODES, edges, edges)."""
+        """Parts of A beside its real part at the middle, x and y, (NODES, edges, edges)."""
         tables = self._tables
         changes = tables.vector_x - tables.base[0], tables.vector_y - tables.base[1]
         pairs = zip(changes, self._edges, strict=True)
@@ -253,7 +253,7 @@ class Modes:
 
     @cached_property
     def potential_changes(self) -> Complex:
-        """What V has beside its real part at the middle, (NODES, cells, cells)."""
+        """Parts of V beside its real part at the middle, (NODES, cells, cells)."""
         tables = self._tables
         return tables_at(tables.scalar - tables.base[2], self.i, self.j)
 

@@ -78,8 +78,8 @@ def numbers(
     if fine:
         inner = inner + weights["fine_bias"]
     hidden = ops.silu(inner)
-    given = hidden @ weights["head"] + weights["head_bias"]
-    return given + hidden @ weights["fine_head"] if fine else given
+    output = hidden @ weights["head"] + weights["head_bias"]
+    return output + hidden @ weights["fine_head"] if fine else output
 
 
 def trunk(

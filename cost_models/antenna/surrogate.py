@@ -231,25 +231,25 @@ class Surrogate:
         both = np.concatenate([masks, self.anchors])
         cells = np.concatenate([feeds, self.anchor_feeds])[:, None]
         truth = np.concatenate([s11, targets])
-        known: Reduced | np.ndarray | None = None
+        fixed: Reduced | np.ndarray | None = None
         for step in range(steps):
             if time.monotonic() >= ended:
                 break
-            if known is None:  # the same for all steps and orientations
-                known = self._values(both, cells)
+            if fixed is None:  # the same for all steps and orientations
+                fixed = self._values(both, cells)
             mine = rng.integers(len(masks), size=own)
-            kept = rng.integers(
+            replayed = rng.integers(
                 max(1, len(targets)), size=min(len(targets), _BATCH - own)
             )
-            rows = np.concatenate([mine, len(masks) + kept])
+            rows = np.concatenate([mine, len(masks) + replayed])
             orientation = int(rng.integers(8))
             turned, at = oriented(both[rows], cells[rows], orientation)
-            wanted = truth[rows]
-            given = _nodes(turned_input(rows_of(known, rows), orientation))
+            target = truth[rows]
+            given = _nodes(turned_input(rows_of(fixed, rows), orientation))
             nodes = {key: Node(value) for key, value in weights.items()}
             metal = Node(turned.astype(np.float32))
             predicted = self._response(nodes, metal, at, given, x, fine=fine)
-            slopes = gradients(_loss(predicted, wanted[:, None]), list(nodes.values()))
+            slopes = gradients(_loss(predicted, target[:, None]), list(nodes.values()))
             rate = _RATE * min(1.0, (step + 1) / 10) * (1 - step / steps)
             _adam(weights, dict(zip(nodes, slopes, strict=True)), moments, step, rate)
         facts = replace(self.facts, refinements=self.facts.refinements + 1)

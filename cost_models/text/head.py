@@ -103,8 +103,8 @@ class Scorer:
     def score(self, text: Floats, condition: Prepared) -> Floats:
         """Return s [...] of a normed text [..., 3 width] against a condition."""
         hidden = np.tanh(text @ self.a.T + condition.gate)
-        said = unit(text @ self.u.T + self.u0)
-        match = (said * condition.meant).sum(-1)
+        states = unit(text @ self.u.T + self.u0)
+        match = (states * condition.meant).sum(-1)
         score: Floats = hidden @ self.g + self.k * match + self.s0
         return score
 

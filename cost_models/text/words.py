@@ -41,7 +41,7 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Vocabulary:
-    """Which word a token is a form of, and how much it says."""
+    """Word that a token is a form of, and its weight."""
 
     forms: NDArray[np.int32]  # [V]
     weights: Floats  # [V]
@@ -91,7 +91,7 @@ def different(tokens: Tokens) -> Tokens:
 
 
 class Said:
-    """How far a text says the words of a condition."""
+    """Share of a condition's words that a text says."""
 
     def __init__(self, wanted: Tokens) -> None:
         """Start before the first token; `wanted` are the `different` words of the condition."""
@@ -111,8 +111,8 @@ class Said:
         """Return [m, 2]: match and cover with each of m tokens as the next one."""
         near, same = _seen(tokens, self._wanted)
         match = (self._near + tokens.weights * near) / (self._weight + tokens.weights)
-        said = self._total - self._open.sum() + same @ self._open
-        features: Floats = np.stack([match, said / self._total], 1).astype(np.float32)
+        covered = self._total - self._open.sum() + same @ self._open
+        features: Floats = np.stack([match, covered / self._total], 1).astype(np.float32)
         return features
 
 

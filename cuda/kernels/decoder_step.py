@@ -132,15 +132,15 @@ class DecoderStep:
             MemoryError: no memory for the step.
         """
         live, half = len(rows), self._size // 2
-        wanted = {
+        shapes = {
             "hidden": (live, self._width),
             "cosine": (live, half),
             "sine": (live, half),
         }
         for name, tensor in {"hidden": hidden, "cosine": cosine, "sine": sine}.items():
-            if tensor.shape != wanted[name]:
+            if tensor.shape != shapes[name]:
                 raise ValueError(
-                    f"{name}: expected {list(wanted[name])}, got {list(tensor.shape)}"
+                    f"{name}: expected {list(shapes[name])}, got {list(tensor.shape)}"
                 )
         for name, tensor in {"step": step, **vars(rules)}.items():
             if tensor.shape != (live,):

@@ -100,8 +100,10 @@ class PackedMatrix:
         packed = room[-room.data_ptr() % 64 :][:size]
         rows = weight.detach().to("cpu", torch.float32).contiguous()
         error = lib.pack(ctypes.byref(shape), rows.data_ptr(), limit, packed.data_ptr())
-        kept = None if bias is None else bias.detach().float().cpu().contiguous()
-        return cls(packed, kept, outputs=outputs, inputs=inputs, form=form, error=error)
+        own_bias = None if bias is None else bias.detach().float().cpu().contiguous()
+        return cls(
+            packed, own_bias, outputs=outputs, inputs=inputs, form=form, error=error
+        )
 
     @property
     def size_bytes(self) -> int:

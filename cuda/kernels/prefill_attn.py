@@ -53,11 +53,11 @@ def check_chunk(
 ) -> None:
     """Raise ValueError when keys do not fit the queries of a chunk."""
     kv_heads, _, chunk, size = query.shape
-    wanted = (kv_heads, before + chunk, size)
-    if before < 0 or keys.shape != wanted:
-        raise ValueError(f"keys: expected {list(wanted)}, got {list(keys.shape)}")
-    if hidden is not None and hidden.shape != wanted[:2]:
-        raise ValueError(f"hidden: expected {list(wanted[:2])}, got {list(hidden.shape)}")
+    shape = (kv_heads, before + chunk, size)
+    if before < 0 or keys.shape != shape:
+        raise ValueError(f"keys: expected {list(shape)}, got {list(keys.shape)}")
+    if hidden is not None and hidden.shape != shape[:2]:
+        raise ValueError(f"hidden: expected {list(shape[:2])}, got {list(hidden.shape)}")
 
 
 def mask_of(hidden: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:

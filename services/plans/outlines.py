@@ -333,11 +333,11 @@ def _objects(part: Any, path: Path = ()) -> list[tuple[Path, Mapping[str, Any]]]
         items = list(part.items())
     elif isinstance(part, list | tuple):
         items = list(enumerate(part))
-    found = [(path, part)] if isinstance(part, Mapping) else []
+    objects = [(path, part)] if isinstance(part, Mapping) else []
     for key, value in items:
         if isinstance(value, Mapping | list | tuple):
-            found += _objects(value, (*path, key))
-    return found
+            objects += _objects(value, (*path, key))
+    return objects
 
 
 def _is_leaf_file(part: Mapping[str, Any]) -> bool:

@@ -60,9 +60,9 @@ def _apply(document: Any, operation: PatchOperation) -> None:
     value = copy.deepcopy(operation.value)
     match operation.op:
         case "test":
-            found = _step(container, last, operation.path)
-            if not _same(found, value):
-                raise _Refused("value", repr(found)[:120], value)
+            current = _step(container, last, operation.path)
+            if not _same(current, value):
+                raise _Refused("value", repr(current)[:120], value)
         case "remove":
             _step(container, last, operation.path)
             del container[last if isinstance(container, dict) else int(last)]

@@ -93,9 +93,7 @@ def submit(
         **({} if model is None else {"model": model}),
         **({} if name is None else {"name": name}),
     }
-    fields: dict[str, Any] = {}
-    for text in setting or ():
-        set_field(fields, text)
+    fields = _fields(setting)
     with connect() as client:
         if file.suffix == ".json":
             if warm_start is not None or fields:
@@ -119,6 +117,14 @@ def submit(
             show(job.view, as_json)
         if watch or wait or report:
             raise typer.Exit(live.exit_code(job.view))
+
+
+def _fields(settings: list[str] | None) -> dict[str, Any]:
+    """Return the fields of a spec out of texts FIELD=VALUE."""
+    fields: dict[str, Any] = {}
+    for text in settings or ():
+        set_field(fields, text)
+    return fields
 
 
 def _submit_json(client: Client, file: Path, options: dict[str, Any]) -> Job:
@@ -242,11 +248,11 @@ def list_jobs(
             client.save_view(save, **filters)
             say(f"saved the view {save!r}")
         pages = client.jobs(**filters, view=view, page_size=min(limit, 100))
-        for _, found in zip(range(limit), pages, strict=False):
+        for _, row in zip(range(limit), pages, strict=False):
             if as_json:
-                out(found.model_dump(mode="json"))
+                out(row.model_dump(mode="json"))
             else:
-                print(_line(found))
+                print(_line(row))
 
 
 def _line(view: JobView) -> str:
@@ -318,16 +324,16 @@ def compare(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     with connect() as client:
-        found = client.compare(chosen)
+        compared = client.compare(chosen)
     if as_json:
-        out(found)
+        out(compared)
         return
     table = Table(title=None)
-    for title in ("", *(view["name"] or view["id"] for view in found["jobs"])):
+    for title in ("", *(view["name"] or view["id"] for view in compared["jobs"])):
         table.add_column(Text(title), overflow="fold")
     for part in ("figures", "request", "result"):
         table.add_section()
-        for path, values in found[part].items():
+        for path, values in compared[part].items():
             table.add_row(*map(Text, (path, *values)))
     Console().print(table)
 
@@ -435,8 +441,8 @@ def incumbent(
 ) -> None:
     """Show the values of the best solution so far of a job of kind ilp, as JSON."""
     with connect() as client:
-        found = client.job(job_id).incumbent()
-    text = found.model_dump_json(indent=1)
+        best = client.job(job_id).incumbent()
+    text = best.model_dump_json(indent=1)
     if to is None:
         print(text)
         return

@@ -66,8 +66,8 @@ def mcp(
             f"--public-url: expected the URL of callers with --host {host}, got none; put a proxy "
             "with TLS before it"
         )
-    found = public_url or f"http://{host}:{port}/mcp"
-    say(f"trimtab mcp: {found}")
-    server.over_http(url=url, public_url=found).run(
+    address = public_url or f"http://{host}:{port}/mcp"
+    say(f"trimtab mcp: {address}")
+    server.over_http(url=url, public_url=address).run(
         "streamable-http", host=host, port=port
     )

@@ -71,8 +71,8 @@ def plan(
                 **options,
             )
         say(f"submitted {made.id}")
-        given = _pairs(answer)
-        _settle(made, given, yes=yes, as_json=as_json)
+        answers = _pairs(answer)
+        _settle(made, answers, yes=yes, as_json=as_json)
         _follow(client, made, to=to, as_json=as_json)
 
 

@@ -153,7 +153,7 @@ MODEL_ID_PATTERN = r"mdl_[0-9A-Z]{26}"
 
 
 class Needs(StrEnum):
-    """What a job needs of one that it waits for."""
+    """Requirement on a job that another one waits for."""
 
     SUCCESS = "success"
     """That it SUCCEEDED; else this job is SKIPPED."""

@@ -24,7 +24,7 @@ class Approval(StrEnum):
 
 
 class PlanTextModel(StrEnum):
-    """Which language model helps with outline and report."""
+    """Language model that helps with outline and report."""
 
     AUTO = "auto"
     """The server's, if it has one."""

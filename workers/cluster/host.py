@@ -368,8 +368,8 @@ def text_options(text: str) -> TextOptions:
 def _start_text(options: TextOptions) -> Any:
     """Create the model's actor, on a GPU if the cluster has one and the model can use it."""
     gpus = ray.cluster_resources().get("GPU", 0)
-    wanted = options.model.startswith("checkpoint:") and gpus >= 1
-    return make_text_actor(options, num_gpus=1 if wanted else 0)
+    on_gpu = options.model.startswith("checkpoint:") and gpus >= 1
+    return make_text_actor(options, num_gpus=1 if on_gpu else 0)
 
 
 async def serve(options: argparse.Namespace) -> None:

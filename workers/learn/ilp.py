@@ -44,7 +44,7 @@ _LEAST_AREA = 1e-9
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Common:
-    """What both measurements of an instance share."""
+    """Parts that both measurements of an instance share."""
 
     start: Floats | None  # (n,)
     bound: float

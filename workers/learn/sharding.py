@@ -122,12 +122,12 @@ class ShardingLearner:
         def on_validation(state: TuningState, loss: float, error: float) -> bool:
             _save(state_file, {**state.to_arrays(), "factors": np.array(factors)})
             run.save()
-            known = loss if np.isfinite(loss) else error
+            latest = loss if np.isfinite(loss) else error
             run.report(
                 Point(
                     step=max(1, state.step),
                     steps=options.steps,
-                    loss=float(known),
+                    loss=float(latest),
                     validation=error,
                 )
             )

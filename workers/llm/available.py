@@ -1,4 +1,4 @@
-"""Which language models this machine can host, without importing any of their packages."""
+"""Language models that this machine can host, without importing any of their packages."""
 
 from __future__ import annotations
 

@@ -104,8 +104,8 @@ class _ChatTemplate:
         rendered = self._render(messages, marked)
         pieces: list[Piece] = []
         while rendered:
-            before, found, rest = rendered.partition(mark)
-            if not found:
+            before, separator, rest = rendered.partition(mark)
+            if not separator:
                 pieces.append(Piece(text=before, trusted=True))
                 break
             number, _, rendered = rest.partition("\ue001")

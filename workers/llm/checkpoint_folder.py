@@ -146,17 +146,17 @@ def _rope(settings: _Settings) -> tuple[float, tuple[tuple[str, float], ...]]:
     """Return the base of the rotations and Llama 3's scaling, or nothing."""
     # transformers 5 writes both as `rope_parameters`, earlier ones apart.
     field = "rope_parameters" if settings.get("rope_parameters") else "rope_scaling"
-    given = settings.get(field, {})
-    if not isinstance(given, Mapping):
+    rope = settings.get(field, {})
+    if not isinstance(rope, Mapping):
         raise settings.bad(field, "an object")
-    theta = given.get("rope_theta", settings.get("rope_theta", 10000.0))
-    kind = given.get("rope_type", given.get("type", "default"))
+    theta = rope.get("rope_theta", settings.get("rope_theta", 10000.0))
+    kind = rope.get("rope_type", rope.get("type", "default"))
     if kind not in ("default", "llama3"):
         raise settings.bad(field, "rope_type default or llama3")
     scaling: tuple[tuple[str, float], ...] = ()
     if kind == "llama3":
         scaling = tuple(
-            (name, settings.positive(field, given.get(name))) for name in _LLAMA3
+            (name, settings.positive(field, rope.get(name))) for name in _LLAMA3
         )
     return settings.positive("rope_theta", theta), scaling
 

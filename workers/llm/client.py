@@ -65,7 +65,7 @@ class HostedTextModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the hosted model can do. The first use waits until it is loaded."""
+        """Capabilities of the hosted model. The first use waits until it is loaded."""
         if self._capabilities is None:
             value = self._value({"method": "capabilities"})
             # A hook cannot cross the connection.

@@ -33,15 +33,15 @@ _START_S, _ANSWER_S = 120.0, 90.0
 
 def grammar_text(grammar: Grammar) -> str:
     """Return a grammar in xgrammar's notation. Raises BadGrammar."""
-    given = [
+    fields = [
         name
         for name in ("json_schema", "choices", "regex")
         if getattr(grammar, name) is not None
     ]
-    if len(given) != 1:
+    if len(fields) != 1:
         raise BadGrammar(
             "grammar: expected exactly one of json_schema, choices and regex, got "
-            f"{' and '.join(given) or 'none'}; set one"
+            f"{' and '.join(fields) or 'none'}; set one"
         )
     if grammar.choices is not None:
         return _choices(grammar.choices)
@@ -126,12 +126,12 @@ class Constraint:
 
     @property
     def complete(self) -> bool:
-        """Whether the text may end here."""
+        """True where the text may end."""
         return bool(self._matcher.is_terminated() or self._matcher.is_completed())
 
     @property
     def done(self) -> bool:
-        """Whether the text must end here."""
+        """True where the text must end."""
         if not self.complete:
             return False
         count = int(np.unpackbits(self.mask().view(np.uint8)).sum())

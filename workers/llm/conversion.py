@@ -187,7 +187,7 @@ def llama3_factors(theta: float, head_size: int, factor: float) -> NDArray[np.fl
 
 
 class _Layout:
-    """Which tensors of a file make which tensors of the folder."""
+    """Tensors of the folder, each with the tensors of the file that make it."""
 
     def __init__(self, gguf: GgufFile, shape: _Shape) -> None:
         self._gguf, self._shape = gguf, shape

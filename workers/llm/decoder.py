@@ -75,7 +75,7 @@ class Decoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self._frequencies.device
 
     def embeddings(self, ids: Sequence[int]) -> torch.Tensor:

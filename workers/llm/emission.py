@@ -38,10 +38,10 @@ class Emission:
     def _release(self, text: str) -> str:
         """Return text up to a stop string, or up to what may become one."""
         self._held += text
-        found = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
-        if found:
+        stops = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
+        if stops:
             self.stopped = True
-            text, self._held = self._held[: min(found)], ""
+            text, self._held = self._held[: min(stops)], ""
             return text
         keep = max((_overlap(self._held, stop) for stop in self._stop), default=0)
         cut = len(self._held) - keep

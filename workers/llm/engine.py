@@ -50,7 +50,7 @@ _HEAD_SHARE = 4
 
 
 class Tokens(Protocol):
-    """What an engine needs of a tokenizer."""
+    """Parts of a tokenizer that an engine needs."""
 
     @property
     def eos(self) -> frozenset[int]:
@@ -200,7 +200,7 @@ class Engine:
 
     @property
     def controls(self) -> bool:
-        """Whether requests may have conditions."""
+        """True where requests may have conditions."""
         return self._front.control is not None
 
     def _control(self, conditions: Sequence[Condition]) -> Control | None:
@@ -474,10 +474,8 @@ class Engine:
             with _failing(live):
                 hidden = self._append(live, len(live.ids), live.rule.generating)
                 if live.control is not None:
-                    known = live.ids[-len(hidden) : -1]
-                    live.control.observe(
-                        known, hidden[:-1], self.decoder.embeddings(known)
-                    )
+                    ids = live.ids[-len(hidden) : -1]
+                    live.control.observe(ids, hidden[:-1], self.decoder.embeddings(ids))
                 self._draw([live], hidden[-1:])
         lives = [live for live in lives if live.pending == 1 and live not in forced]
         if not lives:

@@ -114,9 +114,9 @@ class GgufFile:
         """Return a number of the metadata. Raises BadModelFile when it is absent or no number."""
         value = self.metadata.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            found = "nothing" if value is None else repr(value)[:60]
+            shown = "nothing" if value is None else repr(value)[:60]
             raise BadModelFile(
-                f"{self.path.name}: {key}: expected a number, got {found}; "
+                f"{self.path.name}: {key}: expected a number, got {shown}; "
                 "convert the model again with a current converter"
             )
         return value
@@ -220,9 +220,9 @@ class _Cursor:
 
     def _tensor_bytes(self, name: str, shape: tuple[int, ...], kind: int) -> int:
         if kind not in BLOCKS:
-            known = ", ".join(block.name for block in BLOCKS.values())
+            types = ", ".join(block.name for block in BLOCKS.values())
             raise self._bad(
-                f"tensor {name[:80]!r}: expected one of {known}, got ggml type {kind}; "
+                f"tensor {name[:80]!r}: expected one of {types}, got ggml type {kind}; "
                 "take a file in one of these"
             )
         block = BLOCKS[kind]

@@ -157,9 +157,9 @@ class _Reader:
     def _byte_level(self) -> Json:
         pre = str(self._keys.get("tokenizer.ggml.pre", "nothing"))
         if pre not in PRE_TOKENIZERS:
-            known = ", ".join(PRE_TOKENIZERS)
+            pre_tokenizers = ", ".join(PRE_TOKENIZERS)
             raise self._bad(
-                f"tokenizer.ggml.pre: expected one of {known}, got {pre[:40]!r}"
+                f"tokenizer.ggml.pre: expected one of {pre_tokenizers}, got {pre[:40]!r}"
             )
         merges = []
         for merge in self._strings("tokenizer.ggml.merges"):

@@ -105,8 +105,8 @@ def answer(tokenizer: Any, grammar: str) -> dict[str, str]:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     if text:
-        said: dict[str, str] = json.loads(text)
-        return said
+        verdict: dict[str, str] = json.loads(text)
+        return verdict
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGABRT:
         return {"refused": f"more than {MEMORY_BYTES >> 20} MiB"}
     return {"refused": f"more than {CPU_S} s of processor time"}

@@ -45,12 +45,12 @@ class Handle:
 
     @property
     def full(self) -> bool:
-        """Whether the reader is so far behind that the sequence must pause."""
+        """True while the reader is so far behind that the sequence must pause."""
         return len(self._tokens) >= self._ahead
 
     @property
     def over(self) -> bool:
-        """Whether no more tokens will be added."""
+        """True once no more tokens will be added."""
         return self.ended.finish is not None or self._error is not None
 
     def cancel(self) -> None:

@@ -193,8 +193,8 @@ class _Writer:
             raise BadGrammar(
                 f"{field}.type: expected {', '.join(sorted(_TYPES))}, got {_shown(kinds)}"
             )
-        known = set().union(*(_OF_TYPE[kind] for kind in kinds)) | {"type"}
-        self._only(schema, known, field)
+        keywords = set().union(*(_OF_TYPE[kind] for kind in kinds)) | {"type"}
+        self._only(schema, keywords, field)
         texts, nodes = [], 1
         for kind in dict.fromkeys(kinds):
             if kind == "integer" and "number" in kinds:

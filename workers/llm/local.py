@@ -70,7 +70,7 @@ class LocalTextModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this model can do."""
+        """Capabilities of this model."""
         config, options = self.engine.config, self.engine.options
         default = self.engine.default
         return Capabilities(

@@ -30,7 +30,7 @@ class NoTextModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this model can do: nothing."""
+        """Capabilities of this model: none."""
         return Capabilities(
             name="none",
             context_tokens=0,

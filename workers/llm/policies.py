@@ -61,7 +61,7 @@ class Rule:
 
     @property
     def scored(self) -> bool:
-        """Whether attention decides, or positions alone."""
+        """True where attention decides; False for positions alone."""
         return self.victim in _ATTENTIVE
 
     @property
@@ -71,7 +71,7 @@ class Rule:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """What scores depend on while nothing has been evicted."""
+        """Parts that scores depend on while nothing has been evicted."""
         return (self.victim, self.decay, self.window, self.pool) if self.scored else ()
 
 
@@ -104,7 +104,7 @@ def resolve(
     rule = _rule(budget, pins=_always_kept(pinned, 0), limit=limit)
     if tokens <= rule.capacity:
         return rule
-    kept = _always_kept(pinned, rule.sinks)
+    always_kept = _always_kept(pinned, rule.sinks)
     pins = sum(pinned)
     if pins > PINNED_SHARE * rule.capacity:
         raise PromptTooLong(
@@ -113,10 +113,10 @@ def resolve(
         )
     if budget.layer_weights:
         rule = _layered(rule, budget, pins=pins, limit=limit)
-    needed = kept + rule.recent + 1
+    needed = always_kept + rule.recent + 1
     if rule.capacity < needed:
         raise PromptTooLong(
-            f"cache.slots: expected at least {needed} (sinks and pins {kept}, recent "
+            f"cache.slots: expected at least {needed} (sinks and pins {always_kept}, recent "
             f"{rule.recent}, and 1), got {rule.capacity}; give more slots or a smaller recent_share"
         )
     return rule

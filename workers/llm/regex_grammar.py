@@ -326,15 +326,15 @@ class _Parser:
                 self._refuse("a range without order")
             ranges.append((first[0][0], last[0][1]))
         self._at += 1
-        found = characters.normal(ranges)
-        found = (
-            characters.complement(found)
+        members = characters.normal(ranges)
+        members = (
+            characters.complement(members)
             if negated
-            else characters.intersection(found, characters.ANY)
+            else characters.intersection(members, characters.ANY)
         )
-        if not found:
+        if not members:
             self._refuse("a class without characters")
-        return found
+        return members
 
     def _empty_class(self) -> bool:
         self._refuse("a class without characters")

@@ -44,7 +44,7 @@ _OPTIONAL = ("logprobs", "top_logprobs", "stream_options")
 
 @dataclass(frozen=True, kw_only=True)
 class RemoteOptions:
-    """Where an endpoint is, and its limits."""
+    """Address of an endpoint, and its limits."""
 
     url: str  # of its root, as https://host/v1; `#name` chooses a model
     key: str = field(default="", repr=False)
@@ -112,7 +112,7 @@ class OpenAITextModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What an endpoint can do; which model it has is known after the first call."""
+        """Capabilities of an endpoint; its model is known after the first call."""
         return Capabilities(
             name=self._model or urlsplit(self._options.root).hostname or "openai",
             context_tokens=_UNKNOWN_CONTEXT,
@@ -258,31 +258,34 @@ class OpenAITextModel:
             parsed = json.loads(content)
         except ValueError:
             parsed = {}
-        told = (
+        message = (
             self._told(parsed)
             if isinstance(parsed, dict) and parsed
             else f"status {status}"
         )
         if status in (401, 403):
             return ModelUnavailable(
-                f"text model {self._options.root}: the endpoint refuses the key: {told}; set "
+                f"text model {self._options.root}: the endpoint refuses the key: {message}; set "
                 "TRIMTAB_TEXT_API_KEY"
             )
         if status == 429 or (status == 503 and parsed):
             return ModelBusy(
-                f"text model {self._options.root}: the endpoint is busy: {told}; try again later"
+                f"text model {self._options.root}: the endpoint is busy: {message}; try again later"
             )
         if status in (400, 404, 413, 422):
-            names = [n for n in (*_OPTIONAL, "max_tokens") if n in told and n in body]
+            names = [n for n in (*_OPTIONAL, "max_tokens") if n in message and n in body]
             if status != 404 and names:
                 return _RefusedField(names[0])
-            if "context" in told.lower() or status == 413:
+            if "context" in message.lower() or status == 413:
                 return PromptTooLong(
-                    f"messages: the endpoint refuses them: {told}; shorten them or lower max_tokens"
+                    f"messages: the endpoint refuses them: {message}; shorten them or lower "
+                    "max_tokens"
                 )
             if status != 404:
-                return TextModelError(f"text model {self._options.root}: refused: {told}")
-        return self._unavailable(f"it answers {told}")
+                return TextModelError(
+                    f"text model {self._options.root}: refused: {message}"
+                )
+        return self._unavailable(f"it answers {message}")
 
     def _name(self, stop: StoppingCriterion | None) -> str:
         """Return the model's name; the endpoint's first when none is configured."""
@@ -446,8 +449,8 @@ class _Answer:
         )
         if not isinstance(text, str | None):
             raise _nonsense("a text")
-        found = choice.get("logprobs")
-        tokens = list(_chat_tokens(found) if self._chat else _plain_tokens(found))
+        logprobs = choice.get("logprobs")
+        tokens = list(_chat_tokens(logprobs) if self._chat else _plain_tokens(logprobs))
         if "".join(token.text for token in tokens) != (text or ""):
             # Bytes of a character that is split, or no log-probabilities.
             one = Token(id=-1, text=text or "", logprob=None)
@@ -541,9 +544,9 @@ def _echoed(answer: Json) -> list[tuple[int, str, float | None]]:
     """Return (offset, token, log-probability) of a text that was echoed."""
     choices = answer.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    found = first.get("logprobs") if isinstance(first, Mapping) else None
+    logprobs = first.get("logprobs") if isinstance(first, Mapping) else None
     echoed, at = [], 0
-    for text, value in _pairs(found):
+    for text, value in _pairs(logprobs):
         echoed.append((at, text, value))
         at += len(text)
     return echoed

@@ -118,8 +118,8 @@ def _read_error(response: httpx2.Response) -> None:
             content += piece
             if len(content) > 1 << 16:
                 break
-    said = httpx2.Response(response.status_code, content=content[: 1 << 16])
-    raise httpx2.HTTPStatusError("refused", request=response.request, response=said)
+    refusal = httpx2.Response(response.status_code, content=content[: 1 << 16])
+    raise httpx2.HTTPStatusError("refused", request=response.request, response=refusal)
 
 
 def read_body(

@@ -26,7 +26,7 @@ class Bound(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether the text is complete."""
+        """True once the text is complete."""
         ...
 
     def allowed(self) -> torch.Tensor:
@@ -43,7 +43,7 @@ class Bound(Protocol):
 
 
 class Control(Protocol):
-    """What an answer is held to. `workers.llm.steering.Guide` is one."""
+    """Guidance of an answer; `workers.llm.steering.Guide` is one."""
 
     @property
     def longest(self) -> int:
@@ -100,7 +100,7 @@ class Live:
 
     @property
     def reading(self) -> bool:
-        """Whether part of the prompt is still to be read."""
+        """True while part of the prompt is still to be read."""
         return self.position < self.prompt_tokens
 
     @property
@@ -115,7 +115,7 @@ class Live:
 
     @property
     def wants_logprobs(self) -> bool:
-        """Whether the model's own distribution is wanted at every token."""
+        """True where the model's own distribution is wanted at every token."""
         return self.bound is None or self.sampling.top_logprobs > 0
 
     def usage(self) -> Usage:

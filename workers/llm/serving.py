@@ -112,11 +112,11 @@ class TextServer:
                     self._calls[call.number] = call
                 self._waiting.put(call)
             case "text_credit":
-                if known := self._known(frame):
-                    known.credit(int(frame["tokens"]))
+                if stream := self._known(frame):
+                    stream.credit(int(frame["tokens"]))
             case "text_cancel":
-                if known := self._known(frame):
-                    known.cancel()
+                if stream := self._known(frame):
+                    stream.cancel()
             case other:
                 raise ValueError(f"frame: expected one of a caller, got {other!r}")
 

@@ -15,7 +15,7 @@ MIN_TOKENS = 16
 
 @dataclass(frozen=True)
 class Key:
-    """What a snapshot depends on: the tokens, and how they are scored.
+    """Key of a snapshot: the tokens, and how they are scored.
 
     Nothing has been evicted yet in a snapshot, so the number of slots does not matter.
     """

@@ -149,9 +149,9 @@ def capabilities_from_json(body: Mapping[str, Any]) -> Capabilities:
 def failure_to_json(error: Exception) -> Json:
     """Return an error as JSON: a TextModelError by its class, others as a fault of the model."""
     if isinstance(error, TextModelError):
-        known = (kind.__name__ for kind in type(error).__mro__)
+        names = (kind.__name__ for kind in type(error).__mro__)
         return {
-            "error": next(name for name in known if name in _ERRORS),
+            "error": next(name for name in names if name in _ERRORS),
             "message": str(error)[:2000],
         }
     return {

@@ -74,8 +74,8 @@ class ProcessExecution:
             start = await asyncio.to_thread(
                 self._write, "start.checkpoint", self._task.start
             )
-            told = None if self._task.woken is None else orjson.dumps(self._task.woken)
-            woken = await asyncio.to_thread(self._write, "woken.json", told)
+            content = None if self._task.woken is None else orjson.dumps(self._task.woken)
+            woken = await asyncio.to_thread(self._write, "woken.json", content)
         except OSError as error:
             self._child.kill()
             self._settle(

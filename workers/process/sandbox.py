@@ -58,7 +58,7 @@ _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What a child runs, and what it may reach beside the interpreter and the system's libraries.
+    """Command of a child, and the paths it may reach beside interpreter and system libraries.
 
     Its module takes `--workdir` and `--protect`, drops its privileges and then sends `ready`.
     """

@@ -70,7 +70,7 @@ _PASSED_ON = ("TRIMTAB_KERNELS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_C
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """How a model is hosted."""
+    """Options of a hosted model."""
 
     model: str  # as `workers.llm.open.open_model` takes it
     cache_dir: Path  # converted weights and compiled kernels, kept between starts

@@ -94,13 +94,13 @@ def built_library(
 
 def installed_compilers() -> list[tuple[str, ...]]:
     """Return the commands of the C++ compilers of this machine, that of ziglang last."""
-    found = [
+    installed = [
         (path,) for name in ("c++", "g++", "clang++") if (path := shutil.which(name))
     ]
     # zig compiles for the building machine unless told otherwise; linking as C++ would build a
     # library of its own, which the kernels do not need.
     zig = (sys.executable, "-P", "-m", "ziglang", "cc", "-mcpu=baseline")
-    return [*found, zig]
+    return [*installed, zig]
 
 
 def _build(compiler: Sequence[str], path: Path) -> None:

@@ -53,14 +53,14 @@ def merged(instances: Iterable[Instance]) -> tuple[tuple[Instance, ...], int]:
     by_key: dict[str, list[Instance]] = defaultdict(list)
     for one in instances:
         by_key[one.key].append(one)
-    kept = []
+    distinct = []
     for key in sorted(by_key):
         same = by_key[key]
         labels = [one.label for one in same if one.label is not None]
         _require_agreement(same, labels)
         label = statistics.median(labels) if labels else None
-        kept.append(replace(same[0], label=label))
-    return tuple(kept), sum(len(same) - 1 for same in by_key.values())
+        distinct.append(replace(same[0], label=label))
+    return tuple(distinct), sum(len(same) - 1 for same in by_key.values())
 
 
 def _require_agreement(same: Sequence[Instance], labels: Sequence[float]) -> None:

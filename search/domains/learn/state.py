@@ -24,7 +24,7 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, kw_only=True)
 class LearnState:
-    """What a job has reached."""
+    """Progress of a job."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)  # of `FitRun.folder`
     curve: tuple[CurvePoint, ...] = ()

@@ -51,7 +51,7 @@ class Point:
 
 
 class FitRun(Protocol):
-    """What `Learner.fit` gets of its run."""
+    """Access of `Learner.fit` to its run."""
 
     @property
     def seed(self) -> int:

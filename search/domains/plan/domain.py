@@ -303,9 +303,9 @@ def _answers(memo: Mapping[str, Any], outline: Outline) -> dict[str, str]:
     answers = {str(about): str(text) for about, text in earlier.items()}
     for name, text in outline.answers.items():
         if name not in outline.questions:
-            known = ", ".join(outline.questions) or "(none)"
+            labels = ", ".join(outline.questions) or "(none)"
             raise InvalidInput(
-                f"answers: expected one of the questions {known}, got {name!r}"
+                f"answers: expected one of the questions {labels}, got {name!r}"
             )
         answers[outline.questions[name].about] = text
     return answers

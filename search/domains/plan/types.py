@@ -1,4 +1,4 @@
-"""What the parts of the planner exchange: files, readings of a goal, facts of a ledger."""
+"""Types that the planner's parts exchange: files, readings of a goal, facts of a ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWERED = "as you answered: "
 
 
 class FileRole(StrEnum):
-    """What a file can be to a job."""
+    """Role of a file in a job."""
 
     MODEL = "model"  # an integer program: .mps, .lp, also compressed
     START = "start"  # values of its variables: .sol
@@ -78,7 +78,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a goal says, with an account of every word that matters."""
+    """Reading of a goal, with an account of every word that matters."""
 
     goal: str
     wishes: tuple[Wish, ...]

@@ -21,7 +21,7 @@ _LAYERS_PER_PIXEL = 7.5  # in a slab as thick as a pixel is wide
 
 @dataclass(frozen=True, kw_only=True)
 class MeshSettings:
-    """How finely space is divided."""
+    """Resolution of the grid."""
 
     edge_mm: float = 0.25  # lines at each pixel boundary with an edge ± this
     lines_per_cell: int = 2  # intervals within a pixel, beside the edge lines

@@ -39,7 +39,7 @@ class OpenEmsFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is."""
+    """Progress of a run."""
 
     step: int
     decay_db: float  # of the field energy below its maximum

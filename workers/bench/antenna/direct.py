@@ -52,7 +52,7 @@ RIVALS: dict[str, Callable[[Setting], Searcher]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DirectRun:
-    """What a direct search found, and what it cost."""
+    """Result and cost of a direct search."""
 
     margin_db: float
     fine_solves: int

@@ -20,7 +20,7 @@ Complex = NDArray[np.complex64]
 
 def run(*, work: Path) -> Iterator[dict[str, Any]]:
     """Yield mean |ΔS11| over 121 frequencies of each origin of designs, with its interval."""
-    found: dict[int, list[tuple[float, float]]] = {}
+    pairs_by_source: dict[int, list[tuple[float, float]]] = {}
     for path in shard_paths(work, "fine"):
         fine = read_shard(path)
         coarse = read_shard(path.with_name(path.name.replace("fine-", "coarse-")))
@@ -30,8 +30,8 @@ def run(*, work: Path) -> Iterator[dict[str, Any]]:
                 mean_difference(plain, fine.curves[index]),
                 mean_difference(_scaled(plain), fine.curves[index]),
             )
-            found.setdefault(source, []).append(pair)
-    for source, pairs in sorted(found.items()):
+            pairs_by_source.setdefault(source, []).append(pair)
+    for source, pairs in sorted(pairs_by_source.items()):
         plain, scaled = zip(*pairs, strict=True)
         yield {
             "designs_of": Source(source).name.lower(),
@@ -45,5 +45,7 @@ def run(*, work: Path) -> Iterator[dict[str, Any]]:
 
 def _scaled(curve: Complex) -> Complex:
     """Return a curve of the default board with its frequencies scaled, interpolated."""
-    known = DEFAULT.frequencies_hz
-    return np.asarray(np.interp(COARSE_SCALE * known, known, curve), np.complex64)
+    frequencies_hz = DEFAULT.frequencies_hz
+    return np.asarray(
+        np.interp(COARSE_SCALE * frequencies_hz, frequencies_hz, curve), np.complex64
+    )

@@ -46,7 +46,7 @@ def _funnel(task: int, seed: int, effort: Effort, **fields: Any) -> Line:
     summary: Mapping[str, Any] = result.summary
     opinion: Any = result.verification.checks.get("second_solver", {})
     solves: Any = summary.get("solves", {})
-    asked: Any = summary.get("second_solver_in_search", [])
+    opinions: Any = summary.get("second_solver_in_search", [])
     return {
         "margin_db": summary.get("margin_db"),
         "coarse_solves": solves.get("coarse", 0),
@@ -54,8 +54,8 @@ def _funnel(task: int, seed: int, effort: Effort, **fields: Any) -> Line:
         "neighbours": summary.get("neighbours", {}),
         "verdict": opinion.get("verdict", "none"),
         "openems_bands": opinion.get("bands", []),
-        "openems_verdicts": [row["verdict"] for row in asked],
-        "openems_s": sum(row["seconds"] for row in asked) or opinion.get("seconds", 0),
+        "openems_verdicts": [row["verdict"] for row in opinions],
+        "openems_s": sum(row["seconds"] for row in opinions) or opinion.get("seconds", 0),
         "corrections": summary.get("corrections", []),
         "surrogate": summary.get("surrogate"),
         "cpu_s": time.process_time() - began,
@@ -189,11 +189,11 @@ def interval(
 
     groups: of each value, as its specification; runs of one are not independent.
     """
-    known, rng = np.asarray(values, float), np.random.default_rng(0)
-    own = np.arange(len(known)) if groups is None else np.asarray(groups)
+    sample, rng = np.asarray(values, float), np.random.default_rng(0)
+    own = np.arange(len(sample)) if groups is None else np.asarray(groups)
     members = [np.flatnonzero(own == group) for group in np.unique(own)]
     drawn = [
-        statistic(known[np.concatenate([members[k] for k in chosen])])
+        statistic(sample[np.concatenate([members[k] for k in chosen])])
         for chosen in rng.integers(len(members), size=(_RESAMPLES, len(members)))
     ]
     return [float(v) for v in np.quantile(drawn, (0.025, 0.975))]

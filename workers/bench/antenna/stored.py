@@ -13,11 +13,11 @@ BUSY = "Other work ran on the machine: CPU seconds, not wall seconds, are stated
 
 def newest(suite: str, *, required: bool = True) -> str:
     """Return the newest result file that holds lines of a suite, without its ending."""
-    wanted = f'"suite": "antenna-{suite}"'
+    suite_field = f'"suite": "antenna-{suite}"'
     files = [
         file.stem
         for file in sorted(results.RESULTS.glob("*-antenna-*.jsonl"))
-        if wanted in file.read_text()
+        if suite_field in file.read_text()
     ]
     if required and not files:
         raise FileNotFoundError(
@@ -39,10 +39,10 @@ def counted(line: Row, name: str) -> str:
 
 def spread(values: Sequence[float | None], digits: int) -> str:
     """Return mean, least and largest; a dash without values."""
-    known = [value for value in values if value is not None]
-    if not known:
+    measured = [value for value in values if value is not None]
+    if not measured:
         return "–"
-    mean = f"{statistics.mean(known):.{digits}f}"
-    if len(known) == 1:
+    mean = f"{statistics.mean(measured):.{digits}f}"
+    if len(measured) == 1:
         return mean
-    return f"{mean} [{min(known):.{digits}f}, {max(known):.{digits}f}]"
+    return f"{mean} [{min(measured):.{digits}f}, {max(measured):.{digits}f}]"

@@ -95,14 +95,14 @@ def _by_samples(
 
 def _passes(groups: Groups) -> tuple[str, ...]:
     """Return a sentence on the length of training."""
-    found: dict[int, set[int]] = defaultdict(set)
+    epochs_by_size: dict[int, set[int]] = defaultdict(set)
     for (_, samples), lines in groups.items():
-        found[samples] |= {line["epochs"] for line in lines if "epochs" in line}
+        epochs_by_size[samples] |= {line["epochs"] for line in lines if "epochs" in line}
     passes = ", ".join(
         f"{min(some)} to {max(some)} at {size:,}"
         if len(some) > 1
         else f"{min(some)} at {size:,}"
-        for size, some in sorted(found.items())
+        for size, some in sorted(epochs_by_size.items())
         if some
     )
     if not passes:

@@ -246,8 +246,8 @@ def picked(predicted: Complex, truth: Complex) -> dict[str, int]:
 
 def _mean_rank(predicted: Complex, truth: Complex) -> float:
     tasks = dict(enumerate(TASKS))
-    found = rank_correlations(predicted, truth, DEFAULT.frequencies_hz, tasks)
-    return float(np.mean(list(found.values())))
+    correlations = rank_correlations(predicted, truth, DEFAULT.frequencies_hz, tasks)
+    return float(np.mean(list(correlations.values())))
 
 
 def _yardsticks(

@@ -74,23 +74,23 @@ def _held_out(surrogate: Surrogate, work: Path) -> Iterator[dict[str, Any]]:
         paths = shard_paths(work, mesh)
         if not paths:
             continue
-        known = read_samples(paths, None)
-        tests = known.test_rows[:_TESTS]
+        samples = read_samples(paths, None)
+        tests = samples.test_rows[:_TESTS]
         began = time.process_time()
         predicted = surrogate.predict(
-            known.masks[tests],
-            known.feeds[tests, 0].astype(np.int64),
+            samples.masks[tests],
+            samples.feeds[tests, 0].astype(np.int64),
             DEFAULT.frequencies_hz,
             fine=mesh == "fine",
         )
         spent = time.process_time() - began
-        searched = known.source[tests] == Source.TRAJECTORY
+        searched = samples.source[tests] == Source.TRAJECTORY
         for name, chosen in (("random", ~searched), ("searched", searched)):
             if chosen.sum() < 20:
                 continue
-            found = rank_correlations(
+            correlations = rank_correlations(
                 predicted[chosen].astype(np.complex64),
-                known.curves[tests][chosen],
+                samples.curves[tests][chosen],
                 DEFAULT.frequencies_hz,
                 dict(enumerate(TASKS)),
             )
@@ -100,9 +100,9 @@ def _held_out(surrogate: Surrogate, work: Path) -> Iterator[dict[str, Any]]:
                 "designs": int(chosen.sum()),
                 "cpu_ms_a_design": 1e3 * spent / len(tests),
                 **errors(
-                    predicted[chosen].astype(np.complex64), known.curves[tests][chosen]
+                    predicted[chosen].astype(np.complex64), samples.curves[tests][chosen]
                 ),
-                "rank_correlation": float(np.mean(list(found.values()))),
+                "rank_correlation": float(np.mean(list(correlations.values()))),
             }
 
 
@@ -132,11 +132,11 @@ def _search(
     line["rank_0"], line["complex_0"] = figures(surrogate)
     began, rng = time.process_time(), np.random.default_rng(seed)
     for number in range(1, _ROUNDS + 1):
-        known = slice(0, number * len(visited) // 3)
+        solved = slice(0, number * len(visited) // 3)
         surrogate = surrogate.refined(
-            masks[known],
-            feeds[known],
-            curves[known],
+            masks[solved],
+            feeds[solved],
+            curves[solved],
             frequencies,
             rng=rng,
             steps=steps,

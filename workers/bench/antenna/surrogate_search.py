@@ -45,14 +45,14 @@ def run(
 ) -> Iterator[Line]:
     """Yield a line for each run that `out` lacks, then one for each model with its counts."""
     lines = measured(out, SUITE)
-    known = {(r["task"], r["model"], r["active"], r["run_seed"]) for r in lines}
+    done = {(r["task"], r["model"], r["active"], r["run_seed"]) for r in lines}
     loaded = {name: _load(name) for name in models}
     arms = [(name, learns) for name in models for learns in active]
     for task in range(len(ALL)) if tasks is None else tasks:
         for seed in seeds:
             for name, learns in arms:
                 label = Path(name).stem
-                if (task, label, learns, seed) in known:
+                if (task, label, learns, seed) in done:
                     continue
                 line = {
                     "task": task,

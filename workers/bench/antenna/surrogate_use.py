@@ -1,4 +1,4 @@
-"""Whether the surrogate pays in the search: coarse solves and seconds to a margin of 4 dB.
+"""Use of the surrogate in the search: coarse solves and seconds to a margin of 4 dB.
 
 On the specifications for tuning. Each method with and without the surrogate, by the coarse solver
 alone; predictions and fine-tuning count as seconds.

@@ -373,7 +373,7 @@ def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
     seeds: dict[str, set[int]] = {}
     for run in runs:
         seeds.setdefault(run["arm"], set()).add(run["run_seed"])
-    told = "; ".join(
+    run_seeds = "; ".join(
         f"{arm}: {', '.join(map(str, sorted(some)))}" for arm, some in seeds.items()
     )
     return (
@@ -383,7 +383,7 @@ def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
         f"No run of the funnel in this table took more than {max(fine)} fine solves. {slow} of "
         f"{len(own)} took more than {_LONGEST_S:g} CPU seconds without openEMS, at most "
         f"{max(run['cpu_s'] for run in own):.0f}.",
-        f"Seeds of the arms: {told}.",
+        f"Seeds of the arms: {run_seeds}.",
     )
 
 
@@ -399,7 +399,7 @@ def _headline(solvers: str, search: str) -> Headline:
         if line.get("on") == "the 20 specifications"
     }
     if "funnel" in arms:
-        found = ", ".join(
+        medians = ", ".join(
             f"{name} {arms[arm]['exact']}"
             for arm, name in (
                 ("annealing on the fine solver", "annealing"),
@@ -410,7 +410,7 @@ def _headline(solvers: str, search: str) -> Headline:
         better = (
             f"{arms['funnel']['exact']} of {arms['funnel']['runs']} specifications confirmed "
             "exactly, with at most 100 fine solves; "
-            + (f"on the fine solver alone {found}; " if found else "")
+            + (f"on the fine solver alone {medians}; " if medians else "")
             + better
         )
     return Headline(

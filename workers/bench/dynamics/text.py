@@ -79,11 +79,13 @@ def windows(text: str, params: TextParams) -> Windows:
     for row, i in enumerate(places):
         before = ids[i - params.window : i]
         np.add.at(counts[row], before[before >= 0], 1)
-    kept = counts.sum(axis=1) > 0
+    filled = counts.sum(axis=1) > 0
     number = {q: k for k, q in enumerate(chosen)}
     query = np.array([number[ids[i]] for i in places])
     following = np.array([ids[i + 1] for i in places])
-    return Windows(counts=counts[kept], query=query[kept], following=following[kept])
+    return Windows(
+        counts=counts[filled], query=query[filled], following=following[filled]
+    )
 
 
 def run(

@@ -30,7 +30,7 @@ from solvers.relaxation import Basis, LpSolution, Relaxation, safe_bound
 from solvers.table import make_solver
 from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import LnsOptions, Neighbourhood
-from workers.bench.ilp.arms_report import print_report
+from workers.bench.ilp.arms_report import PORTFOLIO, print_report
 from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus.integer_programs import FAMILIES, generate
@@ -45,7 +45,6 @@ SINGLE = (
     Neighbourhood.LB_RELAX_S,
     Neighbourhood.CL_LNS,
 )
-PORTFOLIO = "portfolio"
 METHODS: dict[str, tuple[Neighbourhood, ...]] = {
     **{arm.value: (arm,) for arm in SINGLE},
     PORTFOLIO: LnsOptions().neighbourhoods,
@@ -91,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _runs(options: argparse.Namespace) -> Iterator[Row]:
     """Yield a line for each run that the output file lacks."""
-    known = {_key(row) for row in earlier_lines(options.out)}
+    measured = {_key(row) for row in earlier_lines(options.out)}
     cells = list(itertools.product(options.methods, options.engines))
     for number, family in itertools.product(range(options.instances), options.families):
         instance = options.first_seed + number
@@ -111,7 +110,7 @@ def _runs(options: argparse.Namespace) -> Iterator[Row]:
                 "limit": options.seconds,
                 "seed": options.seed,
             }
-            if _key(row) in known:
+            if _key(row) in measured:
                 continue
             if start is None:
                 start = start_of(model)

@@ -139,7 +139,7 @@ def _runs(
 ) -> Iterator[Row]:
     """Yield a line for each run that the output file lacks."""
     size = _size(family, options.size)
-    known = {_key(row) for row in earlier_lines(options.out)}
+    measured = {_key(row) for row in earlier_lines(options.out)}
     for number, start in itertools.product(range(options.instances), options.starts):
         held_out = FIRST_SEED + number
         model = generate(family, held_out, size=size, regime=regime)
@@ -160,7 +160,7 @@ def _runs(
                 "train_s": options.train_seconds,
                 "seed": options.seed,
             }
-            if _key(row) in known:
+            if _key(row) in measured:
                 continue
             if x is None:
                 x = _start(model, row, _folder(family, regime, options))

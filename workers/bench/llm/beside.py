@@ -32,7 +32,7 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """As in the results: sequences x tokens."""
+        """Label of the results: sequences x tokens."""
         return f"{self.sequences}x{self.tokens}"
 
 

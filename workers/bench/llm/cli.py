@@ -145,8 +145,8 @@ def _advisor(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
             )
             for stage, chosen in numbers.items()
         }
-        known = [r for r in lines if r["type"] == name and r["stage"] != "card"]
-        for line in advisor.run(model, segments, lines=known):
+        measured = [r for r in lines if r["type"] == name and r["stage"] != "card"]
+        for line in advisor.run(model, segments, lines=measured):
             line["type"] = name
             if line["stage"] == "card":
                 cards[name] = line

@@ -219,8 +219,8 @@ def _decode_parity(
             token = _token(shape, dtype, device)
             at = torch.full_like(rules.victim, step)
             got = h2o_decode.h2o_decode(*token, ours, rows, at, rules)
-            wanted = reference.h2o_decode(*token, theirs, rows, at, rules)
-            worst = max(worst, float((got.float() - wanted.float()).abs().max()))
+            expected = reference.h2o_decode(*token, theirs, rows, at, rules)
+            worst = max(worst, float((got.float() - expected.float()).abs().max()))
             other_victims += int((ours.write != theirs.write).sum())
             ours.write.copy_(theirs.write)
         error = float((ours.scores - theirs.scores).abs().max())
@@ -292,10 +292,10 @@ def _small_parity(dtype: torch.dtype, device: torch.device) -> Iterator[Line]:
     )
     yield _line("swiglu", dtype, swiglu.swiglu(x), reference.swiglu(x))
     mixed = torch.randn(5, 4, 24, device=device).to(dtype)
-    angle, wanted = torch.rand(5, 12, device=device), mixed.clone()
+    angle, expected = torch.rand(5, 12, device=device), mixed.clone()
     rope_qk.rope_qk(mixed, angle.cos(), angle.sin(), 3)
-    reference.rope_qk(wanted, angle.cos(), angle.sin(), 3)
-    yield _line("rope_qk", dtype, mixed, wanted)
+    reference.rope_qk(expected, angle.cos(), angle.sin(), 3)
+    yield _line("rope_qk", dtype, mixed, expected)
 
 
 def _racecheck() -> Line:

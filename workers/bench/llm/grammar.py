@@ -42,7 +42,7 @@ _CLOSING = (b'"', b"]", b"}", b"]}", b'"}', b'"]')
 
 @dataclass(kw_only=True)
 class Tally:
-    """What happened to the schemas of a run."""
+    """Counts of the schemas of a run, by outcome."""
 
     schemas: int = 0
     valid: int = 0
@@ -89,7 +89,7 @@ def _parts(schema: Schema) -> list[Schema]:
             if k not in ("$defs", "discriminator")
         }
 
-    found: list[Schema] = []
+    parts: list[Schema] = []
 
     def walk(part: Any) -> None:
         if isinstance(part, list):
@@ -97,7 +97,7 @@ def _parts(schema: Schema) -> list[Schema]:
                 walk(one)
         elif isinstance(part, dict):
             if "type" in part or "anyOf" in part or "oneOf" in part:
-                found.append(part)
+                parts.append(part)
             for name in ("properties", "patternProperties"):
                 for one in part.get(name, {}).values():
                     walk(one)
@@ -105,7 +105,7 @@ def _parts(schema: Schema) -> list[Schema]:
                 walk(part.get(name))
 
     walk(whole(schema, 0))
-    return found
+    return parts
 
 
 def random_schema(dice: random.Random) -> Schema:

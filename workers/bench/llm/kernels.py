@@ -130,19 +130,19 @@ def _steps(library: Library, sequences: int, slots: int) -> Rivals:
     )
     query = torch.randn(sequences, KV_HEADS, GROUP, SIZE).bfloat16()
     key = torch.randn(sequences, KV_HEADS, SIZE).bfloat16()
-    given = (query, key, key, cache, torch.arange(sequences), ints(slots), rules)
+    arguments = (query, key, key, cache, torch.arange(sequences), ints(slots), rules)
 
     def native(tier: int) -> Callable[[], Any]:
         def call() -> Any:
             library.choose_tier(tier)
-            return h2o_decode(*given)
+            return h2o_decode(*arguments)
 
         return call
 
     names = ("generic", "avx2", "avx512")
     tiers = [i for i in range(len(names)) if library.choose_tier(i)]
     return {f"native {names[i]}": native(i) for i in tiers} | {
-        "torch with scores": lambda: reference.h2o_decode(*given),
+        "torch with scores": lambda: reference.h2o_decode(*arguments),
         "torch SDPA, no scores": lambda: functional.scaled_dot_product_attention(
             query, cache.keys, cache.values
         ),
@@ -180,10 +180,10 @@ def _chunks(before: int) -> Rivals:
         part[None].repeat_interleave(GROUP, 1).float() for part in (keys, values)
     )
     queries = query.reshape(1, KV_HEADS * GROUP, CHUNK, SIZE)
-    given: Line = {"before": before, "weights": weights}
+    options: Line = {"before": before, "weights": weights}
     return {
-        "native": lambda: chunk_attn(query, keys, values, **given),
-        "torch with sums": lambda: reference.chunk_attn(query, keys, values, **given),
+        "native": lambda: chunk_attn(query, keys, values, **options),
+        "torch with sums": lambda: reference.chunk_attn(query, keys, values, **options),
         "torch SDPA f32, no sums": lambda: functional.scaled_dot_product_attention(
             queries, wide_keys, wide_values, attn_mask=seen
         ),

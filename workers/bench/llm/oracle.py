@@ -287,7 +287,7 @@ def _fixed(arms: Sequence[Arm], tokens: int) -> torch.Tensor:
 
 
 class _Masks:
-    """What each head of each arm holds, as masks over the text, and its scores."""
+    """Tokens that each head of each arm holds, as masks over the text, and their scores."""
 
     def __init__(
         self, arms: Sequence[Arm], fixed: torch.Tensor, kv_heads: int, tokens: int

@@ -68,7 +68,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class NativeHeads:
-    """What each head of each arm holds, as lists. Same use as `oracle.Masks`."""
+    """Tokens that each head of each arm holds, as lists. Same use as `oracle.Masks`."""
 
     def __init__(
         self,

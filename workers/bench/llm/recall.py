@@ -112,7 +112,7 @@ def needles(model: Model, draws: int, *, seed: int, lines: int = 14) -> Iterator
 def arms(case: Case, share: float) -> list[tuple[str, str, Arm]]:
     """Return condition, rule and arm of everything compared at a share of a case's tokens."""
     slots = int(share * len(case.ids))
-    asked = len(case.ids) - case.answer
+    prompt_tokens = len(case.ids) - case.answer
     made: list[tuple[str, str, Arm]] = []
     for condition, budgets in CONDITIONS.items():
         for name, budget in budgets.items():
@@ -123,7 +123,7 @@ def arms(case: Case, share: float) -> list[tuple[str, str, Arm]]:
                     arm(
                         budget,
                         slots=slots,
-                        prompt=asked if condition == "late query" else 0,
+                        prompt=prompt_tokens if condition == "late query" else 0,
                         pinned=case.span if condition == "pinned" else (),
                     ),
                 )

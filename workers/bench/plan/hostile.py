@@ -91,7 +91,7 @@ def _text(value: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Seen:
-    """What a property looks at."""
+    """Inputs of a property."""
 
     case: Case
     got: Planned

@@ -41,16 +41,16 @@ def read_goal(
         place = goal.find(facts.name)
         spans = (Span(start=place, end=place + len(facts.name)),) if place >= 0 else ()
         own: Mapping[str, Any] = {"ilp": _ilp, "sharding": _sharding}
-        found = own[kind](goal) if kind in own else []
-        given = {field: facts.name}
+        own_values = own[kind](goal) if kind in own else []
+        inputs = {field: facts.name}
         if kind == "ilp" and start is not None:
-            given["warm_start"] = start
+            inputs["warm_start"] = start
         wishes.append(
             Wish(
                 kind=kind,
                 intent="",
-                files=given,
-                values=(*found, *values),
+                files=inputs,
+                values=(*own_values, *values),
                 spans=spans,
                 group=len(wishes),
             )
@@ -81,45 +81,45 @@ def read_goal(
             Order(parent=i, child=i + 1, needs_success=False, why="then")
             for i in range(len(wishes) - 1)
         )
-    asked: tuple[Question, ...] = ()
+    questions: tuple[Question, ...] = ()
     if not wishes:
         options = ("solve an integer program", "place tables", "shrink a program")
-        asked = (Question(text="What is to be done?", about="goal", options=options),)
-    return Reading(goal=goal, wishes=tuple(wishes), order=order, questions=asked)
+        questions = (Question(text="What is to be done?", about="goal", options=options),)
+    return Reading(goal=goal, wishes=tuple(wishes), order=order, questions=questions)
 
 
 def _common(goal: str) -> list[Value]:
-    found = []
+    values = []
     for unit, size in _UNITS:
         if match := re.search(rf"{_NUMBER} ?{unit}\b", goal):
-            found.append(_value("budget.seconds", float(match[1]) * size, match))
+            values.append(_value("budget.seconds", float(match[1]) * size, match))
             break
     if match := re.search(r"\bseed (\d{1,9})\b", goal):
-        found.append(_value("seed", int(match[1]), match))
-    return found
+        values.append(_value("seed", int(match[1]), match))
+    return values
 
 
 def _ilp(goal: str) -> list[Value]:
-    found = []
+    values = []
     for pattern, engine in _ENGINES:
         if match := re.search(rf"\b{pattern}\b", goal, re.IGNORECASE):
-            found.append(_value("spec.engine", engine, match))
+            values.append(_value("spec.engine", engine, match))
             break
     if match := re.search(rf"{_NUMBER} ?% (?:relative )?gap", goal):
-        found.append(_value("budget.target_gap", float(match[1]) / 100, match))
-    return found
+        values.append(_value("budget.target_gap", float(match[1]) / 100, match))
+    return values
 
 
 def _sharding(goal: str) -> list[Value]:
-    found = []
+    values = []
     words = r"(gpus?|devices?|cards?|[avh]100s?)"
     if match := re.search(rf"\b(\d{{1,4}}) ?{words}\b", goal, re.IGNORECASE):
-        found.append(_value("spec.devices.0.count", int(match[1]), match))
+        values.append(_value("spec.devices.0.count", int(match[1]), match))
     if match := re.search(r"\b([avh]100)s?\b", goal, re.IGNORECASE):
-        found.append(_value("spec.devices.0.hardware", match[1].lower(), match))
+        values.append(_value("spec.devices.0.hardware", match[1].lower(), match))
     if match := re.search(rf"{_NUMBER} ?Gi?B", goal):
-        found.append(_value("spec.devices.0.memory_gib", float(match[1]), match))
-    return found
+        values.append(_value("spec.devices.0.memory_gib", float(match[1]), match))
+    return values
 
 
 def _value(path: str, value: Any, match: re.Match[str]) -> Value:

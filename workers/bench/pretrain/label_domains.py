@@ -47,16 +47,16 @@ def programs(corpus: Path, work: Path, *, most: int, say: Say) -> Domain:
 
     def view(number: int, rng: np.random.Generator) -> Graph:
         graph = task.graphs[number]
-        kept = rng.random(len(graph.sender)) >= _DROPPED
+        edges = rng.random(len(graph.sender)) >= _DROPPED
         shown = np.where(rng.random(graph.x.shape[1]) >= _DROPPED, 1, 0).astype(
             np.float32
         )
         return replace(
             graph,
             x=graph.x * shown,
-            sender=graph.sender[kept],
-            receiver=graph.receiver[kept],
-            relation=graph.relation[kept],
+            sender=graph.sender[edges],
+            receiver=graph.receiver[edges],
+            relation=graph.relation[edges],
         )
 
     return Domain(task=task, proxies=proxies, view=view)

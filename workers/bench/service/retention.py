@@ -31,12 +31,12 @@ def retention_under_load(
     """
     server.start()
     jobs = max(1, events // EVENTS_OF_JOB)
-    kept, template = asyncio.run(_two_jobs(server))
+    protected, template = asyncio.run(_two_jobs(server))
     server.stop()
     with _database(server, database_url) as database:
         _fill(database, template, jobs)
     server.start()
-    return asyncio.run(_measure(server, jobs, kept, clients))
+    return asyncio.run(_measure(server, jobs, protected, clients))
 
 
 async def _two_jobs(server: Server) -> tuple[str, str]:

@@ -49,7 +49,7 @@ TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """How a plan differs from a reference graph."""
+    """Differences of a plan from a reference graph."""
 
     texts: tuple[str, ...]
     met: int  # slots and files of the reference that the plan has
@@ -73,14 +73,14 @@ class Judgement:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What the planner made of a goal: an outline, or a refusal."""
+    """Result of the planner for a goal: an outline, or a refusal."""
 
     outline: Outline | None
     refusal: str = ""
 
     @property
     def abouts(self) -> tuple[str, ...]:
-        """What the plan asks for, in its own words."""
+        """Jobs and questions of a plan, in its own words."""
         if self.outline is None:
             return ()
         open_ = open_questions(self.outline)
@@ -95,11 +95,11 @@ class Plan:
 def tag_of(goal: Goal, about: str) -> str:
     """Return the references' tag of a question; one that the goal allows where several fit."""
     about = about.removeprefix("scope.").removeprefix("spec.").replace(".0.", ".")
-    known = TAGS.get(about) or TAGS.get(about.partition(".")[0])
-    if known is None:
-        known = ("bands",) if about.startswith("bands") else (about,)
+    tags = TAGS.get(about) or TAGS.get(about.partition(".")[0])
+    if tags is None:
+        tags = ("bands",) if about.startswith("bands") else (about,)
     allowed = goal.must_ask | goal.may_ask
-    return next((tag for tag in known if tag in allowed), known[0])
+    return next((tag for tag in tags if tag in allowed), tags[0])
 
 
 def judge(goal: Goal, plan: Plan, answers: frozenset[str] = frozenset()) -> Judgement:
@@ -107,33 +107,33 @@ def judge(goal: Goal, plan: Plan, answers: frozenset[str] = frozenset()) -> Judg
 
     A plan that still asks is judged by what it asks alone: its graph is not complete.
     """
-    found: Faults | None = None
+    least: Faults | None = None
     for graph in goal.graphs:
         faults = compare(answered(goal, graph, answers), plan.outline)
-        if found is None or len(faults.texts) < len(found.texts):
-            found = faults
-    if found is None:
+        if least is None or len(faults.texts) < len(least.texts):
+            least = faults
+    if least is None:
         raise ValueError(f"{goal.id}: expected at least one graph, got none")
-    texts = list(found.texts)
+    texts = list(least.texts)
     allowed = goal.must_ask | goal.may_ask
-    asked = tuple(tag_of(goal, about) for about in plan.abouts)
-    if asked:
+    question_tags = tuple(tag_of(goal, about) for about in plan.abouts)
+    if question_tags:
         texts = [] if goal.graphs[0].jobs else texts
-        texts += [f"asks {tag}" for tag in asked if tag not in allowed]
+        texts += [f"asks {tag}" for tag in question_tags if tag not in allowed]
     texts += [
         f"does not name {tag} ({words!r})"
         for tag, words in goal.not_done.items()
         if not names(goal.text, words, plan)
     ]
-    texts += [f"did not ask {tag}" for tag in goal.must_ask - answers - {*asked}]
+    texts += [f"did not ask {tag}" for tag in goal.must_ask - answers - {*question_tags}]
     return Judgement(
-        right=not texts and (not asked or not goal.graphs[0].jobs),
+        right=not texts and (not question_tags or not goal.graphs[0].jobs),
         faults=tuple(texts),
-        questions=asked,
-        met=found.met,
-        meant=found.meant,
-        planned=found.planned,
-        wanted=found.wanted,
+        questions=question_tags,
+        met=least.met,
+        meant=least.meant,
+        planned=least.planned,
+        wanted=least.wanted,
     )
 
 
@@ -144,7 +144,7 @@ def names(goal: str, words: str, plan: Plan) -> bool:
     longer words.
     """
     start = goal.find(words)
-    wanted = {
+    places = {
         (start + match.start(), start + match.end()) for match in _WORD.finditer(words)
     }
     long = {word.lower() for word in _WORD.findall(words) if len(word) > 3} or {
@@ -152,7 +152,7 @@ def names(goal: str, words: str, plan: Plan) -> bool:
     }
     for part in plan.not_done:
         for span in part.spans:
-            if any(span.start < end and begin < span.end for begin, end in wanted):
+            if any(span.start < end and begin < span.end for begin, end in places):
                 return True
         if not part.spans and long & {w.lower() for w in _WORD.findall(part.text)}:
             return True
@@ -261,11 +261,11 @@ def _is_default(kind: str, path: str, value: Any) -> bool:
 
 def _wanted(job: Job) -> dict[str, tuple[Any, ...]]:
     """Return the right values of each slot; None among them: it may stay unset."""
-    wanted = {}
+    settings = {}
     for path, value in job.set.items():
         unset = (None,) if _is_default(job.kind, path, value) else ()
-        wanted[path] = (value, *unset)
-    return {**wanted, **job.any_of}
+        settings[path] = (value, *unset)
+    return {**settings, **job.any_of}
 
 
 def _weight(job: Job, row: _Slots) -> float:
@@ -303,8 +303,8 @@ def _differences(
     """Return what differs, and the paths of the reference's slots and files that agree."""
     texts: list[str] = []
     agreed: list[str] = []
-    wanted = _wanted(job)
-    for path, values in wanted.items():
+    expected = _wanted(job)
+    for path, values in expected.items():
         if _agrees(path, values, row):
             agreed.append(path)
         else:
@@ -324,8 +324,8 @@ def _differences(
         else:
             texts.append(f"{path}: expected file {file}, got {dict(reference)}")
     for path in row.values:
-        covered = any(path == p or path.startswith(f"{p}.") for p in wanted)
-        inside = any(p.startswith(f"{path}.") for p in wanted)
+        covered = any(path == p or path.startswith(f"{p}.") for p in expected)
+        inside = any(p.startswith(f"{path}.") for p in expected)
         if not covered and not inside:
             texts.append(f"{path}: {row.values[path]!r} is not in the goal")
     texts += [

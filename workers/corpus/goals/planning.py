@@ -29,7 +29,7 @@ BUDGET_S = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What the planner made of a goal in one run."""
+    """Result of the planner for a goal in one run."""
 
     plan: Plan
     memo: Mapping[str, Any] | None

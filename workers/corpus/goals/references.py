@@ -211,10 +211,10 @@ def look_up(kind: str, path: str) -> tuple[str, Mapping[str, Any]]:
 def _expected(
     kind: str, part: Mapping[str, Any], word: str, path: str
 ) -> Mapping[str, Any]:
-    found = _branch(kind, part, word)
-    if found is None:
+    branch = _branch(kind, part, word)
+    if branch is None:
         raise ValueError(f"{path}: expected a field of the kind {kind}, got {word!r}")
-    return found
+    return branch
 
 
 def _item(part: Mapping[str, Any], index: int) -> Mapping[str, Any]:
@@ -228,8 +228,8 @@ def _branch(kind: str, part: Mapping[str, Any], word: str) -> Mapping[str, Any] 
     if "$ref" in part:
         part = schema_of(kind)["$defs"][part["$ref"].rpartition("/")[2]]
     for option in (*part.get("anyOf", ()), *part.get("oneOf", ())):
-        if (found := _branch(kind, option, word)) is not None:
-            return found
+        if (branch := _branch(kind, option, word)) is not None:
+            return branch
     if part.get("type") == "array" or word in part.get("properties", {}):
         return part
     return None

@@ -29,22 +29,24 @@ def facility_location(
     distance = np.linalg.norm(
         plant.random((customers, 1, 2)) - plant.random((1, sites, 2)), axis=2
     )
-    wanted = plant.integers(5, 36, customers)
+    demands = plant.integers(5, 36, customers)
     drawn = plant.integers(10, 161, sites)
     fixed = plant.integers(100, 111, sites) * np.sqrt(drawn) + plant.integers(
         0, 91, sites
     )
-    capacity = np.floor(ratio * wanted.sum() / drawn.sum() * drawn)
+    capacity = np.floor(ratio * demands.sum() / drawn.sum() * drawn)
     if demand is not None:
-        wanted = demand.integers(5, 36, customers)
+        demands = demand.integers(5, 36, customers)
     draft = Draft()
-    x = draft.columns(customers, sites, cost=10 * wanted[:, None] * distance, binary=True)
+    x = draft.columns(
+        customers, sites, cost=10 * demands[:, None] * distance, binary=True
+    )
     y = draft.columns(sites, cost=fixed, binary=True)
     draft.add(draft.rows(customers, 1, lower=1, upper=1), x)
     load = draft.rows(sites, upper=0)
-    draft.add(load, x, wanted[:, None])
+    draft.add(load, x, demands[:, None])
     draft.add(load, y, -capacity)
-    draft.add(draft.rows(1, lower=wanted.sum()), y, capacity)
+    draft.add(draft.rows(1, lower=demands.sum()), y, capacity)
     link = draft.rows(customers, sites, upper=0)
     draft.add(link, x)
     draft.add(link, y, -1)

@@ -28,17 +28,17 @@ def lot_sizing(
 
     demand: draws the demand anew; set-ups, holding costs and capacity stay.
     """
-    wanted = _drawn(items, periods, plant)
+    demands = _drawn(items, periods, plant)
     holding = plant.uniform(0.5, 1.5, items)
     setup_time = np.round(plant.uniform(10, 50, items))
     setup_cost = (
         holding * _MEAN * _PERIODS_BETWEEN**2 / 2 * plant.uniform(0.6, 1.4, items)
     )
-    busy = (wanted + setup_time[:, None] * (wanted > 0)).sum()
+    busy = (demands + setup_time[:, None] * (demands > 0)).sum()
     capacity = np.ceil(busy / periods / _UTILISATION)
     if demand is not None:
-        wanted = _drawn(items, periods, demand)
-    rest = wanted[:, ::-1].cumsum(axis=1)[:, ::-1]
+        demands = _drawn(items, periods, demand)
+    rest = demands[:, ::-1].cumsum(axis=1)[:, ::-1]
     largest = np.minimum(capacity - setup_time[:, None], rest)
     draft = Draft()
     shape = (items, periods)
@@ -46,7 +46,7 @@ def lot_sizing(
     y = draft.columns(*shape, cost=setup_cost[:, None], binary=True)
     s = draft.columns(*shape, cost=holding[:, None])
     o = draft.columns(periods, cost=_OVERTIME)
-    balance = draft.rows(*shape, lower=wanted, upper=wanted)
+    balance = draft.rows(*shape, lower=demands, upper=demands)
     draft.add(balance, x)
     draft.add(balance, s, -1)
     draft.add(balance[:, 1:], s[:, :-1])
@@ -61,7 +61,7 @@ def lot_sizing(
 
 
 def _drawn(items: int, periods: int, rng: np.random.Generator) -> np.ndarray:
-    wanted = np.round(np.maximum(0, rng.normal(_MEAN, _SPREAD, (items, periods))))
+    demands = np.round(np.maximum(0, rng.normal(_MEAN, _SPREAD, (items, periods))))
     first = min(_SPARSE, periods)
-    wanted[:, :first] *= rng.random((items, first)) >= 0.25
-    return wanted
+    demands[:, :first] *= rng.random((items, first)) >= 0.25
+    return demands

@@ -101,7 +101,7 @@ def read_samples(
     """
     digest = hashlib.sha256()
     seen: set[bytes] = set()
-    kept: list[tuple[Shard, list[int], list[bool]]] = []
+    parts: list[tuple[Shard, list[int], list[bool]]] = []
     for path in paths:
         shard = read_shard(path)
         coarse = path.with_name(path.name.replace("fine-", "coarse-"))
@@ -120,10 +120,10 @@ def read_samples(
                 seen.add(form)
                 rows.append(index)
                 tests.append(held_out[family])
-        kept.append((shard, rows, tests))
+        parts.append((shard, rows, tests))
     if most is not None:
-        kept = _first(kept, most)
-    return _joined(kept, digest.hexdigest(), describe)
+        parts = _first(parts, most)
+    return _joined(parts, digest.hexdigest(), describe)
 
 
 def _first(

@@ -185,14 +185,14 @@ class _Run:
         """Run one epoch; return its mean loss."""
         rng = np.random.default_rng([self._params.seed, number])
         drawn = [self._batches(each, rng) for each in self._sets]
-        total, told = 0.0, time.monotonic()
+        total, reported = 0.0, time.monotonic()
         self._net.train()
         for k in range(self._steps):
             chosen = k % len(self._sets)
             batch = next(drawn[chosen])
             total += self._step(number * self._steps + k, batch, self._sets[chosen], rng)
-            if time.monotonic() - told > _PROGRESS_EVERY_S:
-                told = time.monotonic()
+            if time.monotonic() - reported > _PROGRESS_EVERY_S:
+                reported = time.monotonic()
                 self._say(
                     f"epoch {number + 1} step {k + 1}/{self._steps} loss {total / (k + 1):.4f}"
                 )

@@ -83,14 +83,14 @@ def make_shards(
             with _claim(path) as mine:
                 if not mine or path.is_file():
                     continue
-                wanted = min(size, count - size * shard)
+                designs = min(size, count - size * shard)
                 if kind == "coarse":
-                    made = _coarse(board, tables, shard, wanted, seed)
+                    made = _coarse(board, tables, shard, designs, seed)
                 elif not (source := _path(folder, "coarse", shard)).is_file():
                     say(f"fine shard {shard + 1}: another process is at its coarse shard")
                     continue
                 else:
-                    made = _fine(board, tables, read_shard(source), wanted)
+                    made = _fine(board, tables, read_shard(source), designs)
                 _write(path, made)
                 say(f"{kind} shard {shard + 1} of {len(shards)}")
 

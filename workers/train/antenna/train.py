@@ -114,17 +114,17 @@ def make_surrogate(
 def _state_of(start: Surrogate, shape: NetShape) -> dict[str, Tensor]:
     """Return weights as the state of a `Net`. Raises StepError for a net of another shape."""
     own = Net(shape, seed=0).state_dict()
-    given = {
+    state = {
         f"weights.{name}": torch.tensor(value) for name, value in start.weights.items()
     }
     if {name: value.shape for name, value in own.items()} != {
-        name: value.shape for name, value in given.items()
+        name: value.shape for name, value in state.items()
     }:
         raise StepError(
             f"start: expected a net of the form {shape}, got {start.facts.net}; choose the "
             "same trunk, head, width and depth"
         )
-    return given
+    return state
 
 
 def net_shape(board: BoardFacts, plan: Plan) -> NetShape:

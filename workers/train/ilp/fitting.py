@@ -237,14 +237,14 @@ def _asked(
 ) -> list[np.ndarray]:
     """Return the expert's better solutions; the first instances choose its distance."""
     path = folder / _DISTANCE
-    known: list[int] = json.loads(path.read_text()) if path.is_file() else []
-    if len(known) >= _DISTANCE_FROM:
-        return expert.better(x, int(np.median(known)), seed=seed)
+    distances: list[int] = json.loads(path.read_text()) if path.is_file() else []
+    if len(distances) >= _DISTANCE_FROM:
+        return expert.better(x, int(np.median(distances)), seed=seed)
     distance, better = expert.distance(x, seed=seed, within_s=0.6 * each_s)
     if better:
         folder.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(json.dumps([*known, distance]))
+        part.write_text(json.dumps([*distances, distance]))
         os.replace(part, path)
     return better
 

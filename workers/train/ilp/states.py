@@ -151,17 +151,17 @@ class Expert:
             else np.append(model.row_factors, 1.0),
         )
         cutoff = model.objective(x) - 1e-4 * max(1.0, abs(model.objective(x)))
-        found: list[Floats] = []
+        improving: list[Floats] = []
         HighsSolver().solve(
             limited,
             SolveParams(seed=seed, relative_gap=1e-4, cutoff=cutoff),
             hint=x,
             on_incumbent=lambda objective, y: (
-                found.append(y) if objective < cutoff else None
+                improving.append(y) if objective < cutoff else None
             ),
             stop=lambda: time.process_time() - began > self._params.expert_s,
         )
-        whole = [y for one in found if (y := self.completed(one)) is not None]
+        whole = [y for one in improving if (y := self.completed(one)) is not None]
         return sorted(
             (y for y in whole if model.objective(y) < cutoff),
             key=model.objective,
@@ -262,16 +262,16 @@ class Expert:
 
 def _distinct(model: MilpModel, x: Floats, solutions: list[Floats]) -> list[Floats]:
     """Leave out solutions whose changes are those of an earlier one to nine tenths."""
-    kept: list[Floats] = []
+    distinct: list[Floats] = []
     sets: list[Bools] = []
     for y in solutions:
         own = changed(model, x, y)
         if not own.any():
             continue
         if all((own & s).sum() < 0.9 * (own | s).sum() for s in sets):
-            kept.append(y)
+            distinct.append(y)
             sets.append(own)
-    return kept
+    return distinct
 
 
 def path_of(folder: Path, family: str, seed: int) -> Path:

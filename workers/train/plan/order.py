@@ -51,11 +51,11 @@ def examples(count: int, *, seed: int) -> tuple[NDArray[np.float64], NDArray[np.
         leaves = outline(rng)
         if len(leaves) < 2:
             continue
-        kept = bool(rng.random() < 0.5)
-        leaves = leaves if kept else moved(leaves, rng)
+        in_order = bool(rng.random() < 0.5)
+        leaves = leaves if in_order else moved(leaves, rng)
         pairs = [features(a, b) for a, b in itertools.pairwise(leaves)]
         rows.append(np.mean(pairs, axis=0))
-        labels.append(float(kept))
+        labels.append(float(in_order))
     return np.array(rows), np.array(labels)
 
 
@@ -73,8 +73,8 @@ def fit(count: int, *, seed: int) -> OrderModel:
 def measure(model: OrderModel, count: int, *, seed: int) -> float:
     """Return the accuracy on other outlines; chance is 0.5."""
     x, y = examples(count, seed=seed)
-    said = x @ np.array(model.weights) + model.bias > 0
-    return float(np.mean(said == (y > 0.5)))
+    predicted = x @ np.array(model.weights) + model.bias > 0
+    return float(np.mean(predicted == (y > 0.5)))
 
 
 def document(model: OrderModel, accuracy: float, command: str) -> str:

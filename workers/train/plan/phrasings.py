@@ -51,7 +51,7 @@ def made_up(rng: np.random.Generator, table: Mapping[str, Any]) -> MadeUp:
     rows = table[kind]
     file = str(rng.choice(rows["files"])) if rows["files"] else None
     opening = str(rng.choice(rows["openings"])).replace("$F", file or "")
-    count, told = int(rng.integers(1, 4)), int(rng.integers(0, 3))
+    count, asides = int(rng.integers(1, 4)), int(rng.integers(0, 3))
     values = [str(v) for v in rng.choice(rows["values"], size=count, replace=False)]
     seen: set[str] = set()
     parts = []
@@ -60,7 +60,7 @@ def made_up(rng: np.random.Generator, table: Mapping[str, Any]) -> MadeUp:
         if not paths & seen:
             seen |= paths
             parts.append(value)
-    story = [str(s) for s in rng.choice(table["story"]["sentences"], size=told)]
+    story = [str(s) for s in rng.choice(table["story"]["sentences"], size=asides)]
     rest = [*parts, *story]
     order = rng.permutation(len(rest))
     before = int(rng.integers(0, 2)) if rng.random() < 0.3 else 0
@@ -121,10 +121,10 @@ def examples(
 
 def _facts(table: Mapping[str, Any], content: Contents) -> dict[str, FileFacts]:
     names = {name for rows in table.values() for name in rows.get("files", ())}
-    found = {}
+    facts = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in sorted(names):
             path = Path(folder) / name
             path.write_bytes(content(name))
-            found[name] = facts_of(name, f"sha256:{'0' * 64}", path)
-    return found
+            facts[name] = facts_of(name, f"sha256:{'0' * 64}", path)
+    return facts

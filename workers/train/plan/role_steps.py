@@ -65,9 +65,9 @@ def train(
         )
         model = replace(model, temperature=1.0)
         temperatures.append(calibrated(model, rows[author]))
-        found = measure(model, rows[author])
-        unseen.append(f"{author} {found.right}/{found.numbers}")
-        say(f"{author} left out: {found}, temperature {temperatures[-1]}")
+        measured = measure(model, rows[author])
+        unseen.append(f"{author} {measured.right}/{measured.numbers}")
+        say(f"{author} left out: {measured}, temperature {temperatures[-1]}")
     for i, author in enumerate(left_out if len(left_out) > 1 else ()):
         others = float(np.mean([*temperatures[:i], *temperatures[i + 1 :]]))
         path = without(work / source[:16], author)

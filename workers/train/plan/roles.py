@@ -88,8 +88,8 @@ def _of_goal(
     *,
     right: bool,
 ) -> Iterator[Example]:
-    wanted = _wanted(goal)
-    fitting = [_fitting(scene, q, row, wanted) for scene, q, row in asked]
+    reference = _wanted(goal)
+    fitting = [_fitting(scene, q, row, reference) for scene, q, row in asked]
     met = {path for paths in fitting for path in paths}
     for (scene, quantity, candidates), paths in zip(asked, fitting, strict=True):
         ruled = {c.path for c in candidates if c.ruled}
@@ -97,7 +97,7 @@ def _of_goal(
             roles = ruled or {NOTHING}
         elif paths:
             roles = paths
-        elif any(c.path in wanted and c.path not in met for c in candidates):
+        elif any(c.path in reference and c.path not in met for c in candidates):
             continue  # that value may be computed from this number
         else:
             roles = {NOTHING}
@@ -133,7 +133,7 @@ def example(
 
 def _wanted(goal: Goal) -> dict[str, list[float]]:
     """Return path → numbers of the reference, of any graph and answer."""
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
 
     def add(path: str, value: Any) -> None:
         parts = [p if not p.isdigit() else "0" for p in path.split(".")]
@@ -142,7 +142,7 @@ def _wanted(goal: Goal) -> dict[str, list[float]]:
             if isinstance(number, list | tuple):
                 add(path, number)
             elif isinstance(number, int | float) and not isinstance(number, bool):
-                found.setdefault(".".join(parts), []).append(float(number))
+                numbers.setdefault(".".join(parts), []).append(float(number))
 
     for graph in goal.graphs:
         for job in graph.jobs:
@@ -155,14 +155,14 @@ def _wanted(goal: Goal) -> dict[str, list[float]]:
             for path, value in changes.items():
                 add(path, value)
     for name, path in (("bands", _LOW), ("avoid", _AVOID)):
-        low, high = found.get(path, []), found.pop(f"spec.{name}.0.f_hi_hz", [])
+        low, high = numbers.get(path, []), numbers.pop(f"spec.{name}.0.f_hi_hz", [])
         if low:
             middles = [(a + b) / 2 for a, b in zip(low, high, strict=False)]
             widths = [b - a for a, b in zip(low, high, strict=False)]
-            found[path] = [*low, *high, *middles]
+            numbers[path] = [*low, *high, *middles]
             if name == "bands":
-                found["_bandwidth"] = widths
-    return found
+                numbers["_bandwidth"] = widths
+    return numbers
 
 
 def _fitting(
@@ -231,7 +231,7 @@ def fit(
         gradient = signs.T @ (slope * share[group])
         return value + 0.5 * _DECAY * float(w @ w), gradient + _DECAY * w
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.zeros(len(used)),
         jac=True,
@@ -239,13 +239,13 @@ def fit(
         options={"maxiter": _STEPS},
     )
     table = np.zeros(BUCKETS, dtype=np.float32)
-    table[used] = found.x
+    table[used] = optimum.x
     return RoleModel(weights=table)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """How a model does on numbers of an author that it has not seen."""
+    """Figures of a model on numbers of an author that it has not seen."""
 
     numbers: int
     right: int

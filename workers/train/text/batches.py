@@ -164,8 +164,8 @@ def batches(
         begins = rng.random(len(chosen)) < from_boundary
         whole = batch(texts, chosen, begins, rng, strangers=strangers)
         count = round(share * COMPLETION_TOKENS)
-        kept = torch.from_numpy(np.sort(rng.permutation(COMPLETION_TOKENS)[:count]))
-        yield whole if share == 1 else whole.at(kept)
+        places = torch.from_numpy(np.sort(rng.permutation(COMPLETION_TOKENS)[:count]))
+        yield whole if share == 1 else whole.at(places)
 
 
 def batch(

@@ -94,10 +94,10 @@ def _states(options: argparse.Namespace) -> Any:
     from workers.train.text.states import make_states
 
     torch.set_num_threads(options.threads)
-    found = sections(share=options.share)
-    if len({section.part for section in found}) < 3:
+    pages = sections(share=options.share)
+    if len({section.part for section in pages}) < 3:
         raise StepError(
-            f"packages: expected the pages of {', '.join(PACKAGES)}, got {len(found)} sections; "
+            f"packages: expected the pages of {', '.join(PACKAGES)}, got {len(pages)} sections; "
             f"run `apt-get install --no-install-recommends {' '.join(PACKAGES)}`"
         )
     reader = EmbeddedReader()
@@ -107,8 +107,8 @@ def _states(options: argparse.Namespace) -> Any:
         "test": options.held_out,
     }
     say = progress(options)
-    make_states(found, reader, options.work, counts=counts, seed=options.seed, say=say)
-    return found, reader
+    make_states(pages, reader, options.work, counts=counts, seed=options.seed, say=say)
+    return pages, reader
 
 
 def _control(options: argparse.Namespace) -> None:
@@ -118,7 +118,7 @@ def _control(options: argparse.Namespace) -> None:
     from workers.train.text.fit import FitParams
     from workers.train.text.train import train_head
 
-    found, reader = _states(options)
+    pages, reader = _states(options)
     params = FitParams(
         epochs=options.epochs,
         rank=options.rank,
@@ -126,7 +126,7 @@ def _control(options: argparse.Namespace) -> None:
         seed=options.fit_seed,
     )
     measured = train_head(
-        found,
+        pages,
         reader,
         params,
         work=options.work,

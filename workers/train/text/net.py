@@ -16,7 +16,7 @@ from cost_models.text.words import FEATURES
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Start:
-    """Where training begins: whitening maps, and the means of what they whiten."""
+    """Start of training: whitening maps, and the means of what they whiten."""
 
     states: Tensor  # [r_s, width], of normed states
     embeddings: Tensor  # [r_e, width], of normed embeddings
@@ -74,9 +74,9 @@ class ScorerNet(nn.Module):
     def forward(self, text: Tensor, condition: Tensor) -> Tensor:
         """Return scores. Shapes: (b, t, 3w), (b, k, 2w) -> (b, k, t)."""
         hidden = torch.tanh(self.a(text)[:, None] + self.c(condition)[:, :, None])
-        said = functional.normalize(self.u(text), dim=-1)
+        states = functional.normalize(self.u(text), dim=-1)
         meant = functional.normalize(self.w(condition), dim=-1)
-        match = torch.einsum("btr,bkr->bkt", said, meant)
+        match = torch.einsum("btr,bkr->bkt", states, meant)
         scores: Tensor = hidden @ self.g + self.k * match + self.s0
         return scores
 

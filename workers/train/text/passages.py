@@ -68,7 +68,7 @@ def sections(
     share: of the documents, chosen by their names.
     """
     seen: set[int] = set()
-    kept = []
+    chosen = []
     for package, folder in packages.items():
         root = Path(folder)
         for path in sorted(root.rglob("*.html")):
@@ -81,8 +81,8 @@ def sections(
             for heading, text in page_sections(html):
                 made = _section(package, name, heading, text)
                 if made is not None and _fresh(text, seen):
-                    kept.append(made)
-    return kept
+                    chosen.append(made)
+    return chosen
 
 
 def page_sections(html: str) -> list[tuple[str, str]]:

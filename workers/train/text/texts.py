@@ -44,7 +44,7 @@ class Text:
 
     @property
     def spliced(self) -> bool:
-        """Whether the completion comes from another section than the prefix."""
+        """True where the completion comes from another section than the prefix."""
         return self.prefix_item != self.item
 
 

@@ -1,4 +1,4 @@
-"""What the second solver showed of one design, as a correction of the fine solver near it.
+"""Correction of the fine solver near one design, from the second solver's answer.
 
 Space mapping (Bandler, Cheng, Dakroury et al., IEEE Trans. Microw. Theory Tech. 52, 2004): the
 frequencies of the fine response are scaled, an inductance is added to the port (input mapping), and
@@ -67,7 +67,7 @@ def calibrate(
         near |= (frequencies_hz >= low * (1 - _BESIDE)) & (
             frequencies_hz <= high * (1 + _BESIDE)
         )
-    at, wanted = frequencies_hz[near], second[near]
+    at, measured = frequencies_hz[near], second[near]
     best: tuple[float, Calibration] | None = None
     for scale in sorted(SCALES, key=lambda value: abs(value - 1)):
         solved = fine(at * scale)
@@ -79,7 +79,7 @@ def calibrate(
                 rest=np.zeros(len(at), complex),
             )
             mapped = tried.mapped(at, solved, spec.z0_ohm)
-            error = float(np.abs(wanted - mapped).mean())
+            error = float(np.abs(measured - mapped).mean())
             # A tie goes to the smaller change.
             if best is None or error < best[0] - 1e-9:
                 best = (
@@ -88,7 +88,7 @@ def calibrate(
                         scale=tried.scale,
                         inductance_h=tried.inductance_h,
                         frequencies_hz=at,
-                        rest=wanted - mapped,
+                        rest=measured - mapped,
                     ),
                 )
     assert best is not None

@@ -44,16 +44,16 @@ class GradientSearch:
         """Return legal designs at the ends of walks."""
         if not self._waiting:
             self._waiting = self._walked([self._start() for _ in range(self.walks)])
-        given, self._waiting = self._waiting[:count], self._waiting[count:]
-        return given
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
 
     def tell(self, designs: Sequence[Design], scores: Sequence[float]) -> None:
         """Keep the best designs as starts."""
-        known = {design.key for _, design in self._best}
+        keys = {design.key for _, design in self._best}
         rows = [
             (score, design)
             for score, design in zip(scores, designs, strict=True)
-            if design.key not in known
+            if design.key not in keys
         ]
         merged = sorted([*self._best, *rows], key=lambda row: -row[0])
         self._best = merged[: self.elite]

@@ -20,7 +20,7 @@ _SOFT_DB = 1.0  # of the soft maximum over the frequencies of a loss
 
 
 class Predictor(Protocol):
-    """What the search needs of a surrogate; `cost_models.antenna.surrogate` has it."""
+    """Parts of a surrogate that the search needs; `cost_models.antenna.surrogate` has them."""
 
     def predict(
         self,

@@ -48,10 +48,10 @@ class Rules:
         if self._connected:
             masks = self._pieces(masks, [cells[0] for cells in posts])
         else:
-            kept = _with_neighbours(masks)
-            for row, cells in zip(kept, posts, strict=True):
+            connected = _with_neighbours(masks)
+            for row, cells in zip(connected, posts, strict=True):
                 row[tuple(np.transpose(cells))] = True
-            masks = kept
+            masks = connected
         grown = self._grown(masks)
         # A via on a part that fell away goes with it; metal that grew back does not return it.
         return [

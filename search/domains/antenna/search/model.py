@@ -77,8 +77,8 @@ def choose_fitted(
             facts = Surrogate.from_bytes(content, name=model.id).facts
         except (KeyError, SurrogateRefused) as error:
             return f"its file is incomplete ({str(error)[:200]})"
-        wanted = facts_for(spec, spec.lowest_hz, spec.highest_hz)
-        return outside(facts, wanted) or ""
+        required = facts_for(spec, spec.lowest_hz, spec.highest_hz)
+        return outside(facts, required) or ""
 
     try:
         choice = offer.choose("antenna", misfit)

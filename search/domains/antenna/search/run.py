@@ -167,8 +167,10 @@ class _Funnel:
         self._files_s = _files_s(stop.remaining_s())
         self._fine_s = 0.0  # of the newest fine solve
         # Some fine solves are left for corrections by openEMS.
-        kept = (_STEPS + 2) * max(0, self.spec.verify_runs - 1)
-        self._fine_solves = self.spec.fine_solves - min(kept, self.spec.fine_solves // 3)
+        reserve = (_STEPS + 2) * max(0, self.spec.verify_runs - 1)
+        self._fine_solves = self.spec.fine_solves - min(
+            reserve, self.spec.fine_solves // 3
+        )
         self._near: Neighbourhood | None = None  # by the fine solver
 
     def search(self) -> None:
@@ -198,10 +200,10 @@ class _Funnel:
         The check judges the result by the same simulation, which is not repeated.
         """
         for run in range(self.spec.verify_runs):
-            asked = [row for row in self.state.finalists if row.opinion is None]
-            if not asked or (asked[0].margin_db < _HOPELESS_DB and run == 0):
+            waiting = [row for row in self.state.finalists if row.opinion is None]
+            if not waiting or (waiting[0].margin_db < _HOPELESS_DB and run == 0):
                 return
-            finalist = asked[0]
+            finalist = waiting[0]
             opinion = self._opinions(
                 self.problem,
                 finalist.design,
@@ -221,9 +223,9 @@ class _Funnel:
 
     def best(self) -> Finalist:
         """Return the finalist that openEMS judged best; the one with most margin if it saw none."""
-        asked = [row for row in self.state.finalists if row.opinion is not None]
-        if asked:
-            return max(asked, key=lambda row: row.rank)
+        confirmed = [row for row in self.state.finalists if row.opinion is not None]
+        if confirmed:
+            return max(confirmed, key=lambda row: row.rank)
         return self.state.finalists[0]
 
     def _correct(self, finalist: Finalist) -> None:

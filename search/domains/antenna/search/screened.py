@@ -62,9 +62,9 @@ class Screened:
             self._add(pool, self._learned.guides(pool)[1].tolist())
 
     def _add(self, designs: Sequence[Design], guides: Sequence[float]) -> None:
-        known = self._asked | {design.key for _, design in self._pool}
+        keys = self._asked | {design.key for _, design in self._pool}
         for design, guide in zip(designs, guides, strict=True):
-            if design.key not in known:
-                known.add(design.key)
+            if design.key not in keys:
+                keys.add(design.key)
                 self._pool.append((float(guide), design))
         self._pool = sorted(self._pool, key=lambda row: -row[0])[:_KEPT]

@@ -142,8 +142,8 @@ class TabuSearch:
     def _restart(self) -> None:
         """Keep the walk's best design, and draw designs to start the next walk from."""
         if self._of_walk is not None:
-            known = {design.key for _, design in self._best}
-            if self._of_walk[1].key not in known:
+            keys = {design.key for _, design in self._best}
+            if self._of_walk[1].key not in keys:
                 self._best = sorted([*self._best, self._of_walk], key=lambda row: -row[0])
                 self._best = self._best[: self.elite]
         self._wanted = self.fresh

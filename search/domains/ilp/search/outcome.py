@@ -157,8 +157,8 @@ def _engine_limit(end: EngineEnded) -> Limit:
     """
     if end.reason in ("", CRASHED):
         return Limit.TIME
-    known = (Limit.TIME, Limit.NODES)
-    return next((limit for limit in known if limit.value == end.limit), Limit.OTHER)
+    limits = (Limit.TIME, Limit.NODES)
+    return next((limit for limit in limits if limit.value == end.limit), Limit.OTHER)
 
 
 def _end_detail(limit: Limit, engine: str, detail: str, with_a: str) -> str:

@@ -83,13 +83,13 @@ class Fitting:
     def report(self, point: Point) -> None:
         """Record a point of the learning curve, and send it."""
         course = self._course
-        known = CurvePoint(
+        newest = CurvePoint(
             stage=point.stage,
             step=point.step,
             loss=point.loss,
             validation=point.validation,
         )
-        curve = thinned((*course.state.curve, known))
+        curve = thinned((*course.state.curve, newest))
         course.update(replace(course.state, curve=curve))
         seen = "" if point.validation is None else f", validation {point.validation:.4g}"
         course.report(

@@ -36,7 +36,7 @@ class Candidate:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What conditions are about, before there is a result."""
+        """Subjects of conditions, before there is a result."""
         return dict(self.request)
 
 

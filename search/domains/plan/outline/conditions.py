@@ -64,8 +64,8 @@ class Condition:
         if left is MISSING or right is MISSING:
             return False
         if self.operator == "covers":
-            wanted = right if isinstance(right, list | tuple) else [right]
-            return all(_occurs(part, left) for part in wanted)
+            parts = right if isinstance(right, list | tuple) else [right]
+            return all(_occurs(part, left) for part in parts)
         if self.operator in ("==", "!="):
             return _equal(left, right) is (self.operator == "==")
         both = (left, right)

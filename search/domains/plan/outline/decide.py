@@ -49,12 +49,12 @@ def with_answered(outline: Outline, answered: Sequence[tuple[Question, str]]) ->
     """
     open_ = list(outline.questions.values())
     again = {_subject(question.about) for question in open_}
-    kept = [row for row in answered if _subject(row[0].about) not in again]
-    questions = [*(question for question, _ in kept), *open_]
+    standing = [row for row in answered if _subject(row[0].about) not in again]
+    questions = [*(question for question, _ in standing), *open_]
     return outline.model_copy(
         update={
             "questions": {f"q{i}": question for i, question in enumerate(questions, 1)},
-            "answers": {f"q{i}": answer for i, (_, answer) in enumerate(kept, 1)},
+            "answers": {f"q{i}": answer for i, (_, answer) in enumerate(standing, 1)},
         }
     )
 

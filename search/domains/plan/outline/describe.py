@@ -115,24 +115,24 @@ def read_back(outline: Outline) -> str:
 def _sentence(leaf: Leaf, parents: Sequence[str]) -> str:
     """Return what a leaf does with every value that is set, and what it waits for."""
     request = {"spec": leaf.spec, "budget": leaf.budget, "seed": leaf.seed}
-    said = leaf.title
+    sentence = leaf.title
     details = []
     for path, value in _stated(request):
         shown = words(path, value)
         if (
             path not in leaf.defaults
             and shown
-            and not re.search(rf"(?<!\w){re.escape(shown)}(?!\w)", said)
+            and not re.search(rf"(?<!\w){re.escape(shown)}(?!\w)", sentence)
         ):
             details.append(f"{_label(path)} {shown}")
     details += [f"{_label(path)} {why}" for path, why in leaf.defaults.items()]
     after = f"; after {listed(list(parents))}" if parents else ""
-    return said + (f" ({', '.join(details)})" if details else "") + f"{after}."
+    return sentence + (f" ({', '.join(details)})" if details else "") + f"{after}."
 
 
 def _stated(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return the values of a request, files and devices as one each."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for path, value in leaves(request):
         way, _, last = path.rpartition(".")
         if value in ({}, []) or (path == "seed" and value == 0):
@@ -140,8 +140,8 @@ def _stated(request: Mapping[str, Any]) -> list[tuple[str, Any]]:
         whole = way if last in _UNSAID or last.isdecimal() else path
         if not last.isdecimal() and way.rpartition(".")[2].isdecimal():
             whole = way.rpartition(".")[0]
-        found.setdefault(whole, get(request, whole))
-    return list(found.items())
+        values.setdefault(whole, get(request, whole))
+    return list(values.items())
 
 
 def _label(path: str) -> str:

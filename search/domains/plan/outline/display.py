@@ -35,7 +35,7 @@ _ENGINES = ("highs", "scip", "cp-sat")
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """What the model sees of a leaf."""
+    """View of a leaf for the model."""
 
     kind: str
     file: str = ""

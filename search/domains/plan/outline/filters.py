@@ -26,7 +26,7 @@ from trimtab.specs.common import Spec, request_model
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What a filter knows beside the candidate."""
+    """Context of a filter, beside the candidate."""
 
     wish: Wish
     wishes: Sequence[Wish]
@@ -88,8 +88,8 @@ def _is_file(path: str, value: Any, place: Place) -> bool:
 
 
 def _is_schema_default(path: str, value: Any, place: Place) -> bool:
-    known = schema_defaults(place.specs[place.wish.kind])
-    return path in known and known[path] == value
+    defaults = schema_defaults(place.specs[place.wish.kind])
+    return path in defaults and defaults[path] == value
 
 
 def distinct(candidate: Candidate, place: Place) -> str | None:
@@ -173,8 +173,8 @@ def validated(
     try:
         return request_model(specs[kind]).model_validate_json(json.dumps(document))
     except ValidationError as error:
-        known = {"": list(specs[kind].model_fields)}
-        raise ValueError("; ".join(map(str, faults_of(error, known=known)))) from None
+        fields = {"": list(specs[kind].model_fields)}
+        raise ValueError("; ".join(map(str, faults_of(error, known=fields)))) from None
     except SpecError as error:
         raise ValueError(str(error)) from None
 
@@ -183,19 +183,19 @@ def validated(
 def schema_defaults(spec: type[Spec]) -> Mapping[str, Any]:
     """Return the defaults of a kind's fields, by path: `spec.engine` → `highs`."""
     schema = spec.model_json_schema()
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
 
     def walk(part: Mapping[str, Any], path: str) -> None:
         for name, field in part.get("properties", {}).items():
             inner = f"{path}.{name}"
             if "default" in field:
-                found[inner] = field["default"]
+                defaults[inner] = field["default"]
             for option in (field, *field.get("allOf", ()), *field.get("anyOf", ())):
                 if "$ref" in option:
                     walk(schema["$defs"][option["$ref"].rpartition("/")[2]], inner)
 
     walk(schema, "spec")
-    return MappingProxyType(found)
+    return MappingProxyType(defaults)
 
 
 def _awaited(value: Any) -> Any:

@@ -31,7 +31,7 @@ class Group:
         files = list(dict.fromkeys(name for row in rows.values() for name in _files(row)))
         more = len(files) - _FEW_FILES
         shown = files[:_FEW_FILES] + ([f"{more} more files"] if more > 0 else [])
-        said = dict.fromkeys(
+        engines = dict.fromkeys(
             words("spec.engine", value)
             for row in rows.values()
             if (value := get(row.request, "spec.engine")) is not MISSING
@@ -43,7 +43,7 @@ class Group:
                 "leaf": title(first.template.title, first.request),
                 "stage": first.template.stage,
                 "files": listed(shown) or first.template.stage,
-                "engines": listed(list(said)),
+                "engines": listed(list(engines)),
             },
         )
 
@@ -104,12 +104,12 @@ def _facts(
 
 
 def _files(row: Candidate) -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
 
     def walk(value: Any) -> None:
         if isinstance(value, Mapping):
             if "digest" in value and "name" in value:
-                found.append(str(value["name"]))
+                names.append(str(value["name"]))
             else:
                 for part in value.values():
                     walk(part)
@@ -118,4 +118,4 @@ def _files(row: Candidate) -> list[str]:
                 walk(part)
 
     walk(row.request["spec"])
-    return found
+    return names

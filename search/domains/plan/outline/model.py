@@ -42,7 +42,7 @@ _SYSTEM = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Form:
-    """What the model may fill in: labels instead of paths, for shorter answers."""
+    """Form that the model may fill in: labels instead of paths, for shorter answers."""
 
     templates: Mapping[str, Candidate]
     paths: Mapping[str, str]  # label → path
@@ -315,11 +315,11 @@ def _candidate(
     defaults = dict(base.defaults)
     for label, path in form.paths.items():
         value = answer[label]
-        known = [v for v in form.values[label] if v == value and type(v) is type(value)]
-        if not known:
+        offered = [v for v in form.values[label] if v == value and type(v) is type(value)]
+        if not offered:
             return None
-        put(request, path, known[0])
-        if path in defaults and known[0] != form.values[label][0]:
+        put(request, path, offered[0])
+        if path in defaults and offered[0] != form.values[label][0]:
             del defaults[path]
     return replace(
         base,

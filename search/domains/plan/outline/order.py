@@ -15,7 +15,7 @@ from search.domains.plan.types import Order, Wish
 
 @dataclass(frozen=True, kw_only=True)
 class Links:
-    """Which wish comes before which."""
+    """Order of the wishes."""
 
     # (parent, child) → the child needs its success
     orders: Mapping[tuple[int, int], bool]
@@ -43,10 +43,12 @@ def links_of(wishes: Sequence[Wish], orders: Sequence[Order]) -> Links:
         if row.parent != row.child and {row.parent, row.child} <= set(range(count)):
             key = (row.parent, row.child)
             stated[key] = stated.get(key, False) or row.needs_success
-    for kept, broken in ((stated, False), ({}, True)):
-        sequence = _sequence(count, [*kept, *files])
+    for stated_orders, broken in ((stated, False), ({}, True)):
+        sequence = _sequence(count, [*stated_orders, *files])
         if sequence is not None:
-            return Links(orders=kept, files=files, sequence=sequence, broken=broken)
+            return Links(
+                orders=stated_orders, files=files, sequence=sequence, broken=broken
+            )
     # Files in a circle: no order is right, and the filter of orders removes those leaves.
     return Links(orders={}, files=files, sequence=tuple(range(count)), broken=True)
 
@@ -70,7 +72,7 @@ def displayed(shown: Iterable[int], links: Links, wishes: Sequence[Wish]) -> lis
 
 
 class _Scores:
-    """How natural a leaf is as the next one: after the last, and before its rivals."""
+    """Scores of a leaf as the next one: after the last, and before its rivals."""
 
     def __init__(self, leaves: Mapping[int, display.Shown]) -> None:
         self._leaves, self._model = leaves, display.order_model()
@@ -99,12 +101,12 @@ def _sequence(count: int, edges: Iterable[tuple[int, int]]) -> tuple[int, ...] |
         sorter.prepare()
     except graphlib.CycleError:
         return None
-    found: list[int] = []
+    order: list[int] = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
-        found += ready
+        order += ready
         sorter.done(*ready)
-    return tuple(found)
+    return tuple(order)
 
 
 def _begin(wish: Wish) -> int:

@@ -67,10 +67,10 @@ def root_of(name: str) -> tuple[str, int]:
 
 def newest(outline: Outline) -> dict[str, str]:
     """Return the newest version of each leaf, by the leaf it repairs."""
-    found: dict[str, str] = {}
+    leaves: dict[str, str] = {}
     for name in sorted(outline.leaves, key=root_of):
-        found[root_of(name)[0]] = name
-    return found
+        leaves[root_of(name)[0]] = name
+    return leaves
 
 
 def fault_of(leaf: Leaf, job: EndedJob) -> str | None:

@@ -46,7 +46,7 @@ OnLeaf = Callable[[int, int], None]  # leaves done, of how many
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What an outline is made of."""
+    """Material of an outline."""
 
     reading: Reading
     files: Sequence[FileFacts]
@@ -60,7 +60,7 @@ class Material:
 
 @dataclass(kw_only=True)
 class _Draft:
-    """What has been decided so far, by index of the wish."""
+    """Decisions so far, by index of the wish."""
 
     chosen: dict[int, Chosen] = field(default_factory=dict)
     # A required value is missing
@@ -113,15 +113,15 @@ def _leaves(material: Material, links: Links, draft: _Draft) -> None:
         except ValueError as error:
             draft.lost[index] = str(error)
             continue
-        found = [
+        candidates = [
             _answered(making.from_template(template, wish, request, spans), material)
             for template in library().of(wish.kind)
             if template.fits(request)
         ]
-        place = replace(place, siblings=found)
+        place = replace(place, siblings=candidates)
         if material.propose is not None:
-            found = [*found, *material.propose(place, found)]
-        best = choose(found, place, material.reading.goal)
+            candidates = [*candidates, *material.propose(place, candidates)]
+        best = choose(candidates, place, material.reading.goal)
         if isinstance(best, str):
             draft.lost[index] = best.partition(": ")[2] or best
         elif best.candidate.missing:
@@ -253,8 +253,10 @@ def _edges(links: Links, names: Mapping[int, str]) -> dict[str, LeafEdge]:
 
 
 def _questions(reading: Reading, draft: _Draft) -> dict[str, Question]:
-    asked = own_questions(reading, [draft.open[index] for index in sorted(draft.open)])
-    return {f"q{number}": question for number, question in enumerate(asked, start=1)}
+    questions = own_questions(
+        reading, [draft.open[index] for index in sorted(draft.open)]
+    )
+    return {f"q{number}": question for number, question in enumerate(questions, start=1)}
 
 
 def _lost(reading: Reading, draft: _Draft) -> list[NotDone]:

@@ -87,14 +87,14 @@ def constraints_of(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     if _KIND not in kinds:
         return []
     mentions = _mentions(scene)
-    found: list[_Cue] = []
+    holding: list[_Cue] = []
     for sentence in sorted({scene.sentence(m.start) for m in mentions}):
         here = [m for m in mentions if scene.sentence(m.start) == sentence]
         cues = _cues(scene, sentence)
         if cues:
             _assign(scene, here, cues)
-            found += [cue for cue in cues if _holds(cue)]
-    return list(_bounds(scene, found))
+            holding += [cue for cue in cues if _holds(cue)]
+    return list(_bounds(scene, holding))
 
 
 def _holds(cue: _Cue) -> bool:
@@ -138,19 +138,19 @@ def _account(scene: Scene, cue: _Cue) -> None:
 
 def _mentions(scene: Scene) -> list[_Mention]:
     """Return the tables named in the text, in its order; none overlaps another."""
-    known = {name.lower(): name for file in scene.files.values() for name in file.names}
-    pieces = {tuple(_pieces(name)): name for name in known.values()}
+    names = {name.lower(): name for file in scene.files.values() for name in file.names}
+    pieces = {tuple(_pieces(name)): name for name in names.values()}
     longest = max((len(p) for p in pieces), default=0)
-    found: list[_Mention] = []
+    mentions: list[_Mention] = []
     i = 0
     while i < len(scene.tokens):
-        mention = _mention_at(scene, i, known, pieces, longest)
+        mention = _mention_at(scene, i, names, pieces, longest)
         if mention is None:
             i += 1
             continue
-        found.append(mention)
+        mentions.append(mention)
         i = mention.end
-    return found
+    return mentions
 
 
 def _pieces(name: str) -> list[str]:
@@ -220,16 +220,16 @@ def _nearest(word: str, known: dict[str, str]) -> str | None:
 
 def _cues(scene: Scene, sentence: int) -> list[_Cue]:
     here = list(scene.in_sentence(sentence))
-    found: list[_Cue] = []
+    cues: list[_Cue] = []
     for i in here:
-        if found and i < found[-1].end:
+        if cues and i < cues[-1].end:
             continue
         cue = (
             _pin_at(scene, i) or _together_at(scene, i, here) or _whole_at(scene, i, here)
         )
         if cue is not None:
-            found.append(cue)
-    return found
+            cues.append(cue)
+    return cues
 
 
 def _pin_at(scene: Scene, i: int) -> _Cue | None:

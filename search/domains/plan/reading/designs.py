@@ -39,7 +39,7 @@ def cuts_of(scene: Scene) -> list[int]:
 
 def wanted_bands(scene: Scene) -> list[Quantity]:
     """Return the frequencies that are bands to be matched: no bandwidths, none to reject."""
-    found = []
+    bands = []
     for quantity in scene.quantities:
         if quantity.reading(Dimension.FREQUENCY) is None:
             continue
@@ -58,13 +58,15 @@ def wanted_bands(scene: Scene) -> list[Quantity]:
         ]
         if any(p.startswith(("spec.avoid", "_bandwidth")) for p in (*beside, *behind)):
             continue
-        said = {scene.word(i) for i in range(max(0, quantity.start - 8), quantity.start)}
-        if said & {"edge", "end", "limit"} and quantity.shape is Shape.SINGLE:
+        before = {
+            scene.word(i) for i in range(max(0, quantity.start - 8), quantity.start)
+        }
+        if before & {"edge", "end", "limit"} and quantity.shape is Shape.SINGLE:
             continue  # one edge of a band that is there
         if quantity.shape is Shape.LIST or is_history(scene, quantity):
             continue
-        found.append(quantity)
-    return found
+        bands.append(quantity)
+    return bands
 
 
 def _about_all(scene: Scene) -> float:

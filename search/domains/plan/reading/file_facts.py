@@ -1,4 +1,4 @@
-"""What a file can be to a job, by its first bytes, column names and member names.
+"""Roles of a file, by its first bytes, column names and member names.
 
 Never by its suffix alone, and never by prose in it: instructions inside a file have no way out.
 """

@@ -17,7 +17,7 @@ from trimtab.specs.common import Spec
 
 
 class Role(StrEnum):
-    """What a phrase does in a goal."""
+    """Role of a phrase in a goal."""
 
     NOUN = "noun"  # names the problem of a kind
     VERB = "verb"  # asks for a job of a kind
@@ -135,13 +135,13 @@ class Lexicon:
 
     def outputs(self) -> dict[str, tuple[Sense, ...]]:
         """Return name of a file → senses, for the files that jobs leave for others."""
-        found: dict[str, tuple[Sense, ...]] = {}
+        senses: dict[str, tuple[Sense, ...]] = {}
         for kind in self.kinds:
             words = words_of(kind)
             assert words is not None
             for name in words.table("outputs"):
-                found[name] = (Sense(role=Role.OUTPUT, kind=kind, path=name),)
-        return found
+                senses[name] = (Sense(role=Role.OUTPUT, kind=kind, path=name),)
+        return senses
 
     def knows(self, word: str) -> bool:
         """Return whether a word occurs in any phrase, or is a plain English one."""
@@ -149,16 +149,16 @@ class Lexicon:
 
     def find(self, tokens: Sequence[Token]) -> list[Item]:
         """Return the phrases in the text, longest first at each place, without overlaps."""
-        found = []
+        phrases = []
         i = 0
         while i < len(tokens):
             item = self._longest(tokens, i)
             if item is None:
                 i += 1
                 continue
-            found.append(item)
+            phrases.append(item)
             i = item.end
-        return found
+        return phrases
 
     def _longest(self, tokens: Sequence[Token], i: int) -> Item | None:
         node, at, best = self._root, i, None

@@ -15,19 +15,19 @@ from search.domains.plan.reading.tokens import Form
 
 def named(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     """Return the slots whose values are names in the text."""
-    found = [*constraints_of(scene, kinds), *builds_of(scene, kinds)]
+    bounds = [*constraints_of(scene, kinds), *builds_of(scene, kinds)]
     for item in scene.with_role(Role.NAMES):
         for sense in item.of(Role.NAMES):
             if sense.kind in kinds and (value := _cell(scene, item)) is not None:
                 tokens, values = value
-                found.append(
+                bounds.append(
                     Bound(
                         paths={sense.kind: sense.path},
                         values={sense.kind: (values,)},
                         tokens=(item.start, *tokens, *range(item.start + 1, item.end)),
                     )
                 )
-    return found
+    return bounds
 
 
 def _cell(scene: Scene, item: Item) -> tuple[list[int], list[Any]] | None:

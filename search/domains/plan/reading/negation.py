@@ -60,10 +60,10 @@ class Scope:
 
 def scopes_of(scene: Scene) -> list[Scope]:
     """Return the scope of each negation of a text."""
-    found = []
-    asked = {scene.sentence(mark.start) for mark in scene.marks("what_if")}
+    scopes = []
+    what_if = {scene.sentence(mark.start) for mark in scene.marks("what_if")}
     for item in scene.marks("not", "except", "instead"):
-        if item.mark("instead") and scene.sentence(item.start) in asked:
+        if item.mark("instead") and scene.sentence(item.start) in what_if:
             scene.use(range(item.start, item.end), "comparison")
             continue  # "what do we gain with H100 instead of A100" compares them
         backwards = scene.words(item.start, item.end).lower() in _BACK
@@ -72,19 +72,19 @@ def scopes_of(scene: Scene) -> list[Scope]:
         if not targets and item.mark("not"):
             targets = _before(scene, item)
         if targets:
-            found.append(
+            scopes.append(
                 Scope(
                     mark=item,
                     tokens=frozenset(targets),
                     is_exception=item.mark("except"),
                 )
             )
-    return [*found, *_preferred(scene), *_left_alone(scene)]
+    return [*scopes, *_preferred(scene), *_left_alone(scene)]
 
 
 def _preferred(scene: Scene) -> list[Scope]:
     """Return the scopes of "I prefer SCIP over HiGHS", "SCIP is to be preferred to HiGHS"."""
-    found = []
+    scopes = []
     for i in range(len(scene.tokens)):
         before = {scene.word(t) for t in range(max(0, i - 7), i)}
         if (
@@ -94,13 +94,13 @@ def _preferred(scene: Scene) -> list[Scope]:
         ):
             mark = Item(start=i, end=i + 1, senses=())
             scene.use([i], "negation")
-            found.append(Scope(mark=mark, tokens=frozenset({i + 1})))
-    return found
+            scopes.append(Scope(mark=mark, tokens=frozenset({i + 1})))
+    return scopes
 
 
 def _left_alone(scene: Scene) -> list[Scope]:
     """Return scopes of "leave old.mps alone"."""
-    found = []
+    scopes = []
     for i, token in enumerate(scene.tokens):
         if token.word not in ("leave", "keep"):
             continue
@@ -112,8 +112,8 @@ def _left_alone(scene: Scene) -> list[Scope]:
         if end is not None and files:
             mark = Item(start=i, end=i + 1, senses=())
             scene.use([i, end], "negation")
-            found.append(Scope(mark=mark, tokens=frozenset(files)))
-    return found
+            scopes.append(Scope(mark=mark, tokens=frozenset(files)))
+    return scopes
 
 
 def _starts(scene: Scene, i: int) -> bool:
@@ -160,36 +160,36 @@ def _after(scene: Scene, mark: Item) -> set[int]:
     Joined are further values of the same slot, or further files; a comma joins only within a list
     that ends with "and", "or" or "nor".
     """
-    found: list[tuple[int, str, str]] = []  # token, slot or "file", joiner in front
+    places: list[tuple[int, str, str]] = []  # token, slot or "file", joiner in front
     i, joiner = mark.end, ""
-    while i < min(len(scene.tokens), mark.end + _REACH * (1 + len(found))):
+    while i < min(len(scene.tokens), mark.end + _REACH * (1 + len(places))):
         word = scene.word(i)
         if scene.ends_sentence(i) or word in _STOPS:
             break
         item = _target(scene, i)
-        is_file = _is_file(scene, i) and (bool(found) or _reaches_file(scene, mark, i))
+        is_file = _is_file(scene, i) and (bool(places) or _reaches_file(scene, mark, i))
         if item is not None or is_file:
             slot = (
                 item.of(Role.VALUE, Role.NAMES, Role.CONSUMER)[0].path if item else "file"
             )
-            if found and (not joiner or slot != found[0][1]):
+            if places and (not joiner or slot != places[0][1]):
                 break
             numbers = [q for q in scene.quantities if mark.end <= q.start < i]
-            if not found and any(q.units or mark.mark("instead") for q in numbers):
+            if not places and any(q.units or mark.mark("instead") for q in numbers):
                 break
-            found.append((item.start if item else i, slot, joiner))
+            places.append((item.start if item else i, slot, joiner))
             i, joiner = item.end if item else i + 1, ""
             continue
         if word in _JOIN:
-            if not found and word == ",":
+            if not places and word == ",":
                 break
             joiner = word if word != "," or not joiner else joiner
-        elif found and word not in _WITHIN:
+        elif places and word not in _WITHIN:
             break
         i += 1
-    while len(found) > 1 and found[-1][2] == ",":
-        found.pop()
-    return {token for token, _, _ in found}
+    while len(places) > 1 and places[-1][2] == ",":
+        places.pop()
+    return {token for token, _, _ in places}
 
 
 def _reaches_file(scene: Scene, mark: Item, i: int) -> bool:
@@ -278,7 +278,7 @@ def _against_default(scene: Scene) -> list[Item]:
 
 def _both_ways(scene: Scene) -> list[Item]:
     """Find "one run with it, one run without it", "once with and once without"."""
-    found = []
+    pairs = []
     for i in range(len(scene.tokens)):
         pair = _OPPOSITES.get(scene.word(i))
         if pair is None:
@@ -293,9 +293,9 @@ def _both_ways(scene: Scene) -> list[Item]:
             }
             joined = between & _JOINED_OFF and j - i <= 3
             if scene.word(j) == pair and (between & _COUNTED_OFF or joined):
-                found.append(Item(start=i, end=j + 1, senses=()))
+                pairs.append(Item(start=i, end=j + 1, senses=()))
                 break
-    return found
+    return pairs
 
 
 def with_and_without(scene: Scene, bound: Sequence[Bound]) -> list[Bound]:

@@ -90,7 +90,7 @@ class Outside:
 
 def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
     """Return the parts of a goal that ask for something else, one for each clause."""
-    found: list[Outside] = []
+    parts: list[Outside] = []
     taken: set[int] = set()
     soft = _soft()
     takers = _takers()
@@ -111,18 +111,18 @@ def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
             part = replace(
                 part, files=frozenset(t for t in files if t - item.end <= _OBJECT)
             )
-        found.append(part)
+        parts.append(part)
     for tokens in _conditions(scene):
         if not tokens & taken:
             taken |= tokens
-            found.append(_part(scene, tokens, "condition", _CONDITION))
+            parts.append(_part(scene, tokens, "condition", _CONDITION))
     for i, token in enumerate(scene.tokens):
         if token.form is Form.ID and i not in taken:
             tag, reason = _of_id(token.text)
             tokens = _request_before(scene, i) - taken
             taken |= tokens
-            found.append(_part(scene, tokens, tag, reason))
-    return found
+            parts.append(_part(scene, tokens, tag, reason))
+    return parts
 
 
 def _request_before(scene: Scene, i: int) -> set[int]:
@@ -138,27 +138,27 @@ def _request_before(scene: Scene, i: int) -> set[int]:
 
 def _conditions(scene: Scene) -> list[set[int]]:
     """Return the clauses "if it ends with more than 1 % gap": a figure that nothing waits for."""
-    found = []
+    conditions = []
     for i in range(len(scene.tokens)):
         if scene.word(i) not in ("if", "unless", "provided", "whenever"):
             continue
-        end, numbers, wanted = i + 1, False, False
+        end, numbers, about_results = i + 1, False, False
         while end < len(scene.tokens) and not scene.ends_sentence(end):
             closed = scene.word(end) in (",", "then", ";")
-            if closed and (numbers or wanted):
+            if closed and (numbers or about_results):
                 break
             numbers = numbers or any(end in q.tokens for q in scene.quantities)
-            wanted = wanted or scene.word(end) in _RESULTS
+            about_results = about_results or scene.word(end) in _RESULTS
             end += 1
         about = {scene.word(t) for t in range(i, end)} & _SUBJECTS
         if (
             about
-            and (numbers or wanted)
+            and (numbers or about_results)
             and end < len(scene.tokens)
             and not scene.ends_sentence(end)
         ):
-            found.append(set(range(i, end)))
-    return found
+            conditions.append(set(range(i, end)))
+    return conditions
 
 
 def _soft() -> frozenset[str]:

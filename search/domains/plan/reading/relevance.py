@@ -1,4 +1,4 @@
-"""Whether a number is about a job or part of the story around it.
+"""Relevance of a number: about a job, or part of the story around it.
 
 "the train was stuck for two hours" states no time limit. Each sign speaks for or against by its
 weight; a duration with clearly more against it is background, and of two durations for one job the
@@ -69,7 +69,7 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
     }
     words = {scene.word(i) for i in clause if i not in inside}
     around = {scene.word(i) for i in here if -5 <= i - quantity.start <= 6}
-    found = []
+    names = []
     job = any(scene.tokens[i].form is Form.FILE for i in here) or any(
         item.of(Role.NOUN, Role.VERB, Role.FILE_NOUN, Role.VALUE)
         for item in scene.items
@@ -82,27 +82,27 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
     )
     request = bool(words & _REQUESTS)
     if job:
-        found.append("job in the sentence")
+        names.append("job in the sentence")
     if limit:
-        found.append("limit")
+        names.append("limit")
     if scene.word(quantity.start - 1) in _BEFORE:
-        found.append("preposition")
+        names.append("preposition")
     if len(here) <= 9:
-        found.append("short sentence")
+        names.append("short sentence")
     if request:
-        found.append("request")
+        names.append("request")
     if around & _STORY:
-        found.append("story")
+        names.append("story")
     if words & _PAST and not request:
-        found.append("past")
+        names.append("past")
     if not (job or limit or request):
-        found.append("nothing")
+        names.append("nothing")
     seconds = quantity.reading(Dimension.TIME) or (0.0,)
     if seconds[0] >= _DAY_S:
-        found.append("days")
+        names.append("days")
     if seconds[0] > _MOST_S:
-        found.append("beyond the limits")
-    return found
+        names.append("beyond the limits")
+    return names
 
 
 def is_history(scene: Scene, quantity: Quantity) -> bool:

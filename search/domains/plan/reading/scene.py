@@ -142,17 +142,17 @@ class Scene:
 
     def spans(self, tokens: Iterable[int]) -> tuple[Span, ...]:
         """Return the characters of some tokens; runs of neighbours are one span."""
-        found: list[Span] = []
+        merged: list[Span] = []
         last = None
         start = 0
         for i in sorted(set(tokens)):
             if last is not None and i == last + 1:
-                found[-1] = self.span(start, i + 1)
+                merged[-1] = self.span(start, i + 1)
             else:
                 start = i
-                found.append(self.span(i, i + 1))
+                merged.append(self.span(i, i + 1))
             last = i
-        return tuple(found)
+        return tuple(merged)
 
     def words(self, start: int, end: int) -> str:
         """Return the goal's own words of tokens [start, end)."""
@@ -240,10 +240,10 @@ def _signature(tokens: Sequence[Token]) -> set[int]:
 
     A part that names a file is no signature.
     """
-    found: set[int] = set()
+    signed: set[int] = set()
     for i, token in enumerate(tokens):
         starts = i > 0 and tokens[i - 1].word == "\n"
-        if not starts or i in found or token.word not in _GREETINGS:
+        if not starts or i in signed or token.word not in _GREETINGS:
             continue
         end = i + 1
         while end < len(tokens) and tokens[end].word != "\n" and end - i <= 6:
@@ -255,8 +255,8 @@ def _signature(tokens: Sequence[Token]) -> set[int]:
         while stop < len(tokens) and not _is_postscript(tokens, stop):
             stop += 1
         if not any(t.form in (Form.FILE, Form.NAME) for t in tokens[i:stop]):
-            found |= set(range(i, stop))
-    return found
+            signed |= set(range(i, stop))
+    return signed
 
 
 def _is_postscript(tokens: Sequence[Token], i: int) -> bool:

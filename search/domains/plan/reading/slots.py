@@ -160,14 +160,14 @@ def slots_of(spec: type[Spec]) -> tuple[Slot, ...]:
     common = words_of(COMMON)
     assert common is not None
     fields = {each.path: each for each in schema_fields(spec)}
-    found = []
+    slots = []
     for source, words in ((COMMON, common), (kind, own)):
         for path, row in words.table("slots").items():
             if path == "budget.target_gap" and "target_gap" not in spec.LIMITS:
                 continue
-            found.append(_slot(kind, path, row, fields.get(path)))
+            slots.append(_slot(kind, path, row, fields.get(path)))
         del source
-    return tuple(found)
+    return tuple(slots)
 
 
 def _slot(

@@ -45,16 +45,16 @@ def written_out(tokens: Sequence[Token], files: Sequence[str]) -> list[Token]:
     i = 0
     while i < len(tokens):
         token = tokens[i]
-        found = (
+        number = (
             (_file_at(tokens, i, pieces) or _card_at(tokens, i) or _triple_at(tokens, i))
             if token.form in (Form.WORD, Form.NUMBER)
             else None
         )
-        if found is None:
+        if number is None:
             result.append(token)
             i += 1
             continue
-        form, word, end = found
+        form, word, end = number
         last = tokens[end - 1]
         text = token.text if form is Form.WORD else word
         result.append(

@@ -80,14 +80,14 @@ class _Mask:
 def tokens_of(text: Text, files: Sequence[str]) -> list[Token]:
     """Return the tokens of a text; names of attached files are one token each."""
     masks = _masks(text.folded, files)
-    found: list[Token] = []
+    tokens: list[Token] = []
     at = 0
     for mask in [*masks, None]:
         stop = mask.start if mask else len(text.folded)
-        _plain(text.folded, at, stop, found)
+        _plain(text.folded, at, stop, tokens)
         if mask:
             piece = text.folded[mask.start : mask.end]
-            found.append(
+            tokens.append(
                 Token(
                     form=mask.form,
                     text=piece,
@@ -97,12 +97,12 @@ def tokens_of(text: Text, files: Sequence[str]) -> list[Token]:
                 )
             )
             at = mask.end
-    return found
+    return tokens
 
 
 def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
     """Return the pieces that are one token each: the earliest first, then the longest."""
-    found = []
+    candidates = []
     low = text.lower()
     for name in files:
         folded = name.lower()
@@ -110,7 +110,7 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
         while at >= 0:
             end = at + len(folded)
             if not _inside_word(low, at, end):
-                found.append(_Mask(start=at, end=end, form=Form.FILE, name=name))
+                candidates.append(_Mask(start=at, end=end, form=Form.FILE, name=name))
             at = low.find(folded, end)
     for pattern, form in (
         (_BLOCK, Form.QUOTE),
@@ -119,7 +119,7 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
         (_TRIPLE, Form.TRIPLE),
         (_NAME, Form.NAME),
     ):
-        found += [
+        candidates += [
             _Mask(start=m.start(), end=m.end(), form=form, name="")
             for m in pattern.finditer(text)
             if not (
@@ -129,18 +129,18 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
             )
         ]
     priority = {Form.FILE: 1, Form.QUOTE: 0}
-    found.sort(key=lambda m: (priority.get(m.form, 2), m.start, -m.end))
-    kept: list[_Mask] = []
+    candidates.sort(key=lambda m: (priority.get(m.form, 2), m.start, -m.end))
+    disjoint: list[_Mask] = []
     taken = bytearray(len(text))
-    for mask in found:
+    for mask in candidates:
         quoted_file = mask.form is Form.QUOTE and text[
             mask.start + 1 : mask.end - 1
         ].lower() in {name.lower() for name in files}
         if quoted_file or taken[mask.start] or taken[mask.end - 1]:
             continue
         taken[mask.start : mask.end] = b"\1" * (mask.end - mask.start)
-        kept.append(mask)
-    return sorted(kept, key=lambda m: m.start)
+        disjoint.append(mask)
+    return sorted(disjoint, key=lambda m: m.start)
 
 
 def _inside_word(text: str, start: int, end: int) -> bool:

@@ -9,7 +9,7 @@ from search.domains.plan.reading.stems import vocabulary
 
 
 class Dimension(StrEnum):
-    """What a quantity measures, and the unit that it is kept in."""
+    """Dimension of a quantity, and the unit that it is kept in."""
 
     TIME = "seconds"
     MEMORY = "GiB"

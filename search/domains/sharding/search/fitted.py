@@ -19,7 +19,7 @@ _FARTHEST = 16  # factor between the batch of a job and that of the measurements
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """What prices a job's plans."""
+    """Model that prices a job's plans."""
 
     models: Models
     choice: ModelChoice

@@ -73,8 +73,8 @@ class Node:
 
     def leaves(self) -> list[Node]:
         """Return the items without children below the first one, in the order of the story."""
-        told = self.children[0].walk() if self.children else ()
-        return [node for node in told if not node.children]
+        outline = self.children[0].walk() if self.children else ()
+        return [node for node in outline if not node.children]
 
 
 def outline_of(premise: str, model: TextModel, *, seed: int) -> Node:
@@ -114,7 +114,7 @@ def _child(
     others = [other for other in root.walk() if other.parent and other not in above]
     copied = [item.text for item in above]
     number = sum(1 for _ in root.walk())
-    found: list[tuple[float, str]] = []
+    scored: list[tuple[float, str]] = []
     for candidate in range(CANDIDATES):
         how = Sampling(
             max_tokens=_TOKENS,
@@ -128,8 +128,8 @@ def _child(
         text = first_sentence("".join(token.text for token in tokens))
         copies = any(repeats(text, item) for item in copied)
         if not copies and fault(text, [other.text for other in others]) is None:
-            found.append((_score(node, text, [t.logprob or 0.0 for t in tokens]), text))
-    return max(found)[1] if found else None
+            scored.append((_score(node, text, [t.logprob or 0.0 for t in tokens]), text))
+    return max(scored)[1] if scored else None
 
 
 def _score(node: Node, text: str, logprobs: Sequence[float]) -> float:

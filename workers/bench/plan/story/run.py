@@ -47,7 +47,7 @@ def write_stories(
     threads: int = 8,
 ) -> Iterator[Line]:
     """Yield a line for each outline and story that is not `stored`, several side by side."""
-    wanted = [(premise, seed) for seed in range(seeds) for premise in range(premises)]
+    stories = [(premise, seed) for seed in range(seeds) for premise in range(premises)]
     done = {(line["premise"], line["seed"], line.get("arm")) for line in stored}
     outlines = {
         (line["premise"], line["seed"]): Node.of(line["outline"])
@@ -66,13 +66,13 @@ def write_stories(
         }
 
     with ThreadPoolExecutor(threads) as pool:
-        missing = [key for key in wanted if key not in outlines]
+        missing = [key for key in stories if key not in outlines]
         for key, outline in pool.map(outlined, missing):
             outlines[key] = outline
             yield {"premise": key[0], "seed": key[1], "outline": outline.as_data()}
         jobs = [
             pool.submit(told, key, arm)
-            for key in wanted
+            for key in stories
             for arm in arms
             if (*key, arm) not in done and outlines[key].leaves()
         ]
@@ -134,29 +134,29 @@ def adherence(
         passages += windows(text, len(line["leaves"]))
         leaves += line["leaves"]
         owner += [(line["premise"], line["arm"], line["seed"])] * len(line["leaves"])
-    said, meant = judge.vectors(passages), judge.vectors(leaves)
-    near = said @ meant.T
+    written, meant = judge.vectors(passages), judge.vectors(leaves)
+    near = written @ meant.T
     premise = np.array([key[0] for key in owner])
     foreign = near[premise[:, None] != premise[None]]
     cut = np.quantile(foreign, 1 - FALSE_POSITIVES)
-    told: dict[tuple[int, str, int], list[bool]] = {}
+    verdicts: dict[tuple[int, str, int], list[bool]] = {}
     for i, key in enumerate(owner):
-        told.setdefault(key, []).append(bool(near[i, i] > cut))
-    return told
+        verdicts.setdefault(key, []).append(bool(near[i, i] > cut))
+    return verdicts
 
 
 def judged(lines: Sequence[Line], judge: Judge) -> Iterator[Line]:
     """Yield a line of figures for each story, its text left out."""
-    told = adherence(lines, judge)
+    verdicts = adherence(lines, judge)
     for line in lines:
         key = (line["premise"], line["arm"], line["seed"])
-        kept = {
+        head = {
             name: line[name] for name in ("premise", "arm", "words", "rep4", "distinct2")
         }
-        yield kept | {
+        yield head | {
             "story_seed": line["seed"],
             "perplexity": line["perplexity"],
-            "told": told[key],
+            "told": verdicts[key],
         }
 
 

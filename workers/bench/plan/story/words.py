@@ -63,10 +63,10 @@ def distinct(text: str, n: int) -> float:
 def overlap(text: str, before: str, n: int = 3) -> float:
     """Return the share of a text's n-grams that stand in an earlier text or twice in itself."""
     grams = _grams(words(text), n)
-    known = set(_grams(words(before), n))
+    earlier = set(_grams(words(before), n))
     seen: set[tuple[str, ...]] = set()
     again = 0
     for gram in grams:
-        again += gram in known or gram in seen
+        again += gram in earlier or gram in seen
         seen.add(gram)
     return again / len(grams) if grams else 0.0

@@ -113,8 +113,8 @@ def library_of(documents: Sequence[Mapping[str, Any]]) -> Library:
 
 
 def _template(row: Mapping[str, Any]) -> Template:
-    known = {"id", "kind", "when", "requires", "title", "stage", "post"}
-    _closed(row, known | {"default", "question", "repair"}, row["id"])
+    keys = {"id", "kind", "when", "requires", "title", "stage", "post"}
+    _closed(row, keys | {"default", "question", "repair"}, row["id"])
     for text in row.get("post", ()):
         parse(text)
     return Template(

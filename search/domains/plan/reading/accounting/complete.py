@@ -50,8 +50,8 @@ def complete(
     doubts += earlier_jobs(scene)
     for tokens, why in scene.beyond:
         spans = scene.spans(tokens)
-        said = scene.text.goal[spans[0].start : spans[-1].end]
-        not_done.append(NotDone(text=said[:200], reason=why, spans=spans))
+        excerpt = scene.text.goal[spans[0].start : spans[-1].end]
+        not_done.append(NotDone(text=excerpt[:200], reason=why, spans=spans))
     if not reading.wishes:
         return _nothing(scene, reading, doubts, not_done, answers)
     doubts += missing_slots(drafts)
@@ -63,9 +63,9 @@ def complete(
     doubts += program_runs_and_targets(drafts)
     doubts += smallest_and_fastest(scene, drafts)
     doubts += bands_without_edges(scene, drafts)
-    asked = [d for d in doubts if d.about not in answers]
-    asked.sort(key=lambda d: d.rank)
-    unique = list({d.about: d for d in reversed(asked)}.values())[::-1]
+    open_doubts = [d for d in doubts if d.about not in answers]
+    open_doubts.sort(key=lambda d: d.rank)
+    unique = list({d.about: d for d in reversed(open_doubts)}.values())[::-1]
     return replace(
         reading,
         not_done=tuple(not_done),
@@ -100,11 +100,11 @@ def _nothing(
             )
         else:
             doubts = [_what(scene, cues)]
-    asked = [d for d in doubts if d.about not in answers]
+    open_doubts = [d for d in doubts if d.about not in answers]
     return replace(
         reading,
         not_done=tuple(not_done),
-        questions=tuple(_question(scene, d) for d in asked[:MAX_QUESTIONS]),
+        questions=tuple(_question(scene, d) for d in open_doubts[:MAX_QUESTIONS]),
         not_understood=scene.spans(left_over(scene)),
     )
 

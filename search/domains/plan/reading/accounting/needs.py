@@ -17,7 +17,7 @@ _AND_AS_WELL = vocabulary("and & the both also as")
 
 def missing_slots(drafts: Drafts) -> list[Doubt]:
     """Ask for required slots without a value."""
-    found = []
+    doubts = []
     for job in drafts.jobs:
         words = words_of(job.kind)
         assert words is not None
@@ -25,7 +25,7 @@ def missing_slots(drafts: Drafts) -> list[Doubt]:
         for path, text in words.table("required").items():
             if path in job.settings:
                 continue
-            found.append(
+            doubts.append(
                 Doubt(
                     about=about_of(path),
                     text=text,
@@ -34,16 +34,16 @@ def missing_slots(drafts: Drafts) -> list[Doubt]:
                     rank=1,
                 )
             )
-    return found
+    return doubts
 
 
 def program_runs_and_targets(drafts: Drafts) -> list[Doubt]:
     """Ask for what a program needs: runs to measure its time by, the target of a processor."""
-    found = []
+    doubts = []
     for job in drafts.jobs:
-        said = {path: setting.value for path, setting in job.settings.items()}
-        if said.get("spec.objective") == "run_time" and "spec.runs" not in said:
-            found.append(
+        settings = {path: setting.value for path, setting in job.settings.items()}
+        if settings.get("spec.objective") == "run_time" and "spec.runs" not in settings:
+            doubts.append(
                 Doubt(
                     about="runs",
                     text="With which arguments or input is the program run to measure its time?",
@@ -52,10 +52,13 @@ def program_runs_and_targets(drafts: Drafts) -> list[Doubt]:
                     rank=1,
                 )
             )
-        cpu = str(said.get("spec.target.cpu", ""))
-        if cpu.startswith(("cortex", "neoverse")) and "spec.target.triple" not in said:
+        cpu = str(settings.get("spec.target.cpu", ""))
+        if (
+            cpu.startswith(("cortex", "neoverse"))
+            and "spec.target.triple" not in settings
+        ):
             small = cpu.startswith("cortex-m")
-            found.append(
+            doubts.append(
                 Doubt(
                     about="target.triple",
                     text=f"{cpu} is no processor of x86-64. Which target triple is meant?",
@@ -70,7 +73,7 @@ def program_runs_and_targets(drafts: Drafts) -> list[Doubt]:
                     rank=1,
                 )
             )
-    return found
+    return doubts
 
 
 def smallest_and_fastest(scene: Scene, drafts: Drafts) -> list[Doubt]:
@@ -124,8 +127,8 @@ def bands_without_edges(scene: Scene, drafts: Drafts) -> list[Doubt]:
             and q.start > item.start
         ]
         end = item.end
-        said = scene.word(end) in ("at", "in", "near", "around", "the")
-        if avoids and clear and said and not here:
+        at_frequency = scene.word(end) in ("at", "in", "near", "around", "the")
+        if avoids and clear and at_frequency and not here:
             return [
                 Doubt(
                     about="avoid.f_lo_hz",

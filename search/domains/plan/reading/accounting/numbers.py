@@ -46,7 +46,7 @@ _COUNTERS = vocabulary(
 
 def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
     """Ask about numbers that nothing accounts for."""
-    found = []
+    doubts = []
     for quantity in scene.quantities:
         tokens = range(quantity.start, quantity.end)
         if (
@@ -60,7 +60,7 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
             continue  # underlined: no slot is named, and its noun is none of ours
         if not quantity.units and _is_time(scene, quantity):
             scene.use(tokens, "asked")
-            found.append(
+            doubts.append(
                 Doubt(
                     about="budget.seconds",
                     text=f"Is “{words}” a number of seconds or of minutes?",
@@ -72,7 +72,7 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
             continue
         following = scene.words(quantity.start, min(quantity.end + 2, len(scene.tokens)))
         scene.use(tokens, "asked")
-        found.append(
+        doubts.append(
             Doubt(
                 about=f"number.{words}",
                 text=f"What does “{following}” mean?",
@@ -81,7 +81,7 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
                 rank=2,
             )
         )
-    return found
+    return doubts
 
 
 def _has_no_role(scene: Scene, quantity: Quantity) -> bool:
@@ -218,7 +218,7 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
 
 def unmatched_repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
     """Ask when "three times" or "five runs" is not the number of jobs that were read."""
-    found = []
+    doubts = []
     counted = [
         (q.start, q.end + 1, q.numbers[0])
         for q in scene.quantities
@@ -253,7 +253,7 @@ def unmatched_repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
             continue
         words = scene.words(start, end)
         seeds = ", ".join(str(k) for k in range(1, min(int(count), 5) + 1))
-        found.append(
+        doubts.append(
             Doubt(
                 about="runs",
                 text=f"“{words}”: with which seeds, or what differs between the runs?",
@@ -262,4 +262,4 @@ def unmatched_repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
                 rank=2,
             )
         )
-    return found
+    return doubts

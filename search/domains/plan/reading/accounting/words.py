@@ -28,7 +28,7 @@ def earlier_jobs(scene: Scene) -> list[Doubt]:
 
 def unexplained_choices(scene: Scene) -> list[Doubt]:
     """Ask about engines, hardware and files that nothing accounts for."""
-    found = []
+    doubts = []
     for item in scene.with_role(Role.VALUE):
         tokens = range(item.start, item.end)
         sense = item.of(Role.VALUE)[0]
@@ -39,7 +39,7 @@ def unexplained_choices(scene: Scene) -> list[Doubt]:
             continue
         words = scene.words(item.start, item.end)
         scene.use(tokens, "asked")
-        found.append(
+        doubts.append(
             Doubt(
                 about=f"word.{words}",
                 text=f"What is “{words}” for?",
@@ -48,12 +48,12 @@ def unexplained_choices(scene: Scene) -> list[Doubt]:
                 rank=3,
             )
         )
-    return found
+    return doubts
 
 
 def ambiguous_words(scene: Scene, drafts: Drafts) -> list[Doubt]:
     """Ask about words that can mean several values of a slot that nothing else sets."""
-    found = []
+    doubts = []
     for kind in dict.fromkeys(job.kind for job in drafts.jobs):
         words = words_of(kind)
         assert words is not None
@@ -67,7 +67,7 @@ def ambiguous_words(scene: Scene, drafts: Drafts) -> list[Doubt]:
                 if t.word == word and i not in scene.used
             ]
             if free and places:
-                found.append(
+                doubts.append(
                     Doubt(
                         about=row["about"],
                         text=row["text"],
@@ -76,12 +76,12 @@ def ambiguous_words(scene: Scene, drafts: Drafts) -> list[Doubt]:
                         rank=3,
                     )
                 )
-    return found
+    return doubts
 
 
 def left_over(scene: Scene) -> set[int]:
     """Return tokens that matter and that nothing accounts for; they are underlined."""
-    known = {i for item in scene.items for i in range(item.start, item.end)}
+    phrases = {i for item in scene.items for i in range(item.start, item.end)}
     left = set()
     for i, token in enumerate(scene.tokens):
         if i in scene.used or token.form in (Form.MARK, Form.QUOTE):
@@ -90,7 +90,7 @@ def left_over(scene: Scene) -> set[int]:
             if token.exact:
                 left.add(i)
         elif token.form is not Form.WORD or (
-            i not in known and not scene.lexicon.knows(token.word)
+            i not in phrases and not scene.lexicon.knows(token.word)
         ):
             left.add(i)
     for item in scene.marks("not", "except", "instead"):

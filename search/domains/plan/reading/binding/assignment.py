@@ -24,16 +24,16 @@ def assign_heads(scene: Scene, links: dict[int, list[Link]]) -> None:
     """
     owners = _owners(links)
     for i, options in links.items():
-        kept = []
+        own_links = []
         for link in options:
             if link.item is not None:
                 owner = owners.get((link.item.start, link.slot.dimension), i)
                 if owner != i and not _shares(scene, link.item, owner, i):
                     if link.slot.bare and scene.quantities[i].units:
-                        kept.append(Link(BARE, None, link.slot))
+                        own_links.append(Link(BARE, None, link.slot))
                     continue
-            kept.append(link)
-        links[i] = sorted(kept, key=lambda link: link.cost)
+            own_links.append(link)
+        links[i] = sorted(own_links, key=lambda link: link.cost)
 
 
 def _owners(

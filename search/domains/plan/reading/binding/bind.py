@@ -49,27 +49,27 @@ def bind(
     near = {i: tuple(row) for i, row in links.items()}
     assign_heads(scene, links)
     move_rejected_levels(scene, links)
-    found: list[Bound] = []
+    bounds: list[Bound] = []
     for i, quantity in enumerate(scene.quantities):
         if i not in links or is_wave_ratio(scene, quantity):
             continue
         bound = bind_of_them(scene, quantity, heads) or _bound(scene, quantity, links[i])
         if bound is None:
-            bound = bind_like_earlier(scene, quantity, found)
+            bound = bind_like_earlier(scene, quantity, bounds)
         if bound is not None:
-            found.append(bound)
-    starts = {b.quantity.start for b in found if b.quantity is not None}
+            bounds.append(bound)
+    starts = {b.quantity.start for b in bounds if b.quantity is not None}
     left = [scene.quantities[i] for i in links if scene.quantities[i].start not in starts]
     for quantity in reversed(left):
-        bound = bind_like_next(scene, quantity, found)
+        bound = bind_like_next(scene, quantity, bounds)
         if bound is not None:
-            found.append(bound)
+            bounds.append(bound)
     near = {
         i: row for i, row in near.items() if not is_wave_ratio(scene, scene.quantities[i])
     }
-    found = with_roles(scene, kinds, near, found, roles or NoRoles())
-    found += bind_phrases(scene, kinds)
-    return sorted(found, key=lambda b: b.at)
+    bounds = with_roles(scene, kinds, near, bounds, roles or NoRoles())
+    bounds += bind_phrases(scene, kinds)
+    return sorted(bounds, key=lambda b: b.at)
 
 
 def _bound(scene: Scene, quantity: Quantity, links: Sequence[Link]) -> Bound | None:

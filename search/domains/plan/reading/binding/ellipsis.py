@@ -78,7 +78,7 @@ def bind_like_earlier(
         near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name or owned
     ):
         return None
-    wanted = Dimension.TIME if near in ("for", "another", "gets") else None
+    dimension = Dimension.TIME if near in ("for", "another", "gets") else None
     devices = [c for c in candidates if COUNT in c.paths.values()]
     if what_if and not devices and near not in _BEFORE_ELLIPSIS:
         return None
@@ -86,13 +86,13 @@ def bind_like_earlier(
     if devices and (
         what_if or near in ("as", "than", "on", "to", "got", "have") or not timed
     ):
-        wanted = None
+        dimension = None
         candidates = devices
     other = next(
-        (c for c in candidates if wanted in _dimensions(scene, c)), candidates[0]
+        (c for c in candidates if dimension in _dimensions(scene, c)), candidates[0]
     )
     words = {scene.word(i) for i in range(other.at, quantity.start)}
-    of_time = wanted is not None and wanted not in _dimensions(scene, other)
+    of_time = dimension is not None and dimension not in _dimensions(scene, other)
     if of_time or not (words & _ALTERNATIVE or what_if or beside_name or owned):
         return None
     return _like(scene, quantity, other)
@@ -126,16 +126,16 @@ def bind_of_them(
         return None
     if scene.word(quantity.start - 1) in ("the", "these", "those"):
         return None  # "for the two of them" counts what there is
-    said = [
+    counted = [
         (item.start, slot, item)
         for item, slot, _ in heads
         if slot.dimension is Dimension.COUNT
         and 0 < quantity.start - item.end <= 14
         and not scene.used.get(item.start, "").startswith("not done")
     ]
-    if not said:
+    if not counted:
         return None
-    _, slot, item = max(said, key=lambda row: row[0])
+    _, slot, item = max(counted, key=lambda row: row[0])
     if slot.path == COUNT or not fits(scene, quantity, slot):
         return None
     tokens = (*range(quantity.start, at + 1), *range(item.start, item.end))

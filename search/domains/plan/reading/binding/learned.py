@@ -65,7 +65,7 @@ def with_roles(
     near: quantity → slots with their names in the text.
     """
     ruled = {b.quantity.start: b for b in found if b.quantity is not None}
-    kept = list(found)
+    bounds = list(found)
     for i, links in near.items():
         quantity = scene.quantities[i]
         bound = ruled.get(quantity.start)
@@ -76,15 +76,15 @@ def with_roles(
         scene.roles[quantity.start] = dict(shares)
         best = max(shares, key=lambda path: shares[path])
         if bound is None and best != NOTHING and shares[best] >= BIND and quantity.exact:
-            kept.append(_bound(scene, kinds, quantity, best))
+            bounds.append(_bound(scene, kinds, quantity, best))
         elif bound is not None and best == NOTHING and shares[best] >= DROP:
-            kept.remove(bound)
+            bounds.remove(bound)
             scene.use(range(quantity.start, quantity.end), "background")
             words = scene.words(quantity.start, quantity.end)
             scene.notes.append(f"“{words}” was read as part of the story, not as a value")
         elif bound is not None and best in bound.paths.values():
             if bound.rivals and shares[best] >= SETTLE:
-                kept[kept.index(bound)] = replace(bound, rivals=())
+                bounds[bounds.index(bound)] = replace(bound, rivals=())
         elif (
             bound is not None
             and bound.quantity is quantity  # not one that borrows unit or slot
@@ -92,8 +92,8 @@ def with_roles(
             and best != NOTHING
             and shares[best] >= CHANGE
         ):
-            kept[kept.index(bound)] = _bound(scene, kinds, quantity, best)
-    return kept
+            bounds[bounds.index(bound)] = _bound(scene, kinds, quantity, best)
+    return bounds
 
 
 def _candidates(

@@ -45,28 +45,28 @@ class Link:
 
 def heads_of(scene: Scene, kinds: Sequence[str]) -> list[tuple[Item, Slot, bool]]:
     """Return the phrases that name a slot, for each kind that has it."""
-    found = []
+    heads = []
     for item in scene.items:
         for sense in item.senses:
             if sense.role is Role.HEAD:
                 for kind in kinds if sense.kind == "common" else (sense.kind,):
                     slot = scene.lexicon.slots.get(kind, {}).get(sense.path)
                     if kind in kinds and slot is not None:
-                        found.append((item, slot, sense.strong))
+                        heads.append((item, slot, sense.strong))
             elif (
                 sense.role is Role.VALUE
                 and sense.path == HARDWARE
                 and sense.kind in kinds
             ):
                 slot = scene.lexicon.slots[sense.kind][COUNT]
-                found.append((item, slot, False))
+                heads.append((item, slot, False))
             elif sense.role is Role.OUTSIDE and sense.path == "device":
-                found += [
+                heads += [
                     (item, scene.lexicon.slots[kind][COUNT], False)
                     for kind in kinds
                     if COUNT in scene.lexicon.slots[kind]
                 ]
-    return found
+    return heads
 
 
 def links_of(

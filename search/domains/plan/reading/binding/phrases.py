@@ -20,7 +20,7 @@ _CLAUSE = 0.9  # less than a comma
 
 def bind_phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     """Bind phrases that state a value by themselves: engines, hardware, switches."""
-    found: list[Bound] = []
+    bounds: list[Bound] = []
     for item in scene.items:
         senses = [s for s in item.of(Role.VALUE) if s.kind in kinds]
         if not senses:
@@ -31,15 +31,15 @@ def bind_phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
             if sense.kind not in paths:
                 paths[sense.kind] = _inner(scene, item, sense)
                 values[sense.kind] = (sense.value,)
-        found.append(
+        bounds.append(
             Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
         )
-    found += _vswr(scene, kinds)
-    found += _named_choices(scene, kinds, {t for b in found for t in b.tokens})
-    found += _every_choice(scene, kinds, {p for b in found for p in b.paths.values()})
+    bounds += _vswr(scene, kinds)
+    bounds += _named_choices(scene, kinds, {t for b in bounds for t in b.tokens})
+    bounds += _every_choice(scene, kinds, {p for b in bounds for p in b.paths.values()})
     triple = scene.lexicon.slots.get("compile", {}).get("spec.target.triple")
     if triple is not None and "compile" in kinds:
-        found += [
+        bounds += [
             Bound(
                 paths={"compile": triple.path},
                 values={"compile": (token.word,)},
@@ -49,12 +49,12 @@ def bind_phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
             for i, token in enumerate(scene.tokens)
             if token.form is Form.TRIPLE
         ]
-    return found
+    return bounds
 
 
 def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[Bound]:
     """Bind "memory model: weights", "search=random": a choice right behind its slot's name."""
-    found = []
+    bounds = []
     for item in scene.with_role(Role.HEAD):
         at = item.end
         while scene.word(at) in (":", "=", "is", "by", "of", "at", '"', "the"):
@@ -66,9 +66,9 @@ def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[
             for choice in slot.choices:
                 words = choice.replace("-", " ").replace("_", " ").split()
                 end = at + len(words)
-                said = [scene.word(i) for i in range(at, end)]
-                if at > item.end - 1 and said == words and at < len(scene.tokens):
-                    found.append(
+                text = [scene.word(i) for i in range(at, end)]
+                if at > item.end - 1 and text == words and at < len(scene.tokens):
+                    bounds.append(
                         Bound(
                             paths={sense.kind: slot.path},
                             values={sense.kind: (choice,)},
@@ -76,12 +76,12 @@ def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[
                         )
                     )
                     break
-    return found
+    return bounds
 
 
 def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[Bound]:
     """Bind "all engines", "each of the three solvers" to all choices, where none is named."""
-    found = []
+    bounds = []
     for item in scene.with_role(Role.HEAD):
         before = [scene.word(i) for i in range(max(0, item.start - 4), item.start)]
         plural = scene.word(item.end - 1).endswith("s")
@@ -94,7 +94,7 @@ def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[
                 continue
             if slot.choices and not slot.is_list and slot.path not in stated:
                 scene.use(range(max(0, item.start - 2), item.start), slot.path)
-                found.append(
+                bounds.append(
                     Bound(
                         paths={sense.kind: slot.path},
                         values={sense.kind: slot.choices},
@@ -103,7 +103,7 @@ def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[
                         choice=True,
                     )
                 )
-    return found[:1]
+    return bounds[:1]
 
 
 def _vswr(scene: Scene, kinds: Sequence[str]) -> list[Bound]:

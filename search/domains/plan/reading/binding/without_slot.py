@@ -74,6 +74,6 @@ def _is_code(scene: Scene, quantity: Quantity) -> bool:
     if quantity.units or at < 2 or scene.word(at - 1) != "-":
         return False
     head = scene.tokens[at - 2]
-    known = any(item.start <= at - 2 < item.end for item in scene.items)
+    in_phrase = any(item.start <= at - 2 < item.end for item in scene.items)
     glued = scene.tokens[at].glued and scene.tokens[at - 1].glued
-    return head.form is Form.WORD and head.text.isupper() and glued and not known
+    return head.form is Form.WORD and head.text.isupper() and glued and not in_phrase

@@ -21,12 +21,12 @@ def builds_of(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     """Return what the goal says about building, linking and running its programs."""
     if KIND not in kinds:
         return []
-    found: list[Bound] = []
-    found += read_sources(scene)
-    found += read_defines(scene)
-    found += read_header_folders(scene)
-    found += read_flags(scene)
-    found += read_libraries(scene)
-    taken = {t for bound in found for t in bound.tokens}
-    found += read_runs(scene, taken)
-    return found
+    bounds: list[Bound] = []
+    bounds += read_sources(scene)
+    bounds += read_defines(scene)
+    bounds += read_header_folders(scene)
+    bounds += read_flags(scene)
+    bounds += read_libraries(scene)
+    taken = {t for bound in bounds for t in bound.tokens}
+    bounds += read_runs(scene, taken)
+    return bounds

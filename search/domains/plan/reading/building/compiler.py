@@ -106,32 +106,32 @@ def read_header_folders(scene: Scene) -> Iterator[Bound]:
 
 def read_flags(scene: Scene) -> Iterator[Bound]:
     """Read flags of the compiler, except those of LLVM and of the target."""
-    found = [
+    flags = [
         m
         for m in _FLAG.finditer(scene.text.folded)
         if not m[0].lower().startswith(_NO_FLAG)
     ]
-    tokens = [t for m in found for t in tokens_in(scene, m.start(), m.end())]
-    if found:
-        yield from stated(FLAGS, [m[0] for m in found], tokens)
+    tokens = [t for m in flags for t in tokens_in(scene, m.start(), m.end())]
+    if flags:
+        yield from stated(FLAGS, [m[0] for m in flags], tokens)
 
 
 def read_libraries(scene: Scene) -> Iterator[Bound]:
     """Read the libraries to link."""
     text = scene.text.folded
-    found: dict[str, list[int]] = {}
+    libraries: dict[str, list[int]] = {}
     for name, pattern in _LIBRARIES.items():
         for match in re.finditer(pattern, text, re.I):
-            found.setdefault(name, []).extend(
+            libraries.setdefault(name, []).extend(
                 tokens_in(scene, match.start(), match.end())
             )
     for match in _LINK_LIST.finditer(text):
         for library in _LIBRARY_NAMES.finditer(text, match.start(1), match.end(1)):
             places = tokens_in(scene, library.start(), library.end())
-            found.setdefault(library[1].lower(), []).extend(places)
-    if found:
-        names = [name for name in _LIBRARIES if name in found]
-        tokens = [t for row in found.values() for t in row]
+            libraries.setdefault(library[1].lower(), []).extend(places)
+    if libraries:
+        names = [name for name in _LIBRARIES if name in libraries]
+        tokens = [t for row in libraries.values() for t in row]
         linked = [t for t in range(len(scene.tokens)) if scene.word(t).startswith("link")]
         near = [t for t in linked if scene.sentence(t) == scene.sentence(min(tokens))]
         yield from stated(LIBRARIES, names, [*tokens, *near])

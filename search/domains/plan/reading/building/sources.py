@@ -89,11 +89,11 @@ def _named_folders(scene: Scene, have: Sequence[str], tokens: list[int]) -> Iter
             continue
         if scene.word(i + 1) == "/" or glob in have or not _is_left_out(scene, [i]):
             continue
-        said = {scene.word(t) for t in range(max(0, i - 10), i)} | {
+        before = {scene.word(t) for t in range(max(0, i - 10), i)} | {
             scene.word(t)
             for t in range(i + 1, i + 5)
             if scene.word(t) in ("out", "excluded")
         }
-        if said & _OUT and _has_archive(scene):
+        if before & _OUT and _has_archive(scene):
             tokens.append(i)
             yield glob

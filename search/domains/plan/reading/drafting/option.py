@@ -28,14 +28,14 @@ def alternate(left: Sequence[Option], right: Sequence[Option]) -> bool:
 
 def drop_repeats(options: dict[str, list[Option]]) -> None:
     """Drop what is said twice, unless it goes with another slot: "10 min HiGHS, 10 min SCIP"."""
-    said = {path: list(row) for path, row in options.items()}
-    for path, row in said.items():
+    rows = {path: list(row) for path, row in options.items()}
+    for path, row in rows.items():
         unique = [
             o for i, o in enumerate(row) if all(o.value != p.value for p in row[:i])
         ]
         paired = len(unique) > 1 and any(
             len(other) == len(row) and alternate(row, other)
-            for p, other in said.items()
+            for p, other in rows.items()
             if p != path
         )
         options[path] = row if paired else unique

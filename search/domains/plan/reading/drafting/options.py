@@ -101,11 +101,11 @@ def _material(scene: Scene, leaf: Leaf, options: dict[str, list[Option]]) -> Non
     words = words_of(leaf.kind)
     assert words is not None
     for name, value in words.table("materials").items():
-        said = name.split()
+        name_words = name.split()
         for i in range(len(scene.tokens)):
             places: list[int] = []
             at = i
-            for word in said:
+            for word in name_words:
                 at += bool(places) and scene.word(at) == "-"
                 if scene.word(at) != word:
                     break

@@ -37,7 +37,7 @@ def which_is_left(slot: Any, left: Sequence[str], tokens: tuple[int, ...]) -> Do
 
 def each_or_total(scene: Scene, bounds: Sequence[Bound], leaf: Leaf) -> list[Doubt]:
     """Ask about memory that is stated for all devices together."""
-    found = []
+    doubts = []
     for bound in bounds:
         if bound.paths.get(leaf.kind) != MEMORY:
             continue
@@ -51,7 +51,7 @@ def each_or_total(scene: Scene, bounds: Sequence[Bound], leaf: Leaf) -> list[Dou
         ]
         if near and counts and isinstance(counts[0], int) and counts[0] > 1:
             total = bound.values[leaf.kind][0]
-            found.append(
+            doubts.append(
                 Doubt(
                     about="devices.memory_gib",
                     text=f"Is “{goal_words(scene, bound)}” for all {counts[0]} devices together, "
@@ -61,7 +61,7 @@ def each_or_total(scene: Scene, bounds: Sequence[Bound], leaf: Leaf) -> list[Dou
                     rank=1,
                 )
             )
-    return found
+    return doubts
 
 
 def out_of_range(scene: Scene, bound: Bound, slot: Any, value: Any) -> list[Doubt]:

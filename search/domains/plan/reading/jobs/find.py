@@ -85,13 +85,13 @@ def _is_irrelevant(scene: Scene, token: int) -> bool:
 
 def roles_of_kinds(kinds: Iterable[str]) -> dict[FileRole, tuple[str, str]]:
     """Return role → (kind, field) of the files that make a job of their own."""
-    found = {}
+    fields = {}
     for kind in kinds:
         words = words_of(kind)
         assert words is not None
         for name, role in words.table("files").items():
-            found[FileRole(role)] = (kind, name)
-    return found
+            fields[FileRole(role)] = (kind, name)
+    return fields
 
 
 def _not_offered(scene: Scene, found: Found) -> None:

@@ -13,15 +13,15 @@ from search.domains.plan.types import FileFacts
 
 def file_mentions(scene: Scene) -> list[tuple[int, str]]:
     """Return (token, file) of each mention by name, by stem, by ordinal."""
-    found = []
+    mentions = []
     stems = _stems(scene.files)
     unattached = []
     for i, token in enumerate(scene.tokens):
         if token.form is Form.FILE:
             name = next(n for n in scene.files if n.lower() == token.word.lower())
-            found.append((i, name))
+            mentions.append((i, name))
         elif token.form is Form.QUOTE and token.text[1:-1].lower() in stems["exact"]:
-            found.append((i, stems["exact"][token.text[1:-1].lower()]))
+            mentions.append((i, stems["exact"][token.text[1:-1].lower()]))
         elif token.form is Form.NAME:
             near = [
                 n
@@ -29,14 +29,14 @@ def file_mentions(scene: Scene) -> list[tuple[int, str]]:
                 if distance(n.lower(), token.word, 2) <= (2 if len(n) > 7 else 1)
             ]
             if len(near) == 1:
-                found.append((i, near[0]))
+                mentions.append((i, near[0]))
                 scene.notes.append(f"{token.text} was read as {near[0]}")
             else:
                 unattached.append(i)
-    taken = {i for i, _ in found}
-    found += _by_stem(scene, stems["stem"], taken)
-    found += _by_ordinal(scene)
-    return sorted(found)
+    taken = {i for i, _ in mentions}
+    mentions += _by_stem(scene, stems["stem"], taken)
+    mentions += _by_ordinal(scene)
+    return sorted(mentions)
 
 
 def _stems(files: Mapping[str, FileFacts]) -> dict[str, dict[str, str]]:
@@ -52,7 +52,7 @@ def _by_stem(
     scene: Scene, stems: Mapping[str, str], taken: set[int]
 ) -> list[tuple[int, str]]:
     """Find "Alpha" for alpha.mps; a single letter only where a file of several is meant."""
-    found = []
+    mentions = []
     words = {i: token for i, token in enumerate(scene.tokens) if token.form is Form.WORD}
     inside = {i for item in scene.items for i in range(item.start, item.end)}
     for name_stem, name in stems.items():
@@ -71,9 +71,9 @@ def _by_stem(
                 continue
             if len(parts) == 1 and not _is_name(scene, i, name_stem, inside):
                 continue
-            found.append((i, name))
+            mentions.append((i, name))
             scene.use(range(i, end), f"file {name}")
-    return found
+    return mentions
 
 
 def _is_name(scene: Scene, i: int, name_stem: str, inside: set[int]) -> bool:
@@ -123,21 +123,21 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
             if name not in in_text:
                 in_text.append(name)
     listed = in_text if len(in_text) >= 2 else names
-    found = []
+    mentions = []
     for i in range(len(scene.tokens)):
         word = scene.word(i)
         if word in ("former", "latter") and len(listed) == 2:
-            found.append((i, listed[word == "latter"]))
+            mentions.append((i, listed[word == "latter"]))
             continue
         if word == "other" and scene.word(i - 1) == "the" and len(listed) == 2:
             earlier = [name for _, name in _named_so_far(scene, i) if name in listed]
             if earlier:
-                found.append((i, listed[1 - listed.index(earlier[-1])]))
+                mentions.append((i, listed[1 - listed.index(earlier[-1])]))
                 scene.use([i], "ordinal")
             continue
         if word in ("last", "final") and scene.word(i + 1) in ("file", "one", "model"):
             if len(listed) >= 2:
-                found.append((i, listed[-1]))
+                mentions.append((i, listed[-1]))
                 scene.use([i, i + 1], "ordinal")
             continue
         ordinal = ordinal_of(scene.tokens, i)
@@ -158,22 +158,22 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
             before in ("the", "this")
             and noun in vocabulary("is , . gets for with needs should")
         ):
-            found.append((i, listed[index]))
+            mentions.append((i, listed[index]))
             scene.use(range(i, end + (noun not in (",", ".", ""))), "ordinal")
-    return found
+    return mentions
 
 
 def _named_so_far(scene: Scene, end: int) -> list[tuple[int, str]]:
     """Return the files named in front of a token, in the order of the text."""
-    found = []
+    mentions = []
     for i in range(end):
         by = scene.used.get(i, "")
         if scene.tokens[i].form is Form.FILE:
             word = scene.tokens[i].word.lower()
-            found.append((i, next(n for n in scene.files if n.lower() == word)))
+            mentions.append((i, next(n for n in scene.files if n.lower() == word)))
         elif by.startswith("file "):
-            found.append((i, by.removeprefix("file ")))
-    return found
+            mentions.append((i, by.removeprefix("file ")))
+    return mentions
 
 
 def answered_files(scene: Scene, chosen: Mapping[str, str]) -> list[tuple[int, str]]:

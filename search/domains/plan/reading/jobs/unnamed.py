@@ -66,7 +66,9 @@ def add_unnamed(
         else:
             best = _likely(scene, names)
             options = tuple([*best, *(n for n in names if n not in best)][:5])
-            asked = tuple(i for item in cues[:2] for i in range(item.start, item.end))
+            cue_tokens = tuple(
+                i for item in cues[:2] for i in range(item.start, item.end)
+            )
             found.leaves.append(
                 Leaf(kind=kind, mentions=[i.start for i in cues], named=False)
             )
@@ -75,7 +77,7 @@ def add_unnamed(
                     about="file",
                     text=f"Which file is meant: {', '.join(options[:-1])} or {options[-1]}?",
                     options=options,
-                    tokens=asked,
+                    tokens=cue_tokens,
                     rank=0,
                 )
             )

@@ -65,7 +65,7 @@ def _without_file(scene: Scene, labels: list[int]) -> list[int]:
 
 def _labels(scene: Scene) -> list[int]:
     """Return the places of labels at the start of a line or sentence: "Sample A:", "Run 2:"."""
-    found = []
+    labels = []
     for i in range(len(scene.tokens) - 2):
         starts = i == 0 or scene.ends_sentence(i - 1)
         name = scene.tokens[i + 1]
@@ -77,19 +77,19 @@ def _labels(scene: Scene) -> list[int]:
             and scene.word(i + 2) in (":", ")")
         ):
             scene.use([i, i + 1], "label")
-            found.append(i + 1)
-    return found
+            labels.append(i + 1)
+    return labels
 
 
 def _uses(scene: Scene, label: int) -> list[int]:
     """Return the later places of a label: "as A", "like sample A"."""
     text = scene.tokens[label].text
-    found = [
+    tokens = [
         i
         for i, token in enumerate(scene.tokens)
         if token.text == text
         and scene.word(i - 1) in ("as", "like", "sample", "run", "than", "of")
         and i != label
     ]
-    scene.use(found, "label")
-    return found
+    scene.use(tokens, "label")
+    return tokens

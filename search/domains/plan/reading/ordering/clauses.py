@@ -21,7 +21,7 @@ _PRONOUNS = frozenset(
 def ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
     """Return "once that is through", "when it has finished": a job named by a pronoun has ended."""
     mentions = {m for job in jobs for m in job.mentions}
-    found = []
+    ends = []
     for item in scene.marks("after"):
         end = item.end
         while end < len(scene.tokens) and not scene.ends_sentence(end):
@@ -34,13 +34,13 @@ def ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
         ]
         named = any(item.end <= m < min(end, item.end + 3) for m in mentions)
         if _PRONOUNS & set(head) and not named and is_clause(scene, item):
-            found.append(item)
-    return found
+            ends.append(item)
+    return ends
 
 
 def last_jobs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Order "C comes last": it waits for all other jobs."""
-    found = []
+    edges = []
     for item in scene.marks("last"):
         sentence = scene.sentence(item.start)
         near = [
@@ -53,13 +53,13 @@ def last_jobs(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             continue
         child = min(near)[1]
         scene.use(range(item.start, item.end), "order")
-        found += [ordered(scene, item, i, child) for i in range(len(jobs)) if i != child]
-    return found
+        edges += [ordered(scene, item, i, child) for i in range(len(jobs)) if i != child]
+    return edges
 
 
 def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Order jobs by "B after A" and "before B, A"."""
-    found = []
+    edges = []
     ended = ends_of_last(scene, jobs)
     for item in scene.marks("after", "before"):
         if item.mark("then"):
@@ -90,7 +90,7 @@ def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             and any(scene.sentence(m) == sentence for m in job.mentions)
         ]
         if not inside and (item in ended or is_clause(scene, item)):
-            found += _waits_for_all(scene, jobs, item) or _waits_for_last(
+            edges += _waits_for_all(scene, jobs, item) or _waits_for_last(
                 scene, jobs, item
             )
             continue
@@ -121,8 +121,8 @@ def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             for b in main:
                 waits = item.mark("after") != _is_denied(scene, item)
                 first, second = (a, b) if waits else (b, a)
-                found.append(ordered(scene, item, first, second))
-    return found
+                edges.append(ordered(scene, item, first, second))
+    return edges
 
 
 def _is_denied(scene: Scene, item: Item) -> bool:

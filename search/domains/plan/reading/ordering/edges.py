@@ -20,34 +20,34 @@ def edges_of(
     `conditions` are first tokens of clauses "if it takes less than a minute": what they speak of
     comes first.
     """
-    found: list[Edge] = []
-    found += taken_files(jobs)
-    found += handed_on(scene, jobs)
+    edges: list[Edge] = []
+    edges += taken_files(jobs)
+    edges += handed_on(scene, jobs)
     if not scene.marks("unordered"):
-        found += sequence(scene, jobs, conditions)
+        edges += sequence(scene, jobs, conditions)
     for item in scene.marks("parallel", "unordered"):
         scene.use(range(item.start, item.end), "order")
-    found += after_and_before(scene, jobs)
-    found += last_jobs(scene, jobs)
-    return _reduced(found, len(jobs))
+    edges += after_and_before(scene, jobs)
+    edges += last_jobs(scene, jobs)
+    return _reduced(edges, len(jobs))
 
 
 def _reduced(edges: Sequence[Edge], count: int) -> list[Edge]:
     """Drop edges that follow from others, and those that would close a circle."""
-    kept: list[Edge] = []
+    reduced: list[Edge] = []
     for edge in sorted(edges, key=lambda e: not e.needs_success):
         if edge.parent == edge.child or any(
-            (e.parent, e.child) == (edge.parent, edge.child) for e in kept
+            (e.parent, e.child) == (edge.parent, edge.child) for e in reduced
         ):
             continue
-        if not _reaches(kept, edge.child, edge.parent, count):
-            kept.append(edge)
+        if not _reaches(reduced, edge.child, edge.parent, count):
+            reduced.append(edge)
     return [
         edge
-        for edge in kept
+        for edge in reduced
         if edge.needs_success
         or not _reaches(
-            [e for e in kept if e is not edge], edge.parent, edge.child, count
+            [e for e in reduced if e is not edge], edge.parent, edge.child, count
         )
     ]
 

@@ -29,7 +29,7 @@ def _reading(parent: int, child: int, output: str, tokens: tuple[int, ...]) -> E
 
 def taken_files(jobs: Sequence[Draft]) -> list[Edge]:
     """Let a further run read the file that the run before it leaves: "squeeze that once more"."""
-    found = []
+    edges = []
     for child, job in enumerate(jobs):
         makers = [i for i, other in enumerate(jobs) if other.leaf == job.base]
         if not job.takes or not makers:
@@ -37,13 +37,13 @@ def taken_files(jobs: Sequence[Draft]) -> list[Edge]:
         field_name = main_file(job.kind)
         job.files.pop(field_name, None)
         job.outputs[field_name] = (makers[-1], job.takes)
-        found.append(_reading(makers[-1], child, job.takes, tuple(job.mentions[-1:])))
-    return found
+        edges.append(_reading(makers[-1], child, job.takes, tuple(job.mentions[-1:])))
+    return edges
 
 
 def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Find "use its solution as start": an output of an earlier job, read by a later one."""
-    found = []
+    edges = []
     for item in scene.with_role(Role.OUTPUT):
         for sense in item.of(Role.OUTPUT):
             owner = _maker(scene, item, sense.kind, jobs)
@@ -61,9 +61,9 @@ def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             tokens = tuple(range(item.start, item.end))
             scene.use(tokens, "output")
             scene.use(range(consumer.start, consumer.end), "output")
-            found.append(_reading(parent, child, sense.path, tokens))
+            edges.append(_reading(parent, child, sense.path, tokens))
             break
-    return found or _starts_of(scene, jobs)
+    return edges or _starts_of(scene, jobs)
 
 
 def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
@@ -72,10 +72,10 @@ def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
         sense = item.of(Role.CONSUMER)[0]
         words = {scene.word(i) for i in range(item.start, item.end)}
         sentence = list(scene.in_sentence(scene.sentence(item.start)))
-        said = {scene.word(i) for i in sentence}
+        spoken = {scene.word(i) for i in sentence}
         if (
             not words & _STARTS
-            or not said & _PRONOUNS_OF_RESULTS
+            or not spoken & _PRONOUNS_OF_RESULTS
             or item.start in scene.used
         ):
             continue

@@ -38,7 +38,7 @@ def sequence(
         ],
         key=lambda cut: cut[0],
     )
-    found = []
+    edges = []
     for at, item in cuts:
         at = _before_its_job(scene, item, places) if item.senses else at
         before = [i for place, i in places if place < at]
@@ -57,8 +57,8 @@ def sequence(
         following = [
             i for place, i in places if place > at and _joined(scene, first, place)
         ]
-        found += [ordered(scene, item, p, c) for p in previous for c in following]
-    return found
+        edges += [ordered(scene, item, p, c) for p in previous for c in following]
+    return edges
 
 
 def _before_its_job(scene: Scene, item: Item, places: Sequence[tuple[int, int]]) -> int:

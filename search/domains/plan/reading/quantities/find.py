@@ -28,16 +28,16 @@ def quantities_of(
     is no part of a list whose unit comes later: "seed 3 and 30 seconds". `before_heads`: first
     tokens of such names; a number in front of one is its own: "seed 3, 500 evaluations".
     """
-    found: list[Quantity] = []
+    quantities: list[Quantity] = []
     i = 0
     while i < len(tokens):
         quantity = _quantity(tokens, i, headed, before_heads)
         if quantity is None:
             i += 1
             continue
-        found.append(quantity)
+        quantities.append(quantity)
         i = quantity.end
-    return found
+    return quantities
 
 
 def _quantity(

@@ -9,7 +9,7 @@ from search.domains.plan.reading.units import Dimension, Unit
 
 
 class Shape(Enum):
-    """How the numbers of a quantity belong together."""
+    """Form in which the numbers of a quantity belong together."""
 
     SINGLE = auto()
     LIST = auto()  # 1, 2 and 3

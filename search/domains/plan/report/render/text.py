@@ -39,7 +39,7 @@ class Facts:
 
     @property
     def whole(self) -> bool:
-        """Whether addresses have a host, so that they work in a file by itself."""
+        """True where addresses have a host, so that they work in a file by itself."""
         return bool(self._site)
 
     def runs(self, pieces: Sequence[Piece]) -> Iterator[Run]:
