@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from trimtab.doors.answer import (
     DoorError,
     Improvement,
     SolveOptions,
+    in_order,
 )
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
@@ -196,10 +197,8 @@ def optimize(
 def read_parameters(path: str | Path) -> dict[str, str]:
     """Return the parameters of a .prm file: a name and a value on each line."""
     parameters: dict[str, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
-        words = line.partition("#")[0].split(maxsplit=1)
-        if not words:
-            continue
+    for number, line in _written_lines(path):
+        words = line.split(maxsplit=1)
         if len(words) != 2:
             raise DoorError(
                 f"{path}, line {number}: expected a name and a value, got {line[:80]!r}"
@@ -293,14 +292,29 @@ def _starts(
     places = dict(zip(columns, columns, strict=True))
     places.update(zip(names, columns, strict=True))
     pairs = []
-    for line in Path(start).read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition("#")[0].strip().rpartition(" ")
-        if not name:
-            continue
-        if name.strip() not in places:
-            raise DoorError(f"start: the model has no variable {name[:80]!r}")
-        pairs.append((places[name.strip()], float(value)))
+    for number, line in _written_lines(start):
+        words = line.rsplit(maxsplit=1)
+        try:
+            name, value = words[0], float(words[1])
+        except (IndexError, ValueError):
+            raise DoorError(
+                f"{start}, line {number}: expected a name and a value, got {line[:80]!r}"
+            ) from None
+        if name not in places:
+            raise DoorError(
+                f"{start}, line {number}: the model has no variable {name[:80]!r}"
+            )
+        pairs.append((places[name], value))
     return pairs
+
+
+def _written_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield number and text of the lines of a file of Gurobi's, without comments and blanks."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            yield number, text
 
 
 def _attribute(part: Any, name: str, default: Any) -> Any:
@@ -332,9 +346,6 @@ def _by_own_names(
 def _gurobi_answer(
     answer: Answer, names: tuple[str, ...], columns: list[str], rows: list[str]
 ) -> GurobiAnswer:
-    def in_order(values: Mapping[str, float] | None, of: list[str]) -> list[float] | None:
-        return None if values is None else [float(values.get(name, 0.0)) for name in of]
-
     limit = _LIMITS.get(answer.limit or Limit.OTHER, _SUBOPTIMAL)
     status = 2 if answer.is_optimal() else _STATUS.get(answer.reason, limit)
     return GurobiAnswer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,13 @@ def option_names() -> tuple[str, ...]:
     return tuple(one.name for one in fields(SolveOptions))
 
 
+def in_order(
+    values: Mapping[str, float] | None, names: Sequence[str]
+) -> list[float] | None:
+    """Return the values of some names in their order, 0.0 for absent ones; None for none at all."""
+    return None if values is None else [float(values.get(name, 0.0)) for name in names]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PoolSolution:
     """A further solution, checked like the best one."""
@@ -149,9 +156,9 @@ class PoolSolution:
     distance: int = 0
     """Integer variables in which it differs from the best solution."""
 
-    def values(self, names: list[str]) -> list[float]:
+    def values(self, names: Sequence[str]) -> list[float]:
         """Return the values of these columns, 0.0 where the solution names none."""
-        return [float(self.nonzeros.get(name, 0.0)) for name in names]
+        return in_order(self.nonzeros, names) or []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +217,9 @@ class Answer:
         """True when there are values to load."""
         return self.nonzeros is not None
 
-    def values(self, names: list[str]) -> list[float]:
+    def values(self, names: Sequence[str]) -> list[float]:
         """Return the values of these columns, 0.0 where the solution names none."""
-        nonzeros = self.nonzeros or {}
-        return [float(nonzeros.get(name, 0.0)) for name in names]
+        return in_order(self.nonzeros or {}, names) or []
 
     def is_optimal(self) -> bool:
         """True for a proof, or for a solution within the gap that was asked for."""

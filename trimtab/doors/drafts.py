@@ -6,7 +6,6 @@ Names are not keys: packages rename them on writing, and two may become one. Doo
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from trimtab.adapters import mps
 from trimtab.adapters.draft import Draft
 from trimtab.adapters.start import write_start
-from trimtab.doors.answer import Answer, Improvement, OnSolution, SolveOptions
+from trimtab.doors.answer import (
+    Answer,
+    Improvement,
+    OnSolution,
+    SolveOptions,
+    in_order,
+)
 from trimtab.doors.log import SolveLog
 from trimtab.doors.solve import solve
 from trimtab.results import Reason
@@ -94,8 +99,8 @@ def _once(
     return DraftAnswer(
         answer=answer,
         values=answer.values(columns) if answer.has_solution else None,
-        duals=_in_order(answer.duals, rows),
-        reduced_costs=_in_order(answer.reduced_costs, columns),
+        duals=in_order(answer.duals, rows),
+        reduced_costs=in_order(answer.reduced_costs, columns),
         pool=tuple((one.objective, one.values(columns)) for one in answer.pool),
     )
 
@@ -144,7 +149,3 @@ def without_search(draft: Draft) -> Answer | None:
         duals={},
         reduced_costs={},
     )
-
-
-def _in_order(values: Any, names: Sequence[str]) -> list[float] | None:
-    return None if values is None else [float(values.get(name, 0.0)) for name in names]

@@ -235,8 +235,8 @@ def _warm_start(
     warm = prepare(scaled.model, values, problem.workdir, left_s=left_s)
     objective = float(warm.summary.get("objective", math.inf))
     # A start beyond the user's cutoff still helps the search, but it is no solution.
-    cutoff = cutoff_of(problem.model, problem.spec.cutoff)
-    if warm.x is not None and problem.model.from_user_sense(objective) < cutoff:
+    cutoff = cutoff_of(scaled.model, problem.spec.cutoff)
+    if warm.x is not None and scaled.model.from_user_sense(objective) < cutoff:
         recorder(
             Incumbent(elapsed_s=0.0, objective=objective, source="warm-start"), warm.x
         )

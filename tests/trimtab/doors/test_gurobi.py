@@ -140,8 +140,19 @@ def test_parameters_come_from_the_model_a_file_and_the_call(tmp_path: Path) -> N
         gurobi.read_parameters(file)
 
 
-def test_a_start_with_an_unknown_name_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nobody 1", "line 3: the model has no variable 'nobody'"),
+        ("nobody\t1", "line 3: the model has no variable 'nobody'"),
+        ("z one", "line 3: expected a name and a value, got 'z one'"),
+        ("z", "line 3: expected a name and a value, got 'z'"),
+    ],
+)
+def test_a_start_that_is_not_one_is_refused(
+    tmp_path: Path, line: str, message: str
+) -> None:
     start = tmp_path / "s.mst"
-    start.write_text("# MIP start\nnobody 1\n")
-    with pytest.raises(DoorError, match="no variable 'nobody'"):
+    start.write_text(f"# MIP start\nz\t1\n{line}\n")
+    with pytest.raises(DoorError, match=message):
         gurobi.optimize(Model(), start=start)

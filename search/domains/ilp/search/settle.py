@@ -16,6 +16,7 @@ import numpy as np
 
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.search.polish import candidates
+from search.domains.ilp.search.state import cutoff_of
 from search.stop import StoppingCriterion
 from search.types import SearchOutcome
 from solvers.exact.prove import MOST_ENTRIES, MOST_VARIABLES, Claim
@@ -154,8 +155,9 @@ class Settlement:
         if check.status is not VerificationStatus.VALID:
             self._best.check = self._best.check or check
             return False
-        cutoff = self._problem.spec.cutoff
-        if cutoff is not None and self._sign * (objective - cutoff) > _SAME * abs(cutoff):
+        scaled = self._scaled.model
+        cutoff = cutoff_of(scaled, self._problem.spec.cutoff, slack=_SAME)
+        if scaled.from_user_sense(objective) > cutoff:
             return True
         if (
             self._best.x is None

@@ -71,15 +71,18 @@ class RunState:
         )
 
 
-def cutoff_of(model: MilpModel, cutoff: float | None) -> float:
+def cutoff_of(
+    model: MilpModel, cutoff: float | None, *, slack: float = _CUTOFF_SLACK
+) -> float:
     """Return the user's cutoff in the minimised sense; solutions must be below it.
 
-    The user's solutions may equal it.
+    The user's solutions may equal it: it is relaxed by `slack` of its size, at least of 1. So
+    `model` is the scaled one, whose costs are near 1.
     """
     if cutoff is None:
         return math.inf
     inner = model.from_user_sense(cutoff)
-    return inner + _CUTOFF_SLACK * max(1.0, abs(inner))
+    return inner + slack * max(1.0, abs(inner))
 
 
 def in_user_sense(model: MilpModel, value: float) -> float | None:

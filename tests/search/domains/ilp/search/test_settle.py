@@ -18,7 +18,7 @@ from search.types import SearchOutcome
 from solvers.scaling import ScaledModel
 from solvers.types import Floats, MilpModel
 from tests.search.domains.ilp.search.runs import problem_of
-from tests.search.models import brute_force, random_cover
+from tests.search.models import brute_force, milp, random_cover
 from trimtab.results import Limit, Reason, Termination
 from trimtab.specs.ilp import Engine
 
@@ -57,10 +57,13 @@ def settled(
     first: SearchOutcome,
     engines: Engines,
     scaled: ScaledModel | None = None,
+    cutoff: float | None = None,
 ) -> SearchOutcome:
     stop = from_budget({"seconds": 60.0}, threading.Event())
     scaled = scaled or encode(model)
-    return Settlement(problem_of(model, folder), scaled, stop, engines).run(first)
+    problem = problem_of(model, folder)
+    problem = replace(problem, spec=problem.spec.model_copy(update={"cutoff": cutoff}))
+    return Settlement(problem, scaled, stop, engines).run(first)
 
 
 def optimum(model: MilpModel) -> tuple[float, Any]:
@@ -104,6 +107,22 @@ def test_a_solution_contradicts_infeasible(tmp_path: Path) -> None:
     )
     assert outcome.termination.reason is Reason.FEASIBLE
     assert outcome.solution is not None
+
+
+@pytest.mark.parametrize(
+    ("cutoff", "size", "meets"),
+    [(0.0, 1.0, True), (-1e-3, 1.0, False), (1e-12, 1e-9, True), (-1e-12, 1e-9, False)],
+)
+def test_a_solution_meets_a_cutoff_within_rounding(
+    tmp_path: Path, cutoff: float, size: float, meets: bool
+) -> None:
+    """0.1 + 0.2 - 0.3 is 5.6e-17 in doubles; the slack follows the size of the costs."""
+    costs = [0.1 * size, 0.2 * size, -0.3 * size]
+    model = milp(costs, [(3.0, [1.0, 1.0, 1.0], 3.0)])
+    ones = encode(model).enter(np.ones(3))
+    claimed = claim(Reason.FEASIBLE, ones)
+    outcome = settled(model, tmp_path, claimed, Engines(), cutoff=cutoff)
+    assert (outcome.solution is not None) is meets
 
 
 def test_numbers_too_far_apart_withdraw_a_claim(tmp_path: Path) -> None:
