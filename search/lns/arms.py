@@ -14,7 +14,7 @@ import numpy as np
 from cost_models.weights import load_weights, manifest
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from search.lns.guide import Guide
-from search.lns.learned import LearnedNeighbourhood
+from search.lns.learned import LearnedNeighbourhood, no_note
 from search.lns.neighbourhoods import (
     ConstraintBlockNeighbourhood,
     CrossoverNeighbourhood,
@@ -33,10 +33,6 @@ from trimtab.specs.ilp import Neighbourhood
 _CL_LNS_WEIGHTS = "cl-lns"
 
 
-def _no_note(text: str) -> None:
-    """Drop the note."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ArmParts:
     """Parts that a destroy heuristic may be made of."""
@@ -44,7 +40,7 @@ class ArmParts:
     guide: Guide
     slicer: Slicer
     # Takes a sentence for the notes of the result.
-    note: Callable[[str], object] = _no_note
+    note: Callable[[str], object] = no_note
     # Weights of the learned arm, fitted to the model's family; without them it uses the shipped.
     policy: Mapping[str, np.ndarray] | None = None
 

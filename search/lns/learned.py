@@ -24,7 +24,7 @@ _MOST_POWER = 1e6
 _BISECTIONS = 60
 
 
-def _no_note(text: str) -> None:
+def no_note(text: str) -> None:
     """Drop the note."""
 
 
@@ -37,7 +37,7 @@ class LearnedNeighbourhood(GuidedBase):
         guide: Guide,
         net: NeighbourhoodNet,
         *,
-        note: Callable[[str], object] = _no_note,
+        note: Callable[[str], object] = no_note,
     ) -> None:
         super().__init__(model, guide)
         self._net, self._note = net, note

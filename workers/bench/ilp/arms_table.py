@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workers.bench.ilp.arms import ENGINES, METHODS
-from workers.bench.ilp.arms_report import against, cells_of
+from workers.bench.ilp.arms_report import PORTFOLIO, against, cells_of
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import rows_of, source
 
@@ -45,9 +45,9 @@ def _engine_table(rows: Sequence[dict[str, Any]], engine: str) -> Table:
         line = [f"`{method}`"]
         for methods in cells.values():
             cell = methods[method]
-            single = [c for name, c in methods.items() if name != "portfolio"]
+            single = [c for name, c in methods.items() if name != PORTFOLIO]
             gap, integral = f"{100 * cell.gap:.2f}", f"{cell.integral:.2f}"
-            first = method != "portfolio"
+            first = method != PORTFOLIO
             if first and cell.gap <= min(c.gap for c in single) + 1e-9:
                 gap = f"**{gap}**"
             if first and cell.integral <= min(c.integral for c in single) + 1e-9:
@@ -76,7 +76,7 @@ def _portfolio_table(rows: Sequence[dict[str, Any]]) -> Table:
         whole = against(cells)
         if whole is None:
             continue
-        count = len(cells["portfolio"].gaps)
+        count = len(cells[PORTFOLIO].gaps)
         ratio, low, high = whole.integral_ratio
         tied = count - whole.better_ends - whole.worse_ends
         lines.append(

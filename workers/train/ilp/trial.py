@@ -19,6 +19,7 @@ from search.lns.deadline import Deadline
 from search.lns.focus import RootFocus
 from search.lns.guide import Guide
 from search.lns.intensify import make_intensifier
+from search.lns.learned import no_note
 from search.lns.loop import ArmStatistics, LnsLoop, LnsParams
 from search.lns.observer import LnsObserver, Repair
 from search.lns.root_lp import SharedRootLp
@@ -34,10 +35,6 @@ _ROOT_S = 600.0
 
 def _never() -> bool:
     return False
-
-
-def _no_note(text: str) -> None:
-    """Drop the note."""
 
 
 class CpuDeadline(Deadline):
@@ -146,7 +143,7 @@ def run_trial(
     seconds: float,
     seed: int,
     policy: Mapping[str, np.ndarray] | None = None,
-    note: Callable[[str], object] = _no_note,
+    note: Callable[[str], object] = no_note,
     params: LnsParams | None = None,
     stop: Callable[[], bool] = _never,
 ) -> Trial:
@@ -193,7 +190,7 @@ def make_loop(
     rng: np.random.Generator,
     observer: LnsObserver,
     policy: Mapping[str, np.ndarray] | None = None,
-    note: Callable[[str], object] = _no_note,
+    note: Callable[[str], object] = no_note,
     params: LnsParams | None = None,
     local_search: bool = False,
 ) -> LnsLoop:

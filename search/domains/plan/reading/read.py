@@ -43,8 +43,8 @@ def read_goal(
 
     Pure and deterministic: no language model, no clock, no file but the weights is read. `answers`
     are by `Question.about`; `specs` are the kinds of this server; `roles` is the model of numbers'
-    roles, by default the shipped one. A text that is no goal (another
-    language, too long) is refused as a whole in `Reading.refused`; nothing is raised.
+    roles, by default the shipped one. A text that is no goal (another language, too long) is
+    refused as a whole in `Reading.refused`; nothing is raised.
     """
     why_not = bounds.refusal(goal)
     if why_not is not None:
