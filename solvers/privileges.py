@@ -19,14 +19,15 @@ Sources: Linux Documentation/userspace-api/landlock.rst and seccomp_filter.rst.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
-import json
 import os
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+
+TYPE_CHECKING = False  # `typing` and `collections` would double the start-up time
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 # Files that a dynamically linked program, an interpreter, a compiler or a linker reads; none of a
 # user.
@@ -244,7 +245,9 @@ def _filter() -> Sequence[tuple[int, int, int, int]]:
 
 def _try(canary: str) -> dict[str, bool]:
     """Drop privileges, then try what must fail."""
-    import socket  # here, as it takes milliseconds that other users need not pay
+    # Here, because both take milliseconds that other users need not pay.
+    import contextlib
+    import socket
 
     drop(
         readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix),
@@ -265,4 +268,6 @@ def _try(canary: str) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
+    import json
+
     print(json.dumps(_try(sys.argv[1])))

@@ -18,21 +18,25 @@ The last line on the report's descriptor says which restrictions held and how th
 
 from __future__ import annotations
 
-import contextlib
+import _json
+import _signal  # type: ignore[import-not-found]
 import ctypes
-import json
 import math
 import os
 import resource
-import signal
 import sys
 import time
-from typing import Any, NoReturn
 
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[2])  # -I leaves the packages' folder out
 
 from solvers import privileges
+
+# `json`, `signal`, `contextlib` and `typing` import `re`, `enum` and `collections`: half of the
+# start-up time, which every tool and every run of a job pays.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -51,8 +55,11 @@ def _isolate() -> dict[str, bool]:
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+        try:
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+        except OSError:
+            continue
     return {"network": True, "processes": True}
 
 
@@ -75,11 +82,11 @@ def _become_the_program(
     """Apply the restrictions in the last child, report which hold, and exec."""
     try:
         os.setsid()
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0)
         _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGPIPE, _signal.SIGXFSZ):
             # Python ignores the last two, and exec keeps that.
-            signal.signal(number, signal.SIG_DFL)
+            _signal.signal(number, _signal.SIG_DFL)
         privileges.drop_capabilities()
         _limit(order)
         if held["processes"]:
@@ -90,15 +97,14 @@ def _become_the_program(
             readable=order["readable"], writable=order["writable"]
         )
         held["network"] |= privileges.refuse_sockets()
-        os.write(report, json.dumps({"held": held}).encode() + b"\n")
+        facts = ", ".join(f'"{name}": {str(held[name]).lower()}' for name in held)
+        os.write(report, f'{{"held": {{{facts}}}}}\n'.encode())
         command = order["command"]
         words = [order.get("name") or command[0], *command[1:]]
         os.execve(command[0], words, order["environment"])  # noqa: S606 - no shell
     except BaseException as error:
-        os.write(
-            report,
-            json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode() + b"\n",
-        )
+        text = _json.encode_basestring_ascii(f"{type(error).__name__}: {error}")
+        os.write(report, f'{{"failed": {text}}}\n'.encode())
     os._exit(127)
 
 
@@ -106,13 +112,14 @@ def _children() -> list[int]:
     """Return the direct children of this process, adopted orphans of the program among them."""
     mine, children = os.getpid(), []
     for name in os.listdir("/proc"):
-        if name.isdigit():
-            with (
-                contextlib.suppress(OSError, ValueError, IndexError),
-                open(f"/proc/{name}/stat") as file,
-            ):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as file:
                 if int(file.read().rpartition(")")[2].split()[1]) == mine:
                     children.append(int(name))
+        except (OSError, ValueError, IndexError):
+            continue
     return children
 
 
@@ -121,8 +128,10 @@ def _kill_all_left() -> None:
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         for pid in _children():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                continue
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -142,21 +151,29 @@ def _run(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
             break
     if not held["processes"]:
         _kill_all_left()
-    end = {
-        "status": os.waitstatus_to_exitcode(status),
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_bytes": 1024 * usage.ru_maxrss,
-    }
-    os.write(report, json.dumps(end).encode() + b"\n")
+    code, cpu_s = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    end = (
+        f'"status": {code}, "cpu_s": {cpu_s:.6f}, "peak_bytes": {1024 * usage.ru_maxrss}'
+    )
+    os.write(report, f"{{{end}}}\n".encode())
     os._exit(0)
+
+
+class _Json:
+    """Settings of the scanner behind `json.loads`."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+    memo: dict[str, str] = {}  # noqa: RUF012 - the scanner fills it
 
 
 def main() -> NoReturn:
     """Supervise the program. SIGTERM ends everything at once."""
-    order = json.loads(sys.argv[1])
+    order, _ = _json.make_scanner(_Json)(sys.argv[1], 0)  # type: ignore[arg-type]
     report = int(order["report"])
     os.set_inheritable(report, False)  # the program must not write it
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0)
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     held = _isolate()
     if not held["processes"]:
@@ -165,18 +182,18 @@ def main() -> NoReturn:
             _kill_all_left()
             os._exit(1)
 
-        signal.signal(signal.SIGTERM, stop)
+        _signal.signal(_signal.SIGTERM, stop)
         _run(order, held, report)
     first = os.fork()  # process 1 of the namespace
     if first == 0:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0)
         _run(order, held, report)
 
     def stop_all(_number: int, _frame: object) -> None:
         # The kernel ends the namespace before waitpid returns.
-        os.kill(first, signal.SIGKILL)
+        os.kill(first, _signal.SIGKILL)
 
-    signal.signal(signal.SIGTERM, stop_all)
+    _signal.signal(_signal.SIGTERM, stop_all)
     os.waitpid(first, 0)
     os._exit(0)
 
