@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+# Objects carry their IR, which `sections.mark` renames afterwards.
+EMBED = ("-Xclang", "-fembed-bitcode=all")
 _MAJORS = range(22, 16, -1)
 
 

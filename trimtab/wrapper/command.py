@@ -194,6 +194,8 @@ def without_outputs(words: Sequence[str]) -> list[str]:
     while i < len(words):
         word = words[i]
         parts = word.split(",")[1:] if word.startswith("-Wl,") else [word]
+        if word == "--":  # only files follow
+            return [*left, *words[i:]]
         if word in ("-o", "--output", "-MF", "-MT", "-MQ", "-dependency-file"):
             i += 1
         elif word == "-Xlinker" and i + 1 < len(words):
@@ -213,6 +215,14 @@ def without_outputs(words: Sequence[str]) -> list[str]:
             left.append(word)
         i += 1
     return left
+
+
+def with_words(words: Sequence[str], *more: str) -> list[str]:
+    """Return a driver's words with more at the end, but before `--`: only files follow it."""
+    for i, word in enumerate(words):
+        if word == "--" and (i == 0 or words[i - 1] not in _WITH_VALUE):
+            return [*words[:i], *more, *words[i:]]
+    return [*words, *more]
 
 
 _WRITERS = (

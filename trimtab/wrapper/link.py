@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.wrapper import store
 from trimtab.wrapper.archives import archive_of_members
+from trimtab.wrapper.clang import EMBED
 from trimtab.wrapper.command import (
     ASSEMBLY,
     BUILD,
@@ -24,6 +25,7 @@ from trimtab.wrapper.command import (
     Command,
     Input,
     values,
+    with_words,
     without_outputs,
 )
 from trimtab.wrapper.program import Program, exported, read_program, unfit
@@ -89,7 +91,7 @@ def compiled(command: Command, clang: Sequence[str], scratch: Path) -> Command:
     }
     for at, target in own.items():
         file = inputs[at]
-        embed = ["-Xclang", "-fembed-bitcode=all"] if file.kind == SOURCE else []
+        embed = EMBED if file.kind == SOURCE else ()
         language = ["-x", file.language] if file.language else []
         line = [
             *clang,
@@ -100,6 +102,7 @@ def compiled(command: Command, clang: Sequence[str], scratch: Path) -> Command:
             "-o",
             str(target),
             *language,
+            "--",
             file.name,
         ]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -175,7 +178,7 @@ def _exchanged(
     maps = values(command.words, "-Map", "--Map")
     map_words = [f"-Wl,-Map={scratch / 'map'}"] if maps else []
     done = subprocess.run(
-        [*clang, *words, *map_words, "-o", str(smaller)],
+        [*clang, *with_words(words, *map_words, "-o", str(smaller))],
         capture_output=True,
         text=True,
         errors="replace",
@@ -238,7 +241,7 @@ def relinked(command: Command, program: Program, made: Path, scratch: Path) -> l
             words.append(word)
     if not placed:
         raise Leave("the words of the link that name the units were not found")
-    return [*without_outputs(words), *_removal(command.words), "-Wl,-O2"]
+    return with_words(without_outputs(words), *_removal(command.words), "-Wl,-O2")
 
 
 def _library(word: str) -> str:

@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from trimtab.wrapper.clang import NoClang, find_clang
+from trimtab.wrapper.clang import EMBED, NoClang, find_clang
 from trimtab.wrapper.command import BUILD, COMPILE, LINK, OTHER, Command, read_command
 
-EMBED = ("-Xclang", "-fembed-bitcode=all")
 _SECONDS = 60.0
 _SHIMS = "--trimtab-shims="
 

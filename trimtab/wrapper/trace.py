@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trimtab.wrapper.command import without_outputs
+from trimtab.wrapper.command import with_words, without_outputs
 
 _GNU = re.compile(r"\((?P<file>.+)\)(?P<member>[^()]+)")
 _LLVM = re.compile(r"(?P<file>.+)\((?P<member>[^()]+)\)")
@@ -29,8 +29,9 @@ class Loaded:
 
 def trace(clang: Sequence[str], words: Sequence[str], scratch: Path) -> list[Loaded]:
     """Link once more into `scratch`; return what was loaded, in order. Raises NoTrace."""
+    out = str(scratch / "traced")
     done = subprocess.run(
-        [*clang, *without_outputs(words), "-Wl,-t,-t", "-o", str(scratch / "traced")],
+        [*clang, *with_words(without_outputs(words), "-Wl,-t,-t", "-o", out)],
         capture_output=True,
         text=True,
         errors="surrogateescape",
