@@ -95,11 +95,16 @@ def checked_compiler_flags(flags: Sequence[str], root: Path) -> list[str]:
         if option is not None:
             path = word[len(option) :] or next(words, "")
             checked += [option, _inside(word, path, root)]
-        elif not any(re.fullmatch(pattern, word) for pattern in _COMPILER):
+        elif not is_compiler_flag(word):
             raise FlagRefused(_why(word, "compiler"))
         else:
             checked.append(word)
     return checked
+
+
+def is_compiler_flag(word: str) -> bool:
+    """Tell whether one word without a path is a flag for the compiler that a job takes."""
+    return any(re.fullmatch(pattern, word) for pattern in _COMPILER)
 
 
 def checked_linker_flags(flags: Sequence[str]) -> list[str]:

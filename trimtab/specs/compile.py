@@ -230,6 +230,9 @@ class Build(WireModel):
     flags: Annotated[tuple[ShortText, ...], Field(max_length=200, strict=False)] = ()
     """Further compiler flags from a closed list: `-std=`, `-W…`, and the `-f…` and `-m…` flags that
     change language or code."""
+    compile_commands: InsidePath | None = None
+    """Compilation database inside the archive, such as `build/compile_commands.json` of CMake: its
+    files are the sources, each with its own flags and header folders beside those given here."""
 
 
 class Run(WireModel):

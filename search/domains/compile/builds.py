@@ -34,6 +34,7 @@ OZ, OZ_GC, OZ_LTO = "clang -Oz", "clang -Oz, gc", "clang -Oz -flto, gc"
 GCC, PLAIN_FLAGS = "gcc -Os, gc", "plain flags"
 _GCC_SECTIONS = ("-ffunction-sections", "-fdata-sections")
 _GCC_S = 120.0
+_WITH_PATH = ("-I", "-isystem", "-iquote", "-idirafter", "-include")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +218,11 @@ def build_gcc(
         out = folder.resolve() / f"{i}.o"
         words = [
             gcc, "-Os", *machine_words(problem.machine), *_GCC_SECTIONS,
-            *_for_gcc(problem.flags, source, problem.target.pic),
+            *_for_gcc(
+                (*problem.flags, *image.file_flags.get(source, ())),
+                source,
+                problem.target.pic,
+            ),
             *(word for path in image.include for word in ("-I", str(path.resolve()))),
             *(
                 word
@@ -261,9 +266,11 @@ def _for_gcc(flags: Sequence[str], source: Path, pic: bool | None) -> list[str]:
     """Return the caller's flags that gcc shares, and the relocation model of the target."""
     cxx = language_of_name(source.name) is Language.CXX
     other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
-    shared = [
-        flag
-        for flag in flags
-        if re.match(r"-(D|U|std=|I|m|f)", flag) and not re.fullmatch(other, flag)
-    ]
+    shared: list[str] = []
+    words = iter(flags)
+    for flag in words:
+        if flag in _WITH_PATH:
+            shared += [flag, next(words, "")]
+        elif re.match(r"-(D|U|std=|I|m|f)", flag) and not re.fullmatch(other, flag):
+            shared.append(flag)
     return [*shared, "-fpie" if pic else "-fno-pie"]

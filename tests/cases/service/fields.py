@@ -159,6 +159,7 @@ FILES["program.tar.gz"] = _tar(
     main_c="int main(void) { return 0; }\n",
     extra_c="int extra(int a) { return a * a + 7 * a; }\n"
     'const char *text(void) { return "some bytes"; }\n',
+    commands_json='[{"directory": "/home/me", "file": "main.c", "command": "cc -c main.c"}]',
 )
 FILES["image.tar.gz"] = _tar(
     main_c="int used(int); int main(void) { return used(0); }\n",
@@ -540,6 +541,11 @@ COMPILE: dict[str, Pair] = {
     "build.flags": Pair(
         base="compile-global",
         other={"build.flags": ["-fno-builtin", "-fstack-protector-all"]},
+        look=SIZES,
+    ),
+    "build.compile_commands": Pair(
+        base="compile-archive",
+        other={"build.compile_commands": "commands.json"},
         look=SIZES,
     ),
     "target": Pair(other={"target": {"triple": "aarch64-unknown-linux-gnu"}}, look=SIZES),

@@ -41,14 +41,16 @@ def measure_linked(folder: Path, *, programs: Sequence[str], say: Say) -> None:
         done = {row["candidate"] for row in _rows(folder) if row["program"] == name}
         if {candidate.digest for candidate in candidates()} <= done:
             continue
+        count = 0
         try:
-            fresh = list(_of_program(folder, name, done))
+            for row in _of_program(folder, name, done):
+                with (folder / MEASURED).open("a") as out:
+                    out.write(json.dumps(row) + "\n")
+                count += 1
         except (InvalidInput, CorpusMissing) as error:
             say(f"{name} is left out: {error}")
             continue
-        with (folder / MEASURED).open("a") as out:
-            out.writelines(json.dumps(row) + "\n" for row in fresh)
-        say(f"{name}: {len(fresh)} pipelines")
+        say(f"{name}: {count} pipelines")
 
 
 def candidates() -> list[Candidate]:

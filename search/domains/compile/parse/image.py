@@ -48,6 +48,7 @@ class ImageProblem:
 
     units: tuple[Path, ...]  # unoptimised module of each source, as clang makes it
     sources: tuple[Path, ...]  # C and C++ sources; none where the program has IR too
+    file_flags: Mapping[Path, tuple[str, ...]]  # source → flags of its own
     include: tuple[Path, ...]  # folders of headers
     system_include: tuple[Path, ...]  # of the C library
     library: CLibrary | None  # of a target without an operating system
@@ -133,6 +134,9 @@ def build_image(
     return ImageProblem(
         units=units,
         sources=() if any(map(_is_ir, names)) else tuple(names),
+        file_flags={
+            path: sources.file_flags.get(name, ()) for name, path in sources.files
+        },
         include=tuple(sources.build.include),
         system_include=tuple(sources.build.system_include),
         library=library,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from search.domains.compile.parse.sources import (
@@ -53,24 +54,34 @@ def build_units(
     ir = [path for path in paths if language_of_name(path.name) is Language.IR]
     compiled = [path for path in paths if path not in ir]
     debug = spec.image is not None and spec.image.debug
-    parts = (
-        []
-        if not compiled
-        else compile_to_bitcode(
-            compiled,
+    parts: list[bytes] = []
+    for flags, group in _by_flags(sources, compiled):
+        parts += compile_to_bitcode(
+            group,
             workdir=made(workdir / "front-end"),
             target=target,
             flavour=flavour_of(spec),
-            flags=sources.build.flags,
+            flags=(*sources.build.flags, *flags),
             tree=SourceTree(
-                include=sources.build.include, include_last=sources.build.system_include
+                # The paths of a compilation database are relative to the archive's top.
+                root=sources.root if sources.file_flags else None,
+                include=sources.build.include,
+                include_last=sources.build.system_include,
             ),
             control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings, debug=debug),
         )
-    )
     for i, path in enumerate(ir):
         parts.append(_assemble(path, target, workdir / f"ir-{i}.bc").read_bytes())
     return parts
+
+
+def _by_flags(
+    sources: Sources, files: Sequence[Path]
+) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
+    """Yield neighbouring files with the flags of their own that they share, in order."""
+    own = {path: sources.file_flags.get(name, ()) for name, path in sources.files}
+    for flags, group in itertools.groupby(files, key=own.__getitem__):
+        yield flags, list(group)
 
 
 def build_objects(

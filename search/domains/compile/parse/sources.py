@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from search.archives import Unpacked, pattern, unpack
+from search.domains.compile.parse.compilation_database import Database, read_database
 from search.types import InvalidInput
 from trimtab.specs.compile import Build, CompileSpec, Language
 
@@ -29,6 +30,10 @@ _SUFFIX = {Language.C: ".c", Language.CXX: ".cpp", Language.IR: ".ll"}
 _HEAD_BYTES = 512
 _MOST_SOURCES = 2000
 _NAME_CHARS = 80
+_NO_DATABASE = (
+    "build.compile_commands: expected an archive that holds the file, got one source; pack both "
+    "into a .tar.gz or .zip"
+)
 _IR_WORDS = (
     b"; ModuleID",
     b"source_filename",
@@ -79,10 +84,14 @@ class Sources:
     assembly: Sequence[Path] = ()
     prebuilt: Sequence[Path] = ()
     root: Path | None = None
+    # Archives with a compilation database only: name → the file's own flags.
+    file_flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_sources(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Sources:
     """Write the job's sources below `workdir`. Raises InvalidInput."""
+    if spec.build.compile_commands and spec.source_text is not None:
+        raise InvalidInput(_NO_DATABASE)
     if spec.source_text is not None:
         language = spec.language or _language_of_content(spec.source_text.encode())
         file = workdir / f"program{_SUFFIX[language]}"
@@ -98,6 +107,8 @@ def read_sources(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -
         head = opened.read(_HEAD_BYTES)
     if head[:2] in _ARCHIVE_MAGIC or name.lower().endswith(_ARCHIVE_SUFFIXES):
         return _from_archive(spec, file, name, workdir)
+    if spec.build.compile_commands:
+        raise InvalidInput(_NO_DATABASE)
     # The compiler takes the language from the suffix, and the uploaded name may have any.
     language = language_of_name(name) or _language_of_content(head)
     suffix = ".bc" if head.startswith(BITCODE_MAGIC) else _SUFFIX[language]
@@ -129,7 +140,10 @@ def _from_archive(spec: CompileSpec, file: Path, name: str, workdir: Path) -> So
             f"{len(tree.left_out)} links of the archive were left out: {shown}{more}"
         )
     image = spec.image is not None
-    all_chosen = _choose_files(tree, build, name, image=image)
+    database = _database(tree, build)
+    if database is not None:
+        notes += database.notes
+    all_chosen = _choose_files(tree, build, name, image=image, database=database)
     chosen = [path for path in all_chosen if language_of_name(path) is not None]
     others = [tree.folder / path for path in all_chosen if path not in chosen]
     if len(chosen) > 1 and not image:
@@ -137,9 +151,13 @@ def _from_archive(spec: CompileSpec, file: Path, name: str, workdir: Path) -> So
             f"{len(chosen)} sources were linked into one module, which was optimised as a whole "
             "(-Oz too); all their external symbols are kept"
         )
+    options = BuildOptions.of(build, tree.folder, tree.top)
+    if database is not None:
+        options = replace(options, flags=(*options.flags, *database.common))
     return Sources(
         files=[(path, tree.folder / path) for path in chosen],
-        build=BuildOptions.of(build, tree.folder, tree.top),
+        file_flags={} if database is None else database.flags,
+        build=options,
         notes=notes,
         assembly=[path for path in others if path.suffix in _ASSEMBLY],
         prebuilt=[path for path in others if path.suffix in _PREBUILT],
@@ -147,15 +165,37 @@ def _from_archive(spec: CompileSpec, file: Path, name: str, workdir: Path) -> So
     )
 
 
+def _database(tree: Unpacked, build: Build) -> Database | None:
+    """Read the compilation database that the job names. Raises InvalidInput."""
+    if build.compile_commands is None:
+        return None
+    path = _below_top(build.compile_commands, tree.top)
+    if path not in tree.files:
+        raise InvalidInput(
+            f"build.compile_commands: expected a file of the archive, got {path!r}"
+        )
+    return read_database(tree.folder / path, tree.files)
+
+
 def _choose_files(
-    tree: Unpacked, build: Build, name: str, *, image: bool = False
+    tree: Unpacked,
+    build: Build,
+    name: str,
+    *,
+    image: bool = False,
+    database: Database | None = None,
 ) -> list[str]:
     """Files of the archive to compile: those that build.files names, or all C and C++ sources.
+
+    Without build.files, a database names them.
 
     image: assembly too, and the objects and archives that build.files names.
     """
     if build.files:
         chosen = _matching_files(tree, build.files, name, image=image)
+    elif database is not None:
+        chosen = list(database.flags)
+        chosen += database.assembly if image else ()
     else:
         sources = [path for path in tree.files if language_of_name(path) is not None]
         chosen = [path for path in sources if language_of_name(path) is not Language.IR]
