@@ -10,10 +10,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.web.answers import Answers, Fault, is_given, read
+from services.web import formatting
+from services.web.answers import (
+    Answers,
+    Fault,
+    is_blank_row,
+    is_given,
+    read,
+    row_numbers,
+)
 from services.web.forms import Control, Field, fields_of, place
+from services.web.paste import columns_of
 from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
+
+MAX_FAULTS = 50  # shown at once; a pasted list may have thousands
+_CONSTANT = Control.CONSTANT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,32 +38,64 @@ class PlacedFault:
 
 
 class FormView:
-    """Values for `submit_kind.html`; `_field.html` draws any tree of fields with them."""
+    """Values for `submit_kind.html`; `_field.html` draws any tree of fields with them.
+
+    focus: name of the list whose rows a button has just changed.
+    """
 
     def __init__(
-        self, root: Field, answers: Answers, faults: Sequence[Fault] = ()
+        self,
+        root: Field,
+        answers: Answers,
+        faults: Sequence[Fault] = (),
+        *,
+        focus: str = "",
     ) -> None:
         self.root = root
+        self.focus = focus
         self._answers = answers
         self._at: dict[tuple[str, ...], list[Fault]] = defaultdict(list)
-        fields = {item.path: item for item in _all(root)}
+        fields = {item.path: item for item in self._shown(root)}
         self.faults: list[PlacedFault] = []
-        for fault in faults:
-            self._at[fault.path].append(fault)
-            item = fields.get(fault.path)
-            where = (
-                " › ".join(
-                    fields[fault.path[: n + 1]].label for n in range(len(fault.path))
-                )
-                if item
-                else "Request"
+        self.fault_count = len(faults)
+        for fault in faults[:MAX_FAULTS]:
+            shown = _in_a_shown_field(fault, fields)
+            self._at[shown.path].append(shown)
+            self.faults.append(_placed(shown, fields))
+
+    def _shown(self, item: Field) -> list[Field]:
+        """Return a field and all fields within it, those of shown rows included."""
+        children = self.rows(item) if item.control is Control.ROWS else item.children
+        return [item, *(inner for child in children for inner in self._shown(child))]
+
+    def rows(self, item: Field) -> list[Field]:
+        """Return the rows of a list to show: the answered ones, else a blank one to fill in."""
+        numbers = row_numbers(item, self._answers)
+        least = 0 if item.blank_counts or self.pasted(item) else 1
+        return [item.at(number) for number in range(max(len(numbers), least))]
+
+    def pasted(self, item: Field) -> str:
+        """Return the text pasted for a list that is not shown as rows."""
+        return self._answers.last(f"{item.name}@paste")
+
+    def columns(self, item: Field) -> list[Field]:
+        """Return the columns of a list, to describe them once for all rows."""
+        return [leaf for leaf in item.at(0).leaves() if leaf.control is not _CONSTANT]
+
+    def csv_columns(self, item: Field) -> list[str]:
+        """Return the columns that pasted CSV may have; none for a list of lists."""
+        return [name for name in columns_of(item) if name]
+
+    def files(self, item: Field) -> list[tuple[str, str]]:
+        """Return the stored files of a field that takes several: (JSON, words)."""
+        return [
+            (
+                json.dumps(dict(ref)),
+                f"{ref.get('name') or ref.get('digest')} "
+                f"({formatting.size(ref.get('size_bytes'))})",
             )
-            href = (
-                f"#{item.id}"
-                if item and item.control not in (Control.GROUP, Control.CHOICES)
-                else ""
-            )
-            self.faults.append(PlacedFault(where=where, href=href, text=fault.text))
+            for ref in self._answers.lists.get(item.name, ())
+        ]
 
     @property
     def spec(self) -> Field:
@@ -72,14 +116,27 @@ class FormView:
     def singles(self) -> list[Field]:
         """The single fields beside the spec, e.g. the seed."""
         skip = (Control.GROUP, Control.CONSTANT)
-        wide = (Control.PAIRS, Control.LINES, Control.JSON, Control.LONG_TEXT)
+        wide = (
+            Control.PAIRS,
+            Control.LINES,
+            Control.JSON,
+            Control.LONG_TEXT,
+            Control.ROWS,
+        )
         singles = [item for item in self.root.children if item.control not in skip]
         return sorted(singles, key=lambda item: item.control in wide)
 
     def is_open(self, group: Field) -> bool:
         """Return True if an optional group has an answer or a fault: it is shown unfolded."""
-        faulty = any(self.faults_at(item.path) for item in _all(group))
-        return faulty or is_given(group, self._answers)
+        return self.is_faulty(group) or is_given(group, self._answers)
+
+    def is_faulty(self, item: Field) -> bool:
+        """Return True if a field or one within it has a fault."""
+        return any(self.faults_at(inner.path) for inner in self._shown(item))
+
+    def has_answer(self, item: Field) -> bool:
+        """Return True if a field of a row, or one within it, is answered."""
+        return not is_blank_row(item, self._answers)
 
     def is_included(self, group: Field) -> bool:
         """Return True if an optional group is wanted also where its answers are the defaults."""
@@ -110,6 +167,7 @@ class FormView:
     def described_by(self, item: Field) -> str:
         """Return the ids of help and faults for `aria-describedby`."""
         ids = [f"{item.id}-help"] if item.help or item.range_words else []
+        ids = [item.column] if item.column else ids
         ids += [
             f"{item.id}-fault{number}"
             for number in range(1, len(self.faults_at(item.path)) + 1)
@@ -170,5 +228,32 @@ def _model_faults(
     return faults
 
 
-def _all(item: Field) -> list[Field]:
-    return [item, *(inner for child in item.children for inner in _all(child))]
+def _in_a_shown_field(fault: Fault, fields: Mapping[tuple[str, ...], Field]) -> Fault:
+    """Return the fault at the innermost shown field, with what it leaves out in the words.
+
+    Rows of a long pasted list are not shown: `row 412, Dim: expected ...` stands at the list.
+    """
+    depth = len(fault.path)
+    while fault.path[:depth] not in fields:
+        depth -= 1
+    item, words = fields[fault.path[:depth]], []
+    if depth < len(fault.path) and item.control is Control.ROWS:
+        row = item.at(int(fault.path[depth]))
+        words.append(row.label.lower())
+        for key in fault.path[depth + 1 :]:
+            row = next(child for child in row.children if child.path[-1] == key)
+            words.append(row.label)
+    text = f"{', '.join(words)}: {fault.text}" if words else fault.expected
+    got = "" if words else fault.got
+    return Fault(path=item.path, got=got, expected=text)
+
+
+def _placed(fault: Fault, fields: Mapping[tuple[str, ...], Field]) -> PlacedFault:
+    if not fault.path:
+        return PlacedFault(where="Request", href="", text=fault.text)
+    steps = range(1, len(fault.path) + 1)
+    where = " › ".join(fields[fault.path[:n]].label for n in steps)
+    item = fields[fault.path]
+    no_target = item.control in (Control.GROUP, Control.CHOICES) and not item.column
+    href = "" if no_target else f"#{item.id}"
+    return PlacedFault(where=where, href=href, text=fault.text)

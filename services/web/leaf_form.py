@@ -17,6 +17,9 @@ from trimtab.specs.common import Spec, request_model
 
 PARTS = ("spec", "budget", "seed", "enabled")  # what an owner may change
 _LINES = frozenset({Control.LINES, Control.CHOICES})
+_NESTED = frozenset(
+    {Control.JSON, Control.PAIRS, Control.LONG_TEXT, Control.ROWS, Control.FILES}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,7 @@ def field_of(value: LeafValue, fields: Mapping[str, Field]) -> Field | None:
     if found.control in _LINES and any("," in str(entry) for entry in value.value or ()):
         return None
     # Long texts and nested values are edited as JSON, with the whole request.
-    fits = found.control not in (Control.JSON, Control.PAIRS, Control.LONG_TEXT)
-    return found if fits else None
+    return None if found.control in _NESTED else found
 
 
 def _by_type(value: LeafValue) -> Field | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -21,7 +23,7 @@ from services.errors import (
 from services.gateway import operations
 from services.gateway.deps import Context, Ctx, Principal, Submitter, visible_tenant
 from services.gateway.views import input_view
-from services.web.answers import Answers, Fault, answers_of, defaults
+from services.web.answers import Answers, Fault, answers_of, defaults, row_numbers
 from services.web.form_view import FormView, check, request_form
 from services.web.forms import Control, Field, place
 from services.web.model_choice import with_models
@@ -29,6 +31,7 @@ from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
 from services.web.posted import posted_form, store_upload
 from services.web.render import pages_of, see_other
+from services.web.rows import ACTION, action_of, arrange
 from trimtab.specs.common import MODEL_AUTO, ArtifactRef, JobRequest, request_model
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -61,7 +64,7 @@ async def show_form(
     wanted = MODEL_AUTO
     if example and kind.spec.EXAMPLE is not None:
         filled = answers_of(root, kind.spec.EXAMPLE)
-        answers = Answers(values={**answers.values, **filled.values})
+        answers = replace(filled, values={**answers.values, **filled.values})
     elif clone:
         job = await context.store.get(clone, tenant=visible_tenant(principal))
         if job.kind != kind.name:
@@ -72,6 +75,7 @@ async def show_form(
         pins = await context.store.model_pins(job.id)
         wanted = pins.wanted
         answers = answers_of(root, input_view(job, wanted))
+    answers, _ = arrange(root, answers)
     root = await _with_models(root, context, principal, kind, wanted)
     return _form_page(request, principal, kind, FormView(root, answers))
 
@@ -86,6 +90,11 @@ async def submit_form(
     async with posted_form(request, context) as posted:
         answers, faults = await _answers(context, principal, root, posted)
     root = await _with_models(root, context, principal, kind, answers.last("model"))
+    action = action_of(answers.last(ACTION))
+    answers, row_faults = arrange(root, answers, action)
+    if action is not None:  # a button of a list: show its rows again, submit nothing
+        form = FormView(root, answers, [*faults, *row_faults], focus=action.name)
+        return _form_page(request, principal, kind, form)
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
     faults += [fault for fault in more if fault.path not in seen]
@@ -152,26 +161,56 @@ async def _answers(
         if isinstance(value, str):
             values.setdefault(name, []).append(value)
     files: dict[str, dict[str, Any]] = {}
+    lists: dict[str, list[dict[str, Any]]] = {}
     faults: list[Fault] = []
+    for leaf in _file_fields(root, list(posted)):
+        uploads = [one for one in posted.getlist(leaf.name) if _is_file(one)]
+        kept = [text for text in values.pop(f"{leaf.name}@ref", []) if text]
+        if leaf.control is Control.FILE:  # a new file replaces the one uploaded before
+            uploads, kept = uploads[-1:], [] if uploads else kept[-1:]
+        for one in (*kept, *uploads):
+            try:
+                stored = await _stored(context, principal, one)
+            except ValueError as error:
+                got = one if isinstance(one, str) else str(one.filename)
+                faults.append(Fault(path=leaf.path, got=got[:120], expected=str(error)))
+                continue
+            if leaf.control is Control.FILE:
+                files[leaf.name] = stored
+            else:
+                lists.setdefault(leaf.name, []).append(stored)
+    return Answers(values=values, files=files, lists=lists), faults
+
+
+def _file_fields(root: Field, names: Sequence[str]) -> list[Field]:
+    """Return the fields that take files, those of posted rows included."""
+    posted = Answers(values=dict.fromkeys(names, ()))
+    fields: list[Field] = []
     for leaf in root.leaves():
-        if leaf.control is not Control.FILE:
-            continue
-        upload = posted.get(leaf.name)
-        ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
+        rows = [leaf]
+        if leaf.control is Control.ROWS:
+            rows = [leaf.at(number) for number in row_numbers(leaf, posted)]
+        fields += [inner for row in rows for inner in row.leaves()]
+    return [item for item in fields if item.control in (Control.FILE, Control.FILES)]
+
+
+def _is_file(posted: UploadFile | str) -> bool:
+    return isinstance(posted, UploadFile) and bool(posted.filename)
+
+
+async def _stored(
+    context: Context, principal: Principal, posted: UploadFile | str
+) -> dict[str, Any]:
+    """Return the reference of a posted file, or a posted reference. Raises ValueError."""
+    if isinstance(posted, str):
         try:
-            if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await store_upload(context, principal, upload)
-            elif ref:
-                parsed = ArtifactRef.model_validate_json(ref)
-                files[leaf.name] = parsed.model_dump(mode="json")
-        except (BadRequest, InvalidBody, PayloadTooLarge, UnsupportedMedia) as error:
-            got = (upload.filename if isinstance(upload, UploadFile) else None) or ref
-            expected = f"an acceptable file ({error.detail})"
-            faults.append(Fault(path=leaf.path, got=got, expected=expected))
+            return ArtifactRef.model_validate_json(posted).model_dump(mode="json")
         except ValidationError:
-            expected = "a reference to an uploaded file"
-            faults.append(Fault(path=leaf.path, got=ref[:120], expected=expected))
-    return Answers(values=values, files=files), faults
+            raise ValueError("a reference to an uploaded file") from None
+    try:
+        return await store_upload(context, principal, posted)
+    except (BadRequest, InvalidBody, PayloadTooLarge, UnsupportedMedia) as error:
+        raise ValueError(f"an acceptable file ({error.detail})") from error
 
 
 def _service_faults(root: Field, error: InvalidBody) -> list[Fault]:

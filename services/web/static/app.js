@@ -107,13 +107,15 @@
   document.addEventListener("htmx:after:swap", fitReport);
 
   // -- uploads: sent as soon as a file is chosen or dropped, so that the form itself stays small
-  for (const box of document.querySelectorAll("[data-upload]")) {
+  function watchUpload(box) {
     const input = box.querySelector("input[type=file]");
-    const ref = box.querySelector("input[type=hidden]");
+    const ref = box.querySelector("input[type=hidden]"); // none where several files are kept
+    const kept = box.querySelector(".kept");
     const drop = box.querySelector(".drop");
     const note = box.querySelector(".uploaded");
     const bar = box.querySelector("progress");
     let request = null;
+    let pending = 0;
     box.querySelector(".drop-hint").hidden = false;
 
     const showStatus = (text, bad) => {
@@ -123,11 +125,25 @@
     };
     const size = (bytes) => (bytes < 1024 ? `${bytes} B` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`);
 
+    function keep(reference, words) {
+      const option = document.createElement("label");
+      option.className = "option";
+      const choice = Object.assign(document.createElement("input"), { type: "checkbox", name: kept.dataset.ref, value: reference, checked: true });
+      option.append(choice, ` ${words}`);
+      kept.append(option);
+    }
+
+    function sendAll(files) {
+      if (!kept) send(files[0]);
+      else for (const file of [...files]) send(file);
+    }
+
     function send(file) {
-      if (request) request.abort();
+      if (request && !kept) request.abort();
       request = new XMLHttpRequest();
       const mine = request;
-      ref.value = "";
+      if (ref) ref.value = "";
+      pending += 1;
       box.dataset.busy = "true";
       bar.hidden = false;
       bar.value = 0;
@@ -138,10 +154,12 @@
         if (event.lengthComputable) bar.value = event.loaded / event.total;
       });
       mine.addEventListener("loadend", () => {
-        if (request !== mine) return;
-        request = null;
-        bar.hidden = true;
-        delete box.dataset.busy;
+        pending -= 1;
+        if (pending === 0) {
+          bar.hidden = true;
+          delete box.dataset.busy;
+        }
+        if (request !== mine && !kept) return; // another file took its place
         let answer = {};
         try {
           answer = JSON.parse(mine.responseText);
@@ -150,10 +168,12 @@
         }
         if (mine.status >= 200 && mine.status < 300 && answer.digest) {
           const { digest, name, size_bytes, media_type } = answer;
-          ref.value = JSON.stringify({ digest, name: name || file.name, size_bytes, media_type });
+          const reference = JSON.stringify({ digest, name: name || file.name, size_bytes, media_type });
           input.value = ""; // already uploaded: the form sends the reference alone
           input.required = false;
-          showStatus(`Uploaded: ${file.name} (${size(file.size)}). Choose another file to replace it.`);
+          if (kept) keep(reference, `${file.name} (${size(file.size)})`);
+          else ref.value = reference;
+          showStatus(`Uploaded: ${file.name} (${size(file.size)}). Choose ${kept ? "more files to add them" : "another file to replace it"}.`);
         } else {
           input.value = "";
           const reason = answer.detail || (mine.status ? `status ${mine.status}` : "no connection");
@@ -163,7 +183,7 @@
       mine.send(file);
     }
 
-    input.addEventListener("change", () => input.files.length && send(input.files[0]));
+    input.addEventListener("change", () => input.files.length && sendAll(input.files));
     for (const name of ["dragenter", "dragover"]) {
       drop.addEventListener(name, (event) => {
         event.preventDefault();
@@ -173,9 +193,11 @@
     for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
     drop.addEventListener("drop", (event) => {
       event.preventDefault();
-      if (event.dataTransfer.files.length) send(event.dataTransfer.files[0]);
+      if (event.dataTransfer.files.length) sendAll(event.dataTransfer.files);
     });
   }
+  window.trimtabUploads = (part) => part.querySelectorAll("[data-upload]").forEach(watchUpload);
+  window.trimtabUploads(document);
 
   // A file dropped outside the box must not replace the page. Submitting waits for uploads.
   for (const form of document.querySelectorAll("[data-form]")) {
