@@ -24,6 +24,7 @@ from services.web.paste import columns_of
 from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
 
+BASIC_SETTINGS = ("name", "budget")  # of the fields beside the spec
 MAX_FAULTS = 50  # shown at once; a pasted list may have thousands
 _CONSTANT = Control.CONSTANT
 
@@ -103,19 +104,8 @@ class FormView:
         return next(child for child in self.root.children if child.path == ("spec",))
 
     @property
-    def groups(self) -> list[Field]:
-        """The groups beside the spec, e.g. the budget; optional ones come last."""
-        groups = [
-            item
-            for item in self.root.children
-            if item.control is Control.GROUP and item.path != ("spec",)
-        ]
-        return sorted(groups, key=lambda item: item.nullable)
-
-    @property
-    def singles(self) -> list[Field]:
-        """The single fields beside the spec, e.g. the seed."""
-        skip = (Control.GROUP, Control.CONSTANT)
+    def settings(self) -> Field:
+        """The fields beside the spec as a group: groups, then short fields, then long ones."""
         wide = (
             Control.PAIRS,
             Control.LINES,
@@ -123,8 +113,28 @@ class FormView:
             Control.LONG_TEXT,
             Control.ROWS,
         )
-        singles = [item for item in self.root.children if item.control not in skip]
-        return sorted(singles, key=lambda item: item.control in wide)
+        items = [item for item in self.root.children if item.path != ("spec",)]
+        items.sort(key=lambda item: (item.nullable, item.control in wide))
+        return replace(self.root, children=tuple(items))
+
+    def basic(self, group: Field) -> list[Field]:
+        """Return the fields of a group that most users set."""
+        return [item for item in group.children if not item.advanced]
+
+    def advanced(self, group: Field) -> list[Field]:
+        """Return the other fields of a group."""
+        shown = (item for item in group.children if item.control is not _CONSTANT)
+        return [item for item in shown if item.advanced]
+
+    def is_unfolded(self, items: Sequence[Field]) -> bool:
+        """Return True if one of these fields has a fault or an answer that is not the default."""
+        return any(
+            self.is_faulty(item)
+            or self.focus == item.name
+            or self.focus.startswith(f"{item.name}.")
+            or is_given(item, self._answers)
+            for item in items
+        )
 
     def is_open(self, group: Field) -> bool:
         """Return True if an optional group has an answer or a fault: it is shown unfolded."""
@@ -180,8 +190,11 @@ def request_form(model: type[JobRequest]) -> Field:
     form = fields_of(model.model_json_schema())
     spec = model.model_fields["spec"].annotation
     supported = set(getattr(spec, "LIMITS", ())) | {"seconds"}
+    basic = getattr(spec, "BASIC", ())
     children = []
     for group in form.children:
+        if group.path == ("spec",) and basic:
+            group = replace(group, children=_ordered(group.children, basic))
         if group.path == ("budget",):
             group = replace(
                 group,
@@ -190,7 +203,14 @@ def request_form(model: type[JobRequest]) -> Field:
                 ),
             )
         children.append(group)
-    return replace(form, children=tuple(children))
+    return replace(form, children=_ordered(children, ("kind", "spec", *BASIC_SETTINGS)))
+
+
+def _ordered(items: Sequence[Field], basic: Sequence[str]) -> tuple[Field, ...]:
+    """Return the fields with the basic ones first, and the others marked."""
+    by_name = {item.path[-1]: item for item in items}
+    first = [by_name.pop(name) for name in basic]
+    return (*first, *(replace(item, advanced=True) for item in by_name.values()))
 
 
 def check(

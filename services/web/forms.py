@@ -54,6 +54,7 @@ class Field:
     help: str = ""
     required: bool = False
     nullable: bool = False
+    advanced: bool = False  # folded away, unless it is answered or has a fault
     default: Any = None
     choices: tuple[Any, ...] = ()
     choice_words: tuple[str, ...] = ()  # shown instead of the choices

@@ -68,6 +68,7 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     page = open_page("/submit/probe")
     page.fill("[name='spec.steps']", "400")
     page.fill("[name='spec.step_seconds']", "0.05")
+    page.click(".advanced > summary")
     page.fill("[name='labels']", "from=<script>window.hacked=1</script>")
     page.click(".form-end button", loads=True)
     page.wait("document.querySelector('[data-curve]').dataset.points >= 3", 30)
@@ -169,6 +170,8 @@ def test_keyboard_alone_submits(open_page: Open) -> None:
         if name in ("spec.steps", "spec.step_seconds"):
             page.eval("document.activeElement.select()")
             page.type({"spec.steps": "30", "spec.step_seconds": "0.05"}[name])
+        if name.startswith("More options"):
+            page.press("Enter")
         if name == "Submit job":
             break
     assert {

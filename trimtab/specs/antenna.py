@@ -120,6 +120,12 @@ class AntennaSpec(Spec):
     """A planar antenna: bands and board in, metal on the grid and its S-parameters out."""
 
     KIND: ClassVar[str] = "antenna"
+    BASIC: ClassVar[tuple[str, ...]] = (
+        "bands",
+        "avoid",
+        "board",
+        "grid",
+    )
     MODELS: ClassVar[bool] = True
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "design.json",

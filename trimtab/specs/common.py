@@ -312,6 +312,8 @@ class Spec(WireModel):
     """A complete request of this kind, on the submit page and in `GET /v1/kinds`."""
     FILES: ClassVar[FileInput | None] = None
     """The file this kind takes by its name. None: a job of this kind needs a spec."""
+    BASIC: ClassVar[tuple[str, ...]] = ()
+    """Fields that most users set, in the order of forms; forms fold the others. Empty: all."""
     OUTPUTS: ClassVar[tuple[str, ...]] = ()
     """Names of the files that a run may leave; another job can read them: `ArtifactRef.job`."""
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")

@@ -350,6 +350,13 @@ class CompileSpec(Spec):
     symbols, checked by running it."""
 
     KIND: ClassVar[str] = "compile"
+    BASIC: ClassVar[tuple[str, ...]] = (
+        "source",
+        "source_text",
+        "language",
+        "objective",
+        "runs",
+    )
     MODELS: ClassVar[bool] = True
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "optimised.bc",

@@ -98,6 +98,10 @@ class IlpSpec(Spec):
     """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
     KIND: ClassVar[str] = "ilp"
+    BASIC: ClassVar[tuple[str, ...]] = (
+        "model",
+        "model_text",
+    )
     OUTPUTS: ClassVar[tuple[str, ...]] = (
         "solution.sol",
         "solution.json",

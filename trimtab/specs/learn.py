@@ -81,6 +81,12 @@ class LearnSpec(Spec):
     decides by them whether later jobs may use the model."""
 
     KIND: ClassVar[str] = "learn"
+    BASIC: ClassVar[tuple[str, ...]] = (
+        "target",
+        "instances",
+        "archive",
+        "measured",
+    )
     OUTPUTS: ClassVar[tuple[str, ...]] = (MODEL_FILE, CARD_FILE, PICTURE_FILE)
     LIMITS: ClassVar[tuple[str, ...]] = ()
     FILES: ClassVar[FileInput | None] = FileInput(field="archive", suffixes=())

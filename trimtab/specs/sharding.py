@@ -247,6 +247,12 @@ class ShardingSpec(ExplainedModel, Spec):
     the slowest device."""
 
     KIND: ClassVar[str] = "sharding"
+    BASIC: ClassVar[tuple[str, ...]] = (
+        "tables_file",
+        "tables",
+        "devices",
+        "global_batch",
+    )
     OUTPUTS: ClassVar[tuple[str, ...]] = ("plan.json", "plan.svg", "diff.txt")
     FILES: ClassVar[FileInput | None] = FileInput(field="tables_file", suffixes=(".csv",))
     # The search does not count evaluations, and the certificate bounds the model, not the cost.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field as Rule
 
+from search.domains import KINDS
 from services.web.answers import Answers, answers_of, defaults, read
 from services.web.form_view import FormView, check, request_form
 from services.web.forms import Control, Field, fields_of, place
@@ -291,6 +292,45 @@ def test_an_optional_group_is_sent_when_it_is_changed_or_included() -> None:
     assert read(root, again)[0]["spec"]["other"] == {}
     assert FormView(root, again).is_open(leaf_group(root))
     assert not FormView(root, defaults(root)).is_open(leaf_group(root))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_basic_fields_come_first_and_all_others_are_folded(kind: str) -> None:
+    spec = KINDS[kind].spec
+    root = request_form(request_model(spec))
+    view = FormView(root, defaults(root))
+    for group in (view.spec, view.settings):
+        drawn = view.basic(group) + view.advanced(group)
+        assert {item.path for item in drawn if item.control is not Control.CONSTANT} == {
+            item.path for item in group.children if item.control is not Control.CONSTANT
+        }
+        # A browser cannot point at a required field that is folded away.
+        assert not any(item.required for item in view.advanced(group))
+        assert not view.is_unfolded(view.advanced(group))
+    if spec.BASIC:
+        assert [item.path[-1] for item in view.basic(view.spec)] == list(spec.BASIC)
+    assert [item.name for item in view.basic(view.settings)] == ["kind", "name", "budget"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"seed": ["4"]},
+        {"labels": ["a=b"]},
+        {"after@paste": ["[]"]},
+        {"webhook.url": ["https://x.example"]},
+        {"seed": ["-4"]},
+    ],
+)
+def test_more_options_unfold_with_an_answer_or_a_fault(
+    values: dict[str, list[str]],
+) -> None:
+    model = request_model(ProbeSpec)
+    root = request_form(model)
+    answers = Answers(values={**defaults(root).values, **values})
+    _, faults = check(root, model, "probe", answers)
+    view = FormView(root, answers, faults)
+    assert view.is_unfolded(view.advanced(view.settings))
 
 
 def leaf_group(root: Field) -> Field:
