@@ -14,6 +14,7 @@ from urllib.parse import quote
 from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
 from services.web import formatting, kind_results
 from services.web.compile_result import split_sizes
+from services.web.headlines import PICTURES_FIRST, headline
 from services.web.job_model import take_fitted_model
 from services.web.job_rows import (
     LATE_HEARTBEAT_S,
@@ -195,7 +196,8 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
         "drawn": [file for file in files if file.picture and not file.curve],
         "timings": _timings(result.get("timings_s", {})),
         "fitted": fitted,
-        "headline": kind_results.headline(job.kind, job.result),
+        "headline": headline(job.kind, job.result, job.spec),
+        "pictures_first": job.kind in PICTURES_FIRST,
         "summary": kind_results.facts(
             {key: value for key, value in summary.items() if not is_table(as_rows(value))}
         ),
@@ -288,10 +290,7 @@ def _verification(value: Json | None) -> SimpleNamespace | None:
         objective=value.get("objective"),
         objective_exact=value.get("objective_exact"),
         max_violation=value.get("max_violation"),
-        checks={
-            kind_results.without_unit(key): kind_results.measured(key, inner)
-            for key, inner in checks.items()
-        },
+        checks=kind_results.flattened(checks),
         tables=tables,
         detail=value.get("detail", ""),
     )

@@ -1,4 +1,4 @@
-"""Results laid out for their kind: headline figures, and values with units. Pure.
+"""Facts of results: labels, and values with units. Pure.
 
 Units come from the ends of names, as the results of all kinds spell them: `cost_ms`, `f_hz`.
 """
@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from services.web import formatting
-from services.web.formatting import brief, flat, label, percent
-from trimtab.specs.sharding import ShardingSpec
+from services.web.formatting import MAX_LISTED, brief, flat, label, percent
 
 Json = Mapping[str, Any]
 MAX_NESTED = 40  # values of a nested object that are shown
+MAX_DEPTH = 4  # of nested objects whose values are shown
 
 _UNITS: Mapping[str, str] = {
     "ms": "ms",
@@ -66,66 +66,40 @@ def without_unit(name: str) -> str:
     return label(head if head and tail in _UNITS else name)
 
 
+def flattened(values: Json, prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
+    """Return (label, text) of each value; nested objects give `Outer: inner`.
+
+    Long lists and lists of objects are counted: the result has them.
+    """
+    found: list[tuple[str, str]] = []
+    for key, value in values.items():
+        words = without_unit(str(key))
+        name = f"{prefix}: {words}" if prefix else words
+        if isinstance(value, Mapping):
+            if depth < MAX_DEPTH:
+                found += flattened(value, name, depth + 1)
+        elif isinstance(value, list | tuple) and depth and len(value) > MAX_LISTED:
+            continue  # a series, e.g. a curve, of which a picture says more
+        elif isinstance(value, list | tuple) and _is_nested(value):
+            count = f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
+            found.append((name, f"{count}, see the result"))
+        else:
+            found.append((name, measured(str(key), value)))
+    return found
+
+
+def _is_nested(value: Sequence[Any]) -> bool:
+    return any(isinstance(inner, Mapping | list | tuple) for inner in value)
+
+
 def facts(summary: Json) -> list[SimpleNamespace]:
     """Return a summary as groups of facts: its own values, then one group per nested object."""
     own = SimpleNamespace(title="", facts=[])
     groups = [own]
     for name, value in summary.items():
-        if isinstance(value, Mapping) and value:
-            nested = [
-                (without_unit(str(key)), measured(str(key), inner))
-                for key, inner in list(value.items())[:MAX_NESTED]
-            ]
+        if isinstance(value, Mapping):
+            nested = flattened(value)[:MAX_NESTED]
             groups.append(SimpleNamespace(title=label(str(name)), facts=nested))
         else:
-            own.facts.append((without_unit(name), measured(name, value)))
+            own.facts += flattened({name: value})
     return [group for group in groups if group.facts]
-
-
-def headline(kind: str, result: Json | None) -> SimpleNamespace | None:
-    """Return what the owner of a job of this kind looks for first; None for other kinds."""
-    summary: Json = (result or {}).get("summary") or {}
-    if kind != ShardingSpec.KIND or not summary:
-        return None
-    certificate: Json = summary.get("certificate") or {}
-    figures = [
-        ("Proved gap", percent(certificate.get("gap")), "under the certified model"),
-        (
-            "Step time",
-            measured("cost_ms", (result or {}).get("objective")),
-            "slowest device",
-        ),
-        (
-            "Interval",
-            measured("interval_ms", summary.get("interval_ms")),
-            "expected range",
-        ),
-        (
-            "Lower bound",
-            measured("lower_bound_ms", certificate.get("lower_bound_ms")),
-            "no plan of the model is faster",
-        ),
-    ]
-    baselines = [
-        row
-        for row in summary.get("baselines") or ()
-        if isinstance(row.get("cost_ms"), int | float)
-    ]
-    objective = (result or {}).get("objective")
-    if baselines and isinstance(objective, int | float) and objective > 0:
-        best = min(baselines, key=lambda row: row["cost_ms"])
-        figures.append(
-            (
-                "Best baseline",
-                measured("cost_ms", best["cost_ms"]),
-                str(best.get("planner", "")),
-            )
-        )
-    return SimpleNamespace(
-        figures=[
-            SimpleNamespace(name=name, value=value, note=note)
-            for name, value, note in figures
-            if value != "–"
-        ],
-        statement=str(certificate.get("statement", "")),
-    )

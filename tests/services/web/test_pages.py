@@ -426,7 +426,7 @@ def test_lists_in_a_check_are_tables(reader: Reader) -> None:
     done = result(verification={"status": "valid", "checks": checks})
     reader.complete(job, termination=done["termination"], result=done, best=None)
     page = reader.get(f"/jobs/{job_id}")
-    for words in ("Bands", "Second solver: bands", "verdict: fail"):
+    for words in ("Bands", "Second solver: bands", "Second solver: Verdict fail"):
         assert words in page.text
     titles = [a for _, a in page.tags if (a.get("id") or "").startswith("h-check-")]
     assert len(titles) == 2

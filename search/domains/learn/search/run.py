@@ -233,6 +233,7 @@ def _summary(card: Card, *, shipped: float, fitted: float) -> Mapping[str, Any]:
         else card.metric.name,
         "shipped": shipped,
         "fitted": fitted,
+        "compared": card.metric.compared.value,
         "difference": card.difference.model_dump(mode="json"),
         "instances": card.sizes.model_dump(mode="json"),
         "reasons": list(card.reasons),
