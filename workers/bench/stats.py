@@ -1,4 +1,4 @@
-"""Quantiles, and the description of the machine that every JSON line of a measurement has."""
+"""Statistics of measurements, and the description of the machine that each JSON line has."""
 
 from __future__ import annotations
 
@@ -48,6 +48,32 @@ def bootstrap_interval(
     means = data[rng.integers(len(data), size=(resamples, len(data)))].mean(axis=1)
     low, high = np.quantile(means, ((1 - confidence) / 2, (1 + confidence) / 2))
     return float(low), float(high)
+
+
+def ratio_of_means(
+    ours: Sequence[float], theirs: Sequence[float], *, draws: int = 4000
+) -> tuple[float, float, float]:
+    """Return Σ ours / Σ theirs with its 95 % interval (low, high).
+
+    The interval is a bootstrap over paired instances.
+    """
+    a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
+    picks = np.random.default_rng(0).integers(len(a), size=(draws, len(a)))
+    ratios = a[picks].sum(axis=1) / np.maximum(1e-9, b[picks].sum(axis=1))
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return float(a.sum() / max(1e-9, b.sum())), float(low), float(high)
+
+
+def wilson(successes: int, count: int, z: float = 1.959964) -> list[float] | None:
+    """Return the Wilson interval of a share (Wilson 1927), both ends in [0, 1]."""
+    if not count:
+        return None
+    share = successes / count
+    centre = share + z * z / (2 * count)
+    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    scale = 1 + z * z / count
+    ends = ((centre - half) / scale, (centre + half) / scale)
+    return [round(min(1.0, max(0.0, end)), 4) for end in ends]
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from workers.bench.ilp.metrics import ratio_of_means
+from workers.bench.stats import ratio_of_means
 
 Row = dict[str, Any]
 MEASURES = ("loadable", "code", "ir")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from workers.bench.ilp import metrics
+from workers.bench.stats import ratio_of_means
 
 PORTFOLIO = "portfolio"
 Row = Mapping[str, Any]
@@ -90,22 +91,18 @@ def against(cells: Mapping[str, Cell]) -> Against | None:
     whole = cells[PORTFOLIO]
     gap_arm = min(single, key=lambda name: single[name].gap)
     integral_arm = min(single, key=lambda name: single[name].integral)
-    signs = [_sign(a, b) for a, b in zip(whole.ends, single[gap_arm].ends, strict=True)]
+    signs = [
+        metrics.compared(a, b)
+        for a, b in zip(whole.ends, single[gap_arm].ends, strict=True)
+    ]
     return Against(
         gap_arm=gap_arm,
         gap_difference=whole.gap - single[gap_arm].gap,
         better_ends=signs.count(-1),
         worse_ends=signs.count(1),
         integral_arm=integral_arm,
-        integral_ratio=metrics.ratio_of_means(
-            whole.integrals, single[integral_arm].integrals
-        ),
+        integral_ratio=ratio_of_means(whole.integrals, single[integral_arm].integrals),
     )
-
-
-def _sign(one: float, other: float) -> int:
-    within = 1e-6 * max(1.0, abs(one), abs(other))
-    return 0 if abs(one - other) <= within else (-1 if one < other else 1)
 
 
 def print_report(rows: Sequence[Row]) -> None:

@@ -26,7 +26,7 @@ from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import LnsOptions
 from workers.bench.ilp import metrics
 from workers.bench.lines import earlier_lines
-from workers.bench.stats import machine
+from workers.bench.stats import machine, ratio_of_means
 from workers.corpus.mixed_programs import FAMILIES, REGIMES, generate
 from workers.train.ilp.trial import first_solution, run_trial
 
@@ -278,8 +278,10 @@ def compared(rows: Sequence[Row]) -> list[Compared]:
                 instances=len(pairs),
                 with_s=float(np.mean(own)),
                 without_s=float(np.mean(other)),
-                ratio=metrics.ratio_of_means(own, other),
-                ends=tuple(_sign(a["objective"], b["objective"]) for a, b in pairs),
+                ratio=ratio_of_means(own, other),
+                ends=tuple(
+                    metrics.compared(a["objective"], b["objective"]) for a, b in pairs
+                ),
             )
         )
     return results
@@ -292,8 +294,3 @@ def _integrals(one: Row, other: Row) -> tuple[float, float]:
         metrics.integral(row["trace"], best, row["limit"]) for row in (one, other)
     )
     return first, second
-
-
-def _sign(one: float, other: float) -> int:
-    within = 1e-6 * max(1.0, abs(one), abs(other))
-    return 0 if abs(one - other) <= within else (-1 if one < other else 1)

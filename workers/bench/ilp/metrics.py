@@ -1,6 +1,4 @@
-"""Primal gap, primal integral and rates, as Huang et al.
-
-(2023, section 5) and Berthold (2013) define them.
+"""Primal gap, primal integral and rates (Huang et al. 2023, section 5; Berthold 2013).
 
 All gaps are primal gaps in [0, 1].
 """
@@ -15,9 +13,8 @@ import numpy as np
 from search.trace import primal_gap, primal_integral
 from trimtab.results import Incumbent
 
-Trace = Sequence[
-    tuple[float, float]
-]  # (seconds, objective), each better than the one before
+Trace = Sequence[tuple[float, float]]
+"""(seconds, objective) of each incumbent, each better than the one before."""
 
 
 def incumbent_at(trace: Trace, seconds: float) -> float | None:
@@ -37,6 +34,12 @@ def integral(trace: Trace, best: float | None, seconds: float) -> float:
     return primal_integral(points, best=best, until_s=seconds)
 
 
+def compared(one: float, other: float) -> int:
+    """Return -1 when the first of two minimised objectives is better, 1 when worse, else 0."""
+    within = 1e-6 * max(1.0, abs(one), abs(other))
+    return 0 if abs(one - other) <= within else (-1 if one < other else 1)
+
+
 def survival_rate(gaps: Sequence[float], threshold: float) -> float:
     """Return the share of instances with a gap of at most `threshold`."""
     return float(np.mean([gap <= threshold for gap in gaps])) if gaps else math.nan
@@ -45,9 +48,7 @@ def survival_rate(gaps: Sequence[float], threshold: float) -> float:
 def best_performing_rate(gaps: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Return for each method the share of instances on which it has the least gap.
 
-    Ties count for all.
-
-    Sequences are paired by instance.
+    Ties count for all. Sequences are paired by instance.
     """
     names = list(gaps)
     table = np.array([gaps[name] for name in names])  # (methods, instances)
@@ -56,20 +57,6 @@ def best_performing_rate(gaps: Mapping[str, Sequence[float]]) -> dict[str, float
         name: float((row <= least + 1e-9).mean())
         for name, row in zip(names, table, strict=True)
     }
-
-
-def ratio_of_means(
-    ours: Sequence[float], theirs: Sequence[float], *, draws: int = 4000
-) -> tuple[float, float, float]:
-    """Return Σ ours / Σ theirs with its 95 % interval (low, high).
-
-    The interval is a bootstrap over paired instances.
-    """
-    a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
-    picks = np.random.default_rng(0).integers(len(a), size=(draws, len(a)))
-    ratios = a[picks].sum(axis=1) / np.maximum(1e-9, b[picks].sum(axis=1))
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return float(a.sum() / max(1e-9, b.sum())), float(low), float(high)
 
 
 def geometric_mean(values: Sequence[float], *, shift: float) -> float:

@@ -13,6 +13,7 @@ from search.lns.swap import OneSwap
 from workers.bench import instances
 from workers.bench.ilp import metrics
 from workers.bench.ilp.methods import SET_COVER
+from workers.bench.stats import ratio_of_means
 
 # Single solvers that a user would call.
 SOLVERS = ("highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)
@@ -125,9 +126,7 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
             f"0.1% {metrics.survival_rate(gaps[method], 0.001):4.0%}"
         )
         if method != "trimtab" and "trimtab" in integrals:
-            ratio, low, high = metrics.ratio_of_means(
-                integrals["trimtab"], integrals[method]
-            )
+            ratio, low, high = ratio_of_means(integrals["trimtab"], integrals[method])
             text += f"  ratio {ratio:.3f} [{low:.3f}, {high:.3f}]"
         print(text + costs([row[method] for row in rows]))
     singles = [m for m in methods if m in SOLVERS]
@@ -135,7 +134,7 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
         best = min(singles, key=lambda m: statistics.fmean(integrals[m]))
         print(
             f"  best single solver: {best}; ours / it "
-            f"{metrics.ratio_of_means(integrals['trimtab'], integrals[best])[0]:.3f}"
+            f"{ratio_of_means(integrals['trimtab'], integrals[best])[0]:.3f}"
         )
 
 

@@ -9,6 +9,7 @@ from workers.bench.ilp import conditions, metrics, report
 from workers.bench.ilp.arms_table import arms_tables
 from workers.bench.ilp.fitted_table import fitted_table
 from workers.bench.ilp.report import Run
+from workers.bench.stats import ratio_of_means
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import RESULTS, rows_of, source
 
@@ -323,7 +324,7 @@ def _integrals(rows: Sequence[dict[str, Run]], method: str) -> list[float]:
 def _ratio(
     rows: Sequence[dict[str, Run]], ours: str, theirs: str
 ) -> tuple[float, float, float]:
-    return metrics.ratio_of_means(_integrals(rows, ours), _integrals(rows, theirs))
+    return ratio_of_means(_integrals(rows, ours), _integrals(rows, theirs))
 
 
 def _best_single(rows: Sequence[dict[str, Run]]) -> tuple[str, float, float, float]:

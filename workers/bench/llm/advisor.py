@@ -27,11 +27,11 @@ from gnn.dynamics.concentration import (
     predicted,
     top_mass,
 )
-from workers.bench.ilp.metrics import ratio_of_means
 from workers.bench.llm.cpu import CpuClock
 from workers.bench.llm.oracle import FULL, Arm, simulate
 from workers.bench.llm.quality import Model, arm
 from workers.bench.llm.texts import Segment
+from workers.bench.stats import ratio_of_means
 from workers.llm import budgets
 from workers.llm.policies import LEAST_LAYER_SLOTS
 

@@ -9,6 +9,7 @@ import numpy as np
 from workers.bench.llm import budget_table
 from workers.bench.llm.budget_table import above_full
 from workers.bench.llm.published import BUSY, QUALITY, SPEED
+from workers.bench.stats import ratio_of_means
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import Row, rows_of, source
 
@@ -78,10 +79,7 @@ def ratio(
     first, second = _find(rows, scenario, slow), _find(rows, scenario, fast)
     if first is None or second is None:
         return None
-    a, b = np.array(first["rounds_cpu_ms"]), np.array(second["rounds_cpu_ms"])
-    draws = np.random.default_rng(0).integers(0, len(a), (10_000, len(a)))
-    low, high = np.quantile(a[draws].sum(1) / b[draws].sum(1), (0.025, 0.975))
-    return float(a.sum() / b.sum()), float(low), float(high)
+    return ratio_of_means(first["rounds_cpu_ms"], second["rounds_cpu_ms"], draws=10_000)
 
 
 def ceiling(sequences: int, tokens: int, slots: int) -> float:

@@ -32,18 +32,10 @@ def _embedded() -> TextModel:
 
 def unseen(file: Path) -> Plans:
     """Return the planner of templates with a role model from a training's folder."""
-    from functools import partial
+    from workers.train.plan.role_files import model_in
+    from workers.train.plan.roles import planner as planner_with
 
-    import numpy as np
-
-    from search.domains.plan.reading import read_goal
-    from search.domains.plan.reading.roles.model import RoleModel
-
-    with np.load(file, allow_pickle=False) as arrays:
-        roles = RoleModel(
-            weights=arrays["weights"], temperature=float(arrays["temperature"][0])
-        )
-    return Planner(lambda: PlanDomain(read=partial(read_goal, roles=roles)))
+    return planner_with(model_in(file))
 
 
 def _keywords() -> Plans:

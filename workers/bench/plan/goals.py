@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.plans import Leaf, Outline
-from workers.bench.stats import quantile
+from workers.bench.stats import quantile, wilson
 from workers.corpus.goals.files import Contents
 from workers.corpus.goals.judge import Judgement, judge
 from workers.corpus.goals.planning import Planned, Plans, with_answers
@@ -224,15 +224,3 @@ def summary(
 
 def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
-
-
-def wilson(successes: int, count: int, z: float = 1.959964) -> list[float] | None:
-    """Return the Wilson interval of a share (Wilson 1927), both ends in [0, 1]."""
-    if not count:
-        return None
-    share = successes / count
-    centre = share + z * z / (2 * count)
-    half = z * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
-    scale = 1 + z * z / count
-    ends = ((centre - half) / scale, (centre + half) / scale)
-    return [round(min(1.0, max(0.0, end)), 4) for end in ends]

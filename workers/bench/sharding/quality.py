@@ -15,6 +15,7 @@ import numpy as np
 from search.domains.sharding.search.models import Models
 from workers.bench.sharding.planners import PLANNERS
 from workers.bench.sharding.tasks import Setting, accepted_share, tasks
+from workers.bench.stats import ratio_of_means
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
 SETTINGS: tuple[Setting, ...] = (
@@ -122,11 +123,7 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def bootstrap_saved(
-    ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2_000, seed: int = 0
-) -> list[float]:
+def bootstrap_saved(ours: np.ndarray, theirs: np.ndarray) -> list[float]:
     """Return the 95 % bootstrap interval, over tasks, of 1 - mean(ours) / mean(theirs)."""
-    rng = np.random.default_rng(seed)
-    index = rng.integers(0, len(ours), (draws, len(ours)))
-    saved = 1 - ours[index].mean(1) / theirs[index].mean(1)
-    return [float(q) for q in np.quantile(saved, [0.025, 0.975])]
+    _, low, high = ratio_of_means(ours.tolist(), theirs.tolist(), draws=2_000)
+    return [1 - high, 1 - low]

@@ -35,8 +35,7 @@ def test_rates() -> None:
     assert metrics.survival_rate([0.0, 0.01, 0.5, 1.0], 0.01) == 0.5
     rates = metrics.best_performing_rate({"a": [0.0, 0.2, 0.1], "b": [0.0, 0.1, 0.3]})
     assert rates == {"a": pytest.approx(2 / 3), "b": pytest.approx(2 / 3)}
-    ratio, low, high = metrics.ratio_of_means([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
-    assert (ratio, low, high) == pytest.approx((0.5, 0.5, 0.5))
+    assert [metrics.compared(1.0, b) for b in (1.0 + 1e-9, 2.0, 0.5)] == [0, -1, 1]
     assert metrics.geometric_mean([0.0, 3.0], shift=1.0) == pytest.approx(1.0)
 
 

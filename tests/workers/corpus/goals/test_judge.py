@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from tests.search.domains.plan.goals.load import DEVELOPER
 from trimtab.plans import NotDone, Outline, Span
-from workers.bench.plan.goals import wilson
 from workers.corpus.goals.judge import Plan, judge, names, reduced, same, tag_of
 from workers.corpus.goals.references import (
     Goal,
@@ -244,9 +243,3 @@ def test_paths_are_written_out() -> None:
     assert written_out("antenna", "spec.bands.1.f_lo_hz") == "spec.bands.1.f_lo_hz"
     with pytest.raises(ValueError, match="expected a field of the kind"):
         written_out("ilp", "spec.devices.count")
-
-
-def test_wilson_is_as_published() -> None:
-    assert wilson(38, 40) == [0.835, 0.9862]
-    assert wilson(0, 40) == [0.0, 0.0876]
-    assert wilson(0, 0) is None

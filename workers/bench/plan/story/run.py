@@ -23,6 +23,7 @@ from workers.bench.plan.story.draft import ARMS, Passage, draft
 from workers.bench.plan.story.outline import Node, outline_of
 from workers.bench.plan.story.premises import PREMISES
 from workers.bench.plan.story.words import distinct, rep
+from workers.bench.stats import bootstrap_interval
 
 Line = dict[str, Any]
 FALSE_POSITIVES = 0.05
@@ -176,7 +177,5 @@ def paired(
             values[line["arm"]].setdefault(line["premise"], []).append(float(value))
     both = sorted(set(values[arm]) & set(values[base]))
     gaps = np.array([np.mean(values[arm][p]) - np.mean(values[base][p]) for p in both])
-    rng = np.random.default_rng(0)
-    means = gaps[rng.integers(0, len(gaps), (draws, len(gaps)))].mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(gaps.mean()), float(low), float(high)
+    low, high = bootstrap_interval(gaps.tolist(), resamples=draws)
+    return float(gaps.mean()), low, high
