@@ -12,7 +12,8 @@ from typing import Self
 import httpx2
 
 from trimtab import _core, _twins, config, files
-from trimtab._core import Call, EventStream, RetryPolicy
+from trimtab._core import Call, RetryPolicy
+from trimtab._events import EventStream
 from trimtab.errors import ClientClosed, ConnectionFailed
 from trimtab.results import Event
 from trimtab.text import TextAnswer, TextStream

@@ -24,7 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from trimtab import _core
+from trimtab import _submission
 from trimtab.results import SOLUTION_FILE, RunResult
 from trimtab.solution import Variables
 
@@ -66,7 +66,7 @@ def with_values(
     result: RunResult, variables: Variables | None, fetch: Callable[[], bytes]
 ) -> RunResult:
     """Attach the user's variables; the solution is fetched when the first value is read."""
-    return _core.with_values(result, variables, fetch)
+    return _submission.with_values(result, variables, fetch)
 
 
 async def awith_values(
@@ -76,7 +76,7 @@ async def awith_values(
     if variables is None or SOLUTION_FILE not in result.artifacts:
         return result
     solution = await fetch()
-    return _core.with_values(result, variables, lambda: solution)
+    return _submission.with_values(result, variables, lambda: solution)
 
 
 def run_all(

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx2
 
-from trimtab import _core, _listing, _twins, comparison, files, text
+from trimtab import _core, _listing, _submission, _twins, comparison, files, text
 from trimtab._connection import Connection
-from trimtab._core import Submission
+from trimtab._submission import Submission
 from trimtab.cards import Card
 from trimtab.errors import (
     DigestMismatch,
@@ -99,11 +99,11 @@ class Client(Connection):
             options: kind, seconds, evaluations, target_gap, seed, priority, labels,
                 max_attempts, webhook, after, model, name: see `trimtab.specs.common.JobRequest`.
         """
-        body = _core.request_body(spec, **options)
+        body = _submission.request_body(spec, **options)
         self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
         view = _core.parse(JobView, self._send(sent))
-        return self._handle(view, _core.variables_of(spec))
+        return self._handle(view, _submission.variables_of(spec))
 
     def submit_file(
         self,
@@ -140,7 +140,7 @@ class Client(Connection):
     ) -> list[Job]:
         """Submit several specs in one call, all or none, with the same options."""
         specs = list(specs)
-        bodies = [_core.request_body(spec, **options) for spec in specs]
+        bodies = [_submission.request_body(spec, **options) for spec in specs]
         self._upload_all(specs, None)
         sent = _core.call(
             "submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key()
@@ -151,7 +151,7 @@ class Client(Connection):
                 f"expected {len(bodies)} jobs in the answer, got {len(views)}"
             )
         return [
-            self._handle(view, _core.variables_of(spec))
+            self._handle(view, _submission.variables_of(spec))
             for spec, view in zip(specs, views, strict=True)
         ]
 
@@ -199,7 +199,7 @@ class Client(Connection):
 
         spec = PlanSpec(
             goal=goal,
-            files=_core.named_files(files),
+            files=_submission.named_files(files),
             approve=approve,  # type: ignore[arg-type]
             text_model=text_model,  # type: ignore[arg-type]
         )
@@ -649,7 +649,9 @@ class Client(Connection):
         self, specs: Iterable[Submission], progress: files.Progress | None
     ) -> None:
         by_digest = {
-            local.digest: local for spec in specs for local in _core.local_files(spec)
+            local.digest: local
+            for spec in specs
+            for local in _submission.local_files(spec)
         }
         for local in by_digest.values():
             self.upload(local, progress=progress)  # type: ignore[arg-type]
@@ -689,7 +691,7 @@ class Job:
         The other job waits for this one: `client.submit(IlpSpec(model=..., warm_start=
         job.output("solution.sol")))`.
         """
-        return _core.output_of(self.id, name)
+        return _submission.output_of(self.id, name)
 
     def refresh(self) -> JobView:
         """Fetch the newest view."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from trimtab import _core
+from trimtab import _submission
 from trimtab.cli.app import app
 from trimtab.specs.common import Budget, JobRequest
 from trimtab.specs.probe import ProbeSpec
@@ -18,7 +18,7 @@ def test_a_request_goes_as_it_is_and_takes_no_options() -> None:
     request = JobRequest(
         kind="probe", spec=ProbeSpec(steps=3), budget=Budget(seconds=5.0), seed=4
     )
-    body = _core.request_body(request)
+    body = _submission.request_body(request)
     assert (body["seed"], body["budget"]["seconds"], body["spec"]["steps"]) == (4, 5.0, 3)
     for option in (
         {"seconds": 9.0},
@@ -27,12 +27,12 @@ def test_a_request_goes_as_it_is_and_takes_no_options() -> None:
         {"webhook": "https://x"},
     ):
         with pytest.raises(TypeError, match="carries its own"):
-            _core.request_body(request, **option)
+            _submission.request_body(request, **option)
 
 
 def test_a_mapping_that_is_a_whole_request_is_told_so() -> None:
     with pytest.raises(TypeError, match="this is a whole request"):
-        _core.request_body({"kind": "probe", "spec": {"steps": 1}})
+        _submission.request_body({"kind": "probe", "spec": {"steps": 1}})
 
 
 def test_the_command_line_refuses_unknown_fields(
