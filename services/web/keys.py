@@ -1,4 +1,4 @@
-"""The page of API keys, for admins: list, make, revoke."""
+"""The page of API keys, for admins: list, make, rotate, revoke."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from services.web.render import pages_of, see_other
 
 DAY_US = 86_400 * 1_000_000
 MAX_DAYS = 3650
+MAX_HOURS = 90 * 24  # of overlap of a rotated key's two secrets
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -53,11 +54,31 @@ async def make_key(request: Request, context: Ctx, principal: Admin) -> Response
         except ServiceError as error:
             fault = formatting.sentence(error.detail, error.fix)
         else:
-            made = SimpleNamespace(name=name, secret=secret)
+            made = SimpleNamespace(name=name, secret=secret, overlap=None)
             return await _page(request, context, principal, made=made, status=201)
     return await _page(
         request, context, principal, answers=answers, fault=fault, status=422
     )
+
+
+@router.post("/keys/{key_id}/rotate")
+async def rotate_key(
+    request: Request, key_id: str, context: Ctx, principal: Admin
+) -> Response:
+    """Replace the secret of a key. No redirect: this response alone shows the new one."""
+    async with request.form(max_files=0, max_fields=5) as form:
+        hours = str(form.get("hours", "")).strip() or "24"
+    if not (hours.isascii() and hours.isdecimal() and int(hours[:6]) <= MAX_HOURS):
+        fault = (
+            f"Hours of overlap: expected a whole number from 0 to {MAX_HOURS}, "
+            f"got {hours[:40]!r}."
+        )
+        return await _page(request, context, principal, fault=fault, status=422)
+    record, secret = await operations.rotate_key(
+        context, key_id, overlap_s=3600.0 * int(hours)
+    )
+    made = SimpleNamespace(name=record.name, secret=secret, overlap=int(hours))
+    return await _page(request, context, principal, made=made, status=201)
 
 
 @router.post("/keys/{key_id}/revoke")
@@ -124,6 +145,11 @@ def _row(key: ApiKeyRecord, now_us: int) -> SimpleNamespace:
         created_us=key.created_us,
         created=formatting.since(now_us, key.created_us),
         expires="never" if key.expires_us is None else formatting.utc(key.expires_us),
+        used_us=key.last_used_us,
+        used=formatting.since(now_us, key.last_used_us),
+        old_until=formatting.utc(key.old_until_us)
+        if key.old_until_us is not None and key.old_until_us > now_us
+        else "",
         live=not key.revoked and not expired,
         state="revoked" if key.revoked else "expired",
     )

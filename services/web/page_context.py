@@ -21,6 +21,8 @@ def signed_in(principal: Principal, *, active: str = "") -> dict[str, Any]:
         ("/models", "Fitted models"),
         ("/model", "Model"),
     ]
+    if principal.allows("operator"):
+        links.append(("/admin/usage", "Operation"))
     if principal.allows("admin"):
         links.append(("/keys", "API keys"))
     return {

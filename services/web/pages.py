@@ -3,7 +3,7 @@
 GET  /                     jobs            GET  /workers            pool and leases
 GET  /start  POST /start   an example of each kind
 GET  /submit               kinds           GET  /keys               API keys (admin)
-GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
+GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke|rotate
 POST /submit/{kind}                        GET  /login  POST /login  POST /logout
 GET  /model  POST /model   language model
 GET  /models               fitted models
@@ -12,6 +12,8 @@ GET  /submit/plan          goal in words   POST /submit/plan
 GET  /jobs/{id}/report     report of a plan
 POST /jobs/{id}/outline/leaves/{leaf}      POST /jobs/{id}/outline/answers|approve
 POST /views, /views/delete  saved views
+GET  /admin/usage, /admin/webhooks, /admin/audit
+GET  /admin/retention      POST /admin/retention, /admin/webhooks/{id}/resend
 GET  /compare, /compare/curves.svg  jobs side by side
 GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|rename|delete
 """
@@ -32,6 +34,7 @@ from services.web import (
     plans,
     start,
     submit,
+    upkeep,
     workers,
 )
 from services.web.page_route import PageRoute
@@ -51,6 +54,7 @@ for part in (
     model,
     models,
     keys,
+    upkeep,
     account,
 ):
     router.include_router(part.router)

@@ -34,6 +34,10 @@ PATHS = [
     "/models",
     "/model",
     "/keys",
+    "/admin/usage",
+    "/admin/retention",
+    "/admin/webhooks",
+    "/admin/audit",
 ]
 
 
