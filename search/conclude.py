@@ -197,11 +197,11 @@ def _produced(
     until = began + max(_EXTRAS_S, _EXTRAS_SHARE * course.budget_s)
     files: list[Produced] = []
     extras: list[Extra] = []
-    for item in course.domain.produce(problem, solution, course.workdir):
-        if isinstance(item, Extra):
-            extras.append(item)
+    for offered in course.domain.produce(problem, solution, course.workdir):
+        if isinstance(offered, Extra):
+            extras.append(offered)
         else:
-            files.append(item)
+            files.append(offered)
     for extra in extras:
         path = course.workdir / extra.name
         if not course.decorate:

@@ -105,16 +105,16 @@ def _parser() -> argparse.ArgumentParser:
         + ", ".join(f"TRIMTAB_{name.upper()}" for name in _ENVIRONMENT_ALONE),
         allow_abbrev=False,
     )
-    for field, info in Settings.model_fields.items():
+    for field, setting in Settings.model_fields.items():
         if field in _ENVIRONMENT_ALONE:
             continue
         flag = f"--{field.replace('_', '-')}"
-        text = _help(field, info).replace("%", "%%")
-        if info.annotation is bool:
+        text = _help(field, setting).replace("%", "%%")
+        if setting.annotation is bool:
             parser.add_argument(flag, action="store_true", default=None, help=text)
         else:
             # argparse does not validate: `settings.load` words every fault.
-            choices = ",".join(_choices(info))
+            choices = ",".join(_choices(setting))
             shown = f"{{{choices}}}" if choices else field.upper()
             parser.add_argument(flag, dest=field, default=None, metavar=shown, help=text)
     return parser

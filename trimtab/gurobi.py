@@ -126,8 +126,8 @@ class GurobiAnswer:
         with target.open("w", encoding="utf-8", newline="\n") as file:
             if target.suffix == ".json":
                 rows = [{"VarName": name, "X": x} for name, x in pairs if x]
-                info = {"Status": self.Status, "ObjVal": self.ObjVal}
-                json.dump({"SolutionInfo": info, "Vars": rows}, file, indent=1)
+                solution_info = {"Status": self.Status, "ObjVal": self.ObjVal}
+                json.dump({"SolutionInfo": solution_info, "Vars": rows}, file, indent=1)
             else:
                 file.write(f"# Objective value = {self.ObjVal!r}\n")
                 file.writelines(f"{name} {x!r}\n" for name, x in pairs)

@@ -179,7 +179,7 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
     file = folder / "trimtab_model.lp"
     try:
         with file.open("w", encoding="utf-8") as stream:
-            info = LPWriter().write(
+            written = LPWriter().write(
                 model,
                 stream,
                 symbolic_solver_labels=config.symbolic_solver_labels,
@@ -189,7 +189,7 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
     except ValueError as error:
         message = f"trimtab: expected a linear or quadratic model, got: {error}"
         raise IncompatibleModelError(message) from error
-    symbols = info.symbol_map
+    symbols = written.symbol_map
     columns = [
         (name, component)
         for name, component in symbols.bySymbol.items()
@@ -204,15 +204,21 @@ def _write(model: Any, folder: Path, config: Any) -> _Written:
 
 
 def _options(config: Any, extra: Mapping[str, Any], written: _Written) -> SolveOptions:
+    """Return the options of the door. Raises IncompatibleModelError."""
     chosen = {name: extra[name] for name in _OPTIONS if extra.get(name) is not None}
-    return SolveOptions(
-        seconds=None if config.time_limit is None else max(config.time_limit, _LEAST_S),
-        gap=config.rel_gap,
-        absolute_gap=config.abs_gap,
-        threads=config.threads,
-        start=written.start,
-        **chosen,
-    )
+    try:
+        return SolveOptions(
+            seconds=None
+            if config.time_limit is None
+            else max(config.time_limit, _LEAST_S),
+            gap=config.rel_gap,
+            absolute_gap=config.abs_gap,
+            threads=config.threads,
+            start=written.start,
+            **chosen,
+        )
+    except ValueError as error:
+        raise IncompatibleModelError(f"solver_options: {error}") from error
 
 
 def _by_variable(written: _Written, on_solution: OnSolution | None) -> OnSolution | None:

@@ -89,8 +89,8 @@ class InlineExecution:
 
     async def events(self) -> AsyncIterator[Progress]:
         """Yield the run's events."""
-        while (item := await self._queue.get()) is not None:
-            yield item
+        while (progress := await self._queue.get()) is not None:
+            yield progress
 
     async def result(self) -> Outcome:
         """Wait for the end."""

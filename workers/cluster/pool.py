@@ -318,8 +318,8 @@ class RayExecution:
 
     async def events(self) -> AsyncIterator[Progress]:
         """Yield the child's events until it ends."""
-        while (item := await self._queue.get()) is not None:
-            yield item
+        while (progress := await self._queue.get()) is not None:
+            yield progress
 
     async def result(self) -> Outcome:
         """Wait for the end."""

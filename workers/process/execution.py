@@ -113,8 +113,8 @@ class ProcessExecution:
 
     async def events(self) -> AsyncIterator[Progress]:
         """Yield the child's events until it ends."""
-        while (item := await self._queue.get()) is not None:
-            yield item
+        while (progress := await self._queue.get()) is not None:
+            yield progress
 
     async def result(self) -> Outcome:
         """Wait for the end."""
@@ -315,10 +315,10 @@ class ProcessExecution:
         """
         root = self._child.workdir.resolve()
         produced = []
-        for item in frame.get("produced", []):
-            path = (root / str(item["path"])).resolve()
+        for described in frame.get("produced", []):
+            path = (root / str(described["path"])).resolve()
             if path.is_relative_to(root) and path.is_file():
-                name, media_type = item["name"], item["media_type"]
+                name, media_type = described["name"], described["media_type"]
                 produced.append(ProducedFile(name=name, path=path, media_type=media_type))
         return tuple(produced)
 

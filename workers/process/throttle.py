@@ -48,9 +48,9 @@ class NewestThrottle(Generic[Item]):
     def flush(self) -> None:
         """Send what is pending now."""
         with self._changed:
-            item, self._pending = self._pending, None
-            if item is not None:
-                self._pass_on(item)
+            pending, self._pending = self._pending, None
+            if pending is not None:
+                self._pass_on(pending)
 
     def close(self) -> None:
         """Send what is pending and end."""
@@ -78,5 +78,5 @@ class NewestThrottle(Generic[Item]):
                 if left > 0:
                     self._changed.wait(left)
                     continue
-                item, self._pending = self._pending, None
-                self._pass_on(item)
+                pending, self._pending = self._pending, None
+                self._pass_on(pending)

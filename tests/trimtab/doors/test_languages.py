@@ -132,6 +132,8 @@ def test_pyomo_lp_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     model.del_component(model.wave)
     with pytest.raises(IncompatibleModelError, match="where, callback, got 'presolve'"):
         solver.solve(model, solver_options={"presolve": 1})
+    with pytest.raises(IncompatibleModelError, match="seed: expected an integer >= 0"):
+        solver.solve(model, solver_options={"seed": -1})
 
 
 def test_cvxpy_mip_and_duals() -> None:
