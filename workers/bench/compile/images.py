@@ -24,6 +24,7 @@ from search.domains.compile import build
 from search.domains.compile.builds import GCC, OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
 from search.stop import from_budget
 from search.types import InvalidInput
+from trimtab.specs.compile import Tier
 from workers.bench.lines import earlier_lines
 from workers.bench.stats import bootstrap_interval, machine
 from workers.corpus.images import PROGRAMS
@@ -72,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument(
+        "--tier",
+        type=Tier,
+        choices=list(Tier),
+        default=Tier.DEFAULT,
+        help="experimental: with passes that LLVM leaves out, such as outlining",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=1200.0, help="limit of a job, not to bind"
     )
     parser.add_argument("--seed", type=int, default=0)
@@ -82,11 +90,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
-    key = (options.pipelines, options.seed)
+    key = (options.pipelines, options.seed, options.tier.value)
     return [
         line
         for line in earlier_lines(options.out)
-        if (line["pipelines"], line["seed"]) == key
+        if (line["pipelines"], line["seed"], line.get("tier", "default")) == key
         and line["program"] in options.programs
     ]
 
@@ -100,7 +108,7 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         budget = {"seconds": options.seconds, "evaluations": options.pipelines}
         result = pipeline.run(
             build(),
-            PROGRAMS[name].spec(image={}),
+            PROGRAMS[name].spec(image={}, tier=options.tier.value),
             inputs={"source": archive},
             workdir=folder / "work",
             stop=from_budget(budget, threading.Event()),
@@ -112,6 +120,7 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "program": name,
         "pipelines": options.pipelines,
         "seed": options.seed,
+        "tier": options.tier.value,
         "instructions": summary["instructions"],
         "flash": {row["level"]: row["flash_bytes"] for row in summary["sizes"]},
         "answer_by": summary["answer_by"],

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.weights import read_learned
+from cost_models.weights import manifest, read_learned
 from cost_models.weights.publish import publish_file
 from search.domains.compile.encode import prepare
 from search.domains.compile.parse.problem import parse_problem
@@ -32,6 +32,7 @@ from workers.corpus.sources import CorpusMissing
 from workers.corpus.training_images import TRAINING
 
 MEASURED = "linked.jsonl"
+_AND = "; then "  # in a manifest row
 Say = Callable[[str], None]
 
 
@@ -147,13 +148,21 @@ def publish_linked(folder: Path, *, out: Path, command: str, say: Say) -> None:
     document["candidates"][LINKED] = [candidate.as_json() for candidate in chosen]
     document["linked_on"] = sorted({str(row["program"]) for row in rows})
     document["date"] = datetime.date.today().isoformat()
+    # The file holds the lists of objects too: their command and metric stay in its row.
+    earlier = {
+        key: str(manifest(out)[NAME][key]).partition(_AND)[0]
+        for key in ("command", "metric")
+    }
     publish_file(
         f"{NAME}.json",
         (json.dumps(document, indent=1) + "\n").encode(),
         folder=out,
-        command=command,
+        command=f"{earlier['command']}{_AND}{command}",
         data=hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(),
-        metric=f"linked programs: mean flash saved against -Oz with the first six {_six(means)}",
+        metric=(
+            f"{earlier['metric']}{_AND}linked programs: mean flash saved against -Oz with the "
+            f"first six {_six(means)} of {len(document['linked_on'])}"
+        ),
     )
 
 

@@ -216,6 +216,20 @@ def candidate_space(
 MERGED_FUNCTIONS = Candidate(
     name="merge-functions", edits=(Edit(op=Op.APPEND, text="mergefunc"),)
 )
+# Equal pieces of code as functions of their own, found in the IR and again in machine code. LLVM's
+# default pipelines for x86 leave both out.
+OUTLINED_IR = Candidate(
+    name="outline-ir",
+    edits=(Edit(op=Op.APPEND, text="iroutliner"),),
+    tier=Tier.EXPERIMENTAL,
+)
+OUTLINED_CODE = Candidate(
+    name="outline-code",
+    edits=(Edit(op=Op.OPTION, text="-enable-machine-outliner=always"),),
+    tier=Tier.EXPERIMENTAL,
+)
+# Fixed changes of linked programs, in this order: what is outlined may be equal functions.
+OF_LINKED = (OUTLINED_IR, MERGED_FUNCTIONS, OUTLINED_CODE)
 
 
 def changes_of_oz(defaults: Mapping[str, str], metric: Metric) -> tuple[Candidate, ...]:

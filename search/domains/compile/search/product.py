@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cost_models.weights import digest as weights_digest
 from search.domains.compile.search.candidates import (
-    MERGED_FUNCTIONS,
+    OF_LINKED,
     candidate_space,
     function_tails,
 )
@@ -49,6 +49,7 @@ from trimtab.specs.compile import Tier
 # Without a budget of evaluations: time or patience ends the search.
 _MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
+_MINED_ON = "x86_64"  # the list of linked programs
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 
 
@@ -98,7 +99,11 @@ def _product_space(
         return state.experimental or tier is Tier.DEFAULT
 
     # The list of code bytes is for programs without unwind tables.
-    linked = state.problem.image is not None and coreset_of is Metric.LOADABLE_BYTES
+    linked = (
+        state.problem.image is not None
+        and coreset_of is Metric.LOADABLE_BYTES
+        and state.problem.target.triple.startswith(_MINED_ON)
+    )
     mined = load_linked() if linked else ()
     coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
@@ -121,6 +126,11 @@ def _product_space(
         if spec.per_function
         else {}
     )
+    additions = [
+        c
+        for c in (() if state.problem.image is None else OF_LINKED)
+        if allowed(c.tier) and all(word in options for word in c.options)
+    ]
     space = ProductSpace(
         metric=metric,
         defaults=defaults,
@@ -130,7 +140,7 @@ def _product_space(
         usefulness=usefulness(changes, metric),
         tails=tails,
         minsize=spec.per_function,
-        additions=() if state.problem.image is None else (MERGED_FUNCTIONS,),
+        additions=additions,
     )
     return space, policy, scores is not None and state.fitted is None
 

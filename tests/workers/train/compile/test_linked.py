@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from cost_models.weights import FOLDER, manifest
+from search.domains.compile.search.coreset import NAME, load_linked
 from search.domains.compile.search.edits import Candidate
 from workers.train.compile.linked import MEASURED, candidates, order, publish_linked
 
@@ -47,3 +50,19 @@ def test_candidates_are_oz_and_the_published_ones() -> None:
     digests = [candidate.digest for candidate in candidates()]
     assert digests[0] == OZ
     assert len(set(digests)) == len(digests) > 20
+
+
+def test_the_lists_of_objects_keep_their_row(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "weights")
+    chosen = candidates()[3]
+    measured = rows("one", oz=100, **{chosen.digest: 90})
+    (tmp_path / MEASURED).write_text("".join(json.dumps(row) + "\n" for row in measured))
+    before = manifest(tmp_path / "weights")[NAME]
+    for _ in range(2):
+        publish_linked(tmp_path, out=tmp_path / "weights", command="again", say=str)
+    assert load_linked(tmp_path / "weights") == (chosen,)
+    after = manifest(tmp_path / "weights")[NAME]
+    for key in ("command", "metric"):
+        first, _, linked = str(after[key]).partition("; then ")
+        assert first == str(before[key]).partition("; then ")[0]
+        assert linked.startswith(("again", "linked programs: mean flash saved"))

@@ -18,8 +18,8 @@ from search.domains.compile.search.local_search import (
 )
 from search.domains.compile.search.state import SearchState
 from search.stop import from_budget
-from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
-from trimtab.specs.compile import CompileSpec, Tier
+from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
+from trimtab.specs.compile import CompileSpec, Image, Tier
 
 OZ = Measured(
     recipe=Recipe(pipeline="oz"),
@@ -42,7 +42,9 @@ def searched(defaults: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(product, "optimise", optimise)
 
-    def search(*, evaluations: int | None = None, **spec: Any) -> Any:
+    def search(
+        *, evaluations: int | None = None, triple: str = "x86_64-linux-gnu", **spec: Any
+    ) -> Any:
         budget = {"seconds": 100.0}
         if evaluations is not None:
             budget["evaluations"] = evaluations
@@ -53,7 +55,8 @@ def searched(defaults: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
                 SimpleNamespace(
                     spec=CompileSpec(source_text="int x;", **spec),
                     metric=Metric.LOADABLE_BYTES,
-                    image=None,
+                    image=spec.get("image"),
+                    target=Target(triple=triple),
                 ),
             ),
             prepared=cast(
@@ -90,6 +93,26 @@ def test_without_function_decisions_there_are_no_tails(searched: Any) -> None:
     _, space, limits = searched(per_function=False)
     assert (space.tails, space.minsize) == ({}, False)
     assert not limits.only_tails()
+
+
+def test_linked_programs_have_fixed_changes_of_their_tier(searched: Any) -> None:
+    def names(**spec: Any) -> list[str]:
+        return [c.name for c in searched(**spec)[1].additions]
+
+    both = {"image": Image(), "tier": Tier.EXPERIMENTAL}
+    assert names() == names(tier=Tier.EXPERIMENTAL) == []
+    assert names(image=Image()) == ["merge-functions"]
+    assert names(**both) == ["outline-ir", "merge-functions", "outline-code"]
+    assert names(**both, llvm_options=False) == ["outline-ir", "merge-functions"]
+
+
+def test_the_list_of_linked_programs_is_for_the_machine_it_was_mined_on(
+    searched: Any,
+) -> None:
+    own, _, _ = searched(image=Image())
+    assert own.policy == "greedy order of the linked programs' coreset"
+    other, _, _ = searched(image=Image(), triple="aarch64-linux-gnu")
+    assert other.policy != own.policy
 
 
 def test_a_budget_of_evaluations_limits_compilations(searched: Any) -> None:
