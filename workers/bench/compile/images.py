@@ -80,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         help="experimental: with passes that LLVM leaves out, such as outlining",
     )
     parser.add_argument(
+        "--without-plain-flags",
+        action="store_true",
+        help="do not build with sets of plain flags, which takes a third of the time",
+    )
+    parser.add_argument(
         "--seconds", type=float, default=1200.0, help="limit of a job, not to bind"
     )
     parser.add_argument("--seed", type=int, default=0)
@@ -108,7 +113,10 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         budget = {"seconds": options.seconds, "evaluations": options.pipelines}
         result = pipeline.run(
             build(),
-            PROGRAMS[name].spec(image={}, tier=options.tier.value),
+            PROGRAMS[name].spec(
+                image={"plain_flags": not options.without_plain_flags},
+                tier=options.tier.value,
+            ),
             inputs={"source": archive},
             workdir=folder / "work",
             stop=from_budget(budget, threading.Event()),
