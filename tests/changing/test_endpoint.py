@@ -30,7 +30,7 @@ from trimtab import _core
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = {
-    "trimtab/_core.py",
+    "trimtab/_events.py",
     *(f"trimtab/{name}.py" for name in ("aio", "client", "_plan_aio", "_plan")),
 }
 
@@ -75,7 +75,7 @@ def test_an_operation_is_named_in_the_clients_only() -> None:
                 places[name].add(file.relative_to(ROOT).as_posix())
     for name in _core.ROUTES:
         # `events` is sent by the shared reader of event streams
-        sources = {"trimtab/aio.py", "trimtab/_plan_aio.py", "trimtab/_core.py"}
+        sources = {"trimtab/aio.py", "trimtab/_plan_aio.py", "trimtab/_events.py"}
         assert places[name] & sources, name
         assert places[name] <= CLIENTS, name
 
