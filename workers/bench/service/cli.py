@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -342,6 +343,7 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
     suite, goal = SUITES[name]
     folder = Path(tempfile.mkdtemp(prefix=f"trimtab-bench-{name}-"))
     began = time.perf_counter()
+    described = machine()
     print(f"{name} (goal: {goal}) …", file=sys.stderr, flush=True)
     try:
         figures = suite(folder, options.scale, options)
@@ -356,7 +358,7 @@ def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "figures": figures,
         "took_s": round(time.perf_counter() - began, 1),
-        "machine": machine(),
+        "machine": {**described, "load_at_end": round(os.getloadavg()[0], 2)},
     }
 
 

@@ -38,8 +38,11 @@ async def submit_load(server: Server, *, clients: int, seconds: float) -> dict[s
         client.close()
 
     began = time.perf_counter()
+    before = server.process.cpu_times()
     await asyncio.gather(*(one(number) for number in range(clients)))
     elapsed = time.perf_counter() - began
+    after = server.process.cpu_times()
+    cpu_s = after.user + after.system - before.user - before.system
     return {
         "clients": clients,
         "seconds": round(elapsed, 2),
@@ -47,5 +50,7 @@ async def submit_load(server: Server, *, clients: int, seconds: float) -> dict[s
         "submits_per_s": round(len(latencies) / elapsed, 1),
         **quantiles_ms(latencies),
         "statuses": {str(k): v for k, v in sorted(statuses.items())},
+        # Independent of other load, unlike the rate.
+        "gateway_cpu_ms_per_submit": round(1e3 * cpu_s / max(1, len(latencies)), 3),
         "gateway_rss_mb": round(server.process.memory_info().rss / 2**20, 1),
     }

@@ -6,6 +6,7 @@ from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import Row, Source, rows_of, source
 
 FILE = "2026-11-23-service"
+KEEPING_FILE = "2026-11-30-service-keeping"
 BY_HAND_FILES = ("2026-11-23-service-by-hand", "2026-11-28-service-by-hand")
 _BESIDE = (
     "Other work ran beside it at times (load 1 to 3). Measured before one sandbox for all "
@@ -22,7 +23,12 @@ def page() -> Page:
         intro="A real server process, real HTTP, kills and pauses; embedded default (SQLite, "
         "process pool) "
         "unless the row says PostgreSQL or Ray.",
-        tables=(_latency_table(figures), _chaos_table(figures), _by_hand_table()),
+        tables=(
+            _latency_table(figures),
+            _keeping_table(),
+            _chaos_table(figures),
+            _by_hand_table(),
+        ),
         headline=_headline(figures),
     )
 
@@ -142,6 +148,64 @@ def _chaos_table(figures: dict[str, Row]) -> Table:
         command="python -m workers.bench service chaos",
         source=source(FILE, remark=_BESIDE),
     )
+
+
+def _keeping_table() -> Table:
+    """Return lists and retention: what grows with the number of stored jobs."""
+    lines = {row["suite"].removeprefix("service/"): row for row in rows_of(KEEPING_FILE)}
+    rows = []
+    for name, database in (("sqlite", "SQLite"), ("postgres", "PostgreSQL 15")):
+        if (line := lines.get(f"list-{name}")) is not None:
+            figures = line["figures"]
+            times = figures["ms"]["tenant"]
+            rows.append(
+                [
+                    f"pages of {figures['jobs']:,} jobs, {len(times)} queries, {database} "
+                    f"(`list-{name}`)",
+                    "≤ 200 ms",
+                    f"newest {times['newest']:.0f} ms, slowest {figures['slowest_ms']:.0f} ms",
+                    _load(line),
+                ]
+            )
+        if (line := lines.get(f"retention-{name}")) is not None:
+            figures = line["figures"]
+            events, jobs = figures["events_rule"], figures["jobs_rule"]
+            quiet = figures["submit_without_retention"]
+            rows.append(
+                [
+                    f"submits while {figures['events']:,} events and {figures['jobs']:,} jobs are "
+                    f"removed, {database} (`retention-{name}`)",
+                    "p99 ≤ 50 ms",
+                    f"p99 {events['submit']['p99_ms']:.0f} and {jobs['submit']['p99_ms']:.0f} ms "
+                    f"({quiet['p99_ms']:.0f} ms without); {events['seconds']:.0f} and "
+                    f"{jobs['seconds']:.0f} s",
+                    _load(line),
+                ]
+            )
+        if (line := lines.get(f"submit-{name}")) is not None:
+            figures = line["figures"]
+            rows.append(
+                [
+                    f"8 clients, durable submits with audit entries, {database} "
+                    f"(`submit-{name}`)",
+                    "≥ 500/s, p99 ≤ 50 ms" if name == "sqlite" else "≥ 300/s",
+                    f"{figures['submits_per_s']:.0f}/s, p99 {figures['p99_ms']:.0f} ms",
+                    _load(line),
+                ]
+            )
+    return Table(
+        title="Lists, retention and audit",
+        columns=("measurement", "goal", "measured", "load of the machine"),
+        rows=rows,
+        command="python -m workers.bench service list-sqlite list-postgres retention \\\n"
+        "  submit-sqlite submit-postgres",
+        source=source(KEEPING_FILE),
+    )
+
+
+def _load(line: Row) -> str:
+    machine = line["machine"]
+    return f"{machine['load_at_start']:.0f} to {machine['load_at_end']:.0f}"
 
 
 def _by_hand_table() -> Table:
