@@ -20,6 +20,8 @@ BITCODE_MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 STEERING = frozenset(
     {"noinline", "alwaysinline", "inlinehint", "minsize", "optsize", "cold", "hot"}
 )
+# The same with a value, for the code generator.
+STEERING_WORDS = frozenset({"frame-pointer=all", "frame-pointer=non-leaf"})
 
 # LLVMLinkage of symbols that other objects can rely on.
 _LINKAGES = {0: "external", 5: "weak", 6: "weak_odr", 11: "dllexport", 14: "common"}
@@ -329,13 +331,17 @@ class Module:
 
     def set_attribute(self, name: str, word: str, *, added: bool) -> str | None:
         """Add or remove a steering attribute of a defined function; return the problem, if any."""
-        if word not in STEERING:
-            return (
-                f"attribute: expected one of {', '.join(sorted(STEERING))}, got {word!r}"
-            )
+        if word not in STEERING | STEERING_WORDS:
+            names = ", ".join(sorted(STEERING | STEERING_WORDS))
+            return f"attribute: expected one of {names}, got {word!r}"
         function = self.function(name)
         if function is None:
             return f"attribute {word!r}: the module does not define function {name!r}"
+        if word in STEERING_WORDS:
+            if not added:
+                return f"attribute {word!r}: expected to be added, got its removal"
+            self._set_word(function, *word.split("="))
+            return None
         lib = self.api.lib
         kind = lib.LLVMGetEnumAttributeKindForName(word.encode(), len(word))
         if kind == 0:
@@ -348,6 +354,16 @@ class Module:
                 lib.LLVMCreateEnumAttribute(self.session.context, kind, 0),
             )
         return None
+
+    def _set_word(self, function: int, key: str, value: str) -> None:
+        """Set an attribute of two words where the function has none: its owner's stays."""
+        lib, name, text = self.api.lib, key.encode(), value.encode()
+        if lib.LLVMGetStringAttributeAtIndex(function, _FUNCTION_INDEX, name, len(name)):
+            return
+        made = lib.LLVMCreateStringAttribute(
+            self.session.context, name, len(name), text, len(text)
+        )
+        lib.LLVMAddAttributeAtIndex(function, _FUNCTION_INDEX, made)
 
     def count(self) -> int:
         """Return the number of instructions of all functions."""

@@ -108,12 +108,14 @@ class Recipe:
     def by_opt(self) -> bool:
         """True when `opt` can run all of it.
 
-        It has no option for a function's own pipeline, nor for attributes set before a pipeline.
+        It has no option for a function's own pipeline, for attributes set before a pipeline, and
+        for those with a value.
         """
         names = "".join(name for name, *_ in self.late_attributes)
         return (
             not self.function_tails
             and not self.attributes
+            and not any("=" in word for _, word, _ in self.late_attributes)
             and "," not in names
             and ":" not in names
         )

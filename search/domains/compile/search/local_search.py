@@ -18,9 +18,11 @@ from search.domains.compile.search.edits import Candidate, Edit
 from search.domains.compile.search.incumbents import value_of
 from search.domains.compile.search.moves import MOVES, Moves, Point
 from search.domains.compile.search.per_function import (
+    FRAME_POINTER,
     best_tails,
     smaller_functions,
     toggle_minsize,
+    with_frame_pointers,
 )
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
@@ -56,6 +58,7 @@ class ProductSpace:
     # Name → pipeline for one function.
     tails: Mapping[str, str] = field(default_factory=dict)
     minsize: bool = True  # decide on `minsize` for each function
+    frame_pointers: bool = False  # decide on a frame pointer for each function
     # Changes to add to the best program of the coreset, in order; each stays where it gains.
     additions: Sequence[Candidate] = ()
     # The (1+1) search may forbid or force inlining of single functions.
@@ -104,6 +107,8 @@ def optimise(
     bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
     if space.minsize and bytes_count:
         search.decide_minsize()
+    if space.frame_pointers and bytes_count:
+        search.decide_frame_pointers()
     search.try_additions()
     # Tails come last: a change of the pipeline before them loses what they gained.
     search.one_plus_one(rng, tails=len(space.tails) if bytes_count else 0)
@@ -165,19 +170,27 @@ class _LocalSearch:
 
     def decide_minsize(self) -> None:
         """Toggle `minsize` on all functions, then on those alone that get smaller by it."""
+        self._decide("minsize", toggle_minsize(self.best))
+
+    def decide_frame_pointers(self) -> None:
+        """Give all functions a frame pointer, then those alone that get smaller by it."""
+        self._decide(FRAME_POINTER, with_frame_pointers(self.best))
+
+    def _decide(self, word: str, toggled: Recipe | None) -> None:
+        """Evaluate an attribute on all functions, then on those that get smaller by it."""
         base, point = self.best, self.point
-        toggled = toggle_minsize(base)
         if toggled is None or self.over():
             return
         tried = len(self.table)
-        self._evaluate_minsize(point, toggled)
+        self._evaluate_late(word, point, toggled)
         for _, measured in self.table[tried:]:
-            chosen = smaller_functions(base, measured, self._space.metric)
+            chosen = smaller_functions(base, measured, self._space.metric, word)
             if chosen is not None and not self.over():
-                self._evaluate_minsize(point, chosen)
+                self._evaluate_late(word, point, chosen)
 
-    def _evaluate_minsize(self, point: Point, recipe: Recipe) -> None:
-        candidate = replace(point.candidate, name=f"{point.candidate.name}+minsize")
+    def _evaluate_late(self, word: str, point: Point, recipe: Recipe) -> None:
+        word = word.partition("=")[0]
+        candidate = replace(point.candidate, name=f"{point.candidate.name}+{word}")
         point = replace(
             point, candidate=candidate, late_attributes=recipe.late_attributes
         )

@@ -20,6 +20,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 
 _MINSIZE = "minsize"
+FRAME_POINTER = "frame-pointer=non-leaf"
 _WITHOUT_MINSIZE = f"-force-remove-attribute={_MINSIZE}"  # option for all functions
 
 OnMeasured = Callable[[str, Measured], object]
@@ -73,15 +74,29 @@ def toggle_minsize(base: Measured) -> Recipe | None:
     With `minsize`, where the options of `base` have removed it from all. None when every
     function of `base` is decided already.
     """
-    if base.sizes is None or set(base.sizes.functions) <= _decided(base.recipe):
+    if base.sizes is None or set(base.sizes.functions) <= _decided(base.recipe, _MINSIZE):
         return None
     added = _WITHOUT_MINSIZE in base.recipe.options
     late = tuple((function, _MINSIZE, added) for function in sorted(base.sizes.functions))
     return replace(base.recipe, late_attributes=late)
 
 
-def smaller_functions(base: Measured, toggled: Measured, metric: Metric) -> Recipe | None:
-    """Keep the toggled `minsize` on functions that it makes smaller, or that `base` decided.
+def with_frame_pointers(base: Measured) -> Recipe | None:
+    """Return `base` with frame pointers in all functions that call; None when `base` has some.
+
+    A frame pointer costs five bytes of code. It takes the changes of the stack pointer out of
+    .eh_frame, three bytes for each push, and makes accesses to the stack a byte shorter.
+    """
+    if base.sizes is None or _decided(base.recipe, FRAME_POINTER):
+        return None
+    late = ((function, FRAME_POINTER, True) for function in sorted(base.sizes.functions))
+    return replace(base.recipe, late_attributes=(*base.recipe.late_attributes, *late))
+
+
+def smaller_functions(
+    base: Measured, toggled: Measured, metric: Metric, word: str = _MINSIZE
+) -> Recipe | None:
+    """Keep the toggled attribute on functions that it makes smaller, or that `base` decided.
 
     None when the result is `base` or `toggled` itself.
     """
@@ -89,15 +104,19 @@ def smaller_functions(base: Measured, toggled: Measured, metric: Metric) -> Reci
         return None
     before = base.sizes.of_functions(metric)
     after = toggled.sizes.of_functions(metric)
-    decided = _decided(base.recipe)
+    decided = _decided(base.recipe, word)
     chosen = decided | {
         name for name, size in after.items() if size < before.get(name, 0)
     }
     if chosen == decided or set(after) <= chosen:
         return None
-    late = tuple(row for row in toggled.recipe.late_attributes if row[0] in chosen)
+    late = tuple(
+        row
+        for row in toggled.recipe.late_attributes
+        if row[1] != word or row[0] in chosen
+    )
     return replace(toggled.recipe, late_attributes=late)
 
 
-def _decided(recipe: Recipe) -> set[str]:
-    return {function for function, *_ in recipe.late_attributes}
+def _decided(recipe: Recipe, word: str) -> set[str]:
+    return {function for function, own, _ in recipe.late_attributes if own == word}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.weights import digest as weights_digest
+from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.candidates import (
     OF_LINKED,
     candidate_space,
@@ -49,7 +50,9 @@ from trimtab.specs.compile import Tier
 # Without a budget of evaluations: time or patience ends the search.
 _MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
-_MINED_ON = "x86_64"  # the list of linked programs
+_MINED_ON = (
+    "x86_64"  # the list of linked programs; their frame pointers were measured there
+)
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 
 
@@ -140,9 +143,18 @@ def _product_space(
         usefulness=usefulness(changes, metric),
         tails=tails,
         minsize=spec.per_function,
+        frame_pointers=spec.per_function and _with_frame_pointers(state.problem),
         additions=additions,
     )
     return space, policy, scores is not None and state.fitted is None
+
+
+def _with_frame_pointers(problem: CompileProblem) -> bool:
+    """Tell whether functions of a linked program may get frame pointers to be smaller.
+
+    Measured on x86-64 alone. Functions whose owner asks for frame pointers keep them.
+    """
+    return problem.image is not None and problem.target.triple.startswith(_MINED_ON)
 
 
 def _fitted_first(

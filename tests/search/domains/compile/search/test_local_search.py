@@ -81,6 +81,31 @@ define i32 @other(i32 %x) unnamed_addr {
   ret i32 %d
 }
 """
+SOURCE_OF_PUSHES = """
+target triple = "x86_64-unknown-linux-gnu"
+declare i32 @f(i32, i32)
+define i32 @calls(i32 %a, i32 %b, i32 %c, i32 %d, i32 %e) minsize optsize uwtable {
+  %p = call i32 @f(i32 %a, i32 %b)
+  %q = call i32 @f(i32 %c, i32 %d)
+  %r = call i32 @f(i32 %p, i32 %e)
+  %s = call i32 @f(i32 %a, i32 %q)
+  %t = call i32 @f(i32 %b, i32 %c)
+  %u = add i32 %r, %s
+  %v = call i32 @f(i32 %u, i32 %d)
+  %w = call i32 @f(i32 %v, i32 %p)
+  %x = mul i32 %w, %t
+  %y = sub i32 %x, %q
+  ret i32 %y
+}
+define i32 @leaf(i32 %a) minsize optsize uwtable {
+  ret i32 %a
+}
+define i32 @one(i32 %a) minsize optsize uwtable {
+  %b = call i32 @f(i32 %a, i32 1)
+  %c = add i32 %b, 1
+  ret i32 %c
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -276,3 +301,33 @@ def test_additions_join_the_best_program_and_stay_where_they_gain(module: bytes)
     )
     assert [name for name, _ in result.table] == ["Oz+nothing", "Oz+merge-functions"]
     assert [edit.text for edit in result.candidate.edits] == ["mergefunc"]
+
+
+def test_functions_get_frame_pointers_where_these_are_smaller() -> None:
+    """Many pushes are described in .eh_frame, each in three bytes; a leaf has none."""
+    pushes = SOURCE_OF_PUSHES.encode()
+    result = searched(
+        pushes,
+        coreset=(),
+        changes=(),
+        tails={},
+        minsize=False,
+        inlining=False,
+        frame_pointers=True,
+        limits=SearchLimits(evaluations=2),
+    )
+    assert {name for name, _ in result.table} == {"Oz+frame-pointer"}
+    row = ("calls", "frame-pointer=non-leaf", True)
+    assert row in result.best.recipe.late_attributes
+    assert not result.best.recipe.by_opt
+    with Engine(pushes) as engine:
+        recipe = replace(result.best.recipe, late_attributes=())
+        (without,) = engine.measure([recipe])
+        owned = pushes.replace(b"uwtable {", b'uwtable "frame-pointer"="none" {')
+        with Engine(owned) as other:
+            (kept,) = other.measure([result.best.recipe])
+    assert result.best.sizes is not None
+    assert without.sizes is not None
+    assert kept.sizes is not None
+    assert result.best.sizes.loadable_bytes < without.sizes.loadable_bytes
+    assert kept.sizes.loadable_bytes == without.sizes.loadable_bytes, "the owner's choice"
