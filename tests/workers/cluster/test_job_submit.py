@@ -18,6 +18,7 @@ import pytest
 
 from tests.workers.cluster.cluster import ROOT, members
 from workers.cluster.auth import make_token
+from workers.cluster.pool import READY_S
 
 
 def free_port() -> int:
@@ -109,7 +110,8 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            # More than the executor waits for its first actor, so that its own words are seen.
+            timeout=READY_S + 120,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:]
