@@ -56,9 +56,8 @@ _SUFFIXES, _ASSEMBLY = (".c", ".cc", ".cpp", ".cxx"), (".S", ".s")
 class Database:
     """Sources of a compilation database, as paths in the archive."""
 
-    flags: Mapping[
-        str, tuple[str, ...]
-    ]  # source → its own flags, paths relative to the archive
+    # source → its own flags, paths relative to the archive
+    flags: Mapping[str, tuple[str, ...]]
     common: tuple[str, ...]  # flags of all sources that shape the generated code
     assembly: tuple[str, ...]  # which takes the job's flags alone
     notes: tuple[str, ...]
