@@ -226,11 +226,11 @@ def test_pages_are_accessible(
     running = site.submit(steps=1000, step_seconds=0.1)
     page = open_page("/")
     paths = [
+        f"/jobs/{running}",  # first: it ends by itself after a minute
         "/",
         "/?state=DEAD",
         f"/jobs/{done}",
         f"/jobs/{failed}",
-        f"/jobs/{running}",
         "/submit",
         "/workers",
         "/keys",
@@ -254,7 +254,8 @@ def test_pages_are_accessible(
                     "document.documentElement.scrollWidth - document.documentElement.clientWidth"
                 )
                 assert wide <= 0, (path, width)
-    site.api("POST", f"/v1/jobs/{running}/cancel")
+        if path == f"/jobs/{running}":
+            site.api("POST", f"/v1/jobs/{running}/cancel")
 
 
 def test_an_error_is_a_page_with_its_request_id(
