@@ -83,7 +83,8 @@ class Retention:
         server: RetentionRule,
         metrics: Metrics | None = None,
     ) -> None:
-        self._removed = (metrics or Metrics()).retained
+        metrics = metrics or Metrics()
+        self._removed = metrics.retained
         self._store = store
         self._blobs = blobs
         self._server = server

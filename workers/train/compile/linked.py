@@ -32,7 +32,8 @@ from workers.corpus.sources import CorpusMissing
 from workers.corpus.training_images import TRAINING
 
 MEASURED = "linked.jsonl"
-_AND = "; then "  # in a manifest row
+# Between the two parts of a manifest row: the lists of objects, and of linked programs.
+_AND = {"command": " && ", "metric": "; then "}
 Say = Callable[[str], None]
 
 
@@ -150,18 +151,18 @@ def publish_linked(folder: Path, *, out: Path, command: str, say: Say) -> None:
     document["date"] = datetime.date.today().isoformat()
     # The file holds the lists of objects too: their command and metric stay in its row.
     earlier = {
-        key: str(manifest(out)[NAME][key]).partition(_AND)[0]
-        for key in ("command", "metric")
+        key: str(manifest(out)[NAME][key]).partition(between)[0]
+        for key, between in _AND.items()
     }
     publish_file(
         f"{NAME}.json",
         (json.dumps(document, indent=1) + "\n").encode(),
         folder=out,
-        command=f"{earlier['command']}{_AND}{command}",
+        command=f"{earlier['command']}{_AND['command']}{command}",
         data=hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(),
         metric=(
-            f"{earlier['metric']}{_AND}linked programs: mean flash saved against -Oz with the "
-            f"first six {_six(means)} of {len(document['linked_on'])}"
+            f"{earlier['metric']}{_AND['metric']}linked programs: mean flash saved against "
+            f"-Oz with the first six {_six(means)} of {len(document['linked_on'])}"
         ),
     )
 

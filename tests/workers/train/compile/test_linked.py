@@ -62,7 +62,7 @@ def test_the_lists_of_objects_keep_their_row(tmp_path: Path) -> None:
         publish_linked(tmp_path, out=tmp_path / "weights", command="again", say=str)
     assert load_linked(tmp_path / "weights") == (chosen,)
     after = manifest(tmp_path / "weights")[NAME]
-    for key in ("command", "metric"):
-        first, _, linked = str(after[key]).partition("; then ")
-        assert first == str(before[key]).partition("; then ")[0]
+    for key, between in (("command", " && "), ("metric", "; then ")):
+        first, _, linked = str(after[key]).partition(between)
+        assert first == str(before[key]).partition(between)[0]
         assert linked.startswith(("again", "linked programs: mean flash saved"))
