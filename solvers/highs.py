@@ -8,6 +8,7 @@ seconds apart at that size, and none comes from within an LP: for a hard deadlin
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import highspy
@@ -189,6 +190,14 @@ def pass_model(engine: Any, model: MilpModel) -> None:
             f"lower bound above its upper one, got {model.n} columns, {model.m} rows and "
             f"{model.nnz} coefficients"
         )
+
+
+def _forget_threads() -> None:
+    """Let a forked process start threads of its own: a fork copies the scheduler without them."""
+    highspy.Highs.resetGlobalScheduler(False)
+
+
+os.register_at_fork(after_in_child=_forget_threads)
 
 
 def run(engine: Any) -> None:
