@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from services import tenancy
 from services.bus import QUEUE
+from services.dispatcher.retention import ClockJumped
 from services.errors import BadRequest, Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key, new_secret, write_private
 from services.gateway.deps import Context, Principal, visible_tenant
@@ -27,6 +28,7 @@ from services.store.types import (
     SavedView,
     Submitted,
 )
+from services.store.upkeep import Deed
 from services.submission import Submission, queued_jobs
 from trimtab.faults import fault_of
 from trimtab.specs.common import (
@@ -36,6 +38,7 @@ from trimtab.specs.common import (
     JobChanges,
     JobRequest,
 )
+from trimtab.upkeep import RetentionReport, RetentionRule
 
 MAX_VIEWS = 100  # saved views of a tenant
 _VIEWS = "list the views: GET /v1/views"
@@ -319,3 +322,31 @@ def describe_pool(context: Context) -> dict[str, Any]:
         else {"alive": False, "role": context.settings.role}
     )
     return about if text is None else {**about, "text_model": dict(text.describe())}
+
+
+async def usage_tenants(context: Context, principal: Principal) -> list[str]:
+    """Return the tenants whose usage a caller may see: every one for an admin."""
+    if not principal.allows("admin"):
+        return [principal.tenant]
+    return sorted({*await context.store.tenants(), principal.tenant})
+
+
+async def preview_retention(
+    context: Context, tenant: str, rule: RetentionRule
+) -> RetentionReport:
+    """Count what a rule would remove beside the operator's."""
+    rules = [each for each in (rule, context.settings.retention) if not each.is_empty]
+    return await context.store.preview(tenant, rules)
+
+
+async def run_retention(
+    context: Context, tenant: str, *, within_s: float
+) -> RetentionReport:
+    """Apply the rules of a tenant now. Raises Conflict when a clock has jumped."""
+    try:
+        report = await context.retention.run(tenant, within_s=within_s)
+    except ClockJumped as error:
+        raise Conflict(str(error), fix="then run it again") from error
+    detail = report.model_dump(mode="json")
+    await context.store.audit(Deed(action="retention.run", target=tenant, detail=detail))
+    return report

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from services.dispatcher.retention import ClockJumped, Retention
-from services.errors import ServiceError
+from services.gateway import operations
 from services.gateway.deps import (
     Admin,
     Context,
@@ -75,9 +74,7 @@ def _page(
 @router.get("/usage")
 async def show_usage(request: Request, context: Ctx, principal: Operator) -> Response:
     """Show what the tenant has stored and used; to an admin what every tenant has."""
-    names = [principal.tenant]
-    if principal.allows("admin"):
-        names = sorted({*await context.store.tenants(), principal.tenant})
+    names = await operations.usage_tenants(context, principal)
     return _page(
         request,
         principal,
@@ -132,22 +129,13 @@ async def change_retention(
     if action == "save":
         await context.store.put_retention_rule(principal.tenant, rule)
     elif action == "run":
-        report = await _run(context, principal.tenant)
+        report = await operations.run_retention(context, principal.tenant, within_s=RUN_S)
         answers = answers_of_rule(await context.store.retention_rule(principal.tenant))
     else:
-        wanted = [one for one in (rule, context.settings.retention) if not one.is_empty]
-        report = await context.store.preview(principal.tenant, wanted)
+        report = await operations.preview_retention(context, principal.tenant, rule)
     return _retention(
         request, context, principal, answers, report=report, saved=action == "save"
     )
-
-
-async def _run(context: Context, tenant: str) -> RetentionReport:
-    runner = Retention(context.store, context.blobs, server=context.settings.retention)
-    try:
-        return await runner.run(tenant, within_s=RUN_S)
-    except ClockJumped as error:
-        raise ServiceError(str(error)) from error
 
 
 def _retention(

@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import Response
 
 from services.dispatcher.gc import remove_bytes
-from services.dispatcher.retention import ClockJumped
-from services.errors import BadRequest, Conflict, Forbidden
+from services.errors import BadRequest, Forbidden
+from services.gateway import operations
 from services.gateway.bodies import body_of
 from services.gateway.deps import (
     Admin,
@@ -28,7 +28,7 @@ from services.gateway.routes.artifacts import Digest
 from services.gateway.routes.jobs import JOB_ID, JobId
 from services.gateway.views import FastJson, when
 from services.store.types import DeliveryRecord
-from services.store.upkeep import AuditFilter, Deed, DeliveryAttemptRecord, Place
+from services.store.upkeep import AuditFilter, DeliveryAttemptRecord, Place
 from trimtab.upkeep import (
     ArtifactPage,
     AuditPage,
@@ -119,9 +119,8 @@ async def preview_retention(
 ) -> Response:
     """A dry run of this rule beside the operator's; it removes nothing and stores nothing."""
     name = _tenant(principal, tenant)
-    rules = [await body_of(request, RetentionRule), ctx.settings.retention]
-    wanted = [rule for rule in rules if not rule.is_empty]
-    report = await ctx.store.preview(name, wanted)
+    rule = await body_of(request, RetentionRule)
+    report = await operations.preview_retention(ctx, name, rule)
     return FastJson(report.model_dump(mode="json"))
 
 
@@ -136,13 +135,8 @@ async def run_retention(
 ) -> Response:
     """Works for at most 20 s, in small transactions. Repeat it until `complete` is true."""
     name = _tenant(principal, tenant)
-    try:
-        report = await ctx.retention.run(name, within_s=RUN_S)
-    except ClockJumped as error:
-        raise Conflict(str(error), fix="then run it again") from error
-    view = report.model_dump(mode="json")
-    await ctx.store.audit(Deed(action="retention.run", target=name, detail=view))
-    return FastJson(view)
+    report = await operations.run_retention(ctx, name, within_s=RUN_S)
+    return FastJson(report.model_dump(mode="json"))
 
 
 @router.get(
@@ -153,8 +147,8 @@ async def run_retention(
 )
 async def get_usage(ctx: Ctx, principal: Viewer, tenant: OfTenant = None) -> Response:
     """Jobs, events, files, bytes and seconds of the caller's tenant; for an admin of every one."""
-    if tenant is None and principal.allows("admin"):
-        names = sorted({*await ctx.store.tenants(), principal.tenant})
+    if tenant is None:
+        names = await operations.usage_tenants(ctx, principal)
     else:
         names = [_tenant(principal, tenant)]
     return FastJson([await _usage(ctx, name) for name in names])

@@ -148,3 +148,19 @@ def test_a_key_is_rotated_with_an_overlap(reader: Reader) -> None:
         assert me.status_code == 200, me.text
     assert "Old secret until" in reader.get("/keys").text
     assert found[0] not in json.dumps(reader.get("/keys").text)
+
+
+def test_a_run_is_audited_and_refused_after_a_jump_of_the_clock(reader: Reader) -> None:
+    url = "/admin/retention"
+    form = reader.get(url).forms[1]
+    run = [*form.fill(), ("action", "run")]
+    assert reader.post(url, run).status_code == 200
+    headers = {"authorization": f"Bearer {reader.key}"}
+    audited = "/v1/audit?action=retention.run"
+    (entry,) = reader.client.get(audited, headers=headers).json()["items"]
+    assert entry["target"] == "default"
+    clocks = reader.client.app.state.context.retention.clocks  # type: ignore[attr-defined]
+    clocks.start_us -= 365 * 86_400 * 10**6
+    refused = reader.post(url, run)
+    assert refused.status_code == 409
+    assert "clock moved by 3153" in Page(refused.text).text
