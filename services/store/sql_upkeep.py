@@ -31,9 +31,8 @@ from services.store.upkeep import (
 from trimtab.upkeep import RetentionReport, RetentionRule
 
 T = TypeVar("T")
-_BUSY = (
-    4.0  # of the time of a step, at most this multiple of the work is a wait for a core
-)
+# A step takes at most this multiple of its work; the rest is a wait for a core.
+_BUSY = 4.0
 _MOST = 2**62  # larger numbers do not fit a database integer
 
 

@@ -351,14 +351,15 @@ def _at(body: Any, path: Path) -> Any:
     return value
 
 
+_WITHOUT_DEFAULT = (Control.FILE, Control.FILES, Control.CONSTANT, Control.ROWS)
+
+
 def defaults(root: Field) -> Answers:
     """Return the answers that an untouched form starts with."""
     values = {
         leaf.name: texts_of(leaf, leaf.default)
         for leaf in root.leaves()
-        if leaf.default is not None
-        and leaf.control not in (Control.FILE, Control.FILES, Control.CONSTANT)
-        and leaf.control is not Control.ROWS
+        if leaf.default is not None and leaf.control not in _WITHOUT_DEFAULT
     }
     return Answers(values=values)
 

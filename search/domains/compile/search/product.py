@@ -50,9 +50,8 @@ from trimtab.specs.compile import Tier
 # Without a budget of evaluations: time or patience ends the search.
 _MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
-_MINED_ON = (
-    "x86_64"  # the list of linked programs; their frame pointers were measured there
-)
+# The list of linked programs was mined, and their frame pointers were measured, there alone.
+_MINED_ON = "x86_64"
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 
 
@@ -101,13 +100,10 @@ def _product_space(
     def allowed(tier: Tier) -> bool:
         return state.experimental or tier is Tier.DEFAULT
 
+    like_mined = _is_like_mined(state.problem)
     # The list of code bytes is for programs without unwind tables.
-    linked = (
-        state.problem.image is not None
-        and coreset_of is Metric.LOADABLE_BYTES
-        and state.problem.target.triple.startswith(_MINED_ON)
-    )
-    mined = load_linked() if linked else ()
+    has_list = like_mined and coreset_of is Metric.LOADABLE_BYTES
+    mined = load_linked() if has_list else ()
     coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
     if not spec.llvm_options:
@@ -143,17 +139,14 @@ def _product_space(
         usefulness=usefulness(changes, metric),
         tails=tails,
         minsize=spec.per_function,
-        frame_pointers=spec.per_function and _with_frame_pointers(state.problem),
+        frame_pointers=spec.per_function and like_mined,
         additions=additions,
     )
     return space, policy, scores is not None and state.fitted is None
 
 
-def _with_frame_pointers(problem: CompileProblem) -> bool:
-    """Tell whether functions of a linked program may get frame pointers to be smaller.
-
-    Measured on x86-64 alone. Functions whose owner asks for frame pointers keep them.
-    """
+def _is_like_mined(problem: CompileProblem) -> bool:
+    """Tell whether what was learned and measured on linked programs is about this one."""
     return problem.image is not None and problem.target.triple.startswith(_MINED_ON)
 
 
