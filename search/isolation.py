@@ -1,8 +1,9 @@
 """Forked processes for native code on hostile input, which may crash, hang or hold the GIL.
 
 The fork happens before this process has run any solver: solvers start threads at their first run,
-and a fork does not copy threads. Messages come back as JSON lines over a pipe, arrays through .npy
-files in the run's work folder; there is no pickle.
+and a fork does not copy threads. Where HiGHS ran before, `solvers.highs` lets it begin anew.
+Messages come back as JSON lines over a pipe, arrays through .npy files in the run's work folder;
+there is no pickle.
 """
 
 from __future__ import annotations
