@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import InvalidBody, NotFound, field_error
 from services.store.ids import IdMaker
 from services.store.types import (

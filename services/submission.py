@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import InvalidBody, NotFound, field_error
 from services.models import require_usable
 from services.store.refusals import require_earlier

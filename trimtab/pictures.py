@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from trimtab.specs.common import WireModel
 
@@ -141,7 +141,9 @@ class PlotPicture(WireModel):
 
 Picture = Annotated[CellPicture | PlotPicture, Field(discriminator="type")]
 Pictures = Annotated[tuple[Picture, ...], Field(max_length=MOST_PICTURES, strict=False)]
-_PICTURES: TypeAdapter[tuple[CellPicture | PlotPicture, ...]] = TypeAdapter(Pictures)
+_PICTURES: TypeAdapter[tuple[CellPicture | PlotPicture, ...]] = TypeAdapter(
+    Pictures, config=ConfigDict(defer_build=True)
+)
 
 
 def read_pictures(values: Any) -> tuple[CellPicture | PlotPicture, ...]:

@@ -16,7 +16,7 @@ SOLUTION_FILE, DUALS_FILE = "solution.json", "duals.json"
 POOL_FILE = "solutions.json"
 
 # Results are read back by older clients: they ignore fields they do not know.
-_READ = ConfigDict(extra="ignore")
+_READ = ConfigDict(extra="ignore", defer_build=True)
 
 
 class JobSort(StrEnum):

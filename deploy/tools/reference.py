@@ -80,7 +80,7 @@ def undescribed(name: str, page: str) -> list[str]:
 
 def build() -> dict[str, str]:
     """Return the text of each page by file name."""
-    from search.domains import KINDS
+    from search.kinds import KINDS
 
     pages = {f"kind-{name}.md": kind_page(kind.spec) for name, kind in KINDS.items()}
     pages |= {

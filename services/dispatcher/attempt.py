@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.bus import wait_for
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import hand_back, outcome_of, record

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.bus import Bus
 from services.store.blobs import BlobStore
 from services.store.types import JobStore

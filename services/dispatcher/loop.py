@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from search.domains import Kind
+from search.kinds import Kind
 from services import tenancy
 from services.bus import QUEUE, Bus, wait_for
 from services.dispatcher.attempt import run_attempt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import outcome_of
 from services.errors import NotFound, StaleFence, StoreUnavailable

@@ -14,7 +14,7 @@ import structlog
 from fastapi import FastAPI
 from pydantic import Field, TypeAdapter
 
-from search.domains import KINDS, Kind
+from search.kinds import KINDS, Kind
 from services import telemetry
 from services.bus import Bus
 from services.dispatcher.retention import Retention
@@ -286,9 +286,6 @@ async def _dispatching(
         workers=settings.workers,
         scratch_dir=settings.data_dir / "runs",
         sandbox=settings.sandbox,
-        preload=tuple(
-            sorted({module for kind in context.kinds.values() for module in kind.preload})
-        ),
         ray_address=settings.ray_address,
         text=context.pool.text,
         text_options=None if settings.text_model == "none" else text_options(settings),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.bus import Bus
 from services.dispatcher.retention import Retention
 from services.errors import Forbidden, Unauthorized

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.gateway.problems import MEDIA_TYPE
 from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.routes.keys import NewKey, RotateKey

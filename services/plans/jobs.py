@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import orjson
 
-from search.domains import Kind
+from search.kinds import Kind
 from search.rest import EndedJob, Woken
 from services.errors import InvalidBody, ServiceError, StoreUnavailable
 from services.plans.outlines import (

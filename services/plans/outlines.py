@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import InvalidBody, field_error
 from services.store.types import Memo
 from trimtab.estimates import seconds_of, shares, total

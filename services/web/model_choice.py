@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import NotFound
 from services.store.types import JobStore, ModelFilter, ModelRecord, ModelState
 from services.web import formatting

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.plans.outlines import runnable
 from services.store.types import JobRecord
 from services.web import formatting

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import NotFound
 from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter

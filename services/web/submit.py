@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import (
     BadRequest,
     InvalidBody,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grimp
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from tests.contracts.independence import check_closure, import_graph
 
 OFFERED = sorted(kind for kind, row in KINDS.items() if not row.diagnostic)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from search.domains import Kind
+from search.kinds import Kind
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from tests.contracts.domain import DomainContract
@@ -195,7 +195,7 @@ WRITTEN = {
     "trimtab/specs/root.py",  # the spec
     "search/domains/root/__init__.py",  # the folder ...
     "search/domains/root/verify.py",  # ... with the check apart
-    "search/domains/__init__.py",  # the row
+    "search/kinds.py",  # the row
     "tests/search/domains/root/test_root.py",  # the tests
     "deploy/docs/guide/root.md",  # the guide page ...
     INDEX,  # ... and its line in the index
@@ -221,7 +221,7 @@ def follow_the_recipe(tree: Path) -> None:
     (tree / "deploy/docs/guide/root.md").write_text("# Square roots\n")
     with (tree / INDEX).open("a") as index:
         index.write("- [root](root.md): square roots\n")
-    table = tree / "search/domains/__init__.py"
+    table = tree / "search/kinds.py"
     text = table.read_text()
     text = text.replace(
         "from trimtab.specs.sharding import",
@@ -317,7 +317,7 @@ def test_a_run_of_the_new_kind_takes_its_file(tree: Path) -> None:
     code = (
         "import threading\n"
         "from pathlib import Path\n"
-        "from search.domains import KINDS\n"
+        "from search.kinds import KINDS\n"
         "from workers.process.reporter import Reporter\n"
         "from workers.process.run_task import run_task\n"
         "from workers.types import Task\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import trimtab
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab import specs
 from trimtab.specs.by_file import described, file_kinds
 from workers.bench.__main__ import suites

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from search.domains import Kind
+from search.kinds import Kind
 from search.text_model import ModelUnavailable
 from services.gateway.app import create_app
 from services.settings import Settings

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from search.domains import KINDS
+from search.kinds import KINDS
 
 
 class Dying:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab.results import Limit, Reason, Termination
 from workers.process.finishing import finishing_task
 from workers.process.pool import ProcessExecutor

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import pytest
 
 from search import checkpoint, pipeline
-from search.domains import Kind
 from search.finish import DeadRun, finish
+from search.kinds import Kind
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput

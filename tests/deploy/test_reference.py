@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from tests.deploy.markdown import DOCS, ROOT
 
 TOOL = ROOT / "deploy" / "tools" / "reference.py"

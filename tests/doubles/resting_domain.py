@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from search.domains import Kind
+from search.kinds import Kind
 from search.rest import Rest, Woken
 from search.stop import StoppingCriterion
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from search.types import Domain, HasBaseline, InvalidInput
 from trimtab.results import Reason
 

@@ -94,6 +94,7 @@ class WireModel(BaseModel, metaclass=_OwnErrors):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
+        defer_build=True,
     )
 
     @classmethod

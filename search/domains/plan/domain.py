@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import ValidationError
 
-from search.domains import KINDS
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import (
     nothing_open,
@@ -35,6 +34,7 @@ from search.domains.plan.report import report_files, write_report
 from search.domains.plan.reports import Report
 from search.domains.plan.types import FileFacts, Reading
 from search.domains.plan.verify import check_report
+from search.kinds import KINDS
 from search.rest import Rest, Woken
 from search.stop import StoppingCriterion
 from search.text_model import TextModel

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from search.domains import Kind
+from search.kinds import Kind
 from services.errors import NotFound
 from services.gateway.deps import Ctx, Viewer
 from services.gateway.problems import documented

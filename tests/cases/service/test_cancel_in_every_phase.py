@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS, Kind
+from search.kinds import KINDS, Kind
 from services.bus import QUEUE, Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings

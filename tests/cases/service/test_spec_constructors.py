@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from tests.cases.service.fields import BASES, PAIRS
 from tests.cases.service.test_spec_fields import changed, with_files
 from trimtab.errors import SpecError

@@ -19,13 +19,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from search import pipeline
-from search.domains import KINDS
 from search.domains.compile.search import product as compile_product
 from search.domains.ilp import build as build_ilp
 from search.domains.ilp.search import lns_process, supervisor
 from search.domains.ilp.search.lns_process import StartPoints
 from search.domains.ilp.search.slots import RunSlots
 from search.domains.learn.types import Source
+from search.kinds import KINDS
 from search.lns.sub_mip import Slicer
 from search.stop import from_budget
 from search.types import InvalidInput

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab.results import EventType, Limit, Reason
 from workers.process.pool import ProcessExecutor
 from workers.types import Outcome, OutcomeStatus, Task, TaskLimits

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from services.bus import QUEUE, Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings

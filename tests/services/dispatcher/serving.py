@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from services.bus import Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings

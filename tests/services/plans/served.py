@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from search.domains import KINDS as ALL
+from search.kinds import KINDS as ALL
 from services.gateway.app import create_app
 from services.settings import Settings
 from services.store.types import JobStore

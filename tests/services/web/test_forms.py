@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field as Rule
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from services.web.answers import Answers, answers_of, defaults, read
 from services.web.form_view import FormView, check, request_form
 from services.web.forms import Control, Field, fields_of, place

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from services.web.leaf_form import (
     enabled_patch,
     field_of,

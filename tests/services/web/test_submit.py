@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import Field
 
-from search.domains import KINDS, Kind
+from search.kinds import KINDS, Kind
 from services.gateway.app import create_app
 from services.settings import Settings
 from tests.doubles.memory_store import MemoryStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab.mcp.wording import (
     PAGE_CHARS,
     comparison,

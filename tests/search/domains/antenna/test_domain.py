@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from search import pipeline
-from search.domains import KINDS
 from search.domains.antenna import build
 from search.domains.antenna.design import AntennaSolution, Design
 from search.domains.antenna.parse import AntennaProblem, parse
 from search.domains.antenna.verify.fine import FineSolve, solve_fine
+from search.kinds import KINDS
 from search.stop import from_budget
 from solvers.field.openems.process import OpenEmsMissing, find_openems
 from tests.contracts.domain import DomainContract

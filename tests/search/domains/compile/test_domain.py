@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from search import pipeline
-from search.domains import KINDS
 from search.domains.compile import build
+from search.kinds import KINDS
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput

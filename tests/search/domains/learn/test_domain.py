@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from search import checkpoint, pipeline
-from search.domains import KINDS
 from search.domains.learn import build
 from search.domains.learn.state import LearnState
 from search.finish import CannotFinish, DeadRun, finish
+from search.kinds import KINDS
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract

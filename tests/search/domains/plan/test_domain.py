@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from search.domains import KINDS, Kind
 from search.domains.plan import PlanDomain, build
 from search.domains.plan.report.render.markdown import markdown_of
+from search.kinds import KINDS, Kind
 from search.rest import EndedJob, Rest, Woken
 from search.stop import from_budget
 from search.text_model import ModelUnavailable

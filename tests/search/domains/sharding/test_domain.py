@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from search import pipeline
-from search.domains import KINDS
 from search.domains.sharding import build
+from search.kinds import KINDS
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract

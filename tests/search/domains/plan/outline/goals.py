@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from search.domains import KINDS
 from search.domains.plan.outline.tree import Material, outline_of
 from search.domains.plan.types import FileFacts, FileRole, Order, Reading, Value, Wish
+from search.kinds import KINDS
 from trimtab.plans import Outline, Span
 
 SPECS = {name: KINDS[name].spec for name in ("ilp", "sharding", "compile", "antenna")}

@@ -7,7 +7,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-from search.domains import KINDS
 from search.domains.plan.outline.conditions import parse
 from search.domains.plan.outline.templates import (
     Template,
@@ -15,6 +14,7 @@ from search.domains.plan.outline.templates import (
     library_of,
 )
 from search.domains.plan.reading.slots import words_of
+from search.kinds import KINDS
 from tests.search.domains.plan.goals.references import look_up
 from trimtab.results import Reason, RunResult
 from workers.corpus.goals.references import schema_of
