@@ -1,21 +1,22 @@
 """Lists of embedding tables from .csv, .json and .parquet files and data frames.
 
 Columns: name, rows, dim; optionally pooling, features, dtype (fp32, fp16, bf16), alpha with
-active_rows (a Zipf law), or bin_0 ... bin_16.
+active_rows (a Zipf law), or bin_0 ... bin_16. TorchRec's names num_embeddings, embedding_dim,
+pooling_factor and data_type mean rows, dim, pooling and dtype.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from trimtab.csv_text import decode, delimiter_of, lines_of
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
 from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, ZipfAccess
@@ -23,6 +24,7 @@ from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, Z
 MAX_BYTES = 64 * 2**20
 _FAULTS_SHOWN = 10
 REQUIRED_COLUMNS = ("name", "rows", "dim")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
 _BINS = tuple(f"bin_{k}" for k in range(REUSE_BINS))
 _COLUMNS = (
     "name",
@@ -35,6 +37,20 @@ _COLUMNS = (
     "active_rows",
     *_BINS,
 )
+# TorchRec's names of columns and types.
+_SYNONYMS = {
+    "num_embeddings": "rows",
+    "embedding_dim": "dim",
+    "pooling_factor": "pooling",
+    "data_type": "dtype",
+}
+_DTYPES = {
+    "float32": "fp32",
+    "float": "fp32",
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+}
 
 
 class TablesError(ValueError):
@@ -57,16 +73,11 @@ def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ..
     if shown.lower().endswith(".parquet"):
         return from_records(_parquet(path), source=shown)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        text = decode(path.read_bytes())
+    except ValueError as error:
         raise TablesError(
-            f"{shown}: expected a .csv or .json list of tables, got bytes that are not "
-            f"UTF-8 (byte {error.start})"
+            f"{shown}: expected a .csv or .json list of tables, {error}"
         ) from error
-    if "\x00" in text:
-        raise TablesError(
-            f"{shown}: expected a .csv or .json list of tables, got text with NUL characters"
-        )
     if shown.lower().endswith(".json") or text.lstrip()[:1] in ("[", "{"):
         return from_records(_json(text, shown), source=shown)
     return from_records(_csv(text, shown), source=shown)
@@ -131,7 +142,14 @@ def _table(record: Mapping[str, Any]) -> Table:
         raise TablesError(f"expected an object with name, rows, dim, got {record!r:.60}")
     if "access" in record:  # a table as the API has it
         return Table.model_validate_json(json.dumps(dict(record), default=str))
-    cells = {str(column): cell for column, cell in record.items() if not _missing(cell)}
+    cells: dict[str, Any] = {}
+    for column, cell in record.items():
+        if _missing(cell):
+            continue
+        key = _column(str(column))
+        if key in cells:
+            raise TablesError(f"{key}: expected it once, got it under two names")
+        cells[key] = cell
     if unknown := sorted(set(cells) - set(_COLUMNS)):
         columns = ", ".join(_COLUMNS[: -len(_BINS)])
         raise TablesError(
@@ -151,7 +169,7 @@ def _table(record: Mapping[str, Any]) -> Table:
         fields["features"] = _whole(cells["features"], "features")
     if "dtype" in cells:
         return Table.model_validate(
-            {**fields, "dtype": str(cells["dtype"])}, strict=False
+            {**fields, "dtype": _dtype(str(cells["dtype"]))}, strict=False
         )
     return Table(**fields)
 
@@ -178,6 +196,17 @@ def _access(cells: Mapping[str, Any]) -> ZipfAccess | ReuseAccess | None:
     return None
 
 
+def _column(written: str) -> str:
+    """Return a column's name as we have it: letters of any case, and TorchRec's names."""
+    key = written.strip().casefold()
+    return _SYNONYMS.get(key, key)
+
+
+def _dtype(written: str) -> str:
+    key = written.strip().casefold().removeprefix("datatype.").removeprefix("torch.")
+    return _DTYPES.get(key, key)
+
+
 def _missing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
@@ -187,7 +216,8 @@ def _number(value: Any, column: str) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TablesError(
-            f"{column}: expected a finite number, got {value!r:.60}"
+            f"{column}: expected a finite number in digits alone, such as 40000000 or 4e7, "
+            f"got {value!r:.60}"
         ) from None
     if not math.isfinite(number):
         raise TablesError(f"{column}: expected a finite number, got {value!r:.60}")
@@ -205,30 +235,52 @@ def _whole(value: Any, column: str) -> int:
 
 
 def _csv(text: str, shown: str) -> list[dict[str, Any]]:
+    delimiter = delimiter_of(text)
+    rows: list[dict[str, Any]] = []
     try:
-        reader = csv.reader(io.StringIO(text), strict=True)
-        header = [cell.strip() for cell in next(reader, [])]
-        if missing := [column for column in REQUIRED_COLUMNS if column not in header]:
-            raise TablesError(
-                f"{shown}: line 1: expected columns name, rows, dim, got {header[:8]}; "
-                f"{missing[0]!r} is missing"
-            )
-        if len(set(header)) != len(header):
-            raise TablesError(f"{shown}: line 1 names a column twice: {header[:30]}")
-        rows: list[dict[str, Any]] = []
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
+        lines = lines_of(text, delimiter)
+        at, written = next(lines, (1, []))
+        header = _header(written, at, shown)
+        for number, cells in lines:
             if len(cells) != len(header):
                 raise TablesError(
-                    f"{shown}: line {reader.line_num}: expected {len(header)} cells, one per "
-                    f"column, got {len(cells)}"
+                    f"{shown}: line {number}: expected {len(header)} cells, one per column, got "
+                    f"{len(cells)}"
                 )
             if len(rows) >= MAX_TABLES:
                 raise _too_many(shown)
+            if delimiter == ";":  # where commas are decimal
+                cells = [_with_point(cell) for cell in cells]
             rows.append(dict(zip(header, cells, strict=True)))
-    except csv.Error as error:
-        raise TablesError(f"{shown}: line {reader.line_num}: {error}") from error
+    except TablesError:
+        raise
+    except ValueError as error:
+        raise TablesError(f"{shown}: {error}") from error
+    return _without_row_numbers(rows)
+
+
+def _header(written: list[str], at: int, shown: str) -> list[str]:
+    header = [_column(cell) for cell in written]
+    if missing := [column for column in REQUIRED_COLUMNS if column not in header]:
+        raise TablesError(
+            f"{shown}: line {at}: expected columns name, rows, dim, got {written[:8]}; "
+            f"{missing[0]!r} is missing"
+        )
+    if len(set(header)) != len(header):
+        raise TablesError(f"{shown}: line {at} names a column twice: {written[:30]}")
+    return header
+
+
+def _with_point(cell: str) -> str:
+    """Return a number such as 0,9 with a decimal point; other cells as they are."""
+    return cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell.strip()) else cell
+
+
+def _without_row_numbers(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Drop the nameless column of row numbers that pandas writes."""
+    written = [row.get("", "").strip() for row in rows]
+    if written in ([str(k) for k in range(first, first + len(rows))] for first in (0, 1)):
+        return [{name: cell for name, cell in row.items() if name} for row in rows]
     return rows
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.web.forms import Control, Field
+from trimtab.csv_text import delimiter_of
 
 MAX_CSV_ROWS = 20_000
 _NOT_IN_CSV = frozenset({Control.FILE, Control.FILES, Control.CONSTANT})
@@ -63,9 +64,9 @@ def columns_of(item: Field) -> dict[str, Field]:
 
 def _csv_rows(item: Field, text: str) -> list[Cells]:
     text = text.strip("\ufeff\r\n")
-    first = text.split("\n", 1)[0]
-    delimiter = max("\t;,", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True
+    )
     lines: list[tuple[int, list[str]]] = []
     try:
         for cells in reader:

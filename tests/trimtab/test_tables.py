@@ -39,6 +39,26 @@ def test_csv_and_json_say_the_same(tmp_path: Path) -> None:
     assert by_csv[1].pooling == 1.0
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        GOOD.replace(",", ";").replace("0.9", "0,9").replace("3.5", "3,5"),
+        GOOD.replace(",", "\t"),
+        GOOD.replace("\n", "\r"),
+        GOOD.replace("\n", "\r\n").encode("utf-16"),
+        GOOD.replace("name,rows,dim,pooling", "Name, ROWS ,embedding_dim,Pooling_Factor"),
+        GOOD.replace("rows,", "num_embeddings,", 1).replace("fp16", "DataType.FP16"),
+        GOOD.replace("fp16", "torch.float16"),
+        "".join(
+            f"{i - 1 if i else ''},{line}" for i, line in enumerate(GOOD.splitlines(True))
+        ),
+    ],
+)
+def test_dialects_of_csv(tmp_path: Path, written: str | bytes) -> None:
+    plain = read_tables(write(tmp_path, "t.csv", GOOD))
+    assert read_tables(write(tmp_path, "u.csv", written)) == plain
+
+
 def test_bins_are_read(tmp_path: Path) -> None:
     header = "name,rows,dim," + ",".join(f"bin_{k}" for k in range(17))
     row = "a,100,8,0.5,0.5" + ",0" * 15
@@ -62,7 +82,12 @@ def test_bins_are_read(tmp_path: Path) -> None:
         ("name,rows,dim,color\na,5,8,red\n", "unknown column 'color'"),
         ("name,rows,dim,active_rows\na,5,8,3\n", "alpha"),
         ("name,rows,dim,bin_0\na,5,8,1\n", "bin_1"),
-        (b"\x1f\x8b\x08\x00\xff\xff", "UTF-8"),
+        (b"\x1f\x8b\x08\x00\xff\xff", "got gzip; unpack it"),
+        (b"PK\x03\x04sheet", "save the sheet as CSV"),
+        ("name,rows,dim\npays\xe9,5,8\n".encode("latin-1"), "save it as UTF-8"),
+        ('name,rows,dim\na,"40,000",8\n', "digits alone"),
+        ("name,rows,num_embeddings,dim\na,5,5,8\n", "names a column twice"),
+        (",name,rows,dim\n7,a,5,8\n", "unknown column ''"),
         (b"a\x00b", "NUL"),
         ('[{"name":"a","rows":NaN,"dim":8}]', "NaN"),
         ("[" * 100_000, "JSON"),

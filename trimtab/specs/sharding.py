@@ -61,7 +61,7 @@ class ZipfAccess(ExplainedModel):
     alpha: Annotated[float, Field(ge=0, le=4)]
     """Exponent of the law; 0: every active row is equally likely."""
     active_rows: Annotated[int, Field(ge=1, le=2**40)]
-    """Number of rows that are looked up at all."""
+    """Number of rows that are looked up at all; more than the table has count as its rows."""
 
 
 class ReuseAccess(ExplainedModel):
@@ -396,8 +396,8 @@ class ShardingSpec(ExplainedModel, Spec):
             )
             raise ValueError(
                 f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) "
-                f"takes {size / 2**30:.1f} GiB and the largest device has "
-                f"{largest / 2**30:.1f} GiB; {advice}"
+                f"takes {size / 2**30:.3g} GiB and the largest device has "
+                f"{largest / 2**30:.3g} GiB; {advice}"
             )
 
     def _check_pins(self) -> None:

@@ -62,9 +62,16 @@ def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
             check_tables(tables)
             spec.check_constraints(tables)
         except ValueError as error:
-            raise InvalidInput(f"tables_file: {error}") from error
+            raise InvalidInput(_with_field(str(error))) from error
     if spec.method is Method.NEUROSHARD:
         check_paper_mode(spec, tables)
     return ShardingProblem(
         spec=spec, tables=tables, assumed=sum(t.access is None for t in tables)
     )
+
+
+def _with_field(fault: str) -> str:
+    """Return the fault by its field: that of the file, unless it is one of the constraints."""
+    if fault.startswith("constraints."):
+        return fault
+    return f"tables_file: {fault.removeprefix('tables: ')}"
