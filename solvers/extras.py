@@ -118,17 +118,21 @@ class Extras:
         """Descriptions of the parts, for messages; empty when there is none."""
         quadratic = sum(row.quadratic is not None for row in self.rows)
         indicators = sum(row.binary is not None for row in self.rows)
-        parts = (
-            (self.objective is not None, "a quadratic objective"),
-            (quadratic, f"{quadratic} quadratic rows"),
-            (indicators, f"{indicators} indicator rows"),
-            (len(self.sets), f"{len(self.sets)} SOS sets"),
-            (
-                len(self.semi),
-                f"{len(self.semi)} semi-continuous or semi-integer variables",
-            ),
+        counts = (
+            (quadratic, "quadratic row"),
+            (indicators, "indicator row"),
+            (len(self.sets), "SOS set"),
+            (len(self.semi), "semi-continuous or semi-integer variable"),
         )
-        return tuple(text for present, text in parts if present)
+        parts = [
+            f"{count} {noun}{'' if count == 1 else 's'}"
+            for count, noun in counts
+            if count
+        ]
+        return (
+            *(["a quadratic objective"] if self.objective is not None else []),
+            *parts,
+        )
 
     def violation(self, x: Floats) -> float:
         """Return the largest relative violation of all parts."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import re
-import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,15 @@ Format = Literal["auto", "mps", "lp"]
 
 _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
+_MAGIC_BYTES = 6
+_NO_MODEL = (
+    (b"BZh", "a bzip2 file; unpack it, or pack it with gzip"),
+    (b"\xfd7zXZ\x00", "an xz file; unpack it, or pack it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "a zstd file; unpack it, or pack it with gzip"),
+    (b"PK\x03\x04", "a zip archive; unpack it and send one model"),
+    (b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
+    (b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
+)
 _MPS_START = re.compile(
     rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE
 )
@@ -54,15 +63,8 @@ def decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) -> 
 
     Raises ModelError for empty, damaged or too large files.
     """
-    try:
+    if not _magic(source, shown).startswith(b"\x1f\x8b"):
         size = source.stat().st_size
-        with source.open("rb") as file:
-            magic = file.read(2)
-    except OSError as error:
-        raise ModelError(f"cannot open {shown}: {error.strerror or error}") from error
-    if size == 0:
-        raise ModelError(f"{shown}: expected an .mps or .lp model, got an empty file")
-    if magic != b"\x1f\x8b":
         if size > limits.max_bytes:
             raise ModelError(
                 f"{shown}: expected at most {limits.max_bytes:,} bytes, got {size:,}"
@@ -91,21 +93,31 @@ def decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) -> 
 
 
 def format_of(
-    path: str | os.PathLike[str],
-    *,
-    name: str | None = None,
-    limits: ReadLimits | None = None,
+    path: str | os.PathLike[str], *, name: str | None = None
 ) -> Literal["mps", "lp"]:
-    """Tell the format of a file by its name, then by its content. Raises ModelError."""
-    shown = name or Path(path).name
-    by_name = _format_by_name(shown)
-    if by_name is not None:
-        return by_name
-    with tempfile.TemporaryDirectory(prefix="read-") as scratch:
-        plain = decompressed(
-            Path(path), Path(scratch) / "content", shown, limits or ReadLimits()
-        )
-        return tell_format(plain, shown)
+    """Tell the format of a plain or gzipped file by its name and first words.
+
+    Raises ModelError.
+    """
+    source = Path(path)
+    shown = name or source.name
+    _magic(source, shown)
+    return tell_format(source, shown)
+
+
+def _magic(source: Path, shown: str) -> bytes:
+    """Return the first bytes. Raises ModelError for an empty file and another packing."""
+    try:
+        with source.open("rb") as file:
+            magic = file.read(_MAGIC_BYTES)
+    except OSError as error:
+        raise ModelError(f"cannot open {shown}: {error.strerror or error}") from error
+    if not magic:
+        raise ModelError(f"{shown}: expected an .mps or .lp model, got an empty file")
+    for start, got in _NO_MODEL:
+        if magic.startswith(start):
+            raise ModelError(f"{shown}: expected a plain or gzipped model, got {got}")
+    return magic
 
 
 def _format_by_name(shown: str) -> Literal["mps", "lp"] | None:
@@ -113,22 +125,42 @@ def _format_by_name(shown: str) -> Literal["mps", "lp"] | None:
     return "mps" if stem.endswith(".mps") else "lp" if stem.endswith(".lp") else None
 
 
-def tell_format(plain: Path, shown: str) -> Literal["mps", "lp"]:
-    """Tell the format of an unpacked file by its name, then by its first words."""
-    by_name = _format_by_name(shown)
-    if by_name is not None:
-        return by_name
-    with plain.open("rb") as file:
-        head = file.read(_SNIFFED)
-    for line in head.splitlines():
+def _format_by_content(source: Path) -> Literal["mps", "lp"] | None:
+    for line in _head(source).removeprefix(codecs.BOM_UTF8).splitlines():
         stripped = line.strip()
         if not stripped or stripped.startswith((b"*", b"\\")):
             continue
         if _LP_START.match(line):
             return "lp"
-        if _MPS_START.match(line):
-            return "mps"
-        break
+        return "mps" if _MPS_START.match(line) else None
+    return None
+
+
+def _head(source: Path) -> bytes:
+    """Return the first bytes of the text; those that can be had of a damaged gzip file."""
+    with source.open("rb") as file:
+        head = file.read(_SNIFFED)
+    if not head.startswith(b"\x1f\x8b"):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, _SNIFFED)
+    except zlib.error:
+        return b""
+
+
+def tell_format(source: Path, shown: str) -> Literal["mps", "lp"]:
+    """Tell the format of a file by its name, then by its first words. Raises ModelError."""
+    by_name, by_content = _format_by_name(shown), _format_by_content(source)
+    if by_name is not None:
+        if by_content not in (None, by_name):
+            raise ModelError(
+                f"{shown}: expected {by_name.upper()} format, as the name says, got text that "
+                f"begins like {by_content.upper()}; correct the name, or name the format in the "
+                "job"
+            )
+        return by_name
+    if by_content is not None:
+        return by_content
     raise ModelError(
         f"cannot tell the format of {shown}: expected a name ending in .mps or .lp (or .gz of "
         "these), or content that begins with NAME, ROWS or OBJSENSE (MPS) or with Minimize or "

@@ -166,4 +166,5 @@ class _File:
 
 
 def _unreadable(error: ModelError) -> str:
-    return f"HiGHS cannot read the file ({error}): the exact reading is solved"
+    why = str(error).removeprefix("HiGHS cannot read the file: ")
+    return f"HiGHS cannot read the file ({why}): the exact reading is solved"

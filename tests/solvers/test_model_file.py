@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,36 @@ def test_format_of(tmp_path: Path) -> None:
     assert format_of(path, name="a.MPS.gz") == "mps"
     with pytest.raises(ModelError, match="cannot tell the format"):
         format_of(path)
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbf" + lp().encode()))
+    assert format_of(path) == "lp"
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "expected"),
+    [
+        (bz2.compress(b"NAME"), "a.mps.bz2", "got a bzip2 file; unpack it"),
+        (lzma.compress(b"NAME"), "a.mps", "got an xz file; unpack it"),
+        (b"PK\x03\x04", "a.lp", "got a zip archive; unpack it and send one model"),
+        ("Minimize".encode("utf-16"), "a.lp", "got text in UTF-16; save it as UTF-8"),
+        (b"", "a", "got an empty file"),
+        (
+            mps().encode(),
+            "a.lp",
+            "expected LP format, as the name says, got text that begins",
+        ),
+        (
+            gzip.compress(lp().encode()),
+            "a.mps.gz",
+            "expected MPS format, as the name says",
+        ),
+    ],
+)
+def test_files_that_are_no_model(
+    tmp_path: Path, content: bytes, name: str, expected: str
+) -> None:
+    path = tmp_path / "content"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=expected):
+        format_of(path, name=name)
+    with pytest.raises(ModelError, match=expected):
+        read_model(path, name=name)

@@ -152,7 +152,7 @@ def _with_fitting_engine(problem: IlpProblem) -> IlpProblem:
         if make_solver(spec.engine.value).why_not(model) is not None:
             other = _ENGINE_BEYOND_LINEAR
             notes.append(
-                f"engine {spec.engine.value} does not support that; "
+                f"engine {spec.engine.value} does not take {', '.join(model.beyond_linear)}; "
                 f"{other.value} was taken instead"
             )
             spec = spec.model_copy(update={"engine": other})

@@ -54,8 +54,10 @@ def lns_refusal(model: MilpModel, options: LnsOptions) -> str | None:
     if not options.enabled:
         return "switched off by the spec"
     integers = int(model.integrality.sum())
+    if integers == 0:
+        return "the model has no integer variables"
     if integers < _MIN_INTEGERS_FOR_LNS:
-        return f"only {integers} integer variables"
+        return f"only {integers} integer variable{'' if integers == 1 else 's'}"
     return None
 
 

@@ -128,6 +128,7 @@ def test_random_neighbourhoods_stand_in_for_an_only_arm_that_does_not_fit() -> N
         (30, LnsOptions(), None),
         (30, LnsOptions(enabled=False), "switched off by the spec"),
         (12, LnsOptions(), "only 12 integer variables"),
+        (1, LnsOptions(), "only 1 integer variable"),
     ],
 )
 def test_where_it_does_not_run(
