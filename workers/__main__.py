@@ -126,7 +126,11 @@ async def _run(
     left: list[BatchJob],
     journal: Journal,
 ) -> int:
-    preload = sorted({_module(job.kind) for job in left if job.kind})
+    preload = tuple(
+        sorted(
+            {m for name in {job.kind for job in left if job.kind} for m in _preload(name)}
+        )
+    )
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-batch-") as folder,
         _progress(options, jobs, left) as progress,
@@ -180,7 +184,7 @@ async def _stream(options: argparse.Namespace) -> int:
             workers=1,
             scratch_dir=Path(folder) / "runs",
             sandbox=options.sandbox,
-            preload=[_module(options.kind)],
+            preload=_preload(options.kind),
         )
         try:
             await executor.open()
@@ -194,10 +198,10 @@ async def _stream(options: argparse.Namespace) -> int:
     return 0
 
 
-def _module(kind: str) -> str:
-    from search.kinds import KINDS
+def _preload(kind: str) -> tuple[str, ...]:
+    from search.domains import KINDS
 
-    return KINDS[kind].module
+    return KINDS[kind].preload
 
 
 class _Plain:

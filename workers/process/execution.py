@@ -18,7 +18,7 @@ from trimtab.pictures import read_pictures
 from trimtab.results import EventType, Limit, Reason, Termination
 from workers.llm.calls import TextRelay
 from workers.llm.wire import CALLS
-from workers.process import frames
+from workers.process import frames, process_tree
 from workers.process.output_tail import OutputTail
 from workers.process.sandbox import ChildProcess
 from workers.types import (
@@ -37,6 +37,8 @@ MAX_WAITING = 2_000
 """Events that nobody took yet. A run sends some ten a second; a flood must not fill our memory."""
 OVERTIME_S = 10.0
 """Seconds beyond budget and grace in which a run reads, verifies and writes."""
+MOST_WAITED = 5.0
+"""Times its allowance that a finishing run may wait for a processor in all."""
 DRAIN_S = 0.5
 """Seconds to read what a child wrote before its death."""
 
@@ -382,11 +384,21 @@ class ProcessExecution:
 
     async def _guard_time(self) -> None:
         # The run ends itself at its budget; reading, verifying and writing take longer. A
-        # finishing run's budget is its allowance: it gets no more.
+        # finishing run's budget is its allowance, of time in which it could run: on a crowded
+        # machine it waits for a processor, and the best solution must not be lost by that.
         budget = float(self._task.budget["seconds"])
-        overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
-        await asyncio.sleep(
-            budget + (0.0 if self._task.finish is not None else overtime_s)
-        )
+        if self._task.finish is None:
+            overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
+            await asyncio.sleep(budget + overtime_s)
+        else:
+            left_s = budget
+            while left_s > 0:
+                await asyncio.sleep(left_s)
+                waited_s = await asyncio.to_thread(
+                    process_tree.waited_s, self._child.workdir
+                )
+                end_s = budget + min(waited_s, MOST_WAITED * budget)
+                left_s = self._began + end_s - time.monotonic()
+                left_s = 0.0 if left_s <= 0 else max(left_s, 0.25)
         self._over_time = True
         self._child.kill()

@@ -34,6 +34,19 @@ def of_run(workdir: Path) -> list[int]:
     return pids
 
 
+def waited_s(workdir: Path) -> float:
+    """Return the longest time that a process of a run was ready but had no processor, seconds.
+
+    0 where the kernel keeps no such count.
+    """
+    waited = [0.0]
+    for pid in of_run(workdir):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            counts = Path("/proc", str(pid), "schedstat").read_text().split()
+            waited.append(int(counts[1]) * 1e-9)
+    return max(waited)
+
+
 def kill_run(workdir: Path, *, patience_s: float = 2.0) -> list[int]:
     """Send SIGKILL to all processes of a run until none is left.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from workers.process import process_tree
@@ -25,6 +26,25 @@ def test_kills_what_carries_the_mark_and_nothing_else(tmp_path: Path) -> None:
         assert other.poll() is None
     finally:
         for process in (ours, other):
+            process.kill()
+            process.wait()
+
+
+def test_time_without_a_processor_is_counted(tmp_path: Path) -> None:
+    assert process_tree.waited_s(tmp_path / "none") == 0.0
+    core = min(os.sched_getaffinity(0))
+    busy = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    environment = os.environ | {process_tree.MARK: str(tmp_path / "a")}
+    pair = [
+        subprocess.Popen([sys.executable, "-c", busy], env=environment) for _ in range(2)
+    ]
+    try:
+        until = time.monotonic() + 20
+        while process_tree.waited_s(tmp_path / "a") < 0.2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert process_tree.waited_s(tmp_path / "a") >= 0.2
+    finally:
+        for process in pair:
             process.kill()
             process.wait()
 

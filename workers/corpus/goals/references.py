@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.kinds import KINDS
+from search.domains import KINDS
 from trimtab.specs.common import request_model
 
 EVERY_JOB = "*"
