@@ -3,6 +3,9 @@
 Its portfolio is made for eight workers and more; with one it uses no large neighbourhood search at
 all. So `threads=1` means one worker, which is deterministic for a seed, and more threads mean at
 least eight workers that share them.
+
+The module `cp_model` of OR-Tools also imports pandas, half a second of processor time in each
+process; the classes that it wraps hold all that is needed here.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from ortools.sat.python import cp_model
+from ortools.sat.python import cp_model_helper as cp_sat
 
 from solvers.errors import SolverFailed, Unsupported
 from solvers.integer_model import (
@@ -88,19 +91,20 @@ class CpSatSolver:
             return finish(
                 watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME
             )
-        solver = cp_model.CpSolver()
-        _set_params(solver.parameters, params, remaining_s)
-        solver.best_bound_callback = (
-            watch.dual_bound if len(built.proto.objective.vars) else None
-        )
+        solver = cp_sat.SolveWrapper()
+        solver.set_parameters(_parameters(params, remaining_s))
+        if len(built.objective.vars):
+            solver.add_best_bound_callback(watch.dual_bound)
+        solutions = _Solutions(watch, params)
+        solver.add_solution_callback(solutions)
         with _stopping(solver, watch):
-            status = solver.solve(built, _Solutions(watch, solver, params))
-        return _result(solver, status, built, model, watch, params)
+            response = solver.solve(built)
+        solver.clear_solution_callback(solutions)
+        return _result(response, built, model, watch, params)
 
 
 def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
-    built = cp_model.CpModel()
-    proto = built.proto
+    proto = cp_sat.CpModelProto()
     for lower, upper in zip(whole.lower, whole.upper, strict=True):
         proto.variables.add().domain.extend((lower, upper))
     indptr, indices, data = model.indptr.tolist(), model.indices, whole.data
@@ -133,21 +137,22 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
     elif params.cutoff is not None and model.offset >= params.cutoff:
         # Every point costs the same, which exceeds the cutoff: an empty clause.
         proto.constraints.add().bool_or.literals.extend(())
-    return built
+    return proto
 
 
 def _add_hint(built: Any, whole: IntegralModel, hint: Floats | None) -> None:
     if hint is None:
         return
     columns = np.flatnonzero(np.isfinite(hint))
-    built.proto.solution_hint.vars.extend(columns.tolist())
-    built.proto.solution_hint.values.extend(
+    built.solution_hint.vars.extend(columns.tolist())
+    built.solution_hint.values.extend(
         min(max(round(float(hint[column])), whole.lower[column]), whole.upper[column])
         for column in columns.tolist()
     )
 
 
-def _set_params(parameters: Any, params: SolveParams, remaining_s: float) -> None:
+def _parameters(params: SolveParams, remaining_s: float) -> Any:
+    parameters = cp_sat.SatParameters()
     parameters.num_workers = (
         1 if params.threads == 1 else max(_PORTFOLIO_WORKERS, params.threads)
     )
@@ -162,16 +167,17 @@ def _set_params(parameters: Any, params: SolveParams, remaining_s: float) -> Non
         parameters.max_number_of_conflicts = params.node_limit
     if params.memory_limit_mb is not None:
         parameters.max_memory_in_mb = max(1, int(params.memory_limit_mb))
+    return parameters
 
 
-class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
-    def __init__(self, watch: Watch, solver: Any, params: SolveParams) -> None:
+class _Solutions(cp_sat.SolutionCallback):  # type: ignore[misc]
+    def __init__(self, watch: Watch, params: SolveParams) -> None:
         super().__init__()
-        self._watch, self._solver, self._params = watch, solver, params
+        self._watch, self._params = watch, params
 
-    def on_solution_callback(self) -> None:
+    def OnSolutionCallback(self) -> None:
         def handle() -> None:
-            x = self.response_proto.solution
+            x = self.Response().solution
             self._watch.solution(np.fromiter(x, np.float64, len(x)))
 
         self._watch.guard(handle)
@@ -179,7 +185,7 @@ class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
         if self._watch.should_stop() or (
             enough is not None and best is not None and best <= enough
         ):
-            self.stop_search()
+            self.StopSearch()
 
 
 @contextmanager
@@ -203,25 +209,26 @@ def _stopping(solver: Any, watch: Watch) -> Iterator[None]:
 
 
 def _result(
-    solver: Any,
-    status: Any,
+    response: Any,
     built: Any,
     model: MilpModel,
     watch: Watch,
     params: SolveParams,
 ) -> SolveResult:
-    name = solver.status_name(status)
-    has_objective = len(built.proto.objective.vars) > 0
+    name = response.status.name
+    has_objective = len(built.objective.vars) > 0
     if name in ("OPTIMAL", "FEASIBLE"):
-        x = solver.response_proto.solution
+        x = response.solution
         watch.solution(np.fromiter(x, np.float64, len(x)))
         watch.dual_bound(
-            float(solver.best_objective_bound) if has_objective else model.offset
+            float(response.best_objective_bound) if has_objective else model.offset
         )
     elif name == "UNKNOWN" and has_objective:
-        watch.dual_bound(float(solver.best_objective_bound))
+        watch.dual_bound(float(response.best_objective_bound))
     elif name == "MODEL_INVALID":
-        raise SolverFailed(f"CP-SAT refused the model: {built.validate()[:300]}")
+        raise SolverFailed(
+            f"CP-SAT refused the model: {cp_sat.CpSatHelper.validate_model(built)[:300]}"
+        )
     limit: Limit | None = None
     if name == "OPTIMAL":
         reason = Reason.OPTIMAL
@@ -242,5 +249,5 @@ def _result(
         reason=reason,
         limit=limit,
         detail=f"CP-SAT: {name.lower()}",
-        nodes=int(solver.num_branches),
+        nodes=int(response.num_branches),
     )

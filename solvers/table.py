@@ -13,7 +13,7 @@ from solvers.types import Solver
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A solver as text: importing CP-SAT takes over a second, and a run needs one solver."""
+    """A solver as text: a run imports the one that it needs."""
 
     name: str
     module: str

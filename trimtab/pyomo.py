@@ -7,7 +7,8 @@ package beside Pyomo, the executable `trimtab-ampl` serves: `SolverFactory("trim
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from pyomo.common.collections import ComponentMap
 from pyomo.common.config import ConfigValue
+from pyomo.common.modeling import unique_component_name
 from pyomo.common.tee import TeeStream
 from pyomo.contrib.solver.common.base import Availability, SolverBase
 from pyomo.contrib.solver.common.config import BranchAndBoundConfig
@@ -174,11 +176,29 @@ class Trimtab(SolverBase):
         return results
 
 
+def _active_objective(model: Any) -> Any:
+    return next(iter(model.component_data_objects(Objective, active=True)), None)
+
+
+@contextmanager
+def _with_objective(model: Any) -> Iterator[None]:
+    """Give a model without an active objective a constant one meanwhile: the writer needs one."""
+    if _active_objective(model) is not None:
+        yield
+        return
+    name = unique_component_name(model, "trimtab_feasibility")
+    model.add_component(name, Objective(expr=0))
+    try:
+        yield
+    finally:
+        model.del_component(name)
+
+
 def _write(model: Any, folder: Path, config: Any) -> _Written:
     """Write the model. Raises IncompatibleModelError with the name of what cannot be written."""
     file = folder / "trimtab_model.lp"
     try:
-        with file.open("w", encoding="utf-8") as stream:
+        with file.open("w", encoding="utf-8") as stream, _with_objective(model):
             written = LPWriter().write(
                 model,
                 stream,
@@ -243,8 +263,7 @@ def _results(answer: Answer, model: Any, written: _Written, config: Any) -> Resu
     results.extra_info.verification = answer.checked
     results.extra_info.gap = answer.gap
     results.extra_info.job = answer.job
-    objectives = model.component_data_objects(Objective, active=True)
-    has_objective = next(iter(objectives), None) is not None
+    has_objective = _active_objective(model) is not None
     if has_objective:
         results.objective_bound = answer.bound
     if not answer.has_solution:

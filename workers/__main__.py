@@ -126,11 +126,7 @@ async def _run(
     left: list[BatchJob],
     journal: Journal,
 ) -> int:
-    preload = tuple(
-        sorted(
-            {m for name in {job.kind for job in left if job.kind} for m in _preload(name)}
-        )
-    )
+    preload = sorted({_module(job.kind) for job in left if job.kind})
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-batch-") as folder,
         _progress(options, jobs, left) as progress,
@@ -184,7 +180,7 @@ async def _stream(options: argparse.Namespace) -> int:
             workers=1,
             scratch_dir=Path(folder) / "runs",
             sandbox=options.sandbox,
-            preload=_preload(options.kind),
+            preload=[_module(options.kind)],
         )
         try:
             await executor.open()
@@ -198,10 +194,10 @@ async def _stream(options: argparse.Namespace) -> int:
     return 0
 
 
-def _preload(kind: str) -> tuple[str, ...]:
-    from search.domains import KINDS
+def _module(kind: str) -> str:
+    from search.kinds import KINDS
 
-    return KINDS[kind].preload
+    return KINDS[kind].module
 
 
 class _Plain:

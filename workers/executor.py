@@ -35,7 +35,8 @@ def open_executor(
         workers: Attempts at once.
         scratch_dir: Folder of the run folders.
         sandbox: `auto`, `rlimit` or `bwrap`.
-        preload: Modules that a warm child imports.
+        preload: Modules that the first warm children import; later ones import those of the last
+            runs.
         ray_address: Address of a Ray cluster. None: start one on this machine.
         text: Language model of runs that need one, of executor `process`.
         text_options: How executor `ray` hosts its own; `RayExecutor.text` is its backend.

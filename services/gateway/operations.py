@@ -31,6 +31,7 @@ from services.store.types import (
 from services.store.upkeep import Deed
 from services.submission import Submission, queued_jobs
 from trimtab.faults import fault_of
+from trimtab.results import Reason
 from trimtab.specs.common import (
     MAX_NAME,
     ArtifactRef,
@@ -201,11 +202,17 @@ async def result(context: Context, principal: Principal, job_id: str) -> JobReco
         why = f": {job.termination.get('detail')}" if job.termination else ""
         raise Conflict(
             f"job {job_id}: expected one with a result, got a {job.state.value} job{why}",
-            fix="retry it: POST /v1/jobs/{id}/retry"
-            if job.state.is_terminal
-            else "wait for it: GET /v1/jobs/{id}/wait",
+            fix=_fix_of_no_result(job),
         )
     return job
+
+
+def _fix_of_no_result(job: JobRecord) -> str:
+    if not job.state.is_terminal:
+        return "wait for it: GET /v1/jobs/{id}/wait"
+    if (job.termination or {}).get("reason") == Reason.INVALID_INPUT:
+        return "correct its input and submit it again: GET /v1/jobs/{id}/input returns it"
+    return "retry it: POST /v1/jobs/{id}/retry"
 
 
 async def upload(

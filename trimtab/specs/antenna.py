@@ -306,9 +306,9 @@ def _check_bands(bands: Sequence[Band], avoid: Sequence[AvoidBand]) -> None:
                     f"give {unit}"
                 )
         if not low < high:
+            remedy = "exchange them" if low > high else "give the band a width"
             raise ValueError(
-                f"{name}: expected f_lo_hz below f_hi_hz, got {low:g} and {high:g}; "
-                "exchange them"
+                f"{name}: expected f_lo_hz below f_hi_hz, got {low:g} and {high:g}; {remedy}"
             )
     ordered = sorted(named, key=lambda row: row[1])
     for (first, _, end), (second, begin, _) in itertools.pairwise(ordered):

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from search.domains import KINDS, Kind
+from search.kinds import KINDS, Kind
 from trimtab.faults import faults_of
 from trimtab.specs.common import JobRequest, awaited_files, request_model
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from search.domains import KINDS, Kind
+from search.kinds import KINDS, Kind
 from trimtab.results import Limit, Reason, Termination
 from workers.batch.jobs import BatchJob
 from workers.batch.journal import BadJournal, Journal, Json

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from search.text_model import Grammar, ModelUnavailable
-from workers.llm import characters, json_grammar, regex_grammar
+from workers.llm import characters, json_bounds, json_grammar, regex_grammar
 from workers.llm.child_environment import child_environment
 from workers.llm.grammar_error import BadGrammar
 from workers.llm.tokenizer import Tokenizer
@@ -50,7 +50,7 @@ def grammar_text(grammar: Grammar) -> str:
         return f"root ::= {regex_grammar.grammar_text(tree, json=False, field='regex')}\n"
     schema = grammar.json_schema
     assert schema is not None
-    size = len(json_grammar.json_text(schema, "json_schema"))
+    size = len(json_bounds.json_text(schema, "json_schema"))
     if size > _MAX_SCHEMA_CHARACTERS:
         raise BadGrammar(
             f"json_schema: expected at most {_MAX_SCHEMA_CHARACTERS} characters, got {size}; "

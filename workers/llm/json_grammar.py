@@ -14,14 +14,20 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from workers.llm import characters, number_grammar, regex_grammar
+from workers.llm import characters, regex_grammar
 from workers.llm.grammar_error import BadGrammar
+from workers.llm.json_bounds import (
+    OF_NUMBERS,
+    NumberBounds,
+    Schema,
+    counts,
+    json_text,
+    shown,
+)
+from workers.llm.json_leaves import LENGTHS, MAX_VALUES, PLAIN, number, string
 
 MAX_DEPTH = 16
 MAX_NODES = 1000  # with every $ref written out
-MAX_VALUES = 20_000  # of an enum, or multiples within a range
-MAX_COUNT = 100_000  # items or characters; more do not fit any context
-_MAX_LEAST = 1000  # items or characters that must come
 _ANNOTATIONS = frozenset(
     (
         *("title", "description", "default", "examples", "example", "deprecated"),
@@ -40,45 +46,19 @@ _OF_TYPE = {
     },
     "array": {"items", "prefixItems", "minItems", "maxItems"},
     "string": {"minLength", "maxLength", "pattern", "format"},
-    "integer": {
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-    },
+    "integer": set(OF_NUMBERS),
     "boolean": set[str](),
     "null": set[str](),
 }
 _OF_TYPE["number"] = _OF_TYPE["integer"]
 _TYPES = frozenset(_OF_TYPE)
-_LENGTHS = ("minLength", "maxLength")
-_DAY = r"(0[1-9]|1[0-9]|2[0-8])"
-_DATE = rf"[0-9]{{4}}-(0[1-9]|1[0-2])-{_DAY}"
-_HOUR = r"([01][0-9]|2[0-3])"
-_TIME = rf"{_HOUR}:[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,6}})?(Z|[+\-]{_HOUR}:[0-5][0-9])"
-_BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_HOST = r"[a-z0-9]([a-z0-9\-]{0,30}[a-z0-9])?(\.[a-z0-9]([a-z0-9\-]{0,30}[a-z0-9])?){0,4}"
-_FORMATS = {
-    "date": _DATE,
-    "time": _TIME,
-    "date-time": f"{_DATE}T{_TIME}",
-    "uuid": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-    "ipv4": rf"{_BYTE}(\.{_BYTE}){{3}}",
-    "hostname": _HOST,
-    "email": rf"[A-Za-z0-9_.+\-]{{1,64}}@{_HOST}",
-    "uri": rf"https?://{_HOST}(/[A-Za-z0-9_.~\-]{{0,64}}){{0,8}}",
-}
-_PLAIN = characters.class_text(characters.JSON_PLAIN)
 _SHARED = (
-    f'string ::= "\\"" ({_PLAIN} | "\\\\" ["\\\\/bfnrt])* "\\""',
+    f'string ::= "\\"" ({PLAIN} | "\\\\" ["\\\\/bfnrt])* "\\""',
     'number ::= "-"? ("0" | [1-9] [0-9]{0,15}) ("." [0-9]{1,15})? ("e" [+\\u002d]? [0-9]{1,2})?',
     'anything ::= "null" | "true" | "false" | number | string | list | object',
     'list ::= "[]" | "[" anything (", " anything)* "]"',
     'object ::= "{}" | "{" string ": " anything (", " string ": " anything)* "}"',
 )
-
-Schema = Mapping[str, Any]
 
 
 def grammar(schema: Schema) -> str:
@@ -114,7 +94,7 @@ class _Writer:
             return "anything", 1
         if not isinstance(schema, Mapping):
             raise BadGrammar(
-                f"{field}: expected an object or true, got {_shown(schema)}; write a schema"
+                f"{field}: expected an object or true, got {shown(schema)}; write a schema"
             )
         if "$ref" in schema:
             return self._reference(schema, field, depth)
@@ -132,7 +112,7 @@ class _Writer:
         if not isinstance(reference, str) or not reference.startswith("#"):
             raise BadGrammar(
                 f"{field}.$ref: expected a path within the schema, as #/$defs/Name, got "
-                f"{_shown(reference)}; put the definition into $defs"
+                f"{shown(reference)}; put the definition into $defs"
             )
         if reference in self._open:
             raise BadGrammar(
@@ -191,7 +171,7 @@ class _Writer:
         kinds = kinds if isinstance(kinds, list) else [kinds]
         if not kinds or any(not isinstance(k, str) or k not in _TYPES for k in kinds):
             raise BadGrammar(
-                f"{field}.type: expected {', '.join(sorted(_TYPES))}, got {_shown(kinds)}"
+                f"{field}.type: expected {', '.join(sorted(_TYPES))}, got {shown(kinds)}"
             )
         keywords = set().union(*(_OF_TYPE[kind] for kind in kinds)) | {"type"}
         self._only(schema, keywords, field)
@@ -212,16 +192,16 @@ class _Writer:
         if kind == "array":
             return self._array(schema, field, depth)
         if kind == "string":
-            return _string(schema, field), 0
+            return string(schema, field), 0
         if kind in ("integer", "number"):
-            return _number(schema, field, whole=kind == "integer"), 0
+            return number(schema, field, whole=kind == "integer"), 0
         return {"boolean": '"true" | "false"', "null": '"null"'}[kind], 0
 
     def _values(self, schema: Schema, keyword: str, field: str) -> str:
         values = [schema["const"]] if keyword == "const" else schema["enum"]
         kinds = schema.get("type", [])
         kinds = kinds if isinstance(kinds, list) else [kinds]
-        self._only(schema, {keyword, "type", *_OF_TYPE["integer"], *_LENGTHS}, field)
+        self._only(schema, {keyword, "type", *_OF_TYPE["integer"], *LENGTHS}, field)
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise BadGrammar(f"{field}.{keyword}: expected a list of at least one value")
         if len(values) > MAX_VALUES:
@@ -235,7 +215,7 @@ class _Writer:
         ]
         if not texts:
             raise BadGrammar(
-                f"{field}.{keyword}: expected values of type {_shown(kinds)} within the bounds, "
+                f"{field}.{keyword}: expected values of type {shown(kinds)} within the bounds, "
                 "got none; correct one of them"
             )
         return " | ".join(characters.literal_text(text) for text in dict.fromkeys(texts))
@@ -306,10 +286,10 @@ class _Writer:
             if name not in properties:
                 if extra is False or not isinstance(name, str):
                     raise BadGrammar(
-                        f"{field}.required: expected names of properties, got {_shown(name)}"
+                        f"{field}.required: expected names of properties, got {shown(name)}"
                     )
                 properties[name] = extra
-        least, most = _counts(schema, "minProperties", "maxProperties", field)
+        least, most = counts(schema, "minProperties", "maxProperties", field)
         if not properties:
             return self._map(schema, (least, most), field, depth)
         texts, nodes = [], 0
@@ -353,7 +333,7 @@ class _Writer:
             if not isinstance(patterns, Mapping) or len(patterns) > 1:
                 raise BadGrammar(
                     f"{field}.patternProperties: expected one pattern, got "
-                    f"{_shown(patterns)}; name the properties"
+                    f"{shown(patterns)}; name the properties"
                 )
             ((pattern, values),) = patterns.items()
             tree = regex_grammar.parse(str(pattern), field=f"{field}.patternProperties")
@@ -374,7 +354,7 @@ class _Writer:
         return (body if least else f'"{{}}" | {body}'), nodes
 
     def _array(self, schema: Schema, field: str, depth: int) -> tuple[str, int]:
-        least, most = _counts(schema, "minItems", "maxItems", field)
+        least, most = counts(schema, "minItems", "maxItems", field)
         first = schema.get("prefixItems", [])
         rest = schema.get("items", not first)
         if not isinstance(first, list):
@@ -418,22 +398,6 @@ class _Writer:
         return filled if least else f'"[]" | {filled}'
 
 
-def json_text(value: Any, field: str) -> str:
-    """Return a value as JSON. Raises BadGrammar for what JSON cannot hold."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError):
-        raise BadGrammar(
-            f"{field}: expected JSON, got {_shown(value)}; correct it"
-        ) from None
-    return text
-
-
-def _shown(value: Any) -> str:
-    return repr(value)[:80].encode("ascii", "replace").decode()
-
-
 def _fits(value: Any, kinds: Sequence[Any]) -> bool:
     """Return whether a value is of one of these types; of no type, always."""
     if not kinds:
@@ -456,140 +420,14 @@ def _fits(value: Any, kinds: Sequence[Any]) -> bool:
 def _within(value: Any, schema: Schema, field: str) -> bool:
     """Return whether a value keeps the bounds on numbers and lengths beside an enum."""
     if isinstance(value, str):
-        least, most = _counts(schema, *_LENGTHS, field)
+        least, most = counts(schema, *LENGTHS, field)
         return least <= len(value) <= (len(value) if most is None else most)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
-    bounds = {name: _bound(schema, name, field) for name in sorted(_OF_TYPE["number"])}
-    low, open_low = _tighter(bounds["minimum"], bounds["exclusiveMinimum"], 1)
-    high, open_high = _tighter(bounds["maximum"], bounds["exclusiveMaximum"], -1)
-    step, number = bounds["multipleOf"], Decimal(str(value))
-    above = low is None or number > low or (number == low and not open_low)
-    below = high is None or number < high or (number == high and not open_high)
-    return above and below and (not step or number % step == 0)
+    return NumberBounds.of(schema, field).hold(Decimal(str(value)))
 
 
 def _constants(schema: Any) -> list[Any]:
     if not isinstance(schema, Mapping):
         return []
     return [schema["const"]] if "const" in schema else list(schema.get("enum") or ())
-
-
-def _counts(schema: Schema, low: str, high: str, field: str) -> tuple[int, int | None]:
-    """Return least and most counts, the latter None without a bound."""
-    least, most = schema.get(low, 0), schema.get(high)
-    for name, value in ((low, least), (high, most)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and (not whole or value < 0):
-            raise BadGrammar(
-                f"{field}.{name}: expected a whole number, got {_shown(value)}"
-            )
-    if least > _MAX_LEAST:
-        raise BadGrammar(
-            f"{field}.{low}: expected at most {_MAX_LEAST}, got {least}; lower it"
-        )
-    if most is not None and most < least:
-        raise BadGrammar(
-            f"{field}.{low}: expected at most {most}, got {least}; correct one"
-        )
-    return least, None if most is None else min(most, MAX_COUNT)
-
-
-def _string(schema: Schema, field: str) -> str:
-    least, most = _counts(schema, "minLength", "maxLength", field)
-    pattern, form = schema.get("pattern"), schema.get("format")
-    if form is not None:
-        if pattern is not None or form not in _FORMATS:
-            raise BadGrammar(
-                f"{field}.format: expected one of {', '.join(_FORMATS)} without a pattern, got "
-                f"{_shown(form)}; leave it out"
-            )
-        pattern = _FORMATS[form]
-    if pattern is not None:
-        if not isinstance(pattern, str):
-            raise BadGrammar(f"{field}.pattern: expected a string, got {_shown(pattern)}")
-        name = f"{field}.pattern"
-        tree = regex_grammar.parse(pattern, field=name)
-        tree = regex_grammar.within(tree, least, most, field=name)
-        inside = regex_grammar.grammar_text(tree, json=True, field=name)
-    elif not least and most is None:
-        return "string"
-    else:
-        inside = f"{_PLAIN}{{{least},{'' if most is None else most}}}"
-        inside = '""' if most == 0 else inside
-    return f'"\\"" {inside} "\\""'
-
-
-def _number(schema: Schema, field: str, *, whole: bool) -> str:
-    bounds = {name: _bound(schema, name, field) for name in sorted(_OF_TYPE["number"])}
-    low, open_low = _tighter(bounds["minimum"], bounds["exclusiveMinimum"], 1)
-    high, open_high = _tighter(bounds["maximum"], bounds["exclusiveMaximum"], -1)
-    step = bounds["multipleOf"]
-    if step is not None:
-        return _multiples(step, (low, open_low), (high, open_high), field, whole=whole)
-    if not whole:
-        return number_grammar.number(
-            low, high, open_low=open_low, open_high=open_high, field=field
-        )
-    limit = number_grammar.MAX_INTEGER
-    first = -limit if low is None else max(-limit, _above(low, open_low))
-    last = limit if high is None else min(limit, -_above(-high, open_high))
-    return number_grammar.integer(first, last, field=field)
-
-
-def _above(value: Decimal, open_: bool) -> int:
-    """Return the least integer that is at least, or when open above, a value."""
-    ceiling = -int((-value).__floor__())
-    return ceiling + 1 if open_ and ceiling == value else ceiling
-
-
-def _bound(schema: Schema, name: str, field: str) -> Decimal | None:
-    value = schema.get(name)
-    if value is None:
-        return None
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    if not real or not Decimal(str(value)).is_finite() or abs(value) > 1e300:
-        raise BadGrammar(
-            f"{field}.{name}: expected a number, got {_shown(value)}; correct it"
-        )
-    return Decimal(str(value))
-
-
-def _tighter(
-    closed: Decimal | None, open_: Decimal | None, sign: int
-) -> tuple[Decimal | None, bool]:
-    """Return the tighter of a closed and an open bound, and whether it is the open one."""
-    if open_ is None:
-        return closed, False
-    if closed is None or sign * open_ >= sign * closed:
-        return open_, True
-    return closed, False
-
-
-def _multiples(
-    step: Decimal,
-    low: tuple[Decimal | None, bool],
-    high: tuple[Decimal | None, bool],
-    field: str,
-    *,
-    whole: bool,
-) -> str:
-    """Return the multiples within bounds, written out; of too many, those nearest to the lower."""
-    if step <= 0 or (whole and step != int(step)):
-        raise BadGrammar(
-            f"{field}.multipleOf: expected a positive {'integer' if whole else 'number'}, "
-            f"got {step}; correct it"
-        )
-    first = 0 if low[0] is None else _above(low[0] / step, low[1])
-    last = first + MAX_VALUES - 1
-    if high[0] is not None:
-        last = min(last, -_above(-high[0] / step, high[1]))
-        if low[0] is None:
-            first = min(first, last)
-    texts = [f"{(step * i).normalize():f}" for i in range(first, last + 1)]
-    if not texts:
-        raise BadGrammar(
-            f"{field}.multipleOf: expected a multiple of {step} within the bounds, got none; "
-            "widen them"
-        )
-    return "(" + " | ".join(f'"{text}"' for text in texts) + ")"

@@ -41,7 +41,7 @@ BEAT_S = 0.5
 _CPU_WARNING_S = 5  # between SIGXCPU, which names the cause, and SIGKILL, which does not
 _OPEN_FILES = 1024
 # Every run needs these; loaded before the task arrives, they cost it no time.
-_PRELOADED = ("search.pipeline", "search.finish", "search.stop", "search.domains")
+_PRELOADED = ("search.pipeline", "search.finish", "search.stop")
 
 
 def main(argv: list[str]) -> None:

@@ -1,5 +1,8 @@
 """Executor `process`, the default: warm children wait, each runs one attempt and is replaced.
 
+A warm child has imported the modules of the kinds that ran last, not of every kind: all of them
+together cost several times the processor time of one.
+
 Lives on the dispatcher's event loop and imports no solver. A child that dies, hangs or is paused
 affects its own job only.
 """
@@ -33,12 +36,14 @@ from workers.process.sandbox import (
 from workers.types import Execution, Task, TextBackend
 
 _PREFIX = "trimtab-run-"
+_RECENT_RUNS = 16  # whose modules the next warm child imports
 
 
 class ProcessExecutor:
     """Runs `workers` attempts at once and has as many warm spares.
 
-    Calls of runs to a language model go to `text`.
+    The first spares import `preload`, later ones the modules of the last runs. Calls of runs to a
+    language model go to `text`.
     """
 
     name = "process"
@@ -57,7 +62,7 @@ class ProcessExecutor:
         self._workers = workers
         self._scratch_dir = scratch_dir
         self._sandbox = sandbox
-        self._preload = tuple(preload)
+        self._recent = deque(preload, maxlen=_RECENT_RUNS)
         self._text = text
         self._level = Level.RLIMIT
         self._level_reason = ""
@@ -104,6 +109,7 @@ class ProcessExecutor:
     async def _start_run(self, task: Task) -> ProcessExecution:
         if self._closed:
             raise RuntimeError("the executor is closed")
+        self._recent.append(task.builder.partition(":")[0])
         run = ProcessExecution(task, await self._warm_child(), text=self._text)
         try:
             await run.begin()
@@ -165,7 +171,7 @@ class ProcessExecutor:
         workdir = Path(tempfile.mkdtemp(prefix=owner, dir=self._scratch_dir))
         try:
             child = await start_child(
-                workdir, level=self._level, program=run_program(self._preload)
+                workdir, level=self._level, program=run_program(sorted(set(self._recent)))
             )
         except BaseException:
             shutil.rmtree(workdir, ignore_errors=True)

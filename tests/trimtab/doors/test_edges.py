@@ -94,6 +94,21 @@ def test_pyomo_pool_is_loaded_by_number() -> None:
         loader.solution(3).load_vars()
 
 
+def test_pyomo_without_an_active_objective() -> None:
+    pe = pytest.importorskip("pyomo.environ")
+    import trimtab.pyomo  # noqa: F401  # registers the solver
+
+    model = pe.ConcreteModel()
+    model.x = pe.Var(domain=pe.NonNegativeIntegers)
+    model.cost = pe.Objective(expr=model.x)
+    model.cost.deactivate()
+    model.row = pe.Constraint(expr=model.x >= 2.5)
+    results = pe.SolverFactory("trimtab").solve(model)
+    assert str(results.solver.termination_condition) == "optimal"
+    assert pe.value(model.x) >= 3
+    assert [one.name for one in model.component_data_objects(pe.Objective)] == ["cost"]
+
+
 def test_the_log_of_the_command_comes_while_it_runs(tmp_path: Path) -> None:
     """Lines arrive one by one through a pipe, and an interrupt keeps the solution."""
     knapsacks(tmp_path)

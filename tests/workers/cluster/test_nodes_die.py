@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from services.bus import QUEUE, Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings

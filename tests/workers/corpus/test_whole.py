@@ -79,7 +79,7 @@ def test_what_is_packed_is_unpacked_again(
     corpus: Path,
     tmp_path: Path,
 ) -> None:
-    program = optimised(name, corpus, tmp_path, pipelines=4)
+    program = optimised(name, corpus, tmp_path, pipelines=2)
     packed = ran(program, *pack, stdin=TEXT)
     assert packed.stdout_bytes < len(TEXT) / 3
     assert packed.stdout[:2] in (b"\x1f\x8b", b"BZ")

@@ -324,6 +324,29 @@ def test_folders_of_a_living_host_are_left_alone(tmp_path: Path) -> None:
     assert (ours.exists(), reused.exists(), old.exists()) == (True, False, False)
 
 
+def test_spares_import_what_ran_last(tmp_path: Path) -> None:
+    async def preloaded(executor: ProcessExecutor) -> str:
+        spare = await executor._spares[0]
+        words = Path(f"/proc/{spare.process.pid}/cmdline").read_text().split("\0")
+        return words[words.index("--preload") + 1]
+
+    async def body() -> list[str]:
+        made = ProcessExecutor(
+            workers=1, scratch_dir=tmp_path, sandbox="rlimit", preload=["json"]
+        )
+        await made.open()
+        try:
+            seen = [await preloaded(made)]
+            await outcome_of(made, probe(steps=1))
+            return [*seen, await preloaded(made)]
+        finally:
+            await made.close()
+
+    first_spare, second_spare = asyncio.run(body())
+    assert first_spare == "json"
+    assert second_spare == "json,search.domains.probe"
+
+
 def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_level("rlimit") == ("rlimit", "requested")
     with pytest.raises(ValueError, match="expected auto, rlimit or bwrap"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab.specs.common import request_model
 
 EVERY_JOB = "*"

@@ -36,6 +36,8 @@ _WITHOUT_SOLUTION = (
     Reason.INFEASIBLE_OR_UNBOUNDED,
 )
 _PROOFS = (Reason.OPTIMAL, *_WITHOUT_SOLUTION)
+# Asked as well, in this order, while the question is open.
+_IN_TURN = (Engine.HIGHS, Engine.CP_SAT, Engine.SCIP)
 # They work in integers and refuse what they cannot hold.
 _EXACT_ENGINES = (Engine.CP_SAT,)
 
@@ -81,9 +83,11 @@ class Settlement:
         termination = self._take_in(outcome)
         if _is_open(termination) or termination.reason in _PROOFS:
             termination = self._prove(termination)
-        for other in self._other_engines():
+        for other in _IN_TURN:
             if not _is_open(termination) or self._over():
                 break
+            if not self._takes(other):
+                continue
             self._notes.append(f"{termination.detail}: {other.value} is tried as well")
             start = None if self._best.x is None else self._scaled.enter(self._best.x)
             termination = self._take_in(
@@ -130,13 +134,11 @@ class Settlement:
     def _over(self) -> bool:
         return self._stop(None) or self._stop.remaining_s() < _LEAST_S
 
-    def _other_engines(self) -> list[Engine]:
-        return [
-            engine
-            for engine in (Engine.HIGHS, Engine.CP_SAT, Engine.SCIP)
-            if engine is not self._problem.spec.engine
-            and make_solver(engine.value).why_not(self._model) is None
-        ]
+    def _takes(self, engine: Engine) -> bool:
+        """Return whether another engine than the job's takes the model."""
+        if engine is self._problem.spec.engine:
+            return False
+        return make_solver(engine.value).why_not(self._model) is None
 
     def _consider(self, scaled_x: Floats | None) -> None:
         """Round, polish and check a solution, and keep it if it is the best."""

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from search.domains import KINDS
 from search.domains.ilp.solution import IlpSolution
+from search.kinds import KINDS
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
 from tests.search.domains.ilp.jobs import KNAPSACK, inline, solve

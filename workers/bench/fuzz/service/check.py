@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from search.domains import KINDS
+from search.kinds import KINDS
 from trimtab.specs.common import request_model
 from workers.bench.fuzz.service import requests
 from workers.bench.fuzz.types import Fault, Finding, Outcome
