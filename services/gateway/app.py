@@ -21,6 +21,7 @@ from services.dispatcher.retention import Retention
 from services.errors import ServiceError
 from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
+from services.gateway.express import Express
 from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
 from services.gateway.routes import (
@@ -149,6 +150,8 @@ def _protect(app: FastAPI, context: Context) -> None:
     """
     settings = context.settings
     on_network = settings.host not in LOOPBACK
+    if settings.role != "dispatcher":
+        app.add_middleware(Express, context=context)
     app.add_middleware(
         Outermost,
         metrics=context.metrics,

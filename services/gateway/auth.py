@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import Unauthorized
@@ -111,7 +111,7 @@ class Keyring:
             record = await self._record(record.id)
         if record is None or not _matches(record, digest):
             raise Unauthorized("the API key is unknown", fix=HOW_TO_AUTHENTICATE)
-        return replace(self._principal(record, digest), secret_sha256=digest)
+        return self._principal(record, digest)
 
     async def why_ended(self, principal: Principal) -> str:
         """Return why a principal's key no longer works; empty while it does."""
@@ -231,6 +231,7 @@ class Keyring:
             key_id=record.id,
             scopes=frozenset(record.scopes),
             limits=dict(record.limits),
+            secret_sha256=digest,
         )
 
     def _mac(self, body: str) -> str:

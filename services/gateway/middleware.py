@@ -11,10 +11,11 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,14 +34,19 @@ log = structlog.get_logger("trimtab.http")
 _SANE_ID = re.compile(r"^[A-Za-z0-9._\-]{1,64}$")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 _HEADERS = (
-    ("x-content-type-options", "nosniff"),
+    (b"x-content-type-options", b"nosniff"),
     # Not `no-referrer`: browsers would send `Origin: null` with the forms of our own pages, and
     # the cross-site check would refuse them.
-    ("referrer-policy", "same-origin"),
-    ("x-frame-options", "DENY"),
-    ("cross-origin-resource-policy", "same-origin"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
-_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_OURS = frozenset({b"x-request-id", *(name for name, _ in _HEADERS)})
+# Sent where the response has none of its own.
+_USUAL = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Outermost:
@@ -58,6 +64,8 @@ class Outermost:
     ) -> None:
         self._app = app
         self._metrics = metrics
+        # Looked up once: (method, route, status) → series of the requests and of their latency.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._max_body_bytes = max_body_bytes
         self._hosts = _LOOPBACK | set(allowed_hosts)
         self._any_host = any_host
@@ -83,14 +91,7 @@ class Outermost:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                out = MutableHeaders(scope=message)
-                out["x-request-id"] = request_id
-                for name, value in _HEADERS:
-                    out[name] = value
-                if "content-security-policy" not in out:
-                    out["content-security-policy"] = _API_POLICY
-                if "cache-control" not in out:
-                    out["cache-control"] = "no-store"
+                message["headers"] = _completed(message["headers"], request_id)
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -156,8 +157,15 @@ class Outermost:
             in ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
             else "?"
         )
-        self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.latency.labels(method, route).observe(seconds)
+        series = self._series.get((method, route, status))
+        if series is None:
+            series = self._series[method, route, status] = (
+                self._metrics.requests.labels(method, route, str(status)),
+                self._metrics.latency.labels(method, route),
+            )
+        requests, latency = series
+        requests.inc()
+        latency.observe(seconds)
         if route not in PROBED:
             level = log.warning if status >= 500 else log.debug
             level(
@@ -168,6 +176,16 @@ class Outermost:
                 ms=round(seconds * 1e3, 2),
                 id=request_id,
             )
+
+
+def _completed(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str
+) -> list[tuple[bytes, bytes]]:
+    """Return a response's headers with those that every response has."""
+    own = [(name, value) for name, value in headers if name not in _OURS]
+    names = {name for name, _ in own}
+    usual = [(name, value) for name, value in _USUAL if name not in names]
+    return [*own, (b"x-request-id", request_id.encode()), *_HEADERS, *usual]
 
 
 def _is_address(name: str) -> bool:

@@ -86,12 +86,12 @@ def submitted(new: NewJob, job_id: str, now_us: int, *, waits: int = 0) -> JobCh
         created_us=now_us,
         started_us=None,
         finished_us=None,
-        last_seq=0,
+        last_seq=1,
         waits=waits,
         graph=new.graph,
         name=new.name,
     )
-    return _with_events(job, _state_event(job))
+    return JobChange(job=job, events=(_state_event(job),))
 
 
 def settled(job: JobRecord, ended: int, now_us: int) -> JobChange:

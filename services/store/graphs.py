@@ -252,7 +252,9 @@ def place(
     spec = new.spec
     for file in inputs:
         spec = _replaced(spec, file.path, {"job": file.parent})
-    change = changes.submitted(replace(new, spec=spec), job_id, now_us, waits=waits)
+    if inputs:
+        new = replace(new, spec=spec)
+    change = changes.submitted(new, job_id, now_us, waits=waits)
     edges = [
         Edge(parent=parent_id, child=job_id, needs_success=needs_success)
         for parent_id, needs_success in needs.items()

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select
+from sqlalchemy import bindparam, delete, func, or_, select
 
 from services.store import codec
 from services.store.changes import JobChange
 from services.store.sql import rows
+from services.store.sql.inserts import NewRows, insert_rows
 from services.store.sql.tx import Tx
 from services.store.upkeep import Actor, AuditFilter, AuditRecord, Deed, WorkDone
 
 _audit = rows.audit
-_INSERT = insert(_audit)
 DAY_US = 86_400 * 1_000_000
 _LONGEST = 4000  # characters of `detail`
 
 
 def write(tx: Tx, actor: Actor, deed: Deed) -> None:
     """Append an entry."""
+    row = entry(actor, deed, tx.now_us())
+    insert_rows(tx, [NewRows(table=_audit, rows=[row])])
+
+
+def entry(actor: Actor, deed: Deed, now_us: int) -> dict[str, Any]:
+    """Return an entry as a row."""
     detail = codec.dumps(dict(deed.detail))
     if len(detail) > _LONGEST:
         detail = codec.dumps({"omitted_characters": len(detail)})
-    tx.conn.execute(
-        _INSERT,
-        {
-            "at_us": tx.now_us(),
-            "tenant": actor.tenant,
-            "key_id": actor.key_id,
-            "action": deed.action,
-            "target": codec.storable(deed.target)[:200],
-            "address": codec.storable(actor.address)[:100],
-            "agent": codec.storable(actor.agent)[:100],
-            "detail": detail,
-        },
-    )
+    return {
+        "at_us": now_us,
+        "tenant": actor.tenant,
+        "key_id": actor.key_id,
+        "action": deed.action,
+        "target": codec.storable(deed.target)[:200],
+        "address": codec.storable(actor.address)[:100],
+        "agent": codec.storable(actor.agent)[:100],
+        "detail": detail,
+    }
 
 
 def list_audit(

@@ -11,6 +11,7 @@ from services.store import codec
 from services.store.changes import microseconds
 from services.store.refusals import require_same_request
 from services.store.sql import rows
+from services.store.sql.inserts import execute_text, text_of
 from services.store.sql.tx import Tx
 from services.store.types import Idempotency
 
@@ -43,8 +44,10 @@ def _claim(insert: Any) -> Any:
     return claim.returning(rows.idempotency.c.key)
 
 
-_CLAIM_SQLITE = _claim(sqlite.insert(rows.idempotency))
-_CLAIM_POSTGRES = _claim(postgresql.insert(rows.idempotency))
+_CLAIM = {
+    "sqlite": text_of(_claim(sqlite.insert(rows.idempotency)), "sqlite"),
+    "postgresql": text_of(_claim(postgresql.insert(rows.idempotency)), "postgresql"),
+}
 _PURGE = delete(rows.idempotency).where(rows.idempotency.c.expires_us <= bindparam("now"))
 
 
@@ -64,8 +67,7 @@ def reserve(
         "expires": now_us + microseconds(idempotency.ttl_s),
         "now": now_us,
     }
-    claim = _CLAIM_POSTGRES if tx.conn.dialect.name == "postgresql" else _CLAIM_SQLITE
-    if tx.conn.execute(claim, row).one_or_none() is not None:
+    if execute_text(tx, _CLAIM[tx.conn.dialect.name], row) is not None:
         return None
     stored = tx.conn.execute(_STORED, {"tenant": tenant, "key": idempotency.key}).one()
     require_same_request(idempotency, stored.request_digest)

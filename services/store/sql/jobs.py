@@ -1,23 +1,23 @@
-"""Operations of job owners: submit, read, cancel, stop, re-drive, delete."""
+"""Operations of job owners: read, cancel, stop, re-drive, delete."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from services.store import changes, codec, graphs, plans
+from services.store.changes import JobChange
 from services.store.lifecycle import Verb
 from services.store.refusals import no_such_job, replay_of_deleted
 from services.store.sql import artifacts, graph, rows, write
-from services.store.sql import idempotency as keys
+from services.store.sql.inserts import NewRows, insert_rows
 from services.store.sql.tx import Tx
 from services.store.types import (
     Approval,
     AttemptRecord,
     EventRecord,
-    Idempotency,
     JobRecord,
     Memo,
     MemoRecord,
@@ -44,71 +44,31 @@ _ATTEMPTS = (
     .where(rows.attempt.c.job_id == bindparam("job_id"))
     .order_by(rows.attempt.c.fence)
 )
-# Built once, so that SQLAlchemy also caches the key of the compiled statement.
-_INSERT = {
-    table.name: insert(table)
-    for table in (rows.job, rows.spec, rows.event, rows.label, rows.job_models)
-}
 _CHUNK = 500  # ids in one IN list
 
 
-def submit(
-    tx: Tx, jobs: Sequence[NewJob], idempotency: Idempotency | None
-) -> list[Submitted]:
-    """Insert jobs, or return those that the same idempotency key created before."""
-    now = tx.now_us()
-    job_ids = [tx.new_id() for _ in jobs]
-    if idempotency is not None:
-        earlier_ids = keys.reserve(
-            tx,
-            jobs[0].tenant,
-            idempotency,
-            job_ids,
-            now,
-        )
-        if earlier_ids is not None:
-            return _replay(tx, earlier_ids, idempotency.key)
-    placed = graphs.place_all(jobs, job_ids, graph.SqlLinks(tx=tx, now_us=now), now)
-    insert_placed(tx, jobs, placed, now)
-    return [Submitted(job=one.change.job, replayed=False) for one in placed]
-
-
 def insert_placed(
-    tx: Tx, jobs: Sequence[NewJob], placed: Sequence[graphs.Placed], now_us: int
+    tx: Tx,
+    jobs: Sequence[NewJob],
+    placed: Sequence[graphs.Placed],
+    now_us: int,
+    *more: NewRows,
 ) -> None:
-    """Insert new jobs with their specs, events, labels, edges and references to files."""
+    """Insert new jobs with their specs, events, labels, edges and references to files.
+
+    more: rows that are inserted with them.
+    """
     job_changes = [one.change for one in placed]
-    created = [change.job for change in job_changes]
-    _insert(tx, rows.job, (rows.new_job_row(job) for job in created))
-    specs = ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in created)
-    _insert(tx, rows.spec, specs)
-    _insert(
-        tx,
-        rows.event,
-        (row for change in job_changes for row in write.event_rows(change, now_us)),
-    )
-    _insert(
-        tx,
-        rows.label,
-        (row for job in created for row in _label_rows(job)),
-    )
-    _insert(
-        tx,
-        rows.job_models,
-        (
-            {"job_id": job.id, "wanted": new.model, "models": None}
-            for new, job in zip(jobs, created, strict=True)
-            if new.model != "auto"
-        ),
-    )
+    insert_rows(tx, [*_job_rows(jobs, job_changes, now_us), *more])
     graph.insert_links(tx, placed)
     named = [
         digest
         for new, change in zip(jobs, job_changes, strict=True)
         for digest in (*new.artifacts, *change.keeps)
     ]
-    if named:
-        artifacts.share(tx, jobs[0].tenant, named)
+    if not named:
+        return
+    artifacts.share(tx, jobs[0].tenant, named)
     for new, change in zip(jobs, job_changes, strict=True):
         write.refer(
             tx,
@@ -117,6 +77,26 @@ def insert_placed(
             role="input",
             digests=(*new.artifacts, *change.keeps),
         )
+
+
+def _job_rows(
+    jobs: Sequence[NewJob], job_changes: Sequence[JobChange], now_us: int
+) -> Iterator[NewRows]:
+    """Yield the rows of new jobs for each table that always or often has some."""
+    created = [change.job for change in job_changes]
+    yield NewRows(table=rows.job, rows=[rows.new_job_row(job) for job in created])
+    specs = [{"job_id": job.id, "spec": codec.dumps(job.spec)} for job in created]
+    yield NewRows(table=rows.spec, rows=specs)
+    events = [row for change in job_changes for row in write.event_rows(change, now_us)]
+    yield NewRows(table=rows.event, rows=events)
+    labels = [row for job in created for row in _label_rows(job)]
+    yield NewRows(table=rows.label, rows=labels)
+    chosen = [
+        {"job_id": job.id, "wanted": new.model, "models": None}
+        for new, job in zip(jobs, created, strict=True)
+        if new.model != "auto"
+    ]
+    yield NewRows(table=rows.job_models, rows=chosen)
 
 
 def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
@@ -141,7 +121,7 @@ def rename(tx: Tx, job_id: str, tenant: str | None, changed: JobChanges) -> JobR
     )
     if changed.labels is not None:
         tx.conn.execute(delete(rows.label).where(rows.label.c.job_id == job_id))
-        _insert(tx, rows.label, _label_rows(job))
+        insert_rows(tx, [NewRows(table=rows.label, rows=list(_label_rows(job)))])
     return job
 
 
@@ -244,7 +224,8 @@ def oldest_queued_us(tx: Tx) -> int | None:
     return oldest
 
 
-def _replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
+def replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
+    """Return the jobs that an idempotency key created before. Raises Conflict."""
     records: dict[str, JobRecord] = {}
     for chunk in _chunks(job_ids):
         records.update(
@@ -261,12 +242,6 @@ def _visible(row: Any, job_id: str, tenant: str | None) -> JobRecord:
     if row is None or tenant not in (None, row.tenant):
         raise no_such_job(job_id)
     return rows.job_record(row)
-
-
-def _insert(tx: Tx, table: Any, values: Iterator[dict[str, Any]]) -> None:
-    listed = list(values)
-    if listed:
-        tx.conn.execute(_INSERT[table.name], listed if len(listed) > 1 else listed[0])
 
 
 def _label_rows(job: JobRecord) -> Iterator[dict[str, Any]]:
