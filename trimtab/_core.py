@@ -45,6 +45,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "retry": ("POST", "/v1/jobs/{id}/retry"),
     "result": ("GET", "/v1/jobs/{id}/result"),
     "input": ("GET", "/v1/jobs/{id}/input"),
+    "log": ("GET", "/v1/jobs/{id}/log"),
     "attempts": ("GET", "/v1/jobs/{id}/attempts"),
     "incumbent": ("GET", "/v1/jobs/{id}/incumbent"),
     "picture": ("GET", "/v1/jobs/{id}/pictures/{number}"),

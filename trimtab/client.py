@@ -799,6 +799,17 @@ class Job:
         """Return the job's request, ready to be submitted again."""
         return dict(_core.parse_json(self._client._send(_core.call("input", id=self.id))))
 
+    def log(self, max_bytes: int = 65_536) -> str:
+        """Return the end of what the engines of this job have printed; empty without any.
+
+        To follow it, read the events of type `log` whose level is `trimtab.results.PRINTED`.
+        """
+        params = {"max_bytes": str(max_bytes)}
+        headers = {"Accept": "text/plain"}
+        sent = _core.call("log", id=self.id, params=params, headers=headers)
+        answer = self._client._send(sent)
+        return answer.text
+
     def attempts(self) -> list[Attempt]:
         """List the attempts of this job, oldest first."""
         answer = self._client._send(_core.call("attempts", id=self.id))

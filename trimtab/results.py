@@ -210,6 +210,10 @@ class IncumbentValues(WireModel):
     """Values that are not 0, by column."""
 
 
+PRINTED = "printed"
+"""Level of a `log` event that holds lines as the run's engine printed them."""
+
+
 class EventType(StrEnum):
     """Type of an event in a job's stream."""
 
@@ -220,7 +224,8 @@ class EventType(StrEnum):
     INCUMBENT = "incumbent"
     """data: an `Incumbent`"""
     LOG = "log"
-    """data: {level, message}"""
+    """data: {level, message}. Level `printed`: lines as an engine (HiGHS, SCIP, openEMS) printed
+    them, at most 8 KiB an event; all of them together are `GET /v1/jobs/{id}/log`."""
 
 
 class Event(WireModel):

@@ -70,7 +70,7 @@ from services.store.types import (
     Submitted,
 )
 from services.store.upkeep import Deed, acting
-from trimtab.results import JobState
+from trimtab.results import EventType, JobState
 from trimtab.specs.common import JobChanges
 
 T = TypeVar("T")
@@ -284,6 +284,14 @@ class SqlStore(SqlUpkeep):
         if not codec.is_storable(job_id):
             return []
         return await self._read(jobs.events, job_id, _bounded(after_seq), _limit(limit))
+
+    async def newest_events(
+        self, job_id: str, of: EventType, *, limit: int = 200
+    ) -> list[EventRecord]:
+        """See JobStore."""
+        if not codec.is_storable(job_id):
+            return []
+        return await self._read(jobs.newest_events, job_id, of, _limit(limit))
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         """See JobStore."""

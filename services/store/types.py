@@ -564,6 +564,12 @@ class JobStore(Protocol):
         """Return events with seq > after_seq, ascending."""
         ...
 
+    async def newest_events(
+        self, job_id: str, of: EventType, *, limit: int = 200
+    ) -> list[EventRecord]:
+        """Return the newest events of a type, ascending."""
+        ...
+
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         """Return all attempts, oldest first."""
         ...

@@ -24,7 +24,7 @@ from services.web.job_rows import (
 )
 from services.web.timeline import timeline
 from trimtab.certificates import MODEL, certified
-from trimtab.results import EventType, JobState, VerificationStatus
+from trimtab.results import PRINTED, EventType, JobState, VerificationStatus
 from trimtab.specs.learn import LearnSpec
 
 Json = Mapping[str, Any]
@@ -62,7 +62,11 @@ def job_page(
     """Return everything the page of one job shows. `events`: the newest ones, ascending."""
     result: Json = job.result or {}
     points, cut = _points(result, events, job.best or {})
-    logs = [_log(event) for event in events if event.type is not EventType.INCUMBENT]
+    logs = [
+        _log(event)
+        for event in events
+        if event.type is not EventType.INCUMBENT and event.data.get("level") != PRINTED
+    ]
     return SimpleNamespace(
         **_request(job),
         **_status(job, now_us),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.gateway import operations
+from services.gateway import job_log, operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.web import plans
 from services.web.goal_form import KIND
@@ -16,6 +16,8 @@ from services.web.render import pages_of, see_other
 
 # Events that the page shows as table and log. The curve replays the whole event stream.
 NEWEST_EVENTS = 600
+# End of the engines' log on the page; a link leads to more.
+LOG_BYTES = 16_384
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -40,6 +42,7 @@ async def show_job(
         attempts=await store.attempts(job_id),
         now_us=await store.now_us(),
     )
+    job.engine_log = await job_log.tail(store, job_id, max_bytes=LOG_BYTES)
     job.webhook = await operations.webhook(context, record)
     job.relatives = related_jobs(await store.relatives(job_id))
     kind = context.kinds.get(record.kind)

@@ -65,7 +65,7 @@ from services.store.types import (
     Submitted,
 )
 from tests.doubles.memory_upkeep import MemoryUpkeep
-from trimtab.results import JobState
+from trimtab.results import EventType, JobState
 from trimtab.specs.common import JobChanges
 
 
@@ -351,6 +351,12 @@ class MemoryStore(MemoryUpkeep):
             return self._events[job_id][first : first + max(limit, 0)]
         later = [event for event in self._events[job_id] if event.seq > after_seq]
         return later[: max(limit, 0)]
+
+    async def newest_events(
+        self, job_id: str, of: EventType, *, limit: int = 200
+    ) -> list[EventRecord]:
+        stored = [event for event in self._events.get(job_id, ()) if event.type is of]
+        return stored[-limit:] if limit > 0 else []
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         return list(self._attempts[job_id]) if job_id in self._jobs else []

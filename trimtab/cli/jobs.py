@@ -23,7 +23,7 @@ from trimtab.cli.terminal import AsJson, JobId, out, say, say_failure, show
 from trimtab.cli.terminal import client as connect
 from trimtab.client import Client, Job
 from trimtab.errors import JobAtRest
-from trimtab.results import JobSort, JobState, JobView
+from trimtab.results import PRINTED, EventType, JobSort, JobState, JobView
 from trimtab.specs.by_file import described, set_field
 from trimtab.specs.common import JobRequest
 
@@ -312,6 +312,27 @@ def get(job_id: JobId, as_json: AsJson = False) -> None:
     """Show a job."""
     with connect() as client:
         show(client.job(job_id).view, as_json)
+
+
+def logs(
+    job_id: JobId,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines until the job ends.")
+    ] = False,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="Length of the end to print.")
+    ] = 65_536,
+) -> None:
+    """Show what the engines of a job (HiGHS, SCIP, openEMS) have printed."""
+    with connect() as client:
+        job = client.job(job_id)
+        if not follow:
+            if text := job.log(max_bytes):
+                print(text)
+            return
+        for event in job.events():
+            if event.type is EventType.LOG and event.data.get("level") == PRINTED:
+                print(event.data["message"], flush=True)
 
 
 def compare(

@@ -16,6 +16,7 @@ from rich.text import Text
 from trimtab.certificates import MODEL, certified
 from trimtab.client import Job
 from trimtab.results import (
+    PRINTED,
     RESTING,
     Event,
     EventType,
@@ -100,6 +101,8 @@ class _Screen:
                 return f"{'':11}  {state}" + (
                     f", attempt {attempt}" if state == "RUNNING" and attempt != 1 else ""
                 )
+            case EventType.LOG if event.data.get("level") == PRINTED:
+                return None  # see `trimtab logs`
             case _:
                 return f"{'':11}  {event.data.get('message', '')}"
 
@@ -154,8 +157,8 @@ def watch(job: Job, console: Console) -> JobView:
     screen = _Screen(job)
     if not console.is_terminal:
         for event in job.events():
-            line = screen.update(event)
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if (line := screen.update(event)) is not None:
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         return job.wait()
     # A thread reads the events, so that clock and heartbeat move between them.
     events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()

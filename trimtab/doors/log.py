@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from trimtab.results import PRINTED
+
 _HEADER = "   seconds       incumbent           bound       gap  found by"
 
 
@@ -45,7 +47,7 @@ class SolveLog:
                 self._headed = True
                 self.line(_HEADER)
             self.line(_point(data))
-        elif kind == "log" and data.get("message"):
+        elif kind == "log" and data.get("level") != PRINTED and data.get("message"):
             self.line(str(data["message"]))
 
     def close(self) -> None:

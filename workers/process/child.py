@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from search import engine_log
 from trimtab.results import Incumbent
 from workers.failures import Failure, failure_of
 from workers.llm import client as text_client
@@ -61,6 +62,7 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
 
     channel = confine(arguments.workdir, protect=arguments.protect)
+    engine_log.switch_on()
     began = time.monotonic()
     for name in (*_PRELOADED, *filter(None, arguments.preload.split(","))):
         # Preloading only saves time: a module that cannot be imported fails the jobs of its kind

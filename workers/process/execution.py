@@ -15,10 +15,11 @@ import orjson
 
 from search import checkpoint
 from trimtab.pictures import read_pictures
-from trimtab.results import EventType, Limit, Reason, Termination
+from trimtab.results import PRINTED, EventType, Limit, Reason, Termination
 from workers.llm.calls import TextRelay
 from workers.llm.wire import CALLS
 from workers.process import frames, process_tree
+from workers.process.output_log import OutputLog
 from workers.process.output_tail import OutputTail
 from workers.process.sandbox import ChildProcess
 from workers.types import (
@@ -62,6 +63,7 @@ class ProcessExecution:
         self._cancelled = False
         self._stopped = False
         self._tail = OutputTail()
+        self._log = OutputLog(self._publish_output)
         self._background: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._over_time = False
@@ -69,7 +71,9 @@ class ProcessExecution:
 
     async def begin(self) -> None:
         """Copy the inputs into the run folder and send the task."""
-        self._output = asyncio.create_task(self._tail.collect(self._child.process.stdout))
+        self._output = asyncio.create_task(
+            self._tail.collect(self._child.process.stdout, self._log.add)
+        )
         self._background = [self._output, asyncio.create_task(self._guard_time())]
         try:
             inputs = await asyncio.to_thread(self._copy_inputs)
@@ -254,6 +258,11 @@ class ProcessExecution:
         elapsed_s = time.monotonic() - self._began
         self._publish(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
 
+    def _publish_output(self, text: str) -> None:
+        data = {"level": PRINTED, "message": text}
+        elapsed_s = time.monotonic() - self._began
+        self._publish(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
+
     # --- its end
 
     async def _reap(self) -> None:
@@ -269,7 +278,11 @@ class ProcessExecution:
         if not self._outcome.done():
             # The child's last output explains its death; it is in the pipe by now.
             await asyncio.wait({self._output}, timeout=DRAIN_S)
+            self._log.close(discard=True)
             self._settle_death()
+        else:
+            await asyncio.wait({self._output}, timeout=DRAIN_S)
+            self._log.close()
         self._queue.put_nowait(None)
         self._ended.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 TAIL_BYTES = 16_384
 
@@ -15,9 +16,14 @@ class OutputTail:
         self._chunks = deque[bytes]()
         self._size = 0
 
-    async def collect(self, stream: asyncio.StreamReader | None) -> None:
+    async def collect(
+        self,
+        stream: asyncio.StreamReader | None,
+        on_chunk: Callable[[bytes], None] = lambda chunk: None,
+    ) -> None:
         """Read the stream to its end."""
         while stream is not None and (chunk := await stream.read(65_536)):
+            on_chunk(chunk)
             self._chunks.append(chunk[-TAIL_BYTES:])
             self._size += len(self._chunks[-1])
             while self._size > TAIL_BYTES and len(self._chunks) > 1:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from search import engine_log
 from search.domains.compile.parse.image import (
     MERGED_STRINGS,
     ONE_SECTION_EACH,
@@ -182,6 +183,7 @@ def _link(
         larger = line.with_script(image.relaxed)
         link_image(larger, objects, out, extra=extra, stopped=stopped)
         return out, error.diagnostics
+    engine_log.write(f"lld, program of {folder.name}\n{printed}".encode())
     # As GNU ld does, which writes the memory configuration into its map.
     with plan.open("a", encoding="utf-8") as file:
         file.write(f"\n{printed}")

@@ -6,12 +6,18 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 
 from search import checkpoint
 from search.drawing.pictures import draw_picture
 from services.errors import BadRequest, NotFound
 from services.gateway import events as event_stream
+from services.gateway import job_log as job_log_text
 from services.gateway import operations
 from services.gateway.deps import Ctx, Viewer, visible_tenant
 from services.gateway.downloads import PICTURE_POLICY, SVG, file_response
@@ -165,6 +171,39 @@ def _view(stored: bytes, kind: str) -> bytes:
         return checkpoint.unpack(stored, kind=kind).view
     except checkpoint.BadCheckpoint:
         return b""
+
+
+@router.get(
+    "/log",
+    response_class=PlainTextResponse,
+    responses={
+        200: {
+            "description": "Text in UTF-8",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **documented(404, 422, 503),
+    },
+    summary="Read the engine's log",
+)
+async def job_log(
+    job_id: JobId,
+    ctx: Ctx,
+    principal: Viewer,
+    max_bytes: Annotated[
+        int,
+        Query(
+            ge=1, le=job_log_text.MOST_BYTES, description="length of the end to return"
+        ),
+    ] = job_log_text.DEFAULT_BYTES,
+) -> Response:
+    """The end of what HiGHS, SCIP, openEMS and other engines have printed, while the job runs too.
+
+    It ends at a whole line and begins with one. To follow it, read `log` events of level `printed`.
+    """
+    await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    text = await job_log_text.tail(ctx.store, job_id, max_bytes=max_bytes)
+    headers = {"Cache-Control": "no-store"}
+    return PlainTextResponse(text, headers=headers)
 
 
 @router.get(

@@ -24,7 +24,7 @@ from services.store.types import (
     NewJob,
     Submitted,
 )
-from trimtab.results import JobState
+from trimtab.results import EventType, JobState
 from trimtab.specs.common import JobChanges
 
 _GET = rows.full_job().where(rows.job.c.id == bindparam("job_id"))
@@ -37,6 +37,14 @@ _EVENTS = (
         rows.event.c.job_id == bindparam("job_id"), rows.event.c.seq > bindparam("after")
     )
     .order_by(rows.event.c.seq)
+    .limit(bindparam("most"))
+)
+_NEWEST_EVENTS = (
+    select(rows.event)
+    .where(
+        rows.event.c.job_id == bindparam("job_id"), rows.event.c.type == bindparam("of")
+    )
+    .order_by(rows.event.c.seq.desc())
     .limit(bindparam("most"))
 )
 _ATTEMPTS = (
@@ -196,6 +204,13 @@ def events(tx: Tx, job_id: str, after_seq: int, limit: int) -> list[EventRecord]
     """Return events with seq > after_seq, ascending."""
     page = tx.conn.execute(_EVENTS, {"job_id": job_id, "after": after_seq, "most": limit})
     return [rows.event_record(row) for row in page]
+
+
+def newest_events(tx: Tx, job_id: str, of: EventType, limit: int) -> list[EventRecord]:
+    """Return the newest events of a type, ascending."""
+    newest = {"job_id": job_id, "of": of.value, "most": limit}
+    page = tx.conn.execute(_NEWEST_EVENTS, newest)
+    return [rows.event_record(row) for row in page][::-1]
 
 
 def attempts(tx: Tx, job_id: str) -> list[AttemptRecord]:

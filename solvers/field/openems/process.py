@@ -73,10 +73,12 @@ def run(
     limit_s: float = 600.0,
     stopped: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_output: Callable[[bytes], None] = lambda output: None,
 ) -> Finished | None:
     """Run one simulation; None when `stopped` turned true.
 
-    workdir: where a private folder is made, and removed again. Raises OpenEmsMissing, and
+    workdir: where a private folder is made, and removed again. on_output receives what openEMS
+    prints, as it prints it. Raises OpenEmsMissing, and
     OpenEmsFailed when openEMS fails, drops part of the antenna, or does not reach its end criterion
     within `limit_s` or its steps.
     """
@@ -99,7 +101,15 @@ def run(
                 preexec_fn=lambda: die_with_parent(here, signal.SIGKILL),
             )
         try:
-            ended = _watch(process, log, started + limit_s, stopped, on_progress)
+            with log.open("rb") as printed:
+                ended = _watch(
+                    process,
+                    log,
+                    started + limit_s,
+                    stopped,
+                    on_progress,
+                    lambda: on_output(printed.read()),
+                )
         finally:
             _kill(process)
         if not ended:
@@ -124,6 +134,7 @@ def _watch(
     deadline: float,
     stopped: Callable[[], bool],
     on_progress: Callable[[Progress], None],
+    on_tick: Callable[[], None],
 ) -> bool:
     """Wait for the end. False when stopped. Raises OpenEmsFailed at the deadline."""
     last_step = -1
@@ -133,10 +144,12 @@ def _watch(
         if time.monotonic() > deadline:
             raise OpenEmsFailed("openEMS did not end within its time limit")
         time.sleep(_TICK_S)
+        on_tick()
         progress = _last_progress(log)
         if progress is not None and progress.step > last_step:
             last_step = progress.step
             on_progress(progress)
+    on_tick()
     return True
 
 

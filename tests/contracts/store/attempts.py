@@ -181,6 +181,14 @@ class Attempts:
                 6,
             )
             assert (await store.events(job.id))[-1].data["message"] == "odd � text \x00"
+            points = await store.newest_events(job.id, EventType.INCUMBENT)
+            assert [(point.seq, point.data["objective"]) for point in points] == [
+                (3, 9),
+                (5, 8),
+            ]
+            newest = await store.newest_events(job.id, EventType.INCUMBENT, limit=1)
+            assert [point.seq for point in newest] == [5]
+            assert await store.newest_events("none\x00", EventType.LOG) == []
 
         run(body)
 

@@ -66,6 +66,7 @@ def test_another_tenants_job_is_nowhere(anonymous: TestClient, key: Key) -> None
             "/result",
             "/input",
             "/attempts",
+            "/log",
             "/artifacts/a",
             "/pictures/0",
         )

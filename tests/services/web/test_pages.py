@@ -432,3 +432,30 @@ def test_lists_in_a_check_are_tables(reader: Reader) -> None:
     assert len(titles) == 2
     assert page.text.count("-12.5") == 2
     assert "verdict: pass" not in page.text
+
+
+def test_the_engines_log_is_shown_escaped_and_by_its_end(reader: Reader) -> None:
+    job_id = reader.submit()
+    assert "Engine log" not in reader.get(f"/jobs/{job_id}").text
+    job = reader.claim()
+    printed = {"level": "printed", "message": f"Running HiGHS\n{EVIL}"}
+    lines = [
+        {"level": "printed", "message": "\n".join(f"{n} line {m}" for m in range(90))}
+        for n in range(100)
+    ]
+    reader.tell(job, (EventType.LOG, printed))
+    page = reader.get(f"/jobs/{job_id}")
+    assert f"Running HiGHS {EVIL}" in page.text, "as text, not as markup"
+    reader.tell(job, *((EventType.LOG, line) for line in lines))
+    page = reader.get(f"/jobs/{job_id}")
+    assert "99 line 89" in page.text
+    assert "Running HiGHS" not in page.text
+    link = page.links["Whole log as text"]
+    whole = reader.client.get(link)
+    assert whole.headers["content-type"] == "text/plain; charset=utf-8"
+    assert whole.text.splitlines()[:2] == ["Running HiGHS", *EVIL.splitlines()[:1]]
+    assert whole.text.splitlines()[-1] == "99 line 89"
+    path = f"/v1/jobs/{job_id}/log"
+    assert reader.client.get(f"{path}?max_bytes=30").text == "99 line 88\n99 line 89"
+    assert reader.client.get(f"{path}?max_bytes=4").text == "e 89"
+    assert reader.client.get(f"{path}?max_bytes=0").status_code == 422

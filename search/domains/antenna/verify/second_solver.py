@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search import engine_log
 from search.domains.antenna.design import Design
 from search.domains.antenna.parse import AntennaProblem
 from search.domains.antenna.verify.verdicts import BandVerdict, Verdict, judge
@@ -121,6 +122,7 @@ def second_opinion(
             workdir=problem.workdir,
             limit_s=min(left_s, _MOST_S),
             stopped=stopped,
+            on_output=engine_log.write,
         )
     except OpenEmsMissing:
         return _not_checked(f"openEMS is not installed on the server. {TO_INSTALL}")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from search import engine_log
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.search.core_sharing import BEFORE_FIRST, CoreSharing
 from search.domains.ilp.search.engine_process import run_engine
@@ -160,6 +161,7 @@ class Run:
                 absolute_gap=ABSOLUTE_GAP,
                 cutoff=self.state.cutoff if math.isfinite(self.state.cutoff) else None,
                 node_limit=self._spec.node_limit,
+                log=engine_log.is_on(),
             ),
             slot=self.slots.engine,
             others=None if alone else self.slots.lns,

@@ -22,6 +22,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from cost_models.sharding.simulator import FabricModel
+from search import engine_log
 from search.domains.sharding.constants import GIB
 from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
@@ -81,7 +82,11 @@ def solve(
             return None
         limit_s = left_s if results or confirm is None else _FIRST_SHARE * left_s
         params = SolveParams(
-            time_limit_s=limit_s, relative_gap=1e-5, threads=1, seed=seed
+            time_limit_s=limit_s,
+            relative_gap=1e-5,
+            threads=1,
+            seed=seed,
+            log=engine_log.is_on(),
         )
         results.append(make_solver(engine).solve(milp, params, stop=stop))
     bounds = [result.dual_bound for result in results]
