@@ -60,7 +60,9 @@ _LIMITS: Mapping[Limit, str] = {
     Limit.OTHER: "another limit was reached",
 }
 # Keys in JSON are lower case; these words are shown in capitals.
-_ABBREVIATIONS = frozenset({"id", "url", "lns", "mip", "lp", "ilp", "cpu", "gpu", "rss"})
+_ABBREVIATIONS = frozenset(
+    {"id", "url", "lns", "mip", "lp", "ilp", "cpu", "gpu", "rss", "ir"}
+)
 _UNITS: Mapping[str, str] = {
     "gib": "GiB",
     "mib": "MiB",
@@ -68,6 +70,8 @@ _UNITS: Mapping[str, str] = {
     "ghz": "GHz",
     "mhz": "MHz",
     "db": "dB",
+    "llvm": "LLVM",
+    "oz": "-Oz",
 }
 
 

@@ -11,6 +11,7 @@ from services.web.formatting import brief, figure, percent
 from services.web.kind_results import measured
 from trimtab.results import VerificationStatus
 from trimtab.specs.antenna import AntennaSpec
+from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.learn import LearnSpec
 from trimtab.specs.sharding import ShardingSpec
@@ -95,6 +96,25 @@ def _ilp(result: Json, spec: Json) -> list[Figure]:
     ]
 
 
+def _compile(result: Json, spec: Json) -> list[Figure]:
+    summary: Json = result["summary"]
+    check: Json = result.get("verification") or {}
+    measure = str(summary.get("objective", "")).replace("_", " ")
+    saved = summary.get("saved")
+    change = f"{-100 * saved:+.3g} %" if isinstance(saved, int | float) else ""
+    oz = summary.get("oz")
+    return [
+        ("Size", figure(result.get("objective")), measure),
+        ("Against -Oz", change, "" if oz is None else f"{figure(oz)} {measure}"),
+        (
+            "Verified",
+            _VERIFIED.get(str(check.get("status")), ""),
+            str(summary.get("behaviour", "")),
+        ),
+        ("Pipelines tried", figure(summary.get("pipelines_tried")), ""),
+    ]
+
+
 def _antenna(result: Json, spec: Json) -> list[Figure]:
     check: Json = result.get("verification") or {}
     checks: Json = check.get("checks") or {}
@@ -120,6 +140,22 @@ def _antenna(result: Json, spec: Json) -> list[Figure]:
         ("Margin", measured("margin_db", checks.get("margin_db")), "over all bands"),
         ("Efficiency", lowest, "the lowest, at the centre of a band"),
     ]
+
+
+def named_bands(checks: Json, spec: Json) -> Json:
+    """Return the checks with the frequencies of each band in place of `bands[0]`."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                key: _band(inner, spec)
+                if key == "band" and isinstance(inner, str)
+                else named(inner)
+                for key, inner in value.items()
+            }
+        return [named(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: named(value) for key, value in checks.items()}
 
 
 def _band(name: str, spec: Json) -> str:
@@ -174,5 +210,6 @@ _HEADLINES: Mapping[str, Callable[[Json, Json], list[Figure]]] = {
     ShardingSpec.KIND: _sharding,
     IlpSpec.KIND: _ilp,
     AntennaSpec.KIND: _antenna,
+    CompileSpec.KIND: _compile,
     LearnSpec.KIND: _learn,
 }

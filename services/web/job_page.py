@@ -14,7 +14,7 @@ from urllib.parse import quote
 from services.store.types import AttemptRecord, EventRecord, JobRecord, Relatives
 from services.web import formatting, kind_results
 from services.web.compile_result import split_sizes
-from services.web.headlines import PICTURES_FIRST, headline
+from services.web.headlines import PICTURES_FIRST, headline, named_bands
 from services.web.job_model import take_fitted_model
 from services.web.job_rows import (
     LATE_HEARTBEAT_S,
@@ -62,6 +62,9 @@ def job_page(
     """Return everything the page of one job shows. `events`: the newest ones, ascending."""
     result: Json = job.result or {}
     points, cut = _points(result, events, job.best or {})
+    filled = {
+        key for point in points for key, value in point.items() if value is not None
+    }
     logs = [
         _log(event)
         for event in events
@@ -74,6 +77,7 @@ def job_page(
         **_outputs(job),
         points=points,
         points_cut=cut,
+        point_columns=filled,
         open_table=len(points) <= OPEN_POINTS,
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
         timeline=timeline(job, attempts, events, now_us),
@@ -160,6 +164,7 @@ def figures_of(job: JobRecord, now_us: int) -> dict[str, Any]:
     final: Json = result or job.best or {}
     model = certified(result)
     return {
+        "target": job.spec.get("target") if job.kind == LearnSpec.KIND else None,
         "objective": _objective(job, final.get("objective")),
         "bound": final.get("bound") if model is None else model.bound,
         "gap": final.get("gap") if model is None else model.gap,
@@ -195,7 +200,7 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
         "result": None
         if not result
         else SimpleNamespace(primal_integral=result.get("primal_integral")),
-        "verification": _verification(result.get("verification")),
+        "verification": _verification(result.get("verification"), job.spec),
         "produced": files,
         "drawn": [file for file in files if file.picture and not file.curve],
         "timings": _timings(result.get("timings_s", {})),
@@ -239,7 +244,10 @@ def _table(name: str, rows: Sequence[Json]) -> SimpleNamespace:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return SimpleNamespace(
         name=name,
-        columns=columns,
+        columns=[
+            kind_results.table_column(column, [row.get(column) for row in rows])
+            for column in columns
+        ],
         rows=[
             [kind_results.measured(column, row.get(column)) for column in columns]
             for row in rows
@@ -281,10 +289,10 @@ def _points(
     return rows, len(trace) > MAX_POINTS
 
 
-def _verification(value: Json | None) -> SimpleNamespace | None:
+def _verification(value: Json | None, spec: Json) -> SimpleNamespace | None:
     if not value:
         return None
-    checks, tables = _split_tables(value.get("checks") or {})
+    checks, tables = _split_tables(named_bands(value.get("checks") or {}, spec))
     status = str(value.get("status", "not_checked"))
     return SimpleNamespace(
         status=status if status in _VERDICTS else "not_checked",

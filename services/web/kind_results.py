@@ -52,6 +52,17 @@ def measured(name: str, value: Any) -> str:
     return flat(value, brief)
 
 
+def table_column(name: str, values: Sequence[Any]) -> str:
+    """Return the heading of a column: without a unit that its cells have."""
+    return (
+        without_unit(name) if any(_has_unit(value) for value in values) else label(name)
+    )
+
+
+def _has_unit(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_interval(name: str, value: Sequence[Any]) -> bool:
     return (
         "interval" in name
@@ -69,7 +80,8 @@ def without_unit(name: str) -> str:
 def flattened(values: Json, prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
     """Return (label, text) of each value; nested objects give `Outer: inner`.
 
-    Long lists and lists of objects are counted: the result has them.
+    Long lists and lists of objects are counted: the result has them. Values that are missing are
+    left out.
     """
     found: list[tuple[str, str]] = []
     for key, value in values.items():
@@ -81,10 +93,12 @@ def flattened(values: Json, prefix: str = "", depth: int = 0) -> list[tuple[str,
         elif isinstance(value, list | tuple) and depth and len(value) > MAX_LISTED:
             continue  # a series, e.g. a curve, of which a picture says more
         elif isinstance(value, list | tuple) and _is_nested(value):
+            if not value:
+                continue
             count = f"{len(value)} {'entry' if len(value) == 1 else 'entries'}"
             found.append((name, f"{count}, see the result"))
-        else:
-            found.append((name, measured(str(key), value)))
+        elif (text := measured(str(key), value)) not in ("", "–"):
+            found.append((name, text))
     return found
 
 

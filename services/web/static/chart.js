@@ -11,7 +11,7 @@ window.trimtabCurve = (figure) => {
   let scheduled = false;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const grouped = new Intl.NumberFormat("en", { maximumSignificantDigits: 9 });
+  const grouped = new Intl.NumberFormat("en", { maximumSignificantDigits: Number(figure.dataset.digits) || 9 });
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
   const format = (value) => (value === null || value === undefined ? "–" : grouped.format(value));
   const clock = (t) => (t < 10 ? `${t.toFixed(2)} s` : t < 120 ? `${t.toFixed(1)} s` : `${Math.floor(t / 60)} min ${Math.round(t % 60)} s`);
@@ -69,12 +69,13 @@ window.trimtabCurve = (figure) => {
     }
     if (index !== null && index !== undefined && index < points.length) {
       const p = points[index];
-      caption.textContent = `At ${clock(p.t)}: incumbent ${format(p.objective)}, bound ${format(p.bound)}.`;
+      const bound = p.bound === null ? "" : `, bound ${format(p.bound)}`;
+      caption.textContent = `At ${clock(p.t)}: incumbent ${format(p.objective)}${bound}.`;
       return;
     }
     const last = points[points.length - 1];
-    const bound = last.bound === null ? "no bound yet" : `bound ${format(last.bound)}`;
-    caption.textContent = `${incumbents()}; ${bound} after ${clock(last.t)}.`;
+    const bound = last.bound === null ? "" : `; bound ${format(last.bound)}`;
+    caption.textContent = `${incumbents()}${bound} after ${clock(last.t)}.`;
   }
 
   function incumbents() {
@@ -92,6 +93,7 @@ window.trimtabCurve = (figure) => {
       figure.hidden = false;
       build();
     }
+    figure.querySelector(".key-bound").hidden = points.every((p) => p.bound === null);
     plot.setData(columns());
     figure.dataset.points = String(points.length);
     if (plot.cursor.idx === null || plot.cursor.idx === undefined) read(null);

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.web.headlines import headline
-from services.web.kind_results import facts, flattened
+from services.web.headlines import headline, named_bands
+from services.web.kind_results import facts, flattened, table_column
 
 
 def shown(kind: str, result: dict[str, Any], **spec: Any) -> list[tuple[str, str, str]]:
@@ -125,3 +125,41 @@ def test_no_dictionary_is_shown_as_text() -> None:
     assert not any(mark in text for text in texts for mark in "{}[]")
     curve = {"s11": {"f_hz": [float(n) for n in range(99)]}, "margin_db": math.pi}
     assert flattened(curve) == [("Margin", "3.14 dB")]
+
+
+def test_a_compile_job_begins_with_its_size_against_oz() -> None:
+    result = {
+        "objective": 216.0,
+        "summary": {
+            "objective": "loadable_bytes",
+            "oz": 229,
+            "saved": 0.0568,
+            "pipelines_tried": 39,
+            "behaviour": "compared on 2 runs",
+        },
+        "verification": {"status": "valid"},
+    }
+    head = headline("compile", result, {})
+    assert head is not None
+    assert [(one.name, one.value, one.note) for one in head.figures] == [
+        ("Size", "216", "loadable bytes"),
+        ("Against -Oz", "-5.68 %", "229 loadable bytes"),
+        ("Verified", "Yes", "compared on 2 runs"),
+        ("Pipelines tried", "39", ""),
+    ]
+
+
+def test_checks_name_bands_by_their_frequencies() -> None:
+    spec = {"bands": [{"f_lo_hz": 5.15e9, "f_hi_hz": 5.35e9}]}
+    checks = {"bands": [{"band": "bands[0]", "worst_db": -18.7}], "margin_db": 8.7}
+    assert named_bands(checks, spec) == {
+        "bands": [{"band": "5.15 to 5.35 GHz", "worst_db": -18.7}],
+        "margin_db": 8.7,
+    }
+    assert named_bands({"band": "bands[7]"}, spec) == {"band": "bands[7]"}
+
+
+def test_missing_values_are_left_out_and_units_stand_once() -> None:
+    assert flattened({"worst_row": None, "notes": [], "rows": 3}) == [("Rows", "3")]
+    assert table_column("worst_db", [-18.7]) == "Worst"
+    assert table_column("unit_ms", ["none"]) == "Unit ms"
