@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from solvers.llvm.children import BUSY
 from solvers.llvm.defaults import LEVELS, parsable, printed_pipeline
 from solvers.llvm.install import Installed, find_llvm
 from solvers.llvm.module import BITCODE_MAGIC
@@ -133,7 +134,7 @@ class Engine:
         stopped: called every 20 ms; when it returns true, running candidates are killed and the
             results so far are returned.
         jobs: candidates side by side.
-        seconds: limit of one candidate, where shorter than the engine's own.
+        seconds: the most that a candidate may take by the clock; None: `BUSY` times its limit.
 
         Raises EngineDied.
         """
@@ -371,7 +372,7 @@ class Engine:
         if process is None or self._closed:
             raise EngineDied("the engine was closed")
         return process.ask(
-            request, seconds=self.limits.candidate_s + _GRACE_S, stopped=stopped
+            request, seconds=BUSY * self.limits.candidate_s + _GRACE_S, stopped=stopped
         )
 
     def _all(

@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from solvers.llvm.capi import CApi
-from solvers.llvm.children import STDERR_BYTES, Job, limit_files, limit_memory, run_all
+from solvers.llvm.children import (
+    BUSY,
+    STDERR_BYTES,
+    Job,
+    limit_files,
+    limit_memory,
+    run_all,
+)
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.module import Module, Refused, Session
 from solvers.llvm.options import unknown_option
@@ -101,9 +108,9 @@ class Server:
             (i, self._candidate(recipe, emit=emit, keep=keep))
             for i, recipe in enumerate(recipes)
         )
-        limit_s = min(self.seconds, float(request.get("seconds") or self.seconds))
+        wall_s = request.get("seconds")
         for number, answers, outcome, detail, seconds in self._run(
-            jobs, int(request.get("jobs", 1)), limit_s
+            jobs, int(request.get("jobs", 1)), None if wall_s is None else float(wall_s)
         ):
             line = {"outcome": outcome, "detail": detail}
             if outcome == "ok" and not answers:
@@ -336,12 +343,13 @@ class Server:
         self,
         jobs: Iterable[tuple[int, Job]],
         side_by_side: int,
-        seconds: float | None = None,
+        wall_s: float | None = None,
     ) -> Iterator[tuple[int, list[dict[str, Any]], str, str, float]]:
         ended = run_all(
             iter(jobs),
             side_by_side=max(1, side_by_side),
-            seconds=self.seconds if seconds is None else seconds,
+            seconds=self.seconds,
+            wall_s=BUSY * self.seconds if wall_s is None else wall_s,
             memory_bytes=self.memory_bytes,
             stop=0,
         )

@@ -192,7 +192,7 @@ class Measured:
 class EngineLimits:
     """Limits of one candidate."""
 
-    candidate_s: float = 20.0
+    candidate_s: float = 20.0  # of the processor; on a busy machine it takes longer
     memory_bytes: int = 4 * 2**30
     module_bytes: int = 64 * 2**20  # of bitcode
     instructions: int = 2_000_000

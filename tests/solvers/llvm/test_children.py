@@ -106,6 +106,28 @@ def test_a_child_is_killed_at_its_deadline(stop: tuple[int, int], job: Job) -> N
     assert gone(child.pid)
 
 
+def test_a_child_that_waits_for_a_core_is_not_killed(stop: tuple[int, int]) -> None:
+    """By the clock it takes six times its processor seconds: as on a busy machine."""
+
+    def works_now_and_then(reply: Reply) -> None:
+        for _ in range(6):
+            time.sleep(0.1)
+        reply({"n": 1})
+
+    started = time.monotonic()
+    children = run_all(
+        iter([(0, works_now_and_then), (1, spins)]),
+        side_by_side=2,
+        seconds=0.2,
+        wall_s=30.0,
+        memory_bytes=MEMORY,
+        stop=stop[0],
+    )
+    outcomes = {number: child.outcome()[0] for number, child in children}
+    assert outcomes == {0: "ok", 1: "timeout"}
+    assert time.monotonic() - started < 20
+
+
 def test_files_are_limited(stop: tuple[int, int]) -> None:
     assert run(writes, stop[0]).answers == [{"written": 10}]
 
