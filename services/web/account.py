@@ -8,7 +8,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.errors import Unauthorized
+from services.gateway.auth import COOKIE
 from services.gateway.deps import Ctx
+from services.web import sign_in_log
 from services.web.formatting import sentence
 from services.web.page_context import signed_out
 from services.web.page_route import PageRoute
@@ -31,9 +33,12 @@ async def show_login(
         return _form(request, target)
     response = see_other(target)
     try:
-        begin_session(request, context, response, await context.keyring.spend(ticket))
+        principal = await context.keyring.spend(ticket)
     except Unauthorized as error:
+        await sign_in_log.refused(request, context, error, by="link")
         return _form(request, target, error=error)
+    begin_session(request, context, response, principal)
+    await sign_in_log.began(request, context, principal, by="link")
     return response
 
 
@@ -45,9 +50,12 @@ async def login(request: Request, context: Ctx) -> Response:
         target = local_path(str(form.get("next", "/")))
     response = see_other(target)
     try:
-        begin_session(request, context, response, await context.keyring.by_key(key))
+        principal = await context.keyring.by_key(key)
     except Unauthorized as error:
+        await sign_in_log.refused(request, context, error, by="key", key=key)
         return _form(request, target, error=error)
+    begin_session(request, context, response, principal)
+    await sign_in_log.began(request, context, principal, by="key")
     return response
 
 
@@ -55,6 +63,7 @@ async def login(request: Request, context: Ctx) -> Response:
 async def logout(request: Request, context: Ctx) -> Response:
     """End the session, in the store and in this browser."""
     response = see_other("/login")
+    await sign_in_log.ended(request, context, request.cookies.get(COOKIE))
     await end_session(request, context, response)
     return response
 

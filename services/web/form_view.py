@@ -20,7 +20,7 @@ from services.web.answers import (
     row_numbers,
 )
 from services.web.forms import Control, Field, fields_of, place
-from services.web.paste import columns_of
+from services.web.paste import columns_of, numbered_columns
 from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
 
@@ -86,6 +86,10 @@ class FormView:
     def csv_columns(self, item: Field) -> list[str]:
         """Return the columns that pasted CSV may have; none for a list of lists."""
         return [name for name in columns_of(item) if name]
+
+    def numbered_columns(self, item: Field) -> dict[str, str]:
+        """Return the lists of numbers that CSV may spread over columns: `bin` → its field."""
+        return numbered_columns(item)
 
     def files(self, item: Field) -> list[tuple[str, str]]:
         """Return the stored files of a field that takes several: (JSON, words)."""

@@ -5,18 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.web.forms import Control, Field
 from trimtab.csv_text import delimiter_of
 
 MAX_CSV_ROWS = 20_000
+_NUMBERED = re.compile(r"(?:(.+)\.)?(.+)_(0|[1-9][0-9]{0,2})")
 _NOT_IN_CSV = frozenset({Control.FILE, Control.FILES, Control.CONSTANT})
 
 Cells = dict[str, str]
 """Texts of one row by the names of their columns; `access.alpha` is within `access`."""
+
+
+class _Column(NamedTuple):
+    name: str
+    number: int | None  # place in a list that is spread over several columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,33 +89,89 @@ def _csv_rows(item: Field, text: str) -> list[Cells]:
     if item.row.control is not Control.GROUP:  # a line is an entry, its cells the values
         return [{"": "\n".join(cell for cell in cells if cell)} for _, cells in lines]
     header = _header(item, lines[0][1]) if lines else []
-    rows = []
+    rows: list[Cells] = []
     for number, cells in lines[1:]:
         if len(cells) > len(header):
             raise ValueError(
                 f"{len(header)} cells in line {number}, as in the header, not {len(cells)}"
             )
-        rows.append(dict(zip(header, cells, strict=False)))
+        rows.append(_gathered(header, cells, number))
     if not rows:
         raise ValueError("a header line and at least one row below it")
     return rows
 
 
-def _header(item: Field, cells: Sequence[str]) -> list[str]:
-    """Return the names of the columns in a header line. Raises ValueError."""
+def _gathered(header: Sequence[_Column], cells: Sequence[str], line: int) -> Cells:
+    """Return a row; the cells of numbered columns are one text with a line each."""
+    row: Cells = {}
+    spread: dict[str, list[str]] = {}
+    for column, cell in zip(header, cells, strict=False):
+        if column.number is None:
+            row[column.name] = cell
+            continue
+        numbers = spread.setdefault(column.name, [])
+        if cell and len(numbers) < column.number:
+            raise ValueError(
+                f"numbers without a gap in line {line}, not a blank before {cell[:40]!r}"
+            )
+        if cell:
+            numbers.append(cell)
+    return row | {name: "\n".join(numbers) for name, numbers in spread.items()}
+
+
+def numbered_columns(item: Field) -> dict[str, str]:
+    """Return the lists of numbers that may be spread over columns: `bin` → `access.bins`."""
+    return {
+        leaf.path[-1].removesuffix("s"): name
+        for name, leaf in columns_of(item).items()
+        if leaf.control is Control.LINES
+        and leaf.item in ("integer", "number")
+        and leaf.path[-1].endswith("s")
+    }
+
+
+def _numbered(cell: str, spread: dict[str, str]) -> _Column | None:
+    """Return the place of a cell like `bin_3` or `access.bin_3` in its list."""
+    match = _NUMBERED.fullmatch(cell.casefold())
+    if match is None or (name := spread.get(match.group(2))) is None:
+        return None
+    if match.group(1) not in (None, name.rpartition(".")[0].casefold()):
+        return None
+    return _Column(name, int(match.group(3)))
+
+
+def _header(item: Field, cells: Sequence[str]) -> list[_Column]:
+    """Return the columns of a header line. Raises ValueError."""
     known = columns_of(item)
     spoken: dict[str, list[str]] = {}
     for name, leaf in known.items():
         for alias in {name.casefold(), leaf.path[-1].casefold(), leaf.label.casefold()}:
             spoken.setdefault(alias, []).append(name)
-    names = []
+    spread = numbered_columns(item)
+    columns: list[_Column] = []
     for cell in cells:
         found = [cell] if cell in known else spoken.get(cell.casefold(), [])
-        if len(found) != 1 or found[0] in names:
-            which = "a repeated column" if found and found[0] in names else "the column"
+        places = [_Column(name, None) for name in found]
+        if not places and (place := _numbered(cell, spread)) is not None:
+            count = sum(one.name == place.name for one in columns)
+            if place.number != count:
+                first = f"{cell[: -len(str(place.number))]}{count}"
+                raise ValueError(
+                    f"numbered columns in order from 0, next {first}; got {cell[:40]!r}"
+                )
+            places = [place]
+        taken = [one for one in columns if places and _collide(one, places[0])]
+        if len(places) != 1 or taken:
+            which = "a repeated column" if taken else "the column"
             raise ValueError(
                 f"a header line with some of the columns {', '.join(known)}; "
                 f"got {which} {cell[:40]!r}"
             )
-        names.append(found[0])
-    return names
+        columns.append(places[0])
+    return columns
+
+
+def _collide(first: _Column, second: _Column) -> bool:
+    """Return True for two columns that cannot both be in a header."""
+    both_numbered = first.number is not None and second.number is not None
+    return first.name == second.name and not both_numbered

@@ -234,7 +234,8 @@ async def list_audit(
         SimpleNamespace(
             at_us=one.at_us,
             at=formatting.utc(one.at_us),
-            who=f"{one.tenant} {one.key_id}".strip() or "the server",
+            who=f"{one.tenant} {one.key_id}".strip()
+            or ("unknown" if one.address else "the server"),
             action=one.action,
             target=one.target,
             origin=" ".join(part for part in (one.address, one.agent) if part) or "–",

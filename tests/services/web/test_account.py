@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.store.upkeep import AuditFilter
 from tests.services.web.conftest import EVIL, PATHS, Reader
 
 
@@ -73,3 +74,31 @@ def test_a_made_up_cookie_leads_to_the_login(stranger: Reader, cookie: str) -> N
 def test_signing_out(reader: Reader) -> None:
     assert reader.post("/logout").headers["location"] == "/login"
     assert reader.client.get("/", follow_redirects=False).status_code == 303
+
+
+def test_sign_ins_and_sign_outs_are_audited(stranger: Reader) -> None:
+    wrong = stranger.key[:-43] + "x" * 43
+    for key in (wrong, "nonsense", stranger.key):
+        stranger.post("/login", [("key", key), ("next", "/")])
+    stranger.post("/logout")
+    entries = stranger.do(
+        stranger.store.list_audit(AuditFilter(action="session"), limit=9)
+    )
+    key_id = stranger.key.split("_")[1]
+    assert [(one.action, one.target, one.key_id) for one in reversed(entries)] == [
+        ("session.refused", key_id, ""),
+        ("session.refused", "", ""),
+        ("session.begin", key_id, key_id),
+        ("session.end", key_id, key_id),
+    ]
+    assert entries[1].detail == {"by": "key"}
+    assert entries[-1].detail["reason"] == "the API key is unknown"
+    assert all(one.address for one in entries)
+    assert "x" * 43 not in str(entries), "no secret in the log"
+
+
+def test_guesses_of_keys_do_not_fill_the_log(stranger: Reader) -> None:
+    for _ in range(30):
+        stranger.post("/login", [("key", "nonsense"), ("next", "/")])
+    where = AuditFilter(action="session.refused")
+    assert len(stranger.do(stranger.store.list_audit(where, limit=99))) == 20

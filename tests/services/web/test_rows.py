@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import Field as Rule
 from services.web.answers import Answers, answers_of, read
 from services.web.form_view import MAX_FAULTS, FormView, check, request_form
 from services.web.forms import Control, Field
+from services.web.paste import parse
 from services.web.rows import MAX_SHOWN, action_of, arrange
 from tests.services.web.conftest import EVIL, Reader
 from tests.services.web.html import Page
@@ -265,3 +267,35 @@ def test_files_of_rows_and_lists_are_stored(reader: Reader) -> None:
     ).spec
     assert spec["runs"][0]["stdin_file"]["size_bytes"] == 2
     assert [one["name"] for one in spec["link"]["objects"]] == ["a.o", "b.o"]
+
+
+BINS = [0.5, 0.25, *[0.0] * 14, 0.25]
+
+
+@pytest.mark.parametrize("prefix", ["bin_", "Bin_", "access.bin_"])
+def test_numbers_of_a_list_may_be_a_column_each(prefix: str) -> None:
+    header = ["name", "rows", "dim", *(f"{prefix}{k}" for k in range(len(BINS)))]
+    lines = [
+        header,
+        ["a", "100", "8", *map(str, BINS)],
+        ["b", "200", "16", *[""] * len(BINS)],
+    ]
+    text = "\n".join("\t".join(cells) for cells in lines)
+    first, second = spec_of({**DEVICES, TABLES: [text]})["tables"]
+    assert first["access"] == {"type": "reuse", "bins": BINS}
+    assert "access" not in second
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name,rows,dim,bin_1\na,1,8,1\n", "next bin_0; got 'bin_1'"),
+        ("name,rows,dim,bin_0,bin_0\na,1,8,1,1\n", "next bin_1; got 'bin_0'"),
+        ("name,rows,dim,bin_0,access.bins\na,1,8,1,1\n", "got a repeated column"),
+        ("name,rows,dim,bun_0\na,1,8,1\n", "got the column 'bun_0'"),
+        ("name,rows,dim,bin_0,bin_1\na,1,8,,1\n", "not a blank before '1'"),
+    ],
+)
+def test_numbered_columns_are_complete_and_in_order(text: str, fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        parse(field(FORM, "spec.tables"), text)
