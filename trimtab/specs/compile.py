@@ -323,6 +323,9 @@ class Image(WireModel):
     lazy_binding: bool = False
     """Bind all library functions at their first call. Otherwise those with few calls are bound
     when the program starts, as by `-fno-plt`, which takes fewer bytes on x86-64 Linux."""
+    gcc: bool = True
+    """Build with the target's gcc as well, where it is installed: its program is the answer where
+    it is smallest."""
     flash_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Weight of bytes in flash: code, constants, unwind tables, initialisers."""
     ram_weight: Annotated[float, Field(ge=0, le=1000)] = 0.0

@@ -113,6 +113,10 @@ class ImageAnswer:
     by: str  # OURS, or the name of the user's build that is not larger
     words: tuple[str, ...]  # arguments of ld.lld, with @inputs and @out
     kept: Mapping[str, str]  # symbol → why it is not internal
+    # Of the compiler and of its driver at the link, where the program is a user's build.
+    compile_flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # those of them that the search chose
     flags: PlainFlags | None = None  # the best plain flags that were tried
     overflow: str = ""  # the linker's message where it does not fit into its regions
     used: Usage | None = None  # by section, object and symbol

@@ -7,7 +7,6 @@ makes the builds again and measures them by other means than the search.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,22 +19,14 @@ from search.domains.compile.parse.image import (
     ImageProblem,
 )
 from search.domains.compile.parse.problem import CompileProblem
-from search.domains.compile.parse.sources import language_of_name
-from solvers.llvm.confined import Limits
 from solvers.llvm.driver import objects_by_clang
 from solvers.llvm.eager_binding import NO_PLT
 from solvers.llvm.execute import link_program
-from solvers.llvm.frontend import SourceError, diagnostics, run_tool
-from solvers.llvm.gcc import gcc_for, machine_words
 from solvers.llvm.keeps import bind_eagerly
 from solvers.llvm.lld import LinkLine, Overflow, link_image
-from trimtab.specs.compile import Language
 
 OZ, OZ_GC, OZ_LTO = "clang -Oz", "clang -Oz, gc", "clang -Oz -flto, gc"
-GCC, PLAIN_FLAGS = "gcc -Os, gc", "plain flags"
-_GCC_SECTIONS = ("-ffunction-sections", "-fdata-sections")
-_GCC_S = 120.0
-_WITH_PATH = ("-I", "-isystem", "-iquote", "-idirafter", "-include")
+PLAIN_FLAGS = "plain flags"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +35,10 @@ class Build:
 
     name: str
     file: Path  # linked with larger regions where it does not fit into the script's
-    compile_flags: tuple[str, ...]  # of clang
-    link_flags: tuple[str, ...]  # of clang's driver at the link
-    options: tuple[str, ...] = ()  # of LLVM, which the flags pass on
+    compile_flags: tuple[str, ...]  # of the compiler
+    link_flags: tuple[str, ...]  # of its driver at the link
+    # Of LLVM, which the flags pass on; of gcc in its build.
+    options: tuple[str, ...] = ()
     overflow: str = ""  # the linker's message where it does not fit
 
 
@@ -87,7 +79,7 @@ def build_own(
         line = line.with_words(*mllvm)
     if flags:
         line = line.with_words(*MERGED_STRINGS)
-    file, message = _link(image, line, objects, folder, stopped)
+    file, message = link_line(image, line, objects, folder, stopped)
     shutil.rmtree(folder / "objects", ignore_errors=True)
     link_flags = [*(["-flto"] if lto else []), *(["-Wl,--gc-sections"] if gc else [])]
     link_flags += [f"-Wl,{','.join(mllvm)}"] if lto and mllvm else []
@@ -135,7 +127,7 @@ def link_objects(
     Such a program is linked with larger regions. Writes the linker's map beside the program. Raises
     SourceError, LlvmMissing, Stopped.
     """
-    return _link(image, image.answer_line, objects, folder, stopped)
+    return link_line(image, image.answer_line, objects, folder, stopped)
 
 
 def link_for_runs(
@@ -165,13 +157,17 @@ def link_for_runs(
     return out
 
 
-def _link(
+def link_line(
     image: ImageProblem,
     line: LinkLine,
     objects: Sequence[Path],
     folder: Path,
     stopped: Callable[[], bool],
 ) -> tuple[Path, str]:
+    """Link by a line, and by one with larger regions where the program does not fit.
+
+    Writes the linker's map beside the program. Returns the program and the linker's message.
+    """
     out = folder / "image.elf"
     plan = folder / "image.map"
     extra = (f"-Map={plan.resolve()}", "--print-memory-usage")
@@ -197,82 +193,3 @@ def _without_gc(line: LinkLine) -> LinkLine:
         if word != "--gc-sections" and not word.startswith("--icf")
     )
     return replace(line, words=words)
-
-
-def build_gcc(
-    problem: CompileProblem,
-    folder: Path,
-    *,
-    stopped: Callable[[], bool] = lambda: False,
-) -> Build | None:
-    """Build by the target's gcc at -Os, where it is installed and all sources are C or C++.
-
-    lld links, as for all others. Raises SourceError with gcc's messages, LlvmMissing, Stopped.
-    """
-    image = problem.image
-    assert image is not None
-    gcc = gcc_for(problem.target.triple)
-    if gcc is None or not image.sources:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    objects = []
-    for i, source in enumerate(image.sources):
-        out = folder.resolve() / f"{i}.o"
-        words = [
-            gcc, "-Os", *machine_words(problem.machine), *_GCC_SECTIONS,
-            *_for_gcc(
-                (*problem.flags, *image.file_flags.get(source, ())),
-                source,
-                problem.target.pic,
-            ),
-            *(word for path in image.include for word in ("-I", str(path.resolve()))),
-            *(
-                word
-                for path in image.system_include
-                for word in ("-isystem", str(path.resolve()))
-            ),
-            "-w", "-c", str(source.resolve()), "-o", str(out),
-        ]  # fmt: skip
-        done = run_tool(
-            "gcc",
-            words,
-            cwd=image.root,
-            limits=Limits(wall_s=_GCC_S),
-            readable=[
-                image.root,
-                *(path.resolve() for path in (*image.include, *image.system_include)),
-            ],
-            writable=[folder.resolve()],
-            environment={
-                "PATH": "/usr/bin:/bin",
-                "LC_ALL": "C",
-                "TMPDIR": str(folder.resolve()),
-            },
-            stopped=stopped,
-        )
-        if done.exit_code != 0 or not out.exists():
-            message = diagnostics(done, (), image.root, folder.resolve())
-            raise SourceError(f"gcc does not compile {source.name}", message)
-        objects.append(out)
-    file, message = _link(image, image.line, objects, folder, stopped)
-    return Build(
-        name=GCC,
-        file=file,
-        compile_flags=("-Os", *_GCC_SECTIONS),
-        link_flags=("-Wl,--gc-sections",),
-        overflow=message,
-    )
-
-
-def _for_gcc(flags: Sequence[str], source: Path, pic: bool | None) -> list[str]:
-    """Return the caller's flags that gcc shares, and the relocation model of the target."""
-    cxx = language_of_name(source.name) is Language.CXX
-    other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
-    shared: list[str] = []
-    words = iter(flags)
-    for flag in words:
-        if flag in _WITH_PATH:
-            shared += [flag, next(words, "")]
-        elif re.match(r"-(D|U|std=|I|m|f)", flag) and not re.fullmatch(other, flag):
-            shared.append(flag)
-    return [*shared, "-fpie" if pic else "-fno-pie"]

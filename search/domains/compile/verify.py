@@ -39,18 +39,17 @@ from typing import Any
 
 from search.domains.compile.answer import OURS, CompileSolution, ImageAnswer
 from search.domains.compile.builds import (
-    GCC,
     OZ,
     OZ_GC,
     OZ_LTO,
     PLAIN_FLAGS,
     Build,
-    build_gcc,
     build_own,
     link_for_runs,
     link_objects,
     unoptimised_objects,
 )
+from search.domains.compile.gcc_builds import GCC, GCC_LTO, build_gcc, build_gcc_lto
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from solvers.llvm.execute import Ran, RunCase, compare, run_program
@@ -319,6 +318,8 @@ class Check:
         row: Build | None
         if answer.by == GCC:
             row = build_gcc(self.problem, folder)
+        elif answer.by == GCC_LTO:
+            row = build_gcc_lto(self.problem, folder, flags=answer.options)
         elif answer.by == PLAIN_FLAGS and answer.flags is not None:
             words = answer.flags.options
             name = OZ_LTO if "-flto" in answer.flags.compile_flags else OZ_GC

@@ -631,6 +631,7 @@ COMPILE: dict[str, Pair] = {
     "image.lazy_binding": Pair(
         base="compile-image-calls", other={"image.lazy_binding": True}, look=IMAGE
     ),
+    "image.gcc": Pair(base="compile-image", other={"image.gcc": False}, look=SIZES),
     "image.flash_weight": Pair(base="compile-image", other={"image.flash_weight": 2.0}),
     "image.ram_weight": Pair(base="compile-image", other={"image.ram_weight": 1.0}),
     "image.debug": Pair(

@@ -21,7 +21,8 @@ from typing import Any
 
 from search import pipeline
 from search.domains.compile import build
-from search.domains.compile.builds import GCC, OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
+from search.domains.compile.builds import OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
+from search.domains.compile.gcc_builds import GCC
 from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.specs.compile import Tier

@@ -61,6 +61,7 @@ class ImageProblem:
     demanded: tuple[str, ...]  # symbols of the user's list, which stay in any case
     undefined: tuple[str, ...]  # symbols that neither it nor its libraries define
     relaxed: Path | None  # the linker script with larger regions
+    binds_eagerly: bool  # library functions with few calls
     flash_weight: float
     ram_weight: float
 
@@ -127,7 +128,8 @@ def build_image(
         for lto in (False, True)
     ]
     keep, demanded, undefined = _kept(image, plain, prebuilt, lines[0], target, library)
-    internalise(plain, module, keep, eager=_binds_eagerly(image, target, sources))
+    eager = _binds_eagerly(image, target, sources)
+    internalise(plain, module, keep, eager=eager)
     roots = [f"--undefined={name}" for name in demanded]
     line, lto_line = (each.with_words(*roots).with_objects(prebuilt) for each in lines)
     names = [path for _, path in sources.files]
@@ -149,6 +151,7 @@ def build_image(
         demanded=demanded,
         undefined=undefined,
         relaxed=_relaxed(options.script, workdir),
+        binds_eagerly=eager,
         flash_weight=image.flash_weight,
         ram_weight=image.ram_weight,
     )

@@ -111,6 +111,11 @@ def report_lines(problem: CompileProblem, solution: CompileSolution) -> list[str
     ]
     if image.by != OURS:
         lines += ["", f"No program was smaller than {image.by}, which is the answer."]
+        lines += [
+            "",
+            f"Its flags: `{shlex.join(image.compile_flags)}` for each source, and "
+            f"`{shlex.join(image.link_flags)}` for the program.",
+        ]
     if solution.differing:
         names = ", ".join(solution.differing)
         lines += [

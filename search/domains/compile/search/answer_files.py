@@ -17,8 +17,9 @@ from search.domains.compile.answer import (
     Quarantined,
 )
 from search.domains.compile.baselines import Baseline, sizes_of
-from search.domains.compile.builds import PLAIN_FLAGS, link_objects
+from search.domains.compile.builds import PLAIN_FLAGS, Build, link_objects
 from search.domains.compile.encode import Prepared
+from search.domains.compile.gcc_builds import GCC_LTO
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.incumbents import Accepted
 from search.domains.compile.usage import usages
@@ -88,8 +89,12 @@ def rival_of(prepared: Prepared, metric: Metric) -> Baseline | None:
 
 
 def _reference(prepared: Prepared, metric: Metric) -> str:
-    """Name of the user's smallest build, without the flags that the search looked for."""
-    rows = [row for row in prepared.baselines.values() if row.build.name != PLAIN_FLAGS]
+    """Name of the user's smallest build, without those that the search made."""
+    rows = [
+        row
+        for row in prepared.baselines.values()
+        if row.build.name not in (PLAIN_FLAGS, GCC_LTO)
+    ]
     return min(rows, key=lambda row: row.of(metric)).build.name
 
 
@@ -103,6 +108,7 @@ def _image_answer(
     ours.mkdir(exist_ok=True)
     file, overflow = link_objects(image, [folder / "optimised.o"], ours)
     sizes, by = sizes_of(image, file, overflow), OURS
+    build: Build | None = None
     sizes = replace(sizes, functions=(best.built.measured.sizes or sizes).functions)
     rival = rival_of(prepared, problem.metric)
     if rival is not None and rival.of(problem.metric) < sizes.of(problem.metric):
@@ -116,6 +122,9 @@ def _image_answer(
             file=file,
             map=file.with_name("image.map"),
             by=by,
+            compile_flags=() if build is None else build.compile_flags,
+            link_flags=() if build is None else build.link_flags,
+            options=() if build is None else build.options,
             words=image.answer_line.words,
             kept=image.kept,
             flags=None

@@ -14,9 +14,9 @@ from search.domains.compile.builds import (
     OZ_GC,
     OZ_LTO,
     PLAIN_FLAGS,
-    build_gcc,
     build_own,
 )
+from search.domains.compile.gcc_builds import GCC_LTO, build_gcc, build_gcc_lto
 from search.domains.compile.search.state import SearchState
 from solvers.llvm.eager_binding import NO_PLT, has_smaller_calls
 from solvers.llvm.frontend import SourceError, Stopped
@@ -26,6 +26,16 @@ from solvers.llvm.types import LlvmMissing
 # without a linkage table, block placement for size, no loop strength reduction, no hoisting out of
 # loops.
 _BEST = ("-apply-ext-tsp-for-size", "-disable-lsr", "-disable-machine-licm")
+# Options of gcc that made its programs smaller, most bytes first (training programs).
+GCC_OPTIONS = (
+    "-fno-thread-jumps",
+    "-fira-region=all",
+    "-fno-shrink-wrap",
+    "-fno-omit-frame-pointer",
+    "-fno-tree-loop-im",
+    "-fno-tree-sra",
+)
+_PART_OF_GCC = 0.2  # of the evaluations
 _NO_INLINING = "-inline-threshold=0"
 PLAIN_SETS: tuple[tuple[str, ...], ...] = (
     (NO_PLT, *_BEST),
@@ -47,6 +57,40 @@ def compare_baselines(state: SearchState) -> list[str]:
                 "it is compared with, and is no answer"
             )
     return notes
+
+
+def search_gcc(state: SearchState) -> list[str]:
+    """Build the whole program by gcc, for a part of the evaluations. Returns notes.
+
+    Each option of GCC_OPTIONS stays where it makes the program smaller.
+    """
+    problem, metric = state.problem, state.problem.metric
+    if problem.image is None:
+        return []
+    left = state.evaluations_left
+    most = len(GCC_OPTIONS) + 1 if left is None else int(left * _PART_OF_GCC)
+    best: Baseline | None = None
+    for i, option in enumerate(("", *GCC_OPTIONS)[:most]):
+        if state.over():
+            break
+        flags = () if best is None else (*best.build.options, option)
+        folder = problem.workdir / f"gcc-{i}"
+        try:
+            build = build_gcc_lto(problem, folder, flags=flags, stopped=state.over)
+            if build is None:
+                break
+            row = measured(problem.image, build)
+        except (SourceError, LlvmMissing) as error:
+            return [f"{GCC_LTO}: not in the table: {str(error)[:300]}"] * (best is None)
+        except Stopped:
+            break
+        state.spend(1)
+        smaller = best is None or row.of(metric) < best.of(metric)
+        if smaller and state.oracle.compare_program(build.file).equal:
+            best = state.prepared.baselines[GCC_LTO] = row
+        if best is None:
+            return [f"{GCC_LTO} behaves differently from the unoptimised program"]
+    return []
 
 
 def build_rivals(state: SearchState) -> list[str]:

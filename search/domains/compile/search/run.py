@@ -17,7 +17,11 @@ from search.domains.compile.search.incumbents import Accepted, Incumbents, value
 from search.domains.compile.search.paper import search_paper
 from search.domains.compile.search.product import search_product
 from search.domains.compile.search.quarantine import reduce_quarantined
-from search.domains.compile.search.rivals import build_rivals, compare_baselines
+from search.domains.compile.search.rivals import (
+    build_rivals,
+    compare_baselines,
+    search_gcc,
+)
 from search.domains.compile.search.run_time import reserve_s as run_time_reserve_s
 from search.domains.compile.search.run_time import search_run_time
 from search.domains.compile.search.state import SearchState, Trials
@@ -74,6 +78,7 @@ def search_program(
         timing, trials = search_run_time(state)
     elif comparable and not state.over():
         paper = problem.spec.mode is Mode.PAPER
+        notes += search_gcc(state)
         trials = search_paper(state) if paper else search_product(state)
     notes += build_rivals(state)
     reduce_quarantined(
