@@ -46,7 +46,8 @@ def read_solution(path: Path, model: MilpModel, *, name: str = "") -> Floats:
     if unknown:
         few = ", ".join(repr(n[:40]) for n in unknown[:3])
         raise ModelError(
-            f"{shown} names {len(unknown)} columns that the model does not have ({few}); "
+            f"{shown} names {len(unknown)} column{'' if len(unknown) == 1 else 's'} that the "
+            f"model does not have ({few}); "
             "is it of another model?"
         )
     if bool(np.isnan(values).all()) and model.n:

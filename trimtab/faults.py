@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 Item = TypeVar("Item", bound=Mapping[str, Any])
 _SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
@@ -143,9 +143,32 @@ def _follows(item: Mapping[str, Any], items: Iterable[Mapping[str, Any]]) -> boo
     )
 
 
-def fault_of(item: Mapping[str, Any]) -> Fault:
-    """Translate one entry of `ValidationError.errors()`."""
-    return _fault(item, {})
+def fault_of(
+    item: Mapping[str, Any], *, known: Mapping[str, Iterable[str]] | None = None
+) -> Fault:
+    """Translate one entry of `ValidationError.errors()`; `known` as in `faults_of`."""
+    return _fault(item, known or {})
+
+
+def fields_by_path(model: type[BaseModel], prefix: str = "") -> dict[str, list[str]]:
+    """Return the field names of a model and of the models within, by their dotted paths.
+
+    Numbers of list entries are left out of the paths.
+    """
+    names: dict[str, list[str]] = {prefix: list(model.model_fields)}
+    for name, field in model.model_fields.items():
+        path = f"{prefix}.{name}" if prefix else name
+        for inner in _models_in(field.annotation):
+            for at, fields in fields_by_path(inner, path).items():
+                names[at] = [*names.get(at, ()), *fields]
+    return names
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault:
@@ -246,7 +269,8 @@ def _names_a_field(message: str) -> bool:
 
 
 def _near(location: tuple[Any, ...], known: Mapping[str, Iterable[str]]) -> str:
-    names = list(known.get(dotted(location[:-1]), ()))
+    above = dotted(part for part in location[:-1] if not isinstance(part, int))
+    names = list(known.get(above, ()))
     close = difflib.get_close_matches(str(location[-1]), names, n=1) if location else []
     if close:
         return f"did you mean {close[0]!r}?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -14,8 +14,16 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from search.kinds import Kind
 from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence, field_error
-from trimtab.faults import dotted, fault_of, is_secret, without_other_members
+from trimtab.faults import (
+    dotted,
+    fault_of,
+    fields_by_path,
+    is_secret,
+    without_other_members,
+)
+from trimtab.specs.common import JobRequest
 
 log = structlog.get_logger("trimtab.gateway")
 MEDIA_TYPE = "application/problem+json"
@@ -110,12 +118,12 @@ def service_error(request: Request, error: ServiceError) -> Response:
 
 
 def from_validation(
-    error: ValidationError, *, kinds: Collection[str] = ()
+    error: ValidationError, *, kinds: Mapping[str, Kind] | None = None
 ) -> ServiceError:
     """Convert pydantic's errors: malformed JSON to 400, JSON that does not fit to 422.
 
-    kinds: tags of the union that was parsed. Pydantic puts the tag in front of a location;
-    it is not a field and is removed.
+    kinds: those of the union of requests that was parsed. Pydantic puts the kind in front of a
+    location; it is not a field and is removed.
     """
     items = error.errors(include_url=False)
     if items and items[0]["type"] == "json_invalid":
@@ -124,10 +132,13 @@ def from_validation(
             f"(body): expected a JSON object, got text that does not parse: {reason}",
             fix="send a JSON object with finite numbers and valid Unicode text",
         )
+    known: dict[str, list[str]] = {}
     for item in items:
-        if len(item["loc"]) > 1 and item["loc"][0] in kinds:
+        if len(item["loc"]) > 1 and (kind := (kinds or {}).get(str(item["loc"][0]))):
             item["loc"] = item["loc"][1:]
-    entries = [_entry(item) for item in without_other_members(items)]
+            if item["type"] == "extra_forbidden" and not known:
+                known = fields_by_path(JobRequest) | fields_by_path(kind.spec, "spec")
+    entries = [_entry(item, known) for item in without_other_members(items)]
     return InvalidBody(
         _summary(entries),
         errors=entries[:50],
@@ -135,8 +146,8 @@ def from_validation(
     )
 
 
-def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
-    fault = fault_of(item)
+def _entry(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    fault = fault_of(item, known=known)
     got = _shown(item["loc"], item.get("input")) if fault.got else ""
     if item["type"] == "missing":
         got = "nothing"
@@ -192,7 +203,7 @@ def install(app: FastAPI) -> None:
             return await on_unexpected(request, error)
         # The location of a parameter starts with its place: "query", "path" or "header".
         entries = [
-            _entry({**item, "loc": item["loc"][1:] or item["loc"]})
+            _entry({**item, "loc": item["loc"][1:] or item["loc"]}, {})
             for item in error.errors()[:50]
         ]
         return service_error(

@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from trimtab.faults import dotted, faults_of, shown
+from trimtab.faults import dotted, faults_of, fields_by_path, shown
 
 
 class Inner(BaseModel):
@@ -118,3 +118,15 @@ def test_values_are_short_and_valid_text() -> None:
     assert shown(("x",), 2**64) == "an integer of 20 digits"
     shown(("x",), "\ud800\x00").encode()
     assert dotted(("spec", "devices", 0, "count")) == "spec.devices.0.count"
+
+
+def test_a_close_name_is_suggested_at_any_depth() -> None:
+    class Request(BaseModel):
+        rows: list[Inner] | None = None
+
+    known = fields_by_path(Request)
+    assert known == {"": ["rows"], "rows": ["count", "names"]}
+    with pytest.raises(ValidationError) as caught:
+        Request.model_validate({"rows": [{"count": 2}, {"count": 2, "nmes": []}]})
+    (fault,) = faults_of(caught.value, known=known)
+    assert str(fault).endswith("got a list of 0; did you mean 'names'?")

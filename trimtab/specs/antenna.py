@@ -14,7 +14,7 @@ from trimtab.specs.common import ArtifactRef, Spec, WireModel
 from trimtab.specs.remedies import remedied
 
 C0_M_S = 299_792_458.0
-LEAST_HZ, MOST_HZ = 5e7, 6e10
+LEAST_HZ, MOST_HZ = 5e7, 1e11
 LEAST_CELLS_PER_WAVELENGTH = 6.0
 # Of the grid in wavelengths: the field solver breaks down below.
 _LEAST_ELECTRICAL_SIZE = 0.01

@@ -78,7 +78,8 @@ class IlpLearner:
             try:
                 read, _ = read_isolated(source.path, "auto", source.name, saved)
             except InvalidInput as error:
-                raise InvalidInput(f"instances: {source.name}: {error}") from None
+                text = str(error).removeprefix(f"{source.name}: ")
+                raise InvalidInput(f"instances: {source.name}: {text}") from None
             model = encode(read).model
             _require_searchable(source.name, model)
             instances.append(Instance(key=key_of(model), name=source.name, data=model))

@@ -77,6 +77,7 @@ class ShardingLearner:
                 file = read_measured(source.path)
             except CollectError as error:
                 text = str(error).replace(str(source.path), source.name)
+                text = text.removeprefix(f"{source.name}: ")
                 raise InvalidInput(f"instances: {source.name}: {text}") from None
             this = (source.name, file.machine, file.batch)
             first = first or this

@@ -327,7 +327,7 @@ def test_messages_have_one_wording(service: Service) -> None:
         ),
         (
             {"kind": "probe", "spec": {"stepz": 3}},
-            "spec.stepz: expected no such field, got 3; remove it or correct its name",
+            "spec.stepz: expected no such field, got 3; did you mean 'steps'?",
         ),
         (
             {"kind": "sharding", "spec": {"devices": []}},

@@ -92,6 +92,8 @@ def _out_of_bounds(model: MilpModel, whole: Floats, present: Bools) -> str | Non
     j = int(outside[0])
     sides = f"[{model.col_lower[j]:g}, {model.col_upper[j]:g}]"
     example = f"{model.column_name(j)!r} = {whole[j]:g} not in {sides}"
+    if len(outside) == 1:
+        return f"a value is out of bounds: {example}"
     return f"{len(outside)} values are out of bounds, e.g. {example}"
 
 

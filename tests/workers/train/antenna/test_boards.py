@@ -1,5 +1,7 @@
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,16 @@ def test_bad_boards_are_refused_by_field(change, named, tmp_path):
     path.write_text(json.dumps({**BOARD, **change}))
     with pytest.raises(StepError, match=named):
         read_board(path)
+
+
+@pytest.mark.parametrize("guide", ["learn.md", "antenna.md"])
+def test_boards_of_the_guides_are_read(guide, tmp_path):
+    text = Path("deploy/docs/guide", guide).read_text()
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.S)]
+    (board,) = (block for block in blocks if "f_min_hz" in block)
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps(board))
+    assert read_board(path).frequencies_hz[0] == board["f_min_hz"]
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "null"])

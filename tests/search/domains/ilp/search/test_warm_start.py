@@ -21,7 +21,7 @@ MODEL = milp([1, 2, 3], [(1, [1, 1, 0], np.inf), (-np.inf, [0, 1, 1], 1)])
     [
         ([1, 0, 1], "used as it is", ""),
         ([1, NAN, NAN], "completed", "2 missing values are 0 or a bound"),
-        ([2, 0, 0], "repaired", "1 values are out of bounds"),
+        ([2, 0, 0], "repaired", "a value is out of bounds: "),
         ([0.5, 0, 0], "repaired", "fractional value"),
         ([0, 0, 0], "repaired", "row"),
         ([0, NAN, NAN], "completed", "the other variables were solved for"),
