@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Sequence
@@ -150,7 +151,7 @@ class Host:
             try:
                 if slot.actor is None:
                     generation += 1
-                    name = f"worker-{os.getpid()}-{slot.number}-{generation}"
+                    name = f"worker-{slot.number}-{generation}"
                     slot.actor = make_worker(
                         name, sandbox=self._sandbox, preload=self._preload
                     )
@@ -379,7 +380,10 @@ async def serve(options: argparse.Namespace) -> None:
     reader, writer = await asyncio.open_connection(sock=sock)
     model = None if options.text is None else text_options(options.text)
     cpus = options.workers + (0 if model is None else model.threads)
-    about = connect(options.address, namespace=options.namespace, cpus=cpus)
+    # A namespace of its own: another service on the cluster may have the same process id, and has
+    # its own language model.
+    namespace = f"{options.namespace}-{secrets.token_hex(8)}"
+    about = connect(options.address, namespace=namespace, cpus=cpus)
     writer.write(frames.pack({"type": "ready", **about}))
     text = None if model is None else RayTextBackend(_start_text(model))
     host = Host(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,13 +40,18 @@ def executor(
     runner: asyncio.Runner,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RayExecutor]:
-    made = RayExecutor(
-        address=cluster.address,
-        workers=2,
-        scratch_dir=tmp_path_factory.mktemp("ray") / "runs",
-        sandbox="rlimit",
-        silence_s=4.0,
-    )
+    made = make_executor(cluster, tmp_path_factory.mktemp("ray"))
     runner.run(made.open())
     yield made
     runner.run(made.close())
+
+
+def make_executor(cluster: LocalCluster, folder: Path) -> RayExecutor:
+    """Return an executor of two slots on the cluster, not opened."""
+    return RayExecutor(
+        address=cluster.address,
+        workers=2,
+        scratch_dir=folder / "runs",
+        sandbox="rlimit",
+        silence_s=4.0,
+    )

@@ -53,6 +53,7 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token_file),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
         "PYTHONPATH": str(ROOT),
     }
     ray = str(Path(sys.executable).parent / "ray")

@@ -134,6 +134,7 @@ def test_own_cluster_always_has_a_token_and_no_secret_of_ours(tmp_path: Path) ->
         )
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["PATH"] == "/bin"
+        assert environment["RAY_worker_niceness"] == "0"
         assert not {"RAY_ADDRESS", "TRIMTAB_DATABASE_URL"} & set(environment)
         path = Path(environment["RAY_AUTH_TOKEN_PATH"])
         assert len(path.read_text()) == 64
