@@ -11,14 +11,16 @@ HEAD = "0008"  # newest revision; a test compares it with the history
 _ADVISORY_LOCK = 7_206_412_001
 
 
-def upgrade(conn: Connection) -> None:
+def upgrade(conn: Connection, to: str = HEAD) -> None:
     """Migrate in the caller's transaction, under a lock against a second server.
+
+    to: a revision; tests make databases of older ones.
 
     The caller of SQLite holds the lock of the file; for PostgreSQL an advisory lock is taken here.
     """
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    if revision(conn) == HEAD:
+    if revision(conn) == to:
         return
     # Imported late: a start on a current database needs no Alembic.
     from alembic import command
@@ -27,7 +29,7 @@ def upgrade(conn: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = conn
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def revision(conn: Connection) -> str | None:

@@ -1,4 +1,4 @@
-"""Upgrades from every stored schema with jobs running, 0 lost."""
+"""Upgrades from every stored schema with jobs running, 0 lost, on both databases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy import create_engine, make_url
 
 from services.store import migrate
 from services.store.sql_store import SqlStore
@@ -72,3 +75,50 @@ def test_sqlite_goes_on_after_an_upgrade(dump: Path, tmp_path: Path) -> None:
     clock = Clock()
     clock.forward(3600)
     asyncio.run(goes_on(SqlStore.on_sqlite(path, clock=clock), clock, ids))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda path: path.stem)
+def test_postgres_goes_on_after_an_upgrade(dump: Path, postgres_url: str) -> None:
+    engine = create_engine(make_url(postgres_url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as conn:
+        migrate.upgrade(conn, dump.stem)
+    engine.dispose()
+    ids = copy_rows(dump, postgres_url)
+    clock = Clock()
+    clock.forward(3600)
+    asyncio.run(goes_on(SqlStore.on_postgres(postgres_url, clock=clock), clock, ids))
+
+
+def copy_rows(dump: Path, url: str) -> list[str]:
+    """Copy a stored database into one of PostgreSQL with the same schema."""
+    source = sqlite3.connect(":memory:")
+    source.executescript(dump.read_text())
+    ids = queued_rows(source)
+    tables = source.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' "
+        "AND name <> 'alembic_version'"
+    ).fetchall()
+    with psycopg.connect(url) as target:
+        target.execute("SET session_replication_role = replica")  # rows in any order
+        for (table,) in tables:
+            read = source.execute(f'SELECT * FROM "{table}"')
+            names = [column[0] for column in read.description]
+            copy = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+                sql.Identifier(table),
+                sql.SQL(", ").join(map(sql.Identifier, names)),
+                sql.SQL(", ").join(sql.Placeholder() * len(names)),
+            )
+            rows = read.fetchall()
+            if rows:
+                target.cursor().executemany(copy, rows)
+            # A serial column goes on behind the copied rows.
+            sequence = target.execute(
+                "SELECT pg_get_serial_sequence(%s, column_name) FROM "
+                "information_schema.columns WHERE table_name = %s AND column_name = 'id'",
+                (table, table),
+            ).fetchone()
+            if sequence and sequence[0] and rows:
+                target.execute("SELECT setval(%s, %s)", (sequence[0], 10_000))
+    source.close()
+    return ids
