@@ -220,9 +220,11 @@ def test_the_command(
     assert json.loads(capsys.readouterr().out)["files"] == 3
     assert main(["create", target, "--data-dir", str(data)]) == 1
     assert main(["restore", target, "--data-dir", str(tmp_path / "new")]) == 0
-    monkeypatch.setenv("TRIMTAB_DATABASE_URL", "postgresql://u:p@h/db")
-    assert main(["create", target, "--data-dir", str(data)]) == 2
-    assert "use pg_dump" in capsys.readouterr().err
+    monkeypatch.setenv("TRIMTAB_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/db")
+    assert main(["create", str(tmp_path / "c.tar"), "--data-dir", str(data)]) == 1
+    told = capsys.readouterr().err
+    assert "create: PostgreSQL: " in told
+    assert "u:p" not in told
 
 
 def test_a_real_server_is_restored_with_nothing_lost(tmp_path: Path) -> None:
