@@ -22,6 +22,10 @@ STEERING = frozenset(
 )
 # The same with a value, for the code generator.
 STEERING_WORDS = frozenset({"frame-pointer=all", "frame-pointer=non-leaf"})
+EVERY_FUNCTION = "*"
+# A function of the C library that passes may not call by themselves; on all functions, because
+# LLVM inlines no function into one that is forbidden less.
+_NO_BUILTIN = re.compile(r"no-builtin-[A-Za-z_]\w{0,62}", re.ASCII)
 
 # LLVMLinkage of symbols that other objects can rely on.
 _LINKAGES = {0: "external", 5: "weak", 6: "weak_odr", 11: "dllexport", 14: "common"}
@@ -330,7 +334,12 @@ class Module:
         )
 
     def set_attribute(self, name: str, word: str, *, added: bool) -> str | None:
-        """Add or remove a steering attribute of a defined function; return the problem, if any."""
+        """Add or remove a steering attribute of a defined function; return the problem, if any.
+
+        `no-builtin-NAME` is for EVERY_FUNCTION.
+        """
+        if name == EVERY_FUNCTION:
+            return self._forbid_call(word, added=added)
         if word not in STEERING | STEERING_WORDS:
             names = ", ".join(sorted(STEERING | STEERING_WORDS))
             return f"attribute: expected one of {names}, got {word!r}"
@@ -353,6 +362,19 @@ class Module:
                 _FUNCTION_INDEX,
                 lib.LLVMCreateEnumAttribute(self.session.context, kind, 0),
             )
+        return None
+
+    def _forbid_call(self, word: str, *, added: bool) -> str | None:
+        """Set `no-builtin-NAME` on all defined functions; return the problem, if any."""
+        if not _NO_BUILTIN.fullmatch(word) or not added:
+            return (
+                "attribute of all functions: expected no-builtin- and the name of a library "
+                f"function, added, got {word!r}"
+            )
+        for name in self.functions():
+            function = self.function(name)
+            assert function is not None
+            self._set_word(function, word, "")
         return None
 
     def _set_word(self, function: int, key: str, value: str) -> None:

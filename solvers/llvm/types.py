@@ -60,7 +60,7 @@ class Recipe:
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
-    # (function, enum attribute, added or removed)
+    # (function, attribute, added or removed); `no-builtin-NAME` is for all functions, "*"
     attributes: tuple[tuple[str, str, bool], ...] = ()
     # The same for functions that remain after the pipeline; for the code generator alone.
     late_attributes: tuple[tuple[str, str, bool], ...] = ()

@@ -54,6 +54,24 @@ result = [
     assert absent
 
 
+def test_library_functions_are_forbidden_everywhere(tmp_path: Path) -> None:
+    code = """
+result = [
+    module.set_attribute("*", "no-builtin-memchr", added=True),
+    module.set_attribute("*", "no-builtin-a b", added=True),
+    module.set_attribute("*", "no-builtin-memchr", added=False),
+    module.set_attribute("*", "noinline", added=True),
+    module.set_attribute("helper", "no-builtin-memchr", added=True),
+    module.text(),
+]
+"""
+    forbidden, *refused, text = on_module(PROGRAM, code, tmp_path)
+    assert forbidden is None
+    assert all("expected" in problem for problem in refused)
+    assert '"no-builtin-memchr"' in text
+    assert "no-builtin-a" not in text
+
+
 def test_a_clone_is_independent(tmp_path: Path) -> None:
     code = """
 copy = module.clone()

@@ -1,8 +1,9 @@
 """Local search of product mode, by whole compilations of the program.
 
-In this order: -Oz, the coreset, `minsize` for each function, fixed additions, a (1+1) search,
-per-function pipelines. A step of the (1+1) search changes the recipe of the best program by one
-move (`moves.py`); a discounted bandit picks the kind of move by what it gained recently.
+In this order: -Oz, the coreset, library calls, `minsize` and frame pointers for each function,
+fixed additions, a (1+1) search, per-function pipelines. A step of the (1+1) search changes the
+recipe of the best program by one move (`moves.py`); a discounted bandit picks the kind of move by
+what it gained recently.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from search.bandit import DiscountedBandit
 from search.domains.compile.search.edits import Candidate, Edit
 from search.domains.compile.search.incumbents import value_of
+from search.domains.compile.search.library_calls import without_new_calls
 from search.domains.compile.search.moves import MOVES, Moves, Point
 from search.domains.compile.search.per_function import (
     FRAME_POINTER,
@@ -57,6 +59,7 @@ class ProductSpace:
     usefulness: Floats | None = None
     # Name → pipeline for one function.
     tails: Mapping[str, str] = field(default_factory=dict)
+    library_calls: bool = False  # try to do without library functions that LLVM adds
     minsize: bool = True  # decide on `minsize` for each function
     frame_pointers: bool = False  # decide on a frame pointer for each function
     # Changes to add to the best program of the coreset, in order; each stays where it gains.
@@ -105,6 +108,8 @@ def optimise(
     search = _LocalSearch(engine, space, limits, baseline, on_better)
     search.try_coreset()
     bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
+    if space.library_calls and bytes_count:
+        search.forbid_new_calls()
     if space.minsize and bytes_count:
         search.decide_minsize()
     if space.frame_pointers and bytes_count:
@@ -167,6 +172,14 @@ class _LocalSearch:
             if self.point.candidate.base == change.base and not self.over():
                 candidate = self.point.candidate.joined(change)
                 self._evaluate(replace(self.point, candidate=candidate))
+
+    def forbid_new_calls(self) -> None:
+        """Try the best program without the library functions that LLVM calls of itself."""
+        rows = () if self.over() else without_new_calls(self._engine, self.best)
+        if rows:
+            candidate = self.point.candidate
+            candidate = replace(candidate, name=f"{candidate.name}+library-calls")
+            self._evaluate(replace(self.point, candidate=candidate, attributes=rows))
 
     def decide_minsize(self) -> None:
         """Toggle `minsize` on all functions, then on those alone that get smaller by it."""

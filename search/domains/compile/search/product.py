@@ -138,6 +138,7 @@ def _product_space(
         changes=changes,
         usefulness=usefulness(changes, metric),
         tails=tails,
+        library_calls=state.problem.image is not None,
         minsize=spec.per_function,
         frame_pointers=spec.per_function and like_mined,
         additions=additions,

@@ -331,3 +331,43 @@ def test_functions_get_frame_pointers_where_these_are_smaller() -> None:
     assert kept.sizes is not None
     assert result.best.sizes.loadable_bytes < without.sizes.loadable_bytes
     assert kept.sizes.loadable_bytes == without.sizes.loadable_bytes, "the owner's choice"
+
+
+def compiled(folder: Path, source: str) -> bytes:
+    (folder / "s.c").write_text(source)
+    (module,) = compile_to_bitcode(
+        [folder / "s.c"], workdir=folder, target=Target(triple="x86_64-unknown-linux-gnu")
+    )
+    return module
+
+
+SEARCHES = """
+char *strchr(const char *, int);
+unsigned long strlen(const char *);
+void *memchr(const void *, int, unsigned long);
+const char *vowel(const char *s) { return strchr("aeiouAEIOUyY", *s); }
+const char *digit(const char *s) { return strchr("0123456789abcdef", *s); }
+int same(const char *s) { return strlen(s) == 3; }
+"""
+
+
+def test_library_functions_that_llvm_adds_are_left_out_where_that_is_smaller(
+    tmp_path: Path,
+) -> None:
+    """strchr in a constant becomes memchr, with a length to pass and a symbol to import."""
+    module = compiled(tmp_path, SEARCHES)
+    given: dict[str, Any] = {
+        "coreset": (), "changes": (), "tails": {}, "minsize": False, "inlining": False,
+        "limits": SearchLimits(evaluations=3),
+    }  # fmt: skip
+    result = searched(module, library_calls=True, **given)
+    assert [name for name, _ in result.table] == ["Oz+library-calls"]
+    assert result.best.recipe.attributes == (("*", "no-builtin-memchr", True),)
+    with Engine(module) as engine:
+        text = engine.build(result.best.recipe).text
+    assert "@memchr" not in text
+    assert text.count("@strchr(") == 3
+    # A program that calls the function itself keeps it.
+    own = SEARCHES + "void *m(void *p) { return memchr(p, 1, 99); }\n"
+    module = compiled(tmp_path, own)
+    assert not searched(module, library_calls=True, **given).table
