@@ -124,6 +124,10 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
             seed=options.seed,
         ).result
     summary: Any = result.summary
+    if "instructions" not in summary:
+        raise InvalidInput(
+            f"the time of {options.seconds:g} s was up before the search ended; give --seconds"
+        )
     return {
         "suite": "compile-images",
         "program": name,
