@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.errors import Unauthorized
@@ -34,6 +34,15 @@ HOW_TO_AUTHENTICATE = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Session:
+    """The content of a session cookie."""
+
+    key_id: str
+    expires_s: int
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Principal:
     """The authenticated caller of a request."""
 
@@ -42,6 +51,7 @@ class Principal:
     scopes: frozenset[str]
     limits: dict[str, int]
     secret_sha256: str = ""  # of the secret that was sent; empty for a session
+    session: Session | None = None
 
     def allows(self, scope: str) -> bool:
         """Return True if this key has `scope` or a higher one."""
@@ -76,15 +86,6 @@ def new_key(
     return record, f"tt_{key_id}_{secret}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Session:
-    """The content of a session cookie."""
-
-    key_id: str
-    expires_s: int
-    id: str
-
-
 class Keyring:
     """Checks keys, tickets and sessions."""
 
@@ -114,9 +115,11 @@ class Keyring:
         return self._principal(record, digest)
 
     async def why_ended(self, principal: Principal) -> str:
-        """Return why a principal's key no longer works; empty while it does."""
+        """Return why a principal's key or session no longer works; empty while it does."""
         if principal.key_id == AUTH_OFF_PRINCIPAL.key_id:
             return ""
+        if principal.session is not None and await self._is_over(principal.session):
+            return "the session has ended"
         record = await self._record(principal.key_id)
         if record is None:
             return "the API key no longer exists"
@@ -136,18 +139,18 @@ class Keyring:
     async def by_session(self, cookie: str) -> Principal:
         """Authenticate a session cookie. Raises Unauthorized if it is forged, expired or ended."""
         session = self._read(cookie)
-        if (
-            session is None
-            or session.expires_s < time.time()
-            or await self._store.session_ended(session.id)
-        ):
+        if session is None or await self._is_over(session):
             raise Unauthorized("the session has ended", fix="sign in again")
         record = await self._record(session.key_id)
         if record is None:
             raise Unauthorized(
                 "the key of this session no longer exists", fix="sign in again"
             )
-        return self._principal(record)
+        return replace(self._principal(record), session=session)
+
+    async def _is_over(self, session: Session) -> bool:
+        ended = session.expires_s < time.time()
+        return ended or await self._store.session_ended(session.id)
 
     def session(self, principal: Principal) -> str:
         """Return a new cookie value for this principal."""
@@ -162,7 +165,7 @@ class Keyring:
                 session.id, expires_us=(session.expires_s + 1) * 1_000_000
             )
 
-    def _read(self, cookie: str) -> _Session | None:
+    def _read(self, cookie: str) -> Session | None:
         """Parse a cookie; None unless its signature is valid."""
         body, _, mac = cookie.rpartition(".")
         # Bytes, because compare_digest refuses non-ASCII text. A valid signature guarantees the
@@ -174,7 +177,7 @@ class Keyring:
         parts = body.split(".")
         if len(parts) != 3:
             return None  # signed by a version before 0.2, whose sessions cannot be ended
-        return _Session(key_id=parts[0], expires_s=int(parts[1]), id=parts[2])
+        return Session(key_id=parts[0], expires_s=int(parts[1]), id=parts[2])
 
     def ticket(self, principal: Principal) -> str:
         """Return a one-time ticket; it expires after ten minutes or with the process."""

@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from pathlib import Path
+from typing import Any
 
 from starlette.responses import FileResponse
+from starlette.types import Message, Receive, Scope, Send
 
-from services.gateway.deps import Context
+from services.errors import Unauthorized
+from services.gateway.deps import Context, Principal
+from services.gateway.watch import Watch
 
 SVG = "image/svg+xml"
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
+class WatchedFile(FileResponse):
+    """A file whose transfer is cut off once the caller's key has ended.
+
+    The status is sent by then, so the connection closes before all promised bytes came.
+    """
+
+    def __init__(self, path: Path, *, watch: Watch, **more: Any) -> None:
+        super().__init__(path, **more)
+        self._watch = watch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+
+        async def checked(message: Message) -> None:
+            await self._watch.check()
+            await send(message)
+
+        with contextlib.suppress(Unauthorized):
+            await super().__call__(scope, receive, checked)
+
+
 def file_response(
-    ctx: Context, digest: str, name: str, *, picture: bool = False
+    ctx: Context,
+    principal: Principal,
+    digest: str,
+    name: str,
+    *,
+    picture: bool = False,
 ) -> FileResponse:
     """Return the bytes of `digest` as an attachment, never as a page of this site.
 
@@ -29,4 +61,9 @@ def file_response(
     if picture:
         headers["Content-Security-Policy"] = PICTURE_POLICY
     media_type = SVG if picture else "application/octet-stream"
-    return FileResponse(ctx.blobs.path(digest), media_type=media_type, headers=headers)
+    return WatchedFile(
+        ctx.blobs.path(digest),
+        watch=Watch(ctx, principal),
+        media_type=media_type,
+        headers=headers,
+    )

@@ -18,6 +18,7 @@ from services.gateway.auth import SCOPES, new_key, new_secret, write_private
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.listing import Listing
 from services.gateway.views import when
+from services.gateway.watch import Watch, watched
 from services.plans.jobs import leaf_jobs
 from services.store.blobs import UploadLimits
 from services.store.types import (
@@ -220,7 +221,8 @@ async def upload(
 ) -> ArtifactRecord:
     """Store an uploaded file for the caller's tenant.
 
-    Raises PayloadTooLarge, InvalidBody, TooManyRequests, or Conflict with a deletion.
+    Raises PayloadTooLarge, InvalidBody, TooManyRequests, Conflict with a deletion, or Unauthorized
+    for a key that ended meanwhile.
     """
     settings = context.settings
     quota = principal.limits.get("artifact_bytes", settings.max_artifact_bytes)
@@ -236,7 +238,8 @@ async def upload(
         max_unpacked_bytes=settings.max_unpacked_bytes,
         max_gzip_ratio=settings.max_gzip_ratio,
     )
-    blob = await context.blobs.ingest(stream, name=name, limits=limits)
+    checked = watched(stream, Watch(context, principal))
+    blob = await context.blobs.ingest(checked, name=name, limits=limits)
     record = ArtifactRecord(
         digest=blob.digest,
         tenant=principal.tenant,

@@ -112,4 +112,4 @@ async def get_artifact(digest: Digest, ctx: Ctx, principal: Viewer) -> Response:
 async def get_content(digest: Digest, ctx: Ctx, principal: Viewer) -> Response:
     """The bytes of the file, as an attachment."""
     record = await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))
-    return file_response(ctx, record.digest, record.name)
+    return file_response(ctx, principal, record.digest, record.name)

@@ -125,7 +125,7 @@ async def get_model_picture(model_id: ModelId, ctx: Ctx, principal: Viewer) -> R
             fix=f"read the card: GET /v1/fitted-models/{model_id}/card",
         )
     record = await ctx.store.get_artifact(model.picture, tenant=model.tenant)
-    return file_response(ctx, record.digest, record.name, picture=True)
+    return file_response(ctx, principal, record.digest, record.name, picture=True)
 
 
 @router.post(

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.responses import (
-    FileResponse,
     PlainTextResponse,
     Response,
     StreamingResponse,
@@ -20,10 +19,11 @@ from services.gateway import events as event_stream
 from services.gateway import job_log as job_log_text
 from services.gateway import operations
 from services.gateway.deps import Ctx, Viewer, visible_tenant
-from services.gateway.downloads import PICTURE_POLICY, SVG, file_response
+from services.gateway.downloads import PICTURE_POLICY, SVG, WatchedFile, file_response
 from services.gateway.problems import documented
 from services.gateway.routes.jobs import JobId
 from services.gateway.views import FastJson, attempt_view, event_view, input_view
+from services.gateway.watch import Watch
 from trimtab.pictures import MOST_PICTURES, read_pictures
 from trimtab.results import SOLUTION_FILE, Attempt, IncumbentValues, RunResult
 
@@ -153,7 +153,10 @@ async def job_incumbent(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     reference = (job.result or {}).get("artifacts", {}).get(SOLUTION_FILE)
     if reference is not None:
         path = ctx.blobs.path(str(reference["digest"]))
-        return FileResponse(path, media_type="application/json", headers=headers)
+        watch = Watch(ctx, principal)
+        return WatchedFile(
+            path, watch=watch, media_type="application/json", headers=headers
+        )
     stored = await ctx.store.get_checkpoint(job_id) if job.has_checkpoint else None
     view = b"" if stored is None else await asyncio.to_thread(_view, stored, job.kind)
     if not view:
@@ -285,6 +288,5 @@ async def job_artifact(
             "retention removed",
             fix="run the job again: POST /v1/jobs/{id}/retry, or submit its input again",
         ) from None
-    return file_response(
-        ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG
-    )
+    picture = reference.get("media_type") == SVG
+    return file_response(ctx, principal, digest, name, picture=picture)

@@ -22,6 +22,7 @@ from services.gateway.text import generating
 from services.gateway.text.answers import DONE, Answer, event
 from services.gateway.text.generating import Part, Plan
 from services.gateway.text.requests import GenerationRequest
+from services.gateway.watch import Watch
 
 log = structlog.get_logger("trimtab.text")
 KEEP_ALIVE_S = 10.0
@@ -48,6 +49,7 @@ class Turn:
         # The route is part of what a key stands for.
         self._asked = request.url.path.encode() + b"\n" + body
         self._streaming = False
+        self._watch = Watch(ctx, principal)
 
     async def respond(
         self, parsed: GenerationRequest, answer_of: Callable[[Plan], Answer]
@@ -159,14 +161,17 @@ class Turn:
     async def _wait_for(self, coming: asyncio.Task[Part]) -> AsyncIterator[bytes]:
         """Wait for the next part; yields comments that keep a quiet connection open.
 
-        Raises _Gone when the client went away, and ModelOffline when the server closes.
+        Raises _Gone when the client went away, ModelOffline when the server closes, and
+        Unauthorized when the caller's key ends.
         """
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
+        await self._watch.check()
         while not coming.done():
             await asyncio.wait({coming}, timeout=_LOOK_S)
             if self._ctx.lifetime.closing:
                 raise _closing()
+            await self._watch.check()
             if not coming.done() and await self._request.is_disconnected():
                 raise _Gone
             if loop.time() - quiet_since > KEEP_ALIVE_S:
@@ -185,6 +190,7 @@ class Turn:
         try:
             while not work.done() and (until is None or loop.time() < until):
                 await asyncio.wait({work}, timeout=_LOOK_S)
+                await self._watch.check()
                 if not work.done() and self._ctx.lifetime.closing:
                     raise _closing()
                 if not work.done() and await self._request.is_disconnected():
