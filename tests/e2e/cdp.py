@@ -48,6 +48,10 @@ KEYS: Mapping[str, tuple[str, int, str]] = {
     "Space": ("Space", 32, " "),
     "Escape": ("Escape", 27, ""),
     "ArrowDown": ("ArrowDown", 40, ""),
+    "ArrowLeft": ("ArrowLeft", 37, ""),
+    "Home": ("Home", 36, ""),
+    "0": ("Digit0", 48, "0"),
+    "+": ("NumpadAdd", 107, "+"),
 }
 
 

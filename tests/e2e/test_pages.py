@@ -116,6 +116,7 @@ def test_a_file_is_uploaded_at_once_and_its_job_runs(
     assert "Proved optimal" in page.text(".termination")
     page.wait("document.querySelector('.exact')")
     assert page.text(".exact") in ("2", "2/1")
+    assert "Running HiGHS" in page.text("#engine-log"), "what the engine printed"
 
 
 def test_a_dropped_file_is_uploaded(site: Site, open_page: Open) -> None:
@@ -130,6 +131,24 @@ def test_a_dropped_file_is_uploaded(site: Site, open_page: Open) -> None:
         "document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')"
     )
     assert "dropped <b>.lp (4.9 KiB)" in page.text(".uploaded")
+
+
+def test_a_long_name_fits_and_keys_read_the_curve(site: Site, open_page: Open) -> None:
+    body = {"kind": "probe", "name": "W" * 120, "spec": {"steps": 3}}
+    job = site.api("POST", "/v1/jobs", json=body)["id"]
+    site.wait(job)
+    page = open_page(f"/jobs/{job}", width=360)
+    page.wait("document.querySelector('.plot canvas')")
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.eval(wider) == 0
+    summary = page.text("#curve-words")
+    page.eval("document.querySelector('.plot').focus()")
+    page.press("Home")
+    assert page.text("#curve-words").startswith("At ")
+    page.press("+")
+    page.press("0")
+    page.press("Tab")
+    assert page.text("#curve-words") == summary
 
 
 def test_the_list_lives(site: Site, open_page: Open) -> None:

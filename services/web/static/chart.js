@@ -9,6 +9,8 @@ window.trimtabCurve = (figure) => {
   let lastAt = 0; // performance.now() at the newest point, to extend the lines to the present
   let plot = null;
   let scheduled = false;
+  let view = null; // {min, max} while zoomed
+  let at = null; // index that the keys chose
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const grouped = new Intl.NumberFormat("en", { maximumSignificantDigits: Number(figure.dataset.digits) || 9 });
@@ -43,8 +45,8 @@ window.trimtabCurve = (figure) => {
         width: plotBox.clientWidth || 600,
         height: plotBox.clientHeight || 300,
         legend: { show: false },
-        cursor: { y: false, drag: { x: false, y: false } },
-        scales: { x: { time: false, range: (_, low, high) => [0, Math.max(high || 0, 0.1)] }, y: { range } },
+        cursor: { y: false, drag: { x: true, y: false, setScale: false } },
+        scales: { x: { time: false, range: () => [0, end()] }, y: { range } },
         axes: [
           { ...axis, values: (_, ticks) => ticks.map((v) => `${short.format(v)} s`), space: 70, size: 34 },
           { ...axis, size: 84, values: (_, ticks) => ticks.map((v) => short.format(v)) },
@@ -54,11 +56,34 @@ window.trimtabCurve = (figure) => {
           { label: "incumbent", stroke: colour("--incumbent"), width: 2.25, paths: steps, points: { show: points.length === 1 } },
           { label: "bound", stroke: colour("--bound"), width: 2, dash: [6, 4], paths: steps, points: { show: false } },
         ],
-        hooks: { setCursor: [(u) => read(u.cursor.idx)] },
+        hooks: {
+          setCursor: [(u) => read(u.cursor.idx)],
+          setSelect: [(u) => {
+            const { left, width } = u.select;
+            if (width > 4) show(u.posToVal(left, "x"), u.posToVal(left + width, "x"));
+            u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+          }],
+        },
       },
       columns(),
       plotBox,
     );
+    plot.over.addEventListener("dblclick", () => show(0, end()));
+    if (view) plot.setScale("x", view);
+  }
+
+  const end = () => Math.max(columns()[0].at(-1) || 0, 0.1);
+
+  function show(min, max) {
+    view = max - min >= end() ? null : { min: Math.max(0, min), max: Math.min(end(), max) };
+    plot.setScale("x", view ?? { min: 0, max: end() });
+  }
+
+  function zoom(factor) {
+    const { min, max } = view ?? { min: 0, max: end() };
+    const middle = at === null ? (min + max) / 2 : points[at].t;
+    const half = ((max - min) / 2) * factor;
+    show(middle - half, middle + half);
   }
 
   // The point under the pointer, or a summary: the text alternative of the figure.
@@ -94,9 +119,13 @@ window.trimtabCurve = (figure) => {
       build();
     }
     figure.querySelector(".key-bound").hidden = points.every((p) => p.bound === null);
-    plot.setData(columns());
+    plot.batch(() => {
+      plot.setData(columns());
+      if (view) plot.setScale("x", view);
+    });
     figure.dataset.points = String(points.length);
-    if (plot.cursor.idx === null || plot.cursor.idx === undefined) read(null);
+    if (at !== null) read(at);
+    else if (plot.cursor.idx === null || plot.cursor.idx === undefined) read(null);
   }
 
   function redraw() {
@@ -104,6 +133,20 @@ window.trimtabCurve = (figure) => {
     scheduled = true;
     requestAnimationFrame(draw);
   }
+
+  window.trimtabCurveKeys(figure, plotBox, {
+    zoom,
+    whole: () => show(0, end()),
+    step(by) {
+      at = Math.max(0, Math.min(points.length - 1, (at ?? (by > 0 ? -1 : points.length)) + by));
+      plot.setCursor({ left: plot.valToPos(points[at].t, "x"), top: 0 });
+      read(at);
+    },
+    leave() {
+      at = null;
+      read(null);
+    },
+  });
 
   new ResizeObserver(() => {
     if (plot && plotBox.clientWidth) plot.setSize({ width: plotBox.clientWidth, height: plotBox.clientHeight });
@@ -126,6 +169,7 @@ window.trimtabCurve = (figure) => {
     // A new attempt has no points yet.
     reset() {
       points = [];
+      view = at = null;
       if (plot) redraw();
     },
     running(value) {

@@ -67,33 +67,18 @@ for (const figure of document.querySelectorAll("[data-lines]")) {
   figure.querySelector("[data-still]").hidden = true;
   box.hidden = false;
   build();
-  const bar = document.createElement("div");
-  bar.className = "zoom";
-  for (const [text, name, act] of [["+", "Zoom in", () => zoom(0.5)], ["−", "Zoom out", () => zoom(2)], ["Whole", "Show the whole curve", reset]]) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "small";
-    button.textContent = text;
-    button.setAttribute("aria-label", name);
-    button.addEventListener("click", act);
-    bar.append(button);
-  }
-  figure.insertBefore(bar, box);
-  box.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-    if (step !== undefined) {
-      at = Math.max(0, Math.min(times.length - 1, (at ?? (step > 0 ? -1 : times.length)) + step));
+  window.trimtabCurveKeys(figure, box, {
+    zoom,
+    whole: reset,
+    step(by) {
+      at = Math.max(0, Math.min(times.length - 1, (at ?? (by > 0 ? -1 : times.length)) + by));
       plot.setCursor({ left: plot.valToPos(times[at], "x"), top: 0 });
       read(at);
-    } else if (event.key === "+") zoom(0.5);
-    else if (event.key === "-") zoom(2);
-    else if (event.key === "0") reset();
-    else return;
-    event.preventDefault();
-  });
-  box.addEventListener("blur", () => {
-    at = null;
-    caption.textContent = summary;
+    },
+    leave() {
+      at = null;
+      caption.textContent = summary;
+    },
   });
   new ResizeObserver(() => box.clientWidth && plot.setSize({ width: box.clientWidth, height: box.clientHeight })).observe(box);
   dark.addEventListener("change", build);

@@ -21,7 +21,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from workers.bench.service import chaos, graphs, latency, lists, load, retention
+from workers.bench.service import (
+    chaos,
+    first_visit,
+    graphs,
+    latency,
+    lists,
+    load,
+    retention,
+)
 from workers.bench.service.harness import Server, running_server
 from workers.bench.service.postgres import PostgresServer
 from workers.bench.stats import machine
@@ -91,6 +99,12 @@ def list_postgres(folder: Path, scale: float, options: argparse.Namespace) -> Fi
             return lists.measure(server, database, jobs=jobs, seed=options.seed)
         finally:
             server.stop()
+
+
+def first_visit_pages(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
+    """Measure a newcomer's first result of each kind by the pages, and the pages' weight."""
+    with running_server(folder / "data", diagnostic_kinds="false") as server:
+        return first_visit.measure(server)
 
 
 def stop_cancel(folder: Path, scale: float, options: argparse.Namespace) -> Figures:
@@ -244,6 +258,10 @@ SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
         "submit-postgres": (submit_postgres, ">= 300 submits/s"),
         "list-sqlite": (list_sqlite, "every page of 100,000 jobs <= 200 ms"),
         "list-postgres": (list_postgres, "every page of 100,000 jobs <= 200 ms"),
+        "first-visit": (
+            first_visit_pages,
+            "1 press to the result of each kind with an example; every page <= 200 kB",
+        ),
         "event-latency": (event_latency, "p95 <= 250 ms"),
         "stop-cancel": (
             stop_cancel,
