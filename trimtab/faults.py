@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -18,6 +18,7 @@ _UNION_MEMBER = re.compile(
     r"(function-(after|before|wrap|plain)|list|tuple|set|dict|nullable)\[|constrained-"
 )
 _SHOWN_CHARS = 120
+_EXAMPLE = re.compile(r"e\.g\.\s+`([^`]+)`")
 _REMEDY_UNKNOWN = "remove it or correct its name"
 
 # Error types of pydantic → what was expected. Braces are filled from the error's context.
@@ -97,8 +98,14 @@ def faults_of(
 
     `known` has the field names of each object by its path, for suggestions.
     """
-    items = without_other_members(error.errors(include_url=False))
-    return [_fault(item, known or {}) for item in items if not _follows(item, items)]
+    items = own_faults(error.errors(include_url=False))
+    return [_fault(item, known or {}) for item in items]
+
+
+def own_faults(items: Sequence[Item]) -> list[Item]:
+    """Leave out entries of `ValidationError.errors()` that only follow from others."""
+    meant = without_other_members(items)
+    return [item for item in meant if not _follows(item, meant)]
 
 
 def without_other_members(items: Sequence[Item]) -> list[Item]:
@@ -162,6 +169,21 @@ def fields_by_path(model: type[BaseModel], prefix: str = "") -> dict[str, list[s
             for at, fields in fields_by_path(inner, path).items():
                 names[at] = [*names.get(at, ()), *fields]
     return names
+
+
+def faults_in(model: type[BaseModel], error: ValidationError) -> list[Fault]:
+    """Return the faults of an input for `model`, with the field meant and examples as remedies."""
+    faults = faults_of(error, known=fields_by_path(model))
+    return [with_example(fault, model) for fault in faults]
+
+
+def with_example(fault: Fault, model: type[BaseModel], prefix: str = "") -> Fault:
+    """Return the fault of a missing or mistyped field with the example of its description."""
+    field = model.model_fields.get(fault.path.removeprefix(prefix))
+    example = _EXAMPLE.search((field and field.description) or "")
+    if fault.remedy or not fault.got or example is None:
+        return fault
+    return replace(fault, remedy=f"e.g. {' '.join(example.group(1).split())}")
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

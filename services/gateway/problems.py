@@ -21,9 +21,10 @@ from trimtab.faults import (
     fault_of,
     fields_by_path,
     is_secret,
-    without_other_members,
+    own_faults,
+    with_example,
 )
-from trimtab.specs.common import JobRequest
+from trimtab.specs.common import JobRequest, Spec
 
 log = structlog.get_logger("trimtab.gateway")
 MEDIA_TYPE = "application/problem+json"
@@ -132,13 +133,11 @@ def from_validation(
             f"(body): expected a JSON object, got text that does not parse: {reason}",
             fix="send a JSON object with finite numbers and valid Unicode text",
         )
-    known: dict[str, list[str]] = {}
+    spec: type[Spec] | None = None
     for item in items:
         if len(item["loc"]) > 1 and (kind := (kinds or {}).get(str(item["loc"][0]))):
-            item["loc"] = item["loc"][1:]
-            if item["type"] == "extra_forbidden" and not known:
-                known = fields_by_path(JobRequest) | fields_by_path(kind.spec, "spec")
-    entries = [_entry(item, known) for item in without_other_members(items)]
+            item["loc"], spec = item["loc"][1:], kind.spec
+    entries = [_entry(item, spec) for item in own_faults(items)]
     return InvalidBody(
         _summary(entries),
         errors=entries[:50],
@@ -146,8 +145,13 @@ def from_validation(
     )
 
 
-def _entry(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+def _entry(item: Mapping[str, Any], spec: type[Spec] | None = None) -> dict[str, Any]:
+    known: dict[str, list[str]] = {}
+    if spec is not None and item["type"] == "extra_forbidden":
+        known = fields_by_path(JobRequest) | fields_by_path(spec, "spec")
     fault = fault_of(item, known=known)
+    if spec is not None:
+        fault = with_example(fault, spec, "spec.")
     got = _shown(item["loc"], item.get("input")) if fault.got else ""
     if item["type"] == "missing":
         got = "nothing"
@@ -203,7 +207,7 @@ def install(app: FastAPI) -> None:
             return await on_unexpected(request, error)
         # The location of a parameter starts with its place: "query", "path" or "header".
         entries = [
-            _entry({**item, "loc": item["loc"][1:] or item["loc"]}, {})
+            _entry({**item, "loc": item["loc"][1:] or item["loc"]})
             for item in error.errors()[:50]
         ]
         return service_error(

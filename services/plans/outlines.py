@@ -18,7 +18,7 @@ from search.kinds import Kind
 from services.errors import InvalidBody, field_error
 from services.store.types import Memo
 from trimtab.estimates import seconds_of, shares, total
-from trimtab.faults import fault_of, without_other_members
+from trimtab.faults import fault_of, own_faults
 from trimtab.plans import LEAF_FILE, MAX_LEAVES, MAX_REPAIRS, Leaf, Outline
 from trimtab.specs.common import JobRequest, Needs, request_model
 
@@ -372,7 +372,7 @@ def _invalid(error: Exception, prefix: Path) -> InvalidBody:
     if not isinstance(error, ValidationError):
         return refused(prefix, "values of JSON", str(error))
     entries = []
-    for item in without_other_members(error.errors(include_url=False))[:50]:
+    for item in own_faults(error.errors(include_url=False))[:50]:
         fault = fault_of({**item, "loc": ()})
         at = pointer((*prefix, *item["loc"]))
         entry = field_error(at, got=fault.got, expected=fault.expected)

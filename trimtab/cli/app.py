@@ -13,6 +13,7 @@ import sys
 from typing import Annotated, NoReturn
 
 import typer
+from pydantic import ValidationError
 
 from trimtab import __version__
 from trimtab.cli import admin, chat, jobs, live, mcp, models, plans, server, sizes, solve
@@ -29,6 +30,7 @@ from trimtab.errors import (
     Unavailable,
     WaitTimeout,
 )
+from trimtab.faults import faults_of
 
 # The first class that matches decides.
 _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
@@ -112,6 +114,13 @@ def run() -> NoReturn:
     except TrimtabError as error:
         print(f"trimtab: {error}", file=sys.stderr)
         sys.exit(next(code for kind, code in _CODES if isinstance(error, kind)))
+    except ValidationError as error:
+        print(
+            *(f"trimtab: {fault}" for fault in faults_of(error)),
+            sep="\n",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except (OSError, ValueError, TypeError, KeyError) as error:
         print(f"trimtab: {error}", file=sys.stderr)
         sys.exit(2)

@@ -23,9 +23,10 @@ from trimtab.cli.terminal import AsJson, JobId, out, say, say_failure, show
 from trimtab.cli.terminal import client as connect
 from trimtab.client import Client, Job
 from trimtab.errors import JobAtRest
+from trimtab.faults import shown
 from trimtab.results import PRINTED, EventType, JobSort, JobState, JobView
 from trimtab.specs.by_file import described, set_field
-from trimtab.specs.common import JobRequest
+from trimtab.specs.common import Budget, JobRequest, Webhook
 
 _FILE_HELP = (
     "A .json file with a spec or a request, or an input file, whose name chooses the kind "
@@ -129,8 +130,20 @@ def _fields(settings: list[str] | None) -> dict[str, Any]:
 
 def _submit_json(client: Client, file: Path, options: dict[str, Any]) -> Job:
     """Submit a file with a request, or with a spec alone."""
-    body = json.loads(file.read_text())
+    try:
+        body = json.loads(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise typer.BadParameter(f"{file.name}: expected JSON, got: {error}") from None
+    if not isinstance(body, dict):
+        raise typer.BadParameter(
+            f"{file.name}: expected an object with a request or a spec, got "
+            f"{shown((), body)}"
+        )
     request = body if "spec" in body else {"spec": body}
+    if not (options.get("kind") or request.get("kind")):
+        raise typer.BadParameter(
+            f"{file.name}: expected a kind, got a spec alone; add --kind, e.g. --kind sharding"
+        )
     return _submit_request(client, request, **options)
 
 
@@ -157,9 +170,15 @@ def _submit_request(
         )
         if name in request
     }
-    chosen |= request.get("budget") or {}
-    if request.get("webhook"):
-        chosen["webhook"] = request["webhook"]["url"]
+    for field, model in (("budget", Budget), ("webhook", Webhook)):
+        if (value := request.get(field)) is None:
+            continue
+        if not isinstance(value, dict):
+            raise typer.BadParameter(
+                f"{field}: expected an object, got {shown((), value)}"
+            )
+        model(**value)  # refuses unknown fields by name
+        chosen |= value if field == "budget" else {"webhook": value["url"]}
     chosen |= {name: value for name, value in options.items() if value not in (None, {})}
     return client.submit(request["spec"], idempotency_key=key, **chosen)
 

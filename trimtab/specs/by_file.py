@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from trimtab import specs
+from trimtab.errors import SpecError
+from trimtab.faults import faults_in
 from trimtab.specs.common import FileInput, Spec
 
 
@@ -59,7 +63,7 @@ def spec_of_file(
     """Return a spec of a file; the client uploads the file on submit.
 
     `fields` are further fields of the spec, as JSON has them. Raises ValueError for a kind that
-    takes no file, or when the spec refuses the fields.
+    takes no file, SpecError when the spec refuses the fields.
     """
     from trimtab.files import LocalFile  # the server's side of the specs does not need it
 
@@ -78,7 +82,10 @@ def spec_of_file(
     local = {name: LocalFile.of(where) for name, where in paths.items()}
     references = {name: file.model_dump(mode="json") for name, file in local.items()}
     body = json.dumps({**(fields or {}), **references})
-    return model.model_validate_json(body).model_copy(update=local)
+    try:
+        return model.model_validate_json(body).model_copy(update=local)
+    except ValidationError as error:
+        raise SpecError(model.__name__, faults_in(model, error)) from None
 
 
 def set_field(fields: dict[str, Any], text: str) -> None:

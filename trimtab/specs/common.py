@@ -74,11 +74,9 @@ else:
                 return super().__call__(*args, **fields)
             except ValidationError as error:
                 from trimtab.errors import SpecError
-                from trimtab.faults import faults_of
+                from trimtab.faults import faults_in
 
-                raise SpecError(
-                    cls.__name__, faults_of(error, known={"": list(cls.model_fields)})
-                ) from None
+                raise SpecError(cls.__name__, faults_in(cls, error)) from None
 
 
 class WireModel(BaseModel, metaclass=_OwnErrors):

@@ -18,7 +18,7 @@ import orjson
 from pydantic import ValidationError
 
 from search.kinds import KINDS, Kind
-from trimtab.faults import faults_of
+from trimtab.faults import faults_in
 from trimtab.specs.common import JobRequest, awaited_files, request_model
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -110,14 +110,13 @@ def parse_line(
     kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
         return bad(f"kind: expected one of {', '.join(sorted(kinds))}, got {name!r}")
+    model = request_model(kind.spec)
     try:
         spec, inputs = _resolve_files(body.get("spec"), kind, folder, files)
-        request = request_model(kind.spec).model_validate_json(
-            orjson.dumps({**body, "spec": spec})
-        )
+        request = model.model_validate_json(orjson.dumps({**body, "spec": spec}))
     except ValidationError as error:
         return bad(
-            "; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name
+            "; ".join(str(fault) for fault in faults_in(model, error)[:5]), kind=kind.name
         )
     except (OSError, ValueError) as error:
         return bad(str(error), kind=kind.name)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import typer
 
+from trimtab.cli.jobs import _submit_json
+from trimtab.errors import SpecError
 from trimtab.files import LocalFile
 from trimtab.specs.by_file import kind_of_file, set_field, spec_of_file, suffixes
 from trimtab.specs.compile import CompileSpec
@@ -77,3 +80,51 @@ def test_files_that_no_kind_takes(tmp_path: Path) -> None:
             set_field({}, text)
     with pytest.raises(ValueError, match="already has the value"):
         set_field({"target": 1}, "target.pic=true")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        ("a.csv", {}, 'devices: expected a value, got nothing; e.g. [{"count": 8,'),
+        ("a.csv", {"devices": 4}, 'devices: expected a list, got 4; e.g. [{"count": 8,'),
+        ("a.lp", {"engin": "scip"}, "engin: expected no such field, got 'scip'; did you"),
+        (
+            "a.lp",
+            {"lns": {"enable": 1}},
+            "lns.enable: expected no such field, got 1; did",
+        ),
+        ("a.lp", {"threads": "two"}, "threads: expected an integer, got 'two'"),
+    ],
+)
+def test_refused_fields_are_named(
+    tmp_path: Path, name: str, fields: dict[str, Any], expected: str
+) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(SpecError) as caught:
+        spec_of_file(tmp_path / name, fields=fields)
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "a.json: expected JSON, got: Expecting"),
+        ("[1]", "expected an object with a request or a spec, got a list of 1"),
+        ('{"bands": []}', "expected a kind, got a spec alone; add --kind"),
+        ('{"kind": "ilp", "spec": {}, "budget": 5}', "budget: expected an object, got 5"),
+        (
+            '{"kind": "ilp", "spec": {}, "budget": {"second": 5}}',
+            "did you mean 'seconds'?",
+        ),
+        (
+            '{"kind": "ilp", "spec": {}, "webhook": "http://a"}',
+            "webhook: expected an object",
+        ),
+    ],
+)
+def test_json_files_that_are_no_request(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(text)
+    with pytest.raises((typer.BadParameter, SpecError)) as caught:
+        _submit_json(cast("Any", None), file, {})
+    assert expected in str(caught.value)
