@@ -15,8 +15,8 @@ _WITHOUT_RESULT = (JobState.FAILED, JobState.DEAD, JobState.SKIPPED)
 LATE_HEARTBEAT_S = 15.0  # workers send one every few seconds; older ones are highlighted
 
 
-def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
-    """Return a row of the job list."""
+def job_row(job: JobRecord, now_us: int, *, unit: str = "") -> SimpleNamespace:
+    """Return a row of the job list. `unit`: of the objective and the bound."""
     best = job.best or {}
     certificate = best.get("certificate") or {}
     return SimpleNamespace(
@@ -29,6 +29,7 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         labels=dict(job.labels),
         failure=failure(job),
         objective=best.get("objective"),
+        unit=unit,
         bound=certificate.get("bound", best.get("bound")),
         gap=certificate.get("gap", best.get("gap")),
         bound_of=MODEL if certificate else "",

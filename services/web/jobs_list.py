@@ -104,7 +104,10 @@ async def list_jobs(
         saved=_saved(await context.store.list_views(principal.tenant), chosen.query()),
         tabs=_tabs(counts, chosen.one("state"), link),
         columns=_columns(chosen.one("sort") or "-created", link),
-        rows=[job_row(record, now_us) for record in records[:PAGE_JOBS]],
+        rows=[
+            job_row(record, now_us, unit=_unit(context, record.kind))
+            for record in records[:PAGE_JOBS]
+        ],
         here=link(cursor=cursor),
         first=link() if cursor else "",
         next=link(cursor=cursor_of(records[PAGE_JOBS - 1], order)) if more else "",
@@ -125,6 +128,12 @@ def _chosen(request: Request) -> tuple[Listing, str]:
         fault = f"Expected key=value, got {labels[0]!r}."
         pairs = [pair for pair in pairs if pair[0] != "label"]
     return Listing.of_pairs(pairs), fault
+
+
+def _unit(context: Ctx, kind: str) -> str:
+    """Return the unit of a kind's objectives; rows have no spec that could say more."""
+    found = context.kinds.get(kind)
+    return "" if found is None else found.spec.UNIT
 
 
 def _saved(views: Sequence[SavedView], query: str) -> list[SimpleNamespace]:

@@ -120,6 +120,7 @@ class AntennaSpec(Spec):
     """A planar antenna: bands and board in, metal on the grid and its S-parameters out."""
 
     KIND: ClassVar[str] = "antenna"
+    UNIT: ClassVar[str] = "dB"  # of the worst margin over all requirements
     BASIC: ClassVar[tuple[str, ...]] = (
         "bands",
         "avoid",
@@ -222,11 +223,6 @@ class AntennaSpec(Spec):
         _check_span(self)
         self._check_geometry()
         return self
-
-    @classmethod
-    def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Return dB: the objective is the worst margin over all requirements."""
-        return "dB"
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Return the uploaded files, by the name of their field."""

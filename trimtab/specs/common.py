@@ -319,6 +319,8 @@ class Spec(WireModel):
     """Limits of the budget beside `seconds` that this kind observes; any other is refused."""
     MODELS: ClassVar[bool] = False
     """Jobs of this kind can use models that a job of kind `learn` fitted."""
+    UNIT: ClassVar[str] = ""
+    """Unit of the objective where it is the same for every spec; see `unit_of`."""
     schema_version: Literal[1] = 1
     """Version of the kind's spec."""
 
@@ -333,7 +335,7 @@ class Spec(WireModel):
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
         """Return the unit of a stored spec's objective, e.g. `bytes`, `ms`; empty for none."""
-        return ""
+        return cls.UNIT
 
 
 class JobRequest(WireModel):

@@ -247,6 +247,7 @@ class ShardingSpec(ExplainedModel, Spec):
     the slowest device."""
 
     KIND: ClassVar[str] = "sharding"
+    UNIT: ClassVar[str] = "ms"  # of the time of a step
     BASIC: ClassVar[tuple[str, ...]] = (
         "tables_file",
         "tables",
@@ -437,11 +438,6 @@ class ShardingSpec(ExplainedModel, Spec):
         from trimtab.files import LocalFile  # the server's side does not need it
 
         return cls(tables_file=LocalFile.of(path), **options)
-
-    @classmethod
-    def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Return `ms`: the objective is the time of a step."""
-        return "ms"
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Return the list of tables, when it was uploaded."""

@@ -13,6 +13,7 @@ from tests.services.web.conftest import EVIL, Reader
 from tests.services.web.html import Page
 from trimtab.comparison import differences
 from trimtab.results import EventType
+from trimtab.specs import ShardingSpec
 
 
 def jobs_of(page: Page) -> list[str]:
@@ -142,3 +143,18 @@ def test_differences_show_where_long_texts_differ() -> None:
         deep = [deep]
     assert differences([deep, deep]).rows == ()
     assert len(differences([list(range(500)), [json.dumps({})]]).rows) == 200
+
+
+def test_objectives_of_kinds_with_one_unit_have_it(reader: Reader) -> None:
+    answer = reader.client.post(
+        "/v1/jobs",
+        json=dict(ShardingSpec.EXAMPLE or {}),
+        headers={"authorization": f"Bearer {reader.key}"},
+    )
+    assert answer.status_code == 202, answer.text
+    claims = reader.do(reader.store.claim("host", kinds=["sharding"], lease_s=30))
+    point = {"elapsed_s": 0.5, "objective": 0.92, "bound": 0.9, "gap": 0.02}
+    reader.tell(claims[0].job, (EventType.INCUMBENT, point))
+    text = reader.get("/").text
+    assert "0.92 ms" in text
+    assert "0.9 ms" in text

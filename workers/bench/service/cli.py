@@ -260,7 +260,7 @@ SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
         "list-postgres": (list_postgres, "every page of 100,000 jobs <= 200 ms"),
         "first-visit": (
             first_visit_pages,
-            "1 press to the result of each kind with an example; every page <= 200 kB",
+            "1 press to the result of each kind, 2 of a plan; every page <= 200 kB",
         ),
         "event-latency": (event_latency, "p95 <= 250 ms"),
         "stop-cancel": (

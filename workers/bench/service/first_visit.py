@@ -1,7 +1,8 @@
 """A newcomer's first result by the pages: steps and seconds for each kind, weight of each page.
 
 It does what a browser without scripts does, over HTTP: sign in by a link, press one button on the
-first-visit page, and reload the page of the job until the result is there.
+first-visit page (a plan needs another one, which approves it), and reload the page of the
+job until the result is there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _FILES = re.compile(
     r'<(?:script|img)[^>]*? src="([^"]+)"|<link[^>]*? rel="(?:stylesheet|icon)"[^>]*?>'
 )
 _HREF = re.compile(r' href="([^"]+)"')
+_HIDDEN = re.compile(r'type="hidden" name="(revision|digest)" value="([^"]*)"')
 _EXAMPLE = re.compile(r'name="kind" value="([^"]+)"')
 
 
@@ -106,22 +108,30 @@ def measure(server: Server) -> dict[str, Any]:
 
 
 def _first_result(server: Server, browser: _Browser, kind: str) -> dict[str, Any]:
-    """Submit the example of a kind with one press, and wait for its result."""
+    """Submit the example of a kind with one press, and wait for its result.
+
+    A plan waits for approval, which is a second press.
+    """
     began = time.perf_counter()
     path = browser.press("/start", kind=kind)
     first_s: float | None = None
+    presses = 1
     while True:
         _, job = server.get(f"/v1{path}")
         elapsed_s = time.perf_counter() - began
         if first_s is None and job["best"]:
             first_s = elapsed_s
+        if job["state"] == "AWAITING_APPROVAL" and presses == 1:
+            outline = dict(_HIDDEN.findall(browser.open(path)))
+            browser.press(f"{path}/outline/approve", **outline)
+            presses += 1
         if job["finished_at"] or elapsed_s > _LONGEST_S:
             break
         time.sleep(0.2)
     requests, size = browser.weigh(path)
     return {
         "kind": kind,
-        "presses": 1,
+        "presses": presses,
         "first_solution_s": first_s,
         "result_s": elapsed_s,
         "state": job["state"],
