@@ -10,8 +10,10 @@ program, and whether it prints the same as clang's. Sources come from Debian
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trimtab.flash import read_usage
 from trimtab.wrapper.clang import find_clang
@@ -33,6 +35,8 @@ _QEMU = (
     "qemu-system-arm", "-machine", "mps2-an386", "-semihosting-config",
     "enable=on,target=native", "-nographic", "-no-reboot", "-kernel",
 )  # fmt: skip
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_ORPHANS_S = 10.0  # that orphans are waited for
 BUILDS = ("clang", "plain", "first", "again")
 
 
@@ -196,18 +200,44 @@ def _spent(
     """Run a command; return its CPU and wall seconds with all descendants, and what it said."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as said:
-        process = subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=said, stderr=said
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        cpu_s, code = cpu_of(words, folder, environment, said)
         said.seek(0)
         text = said.read()
-    if process.returncode:
-        raise SystemExit(
-            f"{' '.join(words)}: exit code {process.returncode}\n{text[-2000:]}"
-        )
-    return usage.ru_utime + usage.ru_stime, time.monotonic() - started, text
+    if code:
+        raise SystemExit(f"{' '.join(words)}: exit code {code}\n{text[-2000:]}")
+    return cpu_s, time.monotonic() - started, text
+
+
+def cpu_of(
+    words: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    said: IO[str],
+) -> tuple[float, int]:
+    """Run a command; return CPU seconds and exit code.
+
+    Processes that their parents left, as a job's worker does when its parent ends it, become
+    children of this one, so that they count too.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    before = _children_s()
+    process = subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=said, stderr=said
+    )
+    code = process.wait()
+    ends = time.monotonic() + _ORPHANS_S
+    while time.monotonic() < ends:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.05)
+        except ChildProcessError:
+            break
+    return _children_s() - before, code
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _output(project: Project, folder: Path) -> str:
