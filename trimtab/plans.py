@@ -242,7 +242,7 @@ class PatchOperation(WireModel):
     """Value, with `add`, `replace` and `test`."""
 
 
-class OutlineAnswers(WireModel):
+class QuestionAnswers(WireModel):
     """Answers to the questions of a plan that NEEDS_INPUT."""
 
     revision: Annotated[int, Field(ge=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, field_validator
@@ -172,6 +173,14 @@ class DeliveryAttempt(WireModel):
     """Answer of the receiver. None: there was none."""
     detail: str
     """Why it failed; empty if it did not."""
+
+
+class DeliveryState(StrEnum):
+    """State of a webhook whose job has ended."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given up"
 
 
 class DeliveryView(WireModel):

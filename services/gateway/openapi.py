@@ -17,7 +17,7 @@ from services.gateway.routes.keys import NewKey, RotateKey
 from services.gateway.routes.views import NewView
 from services.gateway.text.requests import ChatRequest, CompletionRequest
 from trimtab import __version__
-from trimtab.plans import OutlineAnswers, OutlineApproval, PatchOperation
+from trimtab.plans import OutlineApproval, PatchOperation, QuestionAnswers
 from trimtab.results import Event, Problem
 from trimtab.specs.common import JobChanges
 from trimtab.upkeep import RetentionRule
@@ -40,7 +40,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     RetentionRule,
     ChatRequest,
     CompletionRequest,
-    OutlineAnswers,
+    QuestionAnswers,
     OutlineApproval,
     PatchOperation,
     Problem,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
@@ -20,7 +21,6 @@ from trimtab.specs.common import ShortText, WireModel
 
 router = APIRouter(prefix="/v1", tags=["keys"])
 
-Scope = Literal["viewer", "submitter", "operator", "admin"]
 KEY_ID = re.compile(r"^[a-z0-9]{12}\Z")
 LimitName = Literal[
     "submits_per_minute",
@@ -33,6 +33,15 @@ LimitName = Literal[
 _LONGEST_US = 100 * 365 * 86_400 * 1_000_000
 
 
+class Scope(StrEnum):
+    """Rights of a key; a higher one includes the lower ones."""
+
+    VIEWER = "viewer"
+    SUBMITTER = "submitter"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
 class NewKey(WireModel):
     """Request to make an API key."""
 
@@ -41,7 +50,7 @@ class NewKey(WireModel):
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,62}$")] = "default"
     """Tenant whose jobs and files the key can use."""
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(
-        default=["submitter"]
+        default=[Scope.SUBMITTER]
     )
     """Rights of the key; a higher scope includes the lower ones: viewer, submitter, operator,
     admin."""
@@ -143,7 +152,7 @@ async def make_key(request: Request, ctx: Ctx, principal: Admin) -> Response:
         ctx,
         tenant=new.tenant,
         name=new.name,
-        scopes=new.scopes,
+        scopes=list(map(str, new.scopes)),
         expires_us=await _expiry_us(ctx, new),
         limits={str(name): value for name, value in new.limits.items()},
     )

@@ -16,7 +16,7 @@ from services.gateway.deps import Ctx, Submitter, Viewer
 from services.gateway.problems import documented, from_validation
 from services.gateway.routes.jobs import JobId
 from services.gateway.views import FastJson, job_view
-from trimtab.plans import OutlineAnswers, OutlineApproval, OutlineView, PatchOperation
+from trimtab.plans import OutlineApproval, OutlineView, PatchOperation, QuestionAnswers
 from trimtab.results import JobView
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outline", tags=["plans"])
@@ -88,14 +88,14 @@ async def edit_outline(
     status_code=202,
     response_model=JobView,
     responses=documented(400, 404, 409, 413, 415, 422, 503),
-    openapi_extra={"requestBody": "OutlineAnswers"},
+    openapi_extra={"requestBody": "QuestionAnswers"},
     summary="Answer the questions of a plan",
 )
 async def answer_outline(
     request: Request, job_id: JobId, ctx: Ctx, principal: Submitter
 ) -> Response:
     """The plan is queued, and makes its outline again with these answers."""
-    body = await body_of(request, OutlineAnswers)
+    body = await body_of(request, QuestionAnswers)
     job = await outlines.answer(
         ctx, principal, job_id, revision=body.revision, answers=body.answers
     )

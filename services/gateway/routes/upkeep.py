@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
@@ -33,6 +33,7 @@ from trimtab.upkeep import (
     ArtifactPage,
     AuditPage,
     DeliveryPage,
+    DeliveryState,
     DeliveryView,
     RetentionReport,
     RetentionRule,
@@ -273,7 +274,7 @@ async def list_deliveries(
     ctx: Ctx,
     principal: Viewer,
     state: Annotated[
-        list[Literal["waiting", "delivered", "given up"]] | None,
+        list[DeliveryState] | None,
         Query(description="repeat for several states"),
     ] = None,
     limit: Limit = 50,
@@ -287,7 +288,7 @@ async def list_deliveries(
         )
     found = await ctx.store.list_deliveries(
         tenant=visible_tenant(principal),
-        states=tuple(state or ()),
+        states=tuple(map(str, state or ())),
         limit=limit + 1,
         before_job=cursor,
     )

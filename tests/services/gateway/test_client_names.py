@@ -52,3 +52,24 @@ def test_bodies_and_answers_refer_to_named_schemas(document: dict[str, Any]) -> 
         # MathOpt's own protocol has a body of its own.
         if body is not None and op["operationId"] != "solve_mathopt_model":
             assert "$ref" in body["schema"], op["operationId"]
+
+
+def test_names_that_generators_make_up_are_free(document: dict[str, Any]) -> None:
+    """A nameless object is named after its owner and property: `Outline.answers`."""
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        for field, inner in schema.get("properties", {}).items():
+            made_up = name + field.title().replace("_", "")
+            if inner.get("type") == "object":
+                assert made_up not in schemas, (name, field)
+
+
+def test_choices_have_names(document: dict[str, Any]) -> None:
+    """A nameless list of words would become `ListDeliveriesStateType0Item`."""
+    for op in operations(document):
+        for parameter in op.get("parameters", []):
+            schema = parameter["schema"]
+            for part in (schema, *schema.get("anyOf", [])):
+                assert "enum" not in part.get("items", {}), parameter["name"]
+    scopes = document["components"]["schemas"]["NewKey"]["properties"]["scopes"]
+    assert scopes["items"] == {"$ref": "#/components/schemas/Scope"}
