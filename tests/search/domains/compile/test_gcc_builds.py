@@ -71,10 +71,8 @@ RUNS = (Run(), Run(arguments=("(8+2)*3-4/0",)))
 
 def parsed(folder: Path, source: str = PROGRAM, **spec: Any) -> CompileProblem:
     folder.mkdir(exist_ok=True)
-    given = {"image": QUICK, "runs": RUNS, **spec}
-    return parse_problem(
-        CompileSpec(source_text=source, language=Language.C, **given), {}, folder
-    )
+    given = {"image": QUICK, "runs": RUNS, "language": Language.C, **spec}
+    return parse_problem(CompileSpec(source_text=source, **given), {}, folder)
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +144,28 @@ def test_a_target_without_its_gcc_is_not_built(
     target = dataclasses.replace(problem.target, triple="mips-unknown-elf")
     other = dataclasses.replace(problem, target=target)
     assert build_gcc_lto(other, tmp_path) is None
+
+
+CXX = """#include <cstdio>
+#include <string>
+struct Counter { int n = 0; ~Counter() { std::printf("%d\\n", n); } };
+static Counter counter;
+int main(int argc, char **) {
+  std::string s = std::to_string(argc);
+  try { if (argc > 0) throw 4; } catch (int e) { counter.n = e + (int)s.size(); }
+  return 0;
+}
+"""
+
+
+def test_cxx_has_functions_that_clang_alone_writes(tmp_path: Path) -> None:
+    program = parsed(tmp_path / "cxx", CXX, language=Language.CXX, runs=(Run(),))
+    assert program.image is not None
+    assert "__clang_call_terminate" in program.image.kept
+    build = build_gcc_lto(program, tmp_path / "built")
+    assert build is not None
+    done = subprocess.run([build.file], capture_output=True, text=True, check=True)
+    assert done.stdout == "5\n"
 
 
 def answered(folder: Path, evaluations: int, **spec: Any) -> Finished:
