@@ -18,6 +18,7 @@ LEAST_HZ, MOST_HZ = 5e7, 1e11
 LEAST_CELLS_PER_WAVELENGTH = 6.0
 # Of the grid in wavelengths: the field solver breaks down below.
 _LEAST_ELECTRICAL_SIZE = 0.01
+MOST_MARGIN_MM = 24.0  # of a board without a size
 _MOST_SPAN = 8.0  # highest frequency over lowest
 
 MODEL_AUTO, MODEL_NONE = "auto", "none"
@@ -102,7 +103,7 @@ class AntennaBoard(WireModel):
     """Conductivity of metal and ground plane; copper by default."""
     size_mm: Annotated[float, Field(gt=0, le=1000), remedied(_MILLIMETRES)] | None = None
     """Side of the square board with the grid at its centre, for the second solver. None: 24 mm of
-    board beyond the grid on each side."""
+    board beyond the grid on each side, or a wavelength at the lowest frequency if that is less."""
 
 
 class AntennaGrid(WireModel):
@@ -248,6 +249,18 @@ class AntennaSpec(Spec):
     def size_mm(self) -> float:
         """Side of the grid."""
         return self.grid.cells * self.grid.cell_mm
+
+    @property
+    def margin_mm(self) -> float:
+        """Board beyond the grid on each side."""
+        if self.board.size_mm is not None:
+            return (self.board.size_mm - self.size_mm) / 2
+        return min(MOST_MARGIN_MM, self.longest_mm)
+
+    @property
+    def longest_mm(self) -> float:
+        """Wavelength in air at the lowest frequency."""
+        return C0_M_S / self.lowest_hz * 1e3
 
     @property
     def feature_cells(self) -> int:

@@ -34,7 +34,6 @@ Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 _FINE = "method of moments"
 _POINTS = 401  # of antenna.s1p and the plots
-_MARGIN_MM = 24.0
 _SQUARE_RADIUS = 0.59  # equivalent radius of a square post over its side
 _SVG = "image/svg+xml"
 _MEDIA = {
@@ -145,14 +144,11 @@ def _drawn(
 
 def layout_of(spec: AntennaSpec, design: Design) -> manufacture.Layout:
     """Return metal, posts and board of a design, in millimetres."""
-    margin = _MARGIN_MM
-    if spec.board.size_mm is not None:
-        margin = (spec.board.size_mm - spec.size_mm) / 2
     return manufacture.Layout(
         outlines=outlines(design.mask),
         cell_mm=spec.grid.cell_mm,
         size_mm=spec.size_mm,
-        margin_mm=margin,
+        margin_mm=spec.margin_mm,
         posts=(design.feed, *design.vias),
     )
 

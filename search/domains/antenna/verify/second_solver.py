@@ -20,7 +20,7 @@ from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import TO_INSTALL, OpenEmsFailed, OpenEmsMissing, run
 
 NOT_CHECKED = "not checked by a second solver"
-_MARGIN_MM, _AIR_MM = 24.0, 20.0
+_AIR_MM = 20.0
 _EDGE_MM, _EDGE_OF_CELL = 0.25, 1 / 12  # distance of the mesh lines at an edge
 _LEAST_S = 2.0  # a run of less time ends nowhere
 _MOST_S = 600.0
@@ -82,9 +82,6 @@ class Opinions:
 def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
     """Return the openEMS model of a design: a finite board, sheets corrected at their edges."""
     spec = problem.spec
-    margin = _MARGIN_MM
-    if spec.board.size_mm is not None:
-        margin = (spec.board.size_mm - spec.size_mm) / 2
     return simulation(
         problem.board,
         problem.grid,
@@ -96,8 +93,8 @@ def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
         mesh=MeshSettings(
             edge_mm=min(_EDGE_MM, spec.grid.cell_mm * _EDGE_OF_CELL),
             slab_layers=layers_of(spec.board.height_mm, spec.grid.cell_mm),
-            board_margin_mm=margin,
-            air_mm=_AIR_MM,
+            board_margin_mm=spec.margin_mm,
+            air_mm=min(_AIR_MM, spec.longest_mm),
         ),
     )
 

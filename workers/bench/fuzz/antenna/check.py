@@ -153,7 +153,9 @@ def _check_files(spec: AntennaSpec, design: Design) -> None:
     if not np.allclose(circles[0], [*centres[0], diameter / 2], atol=1e-3):
         raise Disagreement(Fault.WRONG, f"DXF: feed at {circles.tolist()}")
     profile = readers.read_profile(manufacture.gerber_outline(layout))
-    side = spec.board.size_mm or spec.size_mm + 48
+    side = spec.board.size_mm or spec.size_mm + 2 * min(
+        24.0, 299.792458e9 / spec.lowest_hz
+    )
     span = np.ptp(profile, axis=0)
     if not np.allclose(span, side, atol=1e-3):
         raise Disagreement(Fault.WRONG, f"board: {span.tolist()} mm, not {side}")

@@ -24,6 +24,22 @@ def test_the_board_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
     assert model.port_ohm == 50.0
 
 
+@pytest.mark.parametrize(("factor", "margin_mm"), [(1, 24.0), (10, 5.33)])
+def test_a_board_without_a_size_shrinks_with_the_wavelength(
+    tmp_path: Path, factor: int, margin_mm: float
+) -> None:
+    """A margin of 24 mm is five wavelengths at 60 GHz, too much for openEMS."""
+    job = problem(
+        tmp_path,
+        bands=[{"f_lo_hz": 5.625e9 * factor, "f_hi_hz": 5.875e9 * factor}],
+        board={"height_mm": 2.0 / factor, "size_mm": None},
+        grid={"cells": 6, "cell_mm": 2.5 / factor},
+    )
+    model = simulation_of(job, PATCH)
+    (x0, _, _), (x1, _, _) = model.slab
+    assert x1 - x0 == pytest.approx(15.0 / factor + 2 * margin_mm, abs=0.01)
+
+
 def test_no_time_is_an_opinion_too(tmp_path: Path) -> None:
     opinion = second_opinion(problem(tmp_path), PATCH, left_s=0.5, stopped=lambda: False)
     assert opinion.verdict == NOT_CHECKED
