@@ -1,8 +1,9 @@
 """Suite `goals`: outlines of goals in words, judged against reference graphs.
 
 Each goal counts once: right at once; right after one closed question, which a script answers from
-the reference; wrong and said so (it asks something else, refuses, or underlines words that it did
-not understand); or silently wrong.
+the reference; right after one closed question that the reference does not list, answered by the
+option that leads to the reference; wrong and said so (it asks more, refuses, or underlines words
+that it did not understand); or silently wrong.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trimtab.outlines import open_questions
 from trimtab.plans import Leaf, Outline
 from workers.bench.stats import quantile, wilson
 from workers.corpus.goals.files import Contents
 from workers.corpus.goals.judge import Judgement, judge
+from workers.corpus.goals.person import answered_right
 from workers.corpus.goals.planning import Planned, Plans, with_answers
 from workers.corpus.goals.references import Goal
 
 NO_GOALS = ("hostile",)  # files of the folder with other lines
 AT_ONCE, AFTER_ONE = "right at once", "right after one question"
+AFTER_OWN = "right after one question that the reference does not list"
 AFTER_MORE = "right after more questions"
 MARKED, SILENT = "wrong, and marked", "silently wrong"
-OUTCOMES = (AT_ONCE, AFTER_ONE, AFTER_MORE, MARKED, SILENT)
+OUTCOMES = (AT_ONCE, AFTER_ONE, AFTER_OWN, AFTER_MORE, MARKED, SILENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +83,44 @@ def judged(planner: Plans, goal: Goal, content: Contents, *, seed: int = 0) -> J
         )
         if not verdict.faults and goal.graphs[0].jobs:
             last = judge(goal, planned.plan, frozenset(verdict.questions))
+    outcome = _outcome(goal, first, verdict, last)
+    if outcome == MARKED and len(verdict.questions) == 1 and goal.graphs[0].jobs:
+        own = _after_own_question(planner, goal, files, first, verdict, seed)
+        outcome, last = (AFTER_OWN, own) if own is not None else (outcome, last)
     return Judged(
         goal=goal,
-        outcome=_outcome(goal, first, verdict, last),
+        outcome=outcome,
         first=verdict,
         last=last,
         planned=planned,
         asked=len(verdict.questions),
+    )
+
+
+def _after_own_question(
+    planner: Plans,
+    goal: Goal,
+    files: Mapping[str, bytes],
+    first: Planned,
+    verdict: Judgement,
+    seed: int,
+) -> Judgement | None:
+    """Return the verdict after the plan's only question; None if no answer makes it right."""
+    outline, memo = first.plan.outline, first.memo
+    assert outline is not None
+    assert memo is not None
+    ((name, question),) = [
+        (name, outline.questions[name]) for name in open_questions(outline)
+    ]
+    return answered_right(
+        goal,
+        question,
+        verdict.questions[0],
+        lambda answer: (
+            planner.plan(
+                goal.text, files, memo=with_answers(memo, {name: answer}), seed=seed
+            ).plan
+        ),
     )
 
 
@@ -165,6 +200,9 @@ def summary(
     shares = {
         AT_ONCE: counts[AT_ONCE],
         "right after at most one question": counts[AT_ONCE] + counts[AFTER_ONE],
+        "right after at most one question of any kind": counts[AT_ONCE]
+        + counts[AFTER_ONE]
+        + counts[AFTER_OWN],
         AFTER_MORE: counts[AFTER_MORE],
         # Stricter than silent: underlined words alone do not count as said.
         "wrong, and nothing asked or refused": sum(
