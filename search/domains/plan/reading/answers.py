@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from search.domains.plan.reading.bands import Frequencies, bands_of
+from search.domains.plan.reading.bare_times import is_time
 from search.domains.plan.reading.binding.bind import bind
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.bounds import fold
-from search.domains.plan.reading.drafting.draft import Draft, Drafts, Setting
+from search.domains.plan.reading.drafting.draft import SECONDS, Draft, Drafts, Setting
 from search.domains.plan.reading.drafting.drafts import drafts_of
 from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.names import named
@@ -18,10 +19,11 @@ from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene, scene_of
 from search.domains.plan.reading.slots import Slot
 from search.domains.plan.reading.tokens import Form
-from search.domains.plan.reading.units import Dimension
+from search.domains.plan.reading.units import UNITS, Dimension
 from search.domains.plan.types import ANSWERED
 
 _MAX_CHARS = 2_000
+_SAME_CLAUSE = 3.0  # less than the end of a sentence
 # Questions whose answers are read like a goal of their own, with the words in front of them.
 _FREE = {"settings": "", "runs": "run it "}
 
@@ -33,11 +35,40 @@ def settings_of(scene: Scene, drafts: Drafts, answers: Mapping[str, str]) -> Non
             _set_number(scene, drafts, about.removeprefix("number."), answer[:_MAX_CHARS])
         if about in _FREE:
             _set_all(scene, drafts, _FREE[about] + answer[:_MAX_CHARS], answer)
+        if about == SECONDS:
+            _set_unit(scene, drafts, answer[:_MAX_CHARS])
         for job in drafts.jobs:
             slot = slot_about(scene, job, about)
             if slot is not None:
                 for path, value in _read(scene, slot, answer[:_MAX_CHARS]).items():
                     job.settings[path] = _setting(value, answer)
+
+
+def _set_unit(scene: Scene, drafts: Drafts, answer: str) -> None:
+    """Set the times that stand without a unit when an answer names the unit alone: "minutes"."""
+    inner = scene_of(fold(answer), (), scene.lexicon)
+    factors = [
+        unit.factor
+        for token in inner.tokens
+        for unit in UNITS.get(token.word, ())
+        if len(token.word) > 2 and unit.dimension is Dimension.TIME
+    ]
+    if inner.quantities or len(factors) != 1:
+        return
+    for quantity in scene.quantities:
+        if quantity.units or not is_time(scene, quantity):
+            continue
+        value = plain(quantity.numbers[0] * factors[0], is_integer=False)
+        before = [
+            (m, i)
+            for i, job in enumerate(drafts.jobs)
+            for m in job.mentions
+            if m < quantity.start and scene.crossing(m, quantity.start) < _SAME_CLAUSE
+        ]
+        owner = max(before)[1] if before else None
+        for i, job in enumerate(drafts.jobs):
+            if owner in (None, i):
+                job.settings[SECONDS] = _setting(value, answer)
 
 
 def _set_all(scene: Scene, drafts: Drafts, text: str, answer: str) -> None:

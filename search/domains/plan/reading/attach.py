@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from search.domains.plan.reading.binding.bound import Bound
+from search.domains.plan.reading.distribution import (
+    addressed,
+    counts_all,
+    distributes,
+    sentence_is_for_all,
+)
 from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
-from search.domains.plan.reading.lexicon import Item
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
 
@@ -19,16 +24,8 @@ _LINKED = 1.2  # "20 s for b.mps"
 _OTHER_BETWEEN = 1.5
 _SAME_SLOT_AGAIN = 3.0
 _PARENTHESES = 4.0
-_JOINED = 0.9  # less than a comma: "300 s and seed 1 for each"
-_OF_ONE = ("each", "apiece", "every", "a piece", "ea", "each one")
-_OF_DEVICES = frozenset(
-    (
-        "spec.devices.0.memory_gib",
-        "spec.devices.0.count",
-        "spec.devices.0.hardware",
-        "_nodes",
-    )
-)
+_NEXT_SENTENCE = 2.0
+_ADDRESSED = 8.0
 _JOINERS = vocabulary(", and & + or / plus both the as well also file files ( ) - \n")
 _LIST = vocabulary("and or , & / vs versus then with against")
 _LINKS = frozenset(("for", "on", "to", "of", "in", "into"))
@@ -60,11 +57,37 @@ def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Att
         if i not in owners:
             result.loose.append(bound)
             continue
-        for job in _shared_by(
+        scope = _shared_by(
             scene, bound, owners[i], bounds, owners, leaves, groups, result
-        ):
+        )
+        if shares := _one_for_each(scene, bound, leaves):
+            for job, own in shares.items():
+                result.bounds[job].append(own)
+            continue
+        for job in scope:
             result.bounds[job].append(bound)
     return result
+
+
+def _one_for_each(scene: Scene, bound: Bound, leaves: Sequence[Leaf]) -> dict[int, Bound]:
+    """Return one value for each job: "a.lp, b.lp and c.lp, respectively with seeds 1, 2 and 3"."""
+    fits = [i for i, leaf in enumerate(leaves) if leaf.kind in bound.paths]
+    said = any(
+        token.word == "respectively" and scene.sentence(i) == scene.sentence(bound.at)
+        for i, token in enumerate(scene.tokens)
+    )
+    if not said or len(fits) < 2:
+        return {}
+    if any(len(bound.values[leaves[i].kind]) != len(fits) for i in fits):
+        return {}
+    return {
+        job: replace(
+            bound,
+            values={leaves[job].kind: (bound.values[leaves[job].kind][rank],)},
+            paths={leaves[job].kind: bound.paths[leaves[job].kind]},
+        )
+        for rank, job in enumerate(fits)
+    }
 
 
 def coordinated(scene: Scene, leaves: Sequence[Leaf]) -> list[dict[int, int]]:
@@ -91,6 +114,7 @@ def _cost(
 ) -> float:
     best = 99.0
     opened = _opened_before(scene, bound.at)
+    behind_for = addressed(scene, bound)
     for m in leaf.mentions:
         cost = scene.crossing(m, bound.at)
         if opened is not None and 0 <= opened - m <= 2:
@@ -98,6 +122,10 @@ def _cost(
         low, high = min(m, bound.at), max(m, bound.at)
         others = {i for t, i in mentions if low < t < high and i != job}
         cost += _OTHER_BETWEEN * len(others)
+        if m in behind_for:
+            cost -= _ADDRESSED  # "two minutes for the first one, five for the second"
+        if scene.sentence(m) > scene.sentence(bound.at):
+            cost += _NEXT_SENTENCE
         if m > bound.at:
             cost += _FOLLOWING
             before = [scene.word(t) for t in range(max(bound.at, m - 3), m)]
@@ -193,16 +221,33 @@ def _shared_by(
         )
 
     free = [i for i in compatible if i == owner or not has_own(i)]
+    behind_for = addressed(scene, bound)
+    if any(m in behind_for for m in leaves[owner].mentions) and not any(
+        m in behind_for
+        for i, leaf in enumerate(leaves)
+        if i != owner
+        for m in leaf.mentions
+    ):
+        named_by = [set(g) for g in groups if owner in g]
+        inside = [m for g in groups if owner in g for m in g.values()]
+        if not named_by or not any(
+            m in range(behind_for.start, behind_for.stop + 4) for m in inside
+        ):
+            return [owner]
     here = {
         i
         for i in compatible
         if any(scene.sentence(m) == scene.sentence(bound.at) for m in leaves[i].mentions)
     }
-    if _distributes(scene, bound, bounds):
+    if distributes(scene, bound, bounds, alone=not here) or (
+        not here and sentence_is_for_all(scene, bound)
+    ):
         lists = [
             set(g) for g in groups if owner in g and _outside(bound, owner, g, leaves)
         ]
         listed = lists[0] if lists else here
+        if not here and counts_all(scene, bound, len(compatible)):
+            listed = set(compatible)
         scope = (listed if len(listed) > 1 else set(free)) - _excepted(
             scene, bound, leaves
         )
@@ -237,42 +282,6 @@ def _outside(
     nearest = min(leaves[owner].mentions, key=lambda m: abs(m - bound.at))
     inside = min(group.values()) < bound.at < max(group.values())
     return nearest == group[owner] and not inside
-
-
-def _distributes(scene: Scene, bound: Bound, bounds: Sequence[Bound]) -> bool:
-    """Return whether "each", "both", "all" goes with a value, or with one joined to it by "and".
-
-    "with 48 GiB each" speaks of devices, not of jobs.
-    """
-    for item in scene.marks("each", "everything"):
-        if any(0 <= item.start - m.end <= 1 for m in scene.marks("after")):
-            continue  # "when all of that is done" speaks of the order
-        near = [
-            (_gap(scene, item, b), i)
-            for i, b in enumerate(bounds)
-            if item.start not in b.tokens
-        ]
-        if not near:
-            continue
-        gap, closest = min(near)
-        owner = bounds[closest]
-        of_devices = scene.words(item.start, item.end).lower() in _OF_ONE and bool(
-            set(owner.paths.values()) & _OF_DEVICES
-        )
-        if gap > 3.0 or of_devices:
-            continue
-        if owner is bound or scene.crossing(max(owner.tokens), bound.at) < _JOINED:
-            return True
-        if scene.crossing(max(bound.tokens), owner.at) < _JOINED:
-            return True
-    return False
-
-
-def _gap(scene: Scene, item: Item, bound: Bound) -> float:
-    low, high = min(bound.tokens), max(bound.tokens)
-    if item.start > high:
-        return scene.crossing(high, item.start) + 0.1 * (item.start - high)
-    return scene.crossing(item.end - 1, low) + 0.1 * (low - item.end)
 
 
 def _trailing(

@@ -17,6 +17,7 @@ _BACK = frozenset(
     (
         "off",
         "disabled",
+        "left out",
         "none",
         "not required",
         "not wanted",

@@ -199,6 +199,9 @@ def _sum(tokens: Sequence[Token], i: int) -> tuple[float, int]:
     return state.value, i
 
 
+_ORDERED = ("one", "run", "job", "plan", "time", "attempt", "round", "pass", "model", ":")
+
+
 def _fraction(tokens: Sequence[Token], i: int) -> tuple[float, int] | None:
     """Read "half an hour", "a quarter of an hour", "three quarters of an hour", "half a dozen"."""
 
@@ -221,6 +224,9 @@ def _fraction(tokens: Sequence[Token], i: int) -> tuple[float, int] | None:
         return None
     if word(at) not in _FRACTIONS or (word(at) == "third" and at == i):
         return None
+    ordinal = word(at) == "third" and word(at + 1) in _ORDERED
+    if ordinal:
+        return None  # "a third one"
     value = count * _FRACTIONS[word(at)]
     at += 1
     if word(at) == "of" and word(at + 1) in _ARTICLES:

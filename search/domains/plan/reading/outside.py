@@ -288,7 +288,7 @@ def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
 
 def _starts_request(scene: Scene, i: int) -> bool:
     """Return whether a clause about a job begins within a few words."""
-    for k in range(i, min(i + 4, len(scene.tokens))):
+    for k in range(i, min(i + 6, len(scene.tokens))):
         if scene.ends_sentence(k):
             return False
         if scene.tokens[k].form in (Form.FILE,):

@@ -19,10 +19,14 @@ from search.domains.plan.reading.language import foreign_language
 from search.domains.plan.reading.lexicon import Role, lexicon_of
 from search.domains.plan.reading.names import named
 from search.domains.plan.reading.negation import negated, scopes_of, with_and_without
+from search.domains.plan.reading.ordering import doubtful
+from search.domains.plan.reading.ordering.doubtful import answered_order, doubt_of_order
 from search.domains.plan.reading.ordering.edge import Edge
 from search.domains.plan.reading.ordering.edges import edges_of
 from search.domains.plan.reading.outside import Outside, outside_parts
+from search.domains.plan.reading.relating.copies import share_boards
 from search.domains.plan.reading.relating.relations import apply_relations
+from search.domains.plan.reading.relating.shares import share_totals
 from search.domains.plan.reading.roles.model import shipped
 from search.domains.plan.reading.rounds import further_runs, inherit
 from search.domains.plan.reading.scene import Scene, scene_of
@@ -107,13 +111,18 @@ def _read(scene: Scene, answers: dict[str, str], roles: Roles) -> Reading:
     bound = with_and_without(scene, negated(scene, bound, scopes))
     bound = corrected(scene, sorted([*bound, *names], key=lambda b: b.at))
     attached = attach(scene, bound, found.leaves)
+    share_boards(scene, found.leaves, attached)
     apply_relations(scene, found.leaves, attached)
     inherit(found.leaves, attached)
     drafts = drafts_of(scene, found.leaves, attached.bounds)
+    share_totals(scene, drafts.jobs)
     conditions = [min(p.tokens) for p in outside if p.tag == "condition"]
     edges = edges_of(scene, drafts.jobs, conditions)
     settings_of(scene, drafts, answers)
     doubts = [*found.doubts, *attached.doubts, *drafts.doubts]
+    doubts += doubt_of_order(scene, drafts.jobs, edges)
+    if doubtful.ABOUT in answers:
+        edges = answered_order(scene, drafts.jobs, answers[doubtful.ABOUT])
     reading = _reading(scene, drafts, edges, outside)
     return complete(scene, reading, found, drafts, doubts, answers)
 

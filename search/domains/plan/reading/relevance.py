@@ -80,7 +80,9 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
         for item in scene.items
         if item.start in clause and -4 <= item.start - quantity.start <= 4
     )
-    request = bool(words & _REQUESTS)
+    request = bool(words & _REQUESTS) or any(
+        mark.start in here for mark in scene.marks("correct")
+    )
     if job:
         names.append("job in the sentence")
     if limit:
@@ -127,7 +129,8 @@ def _tells(scene: Scene, quantity: Quantity) -> bool:
     here = scene.in_sentence(scene.sentence(quantity.start))
     words = {scene.word(i) for i in here}
     named = any(scene.tokens[i].form is Form.FILE for i in here)
-    return bool(words & _PAST) and not words & _REQUESTS and not named
+    corrects = any(mark.start in here for mark in scene.marks("correct"))
+    return bool(words & _PAST) and not (words & _REQUESTS or named or corrects)
 
 
 def _says_limit(scene: Scene, item: Item) -> bool:

@@ -130,6 +130,11 @@ def inherit(leaves: Sequence[Leaf], attached: Attached) -> None:
         if leaf.base is None:
             continue
         own = {b.paths[leaf.kind] for b in attached.bounds[i] if leaf.kind in b.paths}
+        without = any(
+            b.paths.get(leaf.kind) == "spec.lns.enabled"
+            and b.values[leaf.kind][0] is False
+            for b in attached.bounds[i]
+        )
         banded = any(path.startswith(_FREQUENCIES) for path in own - {"_bandwidth"})
         attached.bounds[i] += [
             b
@@ -137,5 +142,6 @@ def inherit(leaves: Sequence[Leaf], attached: Attached) -> None:
             if (path := b.paths.get(leaf.kind)) is not None
             and path not in own
             and not (banded and path.startswith(_FREQUENCIES))
+            and not (without and path.startswith("spec.lns."))
             and b not in attached.bounds[i]
         ]

@@ -99,6 +99,8 @@ class Scene:
                 (t for t in self.tokens[i + 1 :] if t.word not in (".", "\n")), None
             )
             return following is None or following.text[:1].isupper()
+        if i + 1 < len(self.tokens) and self.tokens[i + 1].glued and not token.glued:
+            return False  # ".sol" names a suffix
         if i == 0 or i + 1 == len(self.tokens) or not token.glued:
             return True
         before, following = self.tokens[i - 1].word, self.tokens[i + 1]
@@ -202,7 +204,11 @@ def scene_of(
     )
     below = _signature(tokens)
     quantities = [
-        q for q in quantities if q.start not in below and not _numbers_a_line(tokens, q)
+        q
+        for q in quantities
+        if q.start not in below
+        and not _numbers_a_line(tokens, q)
+        and not _is_ratio(tokens, q)
     ]
     inside = {i for quantity in quantities for i in range(quantity.start, quantity.end)}
     return Scene(
@@ -232,6 +238,17 @@ def _numbers_a_line(tokens: Sequence[Token], quantity: Quantity) -> bool:
         and following is not None
         and following.word in (")", ".", ":")
         and following.glued
+    )
+
+
+def _is_ratio(tokens: Sequence[Token], quantity: Quantity) -> bool:
+    """Return whether numbers state a proportion: "in the ratio 1:1:3" is no time of day."""
+    before = {token.word for token in tokens[max(0, quantity.start - 7) : quantity.start]}
+    following = (
+        tokens[quantity.start + 1].word if quantity.start + 1 < len(tokens) else ""
+    )
+    return bool(before & {"ratio", "proportion"}) and (
+        not quantity.units or following == ":"
     )
 
 

@@ -40,6 +40,7 @@ class Slot:
     negative: bool = False  # a level below 0 that people state without its sign
     binary: bool = False  # 64k is 65,536
     specific: bool = False  # its names hold those of another slot: "cards to a node"
+    by_name: bool = False  # only a number beside the slot's name sets it
     usual: tuple[float, float] | None = None  # values that need no name of the slot
     choices: tuple[str, ...] = ()
     least: float | None = None
@@ -195,6 +196,7 @@ def _slot(
         negative=bool(row.get("negative", False)),
         binary=bool(row.get("binary", False)),
         specific=bool(row.get("specific", False)),
+        by_name=bool(row.get("by_name", False)),
         usual=tuple(row["usual"]) if "usual" in row else None,
         choices=known.choices if known else (),
         least=known.least if known else None,

@@ -61,6 +61,16 @@ _NAME = re.compile(
 _NUMBER = re.compile(
     r"(?:\d{1,3}(?:[,'_]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![A-Za-z\d]))?"
 )
+_COMMA_DECIMAL = re.compile(r"\d+,\d+(?!\d|,\d)")
+_COMMA_NUMBER = re.compile(_COMMA_DECIMAL.pattern + "|" + _NUMBER.pattern)
+# A comma is the decimal point of a text that says so, or that has 2,4 GHz and no 2.4.
+_DECIMAL_COMMA = re.compile(
+    r"(?<![\d,.])\d+,\d{1,2}(?!\d|,\d)\s?(?:[kMG]?Hz|mm|cm|dB|GB|GiB|%|ohms?\b|[sh]\b|min)"
+)
+_SAYS_COMMA = re.compile(
+    r"decimal comma|comma (?:as |is )?(?:our |the |a )?decimal", re.I
+)
+_DECIMAL_POINT = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 _SUFFIX = re.compile(r"(?:[kKMG]i?)(?![A-Za-z\d])")
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|(?<=\w)'(?=\w))*")
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -80,11 +90,12 @@ class _Mask:
 def tokens_of(text: Text, files: Sequence[str]) -> list[Token]:
     """Return the tokens of a text; names of attached files are one token each."""
     masks = _masks(text.folded, files)
+    number = _COMMA_NUMBER if _has_decimal_commas(text.folded) else _NUMBER
     tokens: list[Token] = []
     at = 0
     for mask in [*masks, None]:
         stop = mask.start if mask else len(text.folded)
-        _plain(text.folded, at, stop, tokens)
+        _plain(text.folded, at, stop, tokens, number)
         if mask:
             piece = text.folded[mask.start : mask.end]
             tokens.append(
@@ -155,7 +166,15 @@ def _inside_word(text: str, start: int, end: int) -> bool:
     )
 
 
-def _plain(text: str, at: int, stop: int, found: list[Token]) -> None:
+def _has_decimal_commas(text: str) -> bool:
+    points = _DECIMAL_POINT.search(text) is not None
+    says = _SAYS_COMMA.search(text) is not None
+    return says or (not points and _DECIMAL_COMMA.search(text) is not None)
+
+
+def _plain(
+    text: str, at: int, stop: int, found: list[Token], number: re.Pattern[str]
+) -> None:
     while at < stop:
         character = text[at]
         if character.isspace():
@@ -164,12 +183,12 @@ def _plain(text: str, at: int, stop: int, found: list[Token]) -> None:
                 _add(found, Form.MARK, "\n", at - 1, at)
             continue
         match = (
-            _NUMBER.match(text, at, stop)
+            number.match(text, at, stop)
             if character.isdigit() or (character == "." and not _is_dots(text, at))
             else None
         )
         if match is not None:
-            at = _number(text, match, stop, found)
+            at = _number(text, match, stop, found, decimal_comma=number is _COMMA_NUMBER)
             continue
         after_number = bool(found) and found[-1].form is Form.NUMBER
         glued = after_number and found[-1].end == at
@@ -198,10 +217,19 @@ def _is_dots(text: str, at: int) -> bool:
     return text[at + 1 : at + 2] == "." or text[at - 1 : at] == "."
 
 
-def _number(text: str, match: re.Match[str], stop: int, found: list[Token]) -> int:
+def _number(
+    text: str,
+    match: re.Match[str],
+    stop: int,
+    found: list[Token],
+    *,
+    decimal_comma: bool,
+) -> int:
     digits, end = match[0], match.end()
     if digits.endswith("."):
         digits, end = digits[:-1], end - 1
+    if decimal_comma and _COMMA_DECIMAL.fullmatch(digits):
+        digits = digits.replace(",", ".")
     plain = digits.replace(",", "").replace("'", "").replace("_", "")
     value = float(plain) if len(plain) <= MAX_DIGITS else float("nan")
     suffix = _SUFFIX.match(text, end, stop)

@@ -12,6 +12,8 @@ from search.domains.plan.reading.accounting.needs import (
     program_runs_and_targets,
     smallest_and_fastest,
     unknown_devices,
+    unnamed_processors,
+    vague_improvements,
 )
 from search.domains.plan.reading.accounting.numbers import (
     unexplained_numbers,
@@ -62,6 +64,8 @@ def complete(
     doubts += unknown_devices(scene, drafts)
     doubts += program_runs_and_targets(drafts)
     doubts += smallest_and_fastest(scene, drafts)
+    doubts += vague_improvements(scene, drafts)
+    doubts += unnamed_processors(scene, drafts)
     doubts += bands_without_edges(scene, drafts)
     open_doubts = [d for d in doubts if d.about not in answers]
     open_doubts.sort(key=lambda d: d.rank)

@@ -112,6 +112,71 @@ def smallest_and_fastest(scene: Scene, drafts: Drafts) -> list[Doubt]:
     return []
 
 
+def vague_improvements(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask what "optimise prog.c" or "make it better" is to improve: nothing says size or speed."""
+    jobs = [
+        job
+        for job in drafts.jobs
+        if job.kind == "compile" and "spec.objective" not in job.settings
+    ]
+    words = words_of("compile")
+    if not jobs or words is None:
+        return []
+    vague = words.table("vague")
+    verbs, size = frozenset(vague["verbs"]), frozenset(vague["size"])
+    spoken = {token.word for token in scene.tokens}
+    places = [i for i, token in enumerate(scene.tokens) if token.word in verbs]
+    others = [
+        item
+        for item in scene.with_role(Role.VERB)
+        if any(s.kind == "compile" for s in item.of(Role.VERB))
+        and not any(scene.word(i) in verbs for i in range(item.start, item.end))
+    ]
+    stated = any(path.startswith("_size") for job in jobs for path in job.settings)
+    if not places or others or stated or spoken & size:
+        return []
+    return [
+        Doubt(
+            about="objective",
+            text=f"“{scene.words(places[0], places[0] + 1)}”: what is to be improved?",
+            options=("loadable bytes", "code bytes", "run time"),
+            tokens=(places[0],),
+            rank=1,
+        )
+    ]
+
+
+def unnamed_processors(scene: Scene, drafts: Drafts) -> list[Doubt]:
+    """Ask for the target of a program that is for a microcontroller without a name."""
+    free = [
+        job
+        for job in drafts.jobs
+        if job.kind == "compile"
+        and not {"spec.target.triple", "spec.target.cpu"} & set(job.settings)
+    ]
+    words = words_of("compile")
+    if not free or words is None:
+        return []
+    names = frozenset(words.table("vague")["processors"])
+    for i, token in enumerate(scene.tokens):
+        if token.word in names and i not in scene.used:
+            return [
+                Doubt(
+                    about="target.triple",
+                    text=f"“{scene.words(i, i + 1)}”: which target triple is meant?",
+                    options=(
+                        "thumbv7em-none-eabi",
+                        "thumbv6m-none-eabi",
+                        "thumbv7m-none-eabi",
+                        "riscv32-unknown-elf",
+                    ),
+                    tokens=(i,),
+                    rank=1,
+                )
+            ]
+    return []
+
+
 def bands_without_edges(scene: Scene, drafts: Drafts) -> list[Doubt]:
     """Ask for the edges of a band to reject that is named without numbers."""
     if not any(job.kind == "antenna" for job in drafts.jobs):

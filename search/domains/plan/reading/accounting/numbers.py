@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from search.domains.plan.reading.bare_times import is_time
 from search.domains.plan.reading.binding.learned import UNDERLINE
 from search.domains.plan.reading.file_counts import describes_file
 from search.domains.plan.reading.jobs.leaf import Doubt
@@ -58,7 +59,7 @@ def unexplained_numbers(scene: Scene, reading: Reading) -> list[Doubt]:
         words = scene.words(quantity.start, quantity.end)
         if _counts_something_else(scene, quantity) or _has_no_role(scene, quantity):
             continue  # underlined: no slot is named, and its noun is none of ours
-        if not quantity.units and _is_time(scene, quantity):
+        if not quantity.units and is_time(scene, quantity):
             scene.use(tokens, "asked")
             doubts.append(
                 Doubt(
@@ -91,7 +92,7 @@ def _has_no_role(scene: Scene, quantity: Quantity) -> bool:
     """
     share = scene.roles.get(quantity.start, {}).get(NOTHING, 0.0)
     behind_file = scene.tokens[max(0, quantity.start - 1)].form is Form.FILE
-    bare = not quantity.units and (behind_file or _is_time(scene, quantity))
+    bare = not quantity.units and (behind_file or is_time(scene, quantity))
     return share >= UNDERLINE and not bare
 
 
@@ -117,20 +118,6 @@ def _counts_something_else(scene: Scene, quantity: Quantity) -> bool:
         if len(word) >= 4 and (word.endswith("s") or i == quantity.end + 1):
             return True
     return False
-
-
-def _is_time(scene: Scene, quantity: Quantity) -> bool:
-    """Return whether a number without a unit stands where a time does: "for 20", "timeout=60"."""
-    at = quantity.start - 1
-    while at > 0 and scene.word(at) in ("=", ":", "of", "is", "at", "most", "to"):
-        at -= 1
-    if scene.word(at) == "for":
-        return scene.word(quantity.end) in (",", ".", "", ";", "and", "\n", "max", ")")
-    return any(
-        item.start <= at < item.end
-        and any(s.path == "budget.seconds" for s in item.of(Role.HEAD))
-        for item in scene.items
-    )
 
 
 def _meanings(scene: Scene, quantity: Quantity, reading: Reading) -> tuple[str, ...]:

@@ -53,7 +53,11 @@ def bind(
     for i, quantity in enumerate(scene.quantities):
         if i not in links or is_wave_ratio(scene, quantity):
             continue
-        bound = bind_of_them(scene, quantity, heads) or _bound(scene, quantity, links[i])
+        if _is_denied(scene, quantity, bounds):
+            continue
+        bound = bind_of_them(scene, quantity, heads, bounds) or _bound(
+            scene, quantity, links[i]
+        )
         if bound is None:
             bound = bind_like_earlier(scene, quantity, bounds)
         if bound is not None:
@@ -70,6 +74,20 @@ def bind(
     bounds = with_roles(scene, kinds, near, bounds, roles or NoRoles())
     bounds += bind_phrases(scene, kinds)
     return sorted(bounds, key=lambda b: b.at)
+
+
+def _is_denied(scene: Scene, quantity: Quantity, before: Sequence[Bound]) -> bool:
+    """Return whether "75 ohm, not 50" rules out the number; it is accounted for."""
+    at = quantity.start - 1
+    last = before[-1] if before else None
+    if scene.word(at) != "not" or last is None or last.quantity is None:
+        return False
+    if at - last.tokens[-1] > 2 and at - last.quantity.end > 2:
+        return False
+    if quantity.units and quantity.units != last.quantity.units:
+        return False
+    scene.use(range(at, quantity.end), "ruled out")
+    return True
 
 
 def _bound(scene: Scene, quantity: Quantity, links: Sequence[Link]) -> Bound | None:

@@ -16,7 +16,8 @@ from search.domains.plan.reading.units import Dimension
 
 _BEFORE_ELLIPSIS = vocabulary(
     "for another gets or and vs versus then with to on that it than , wait no sorry "
-    "make rather not just of only meant mean from : be actually as maybe"
+    "make rather not just of only meant mean from : be actually as maybe take takes need needs "
+    "spend spends"
 )
 _ALSO_BEFORE = vocabulary("also too got have only another")
 _LIMITS = vocabulary(
@@ -47,6 +48,10 @@ def bind_like_earlier(
     while scene.word(at) in _LIMITS:
         at -= 1
     near = scene.word(at)
+    if near == "and" and scene.word(at - 1) in (",", ".", "oh", "\n"):
+        following = scene.word(quantity.end)
+        if following in ("", ".") and quantity.end >= len(scene.tokens) - 1:
+            return None  # "…, and 4096." is no second value of what stands before
     sentence = scene.sentence(quantity.start)
     what_if = any(scene.sentence(m.start) == sentence for m in scene.marks("what_if"))
     of_value = scene.word(quantity.end) in ("of", "on", "with", "by") and any(
@@ -69,10 +74,16 @@ def bind_like_earlier(
         and other.shape not in (Shape.RANGE, Shape.AROUND)
         and (scene.sentence(quantity.start) - scene.sentence(other.at) <= 1 or what_if)
     ]
-    beside_name = any(
-        scene.used.get(t, "").startswith("file") for t in (at, at - 1)
-    ) or any(
-        item.end == quantity.start and item.of(Role.FILE_NOUN) for item in scene.items
+    addressed = scene.word(quantity.end) in ("for", "on", "to") and any(
+        scene.used.get(t, "").startswith(("file", "ordinal"))
+        for t in range(quantity.end + 1, quantity.end + 3)
+    )
+    beside_name = (
+        addressed
+        or any(scene.used.get(t, "").startswith("file") for t in (at, at - 1))
+        or any(
+            item.end == quantity.start and item.of(Role.FILE_NOUN) for item in scene.items
+        )
     )
     if not candidates or not (
         near in _BEFORE_ELLIPSIS | _ALSO_BEFORE or what_if or beside_name or owned
@@ -117,8 +128,26 @@ def bind_like_next(
     return _like(scene, quantity, other)
 
 
+def _of_measured(
+    scene: Scene, quantity: Quantity, bounds: Sequence[Bound]
+) -> Bound | None:
+    """Bind "in 20 minutes, so use 15 of them" with the unit of what was measured."""
+    near = [
+        b
+        for b in bounds
+        if b.quantity is not None
+        and b.quantity.units
+        and 0 < quantity.start - b.quantity.end <= 12
+    ]
+    bound = _like(scene, quantity, near[-1]) if near else None
+    return None if bound is None else replace(bound, strong=True)
+
+
 def bind_of_them(
-    scene: Scene, quantity: Quantity, heads: Sequence[tuple[Item, Slot, bool]]
+    scene: Scene,
+    quantity: Quantity,
+    heads: Sequence[tuple[Item, Slot, bool]],
+    bounds: Sequence[Bound] | None = None,
 ) -> Bound | None:
     """Bind "not more than 4 of them" to the slot whose name was said last."""
     at = quantity.end + (scene.word(quantity.end) == "of")
@@ -134,7 +163,7 @@ def bind_of_them(
         and not scene.used.get(item.start, "").startswith("not done")
     ]
     if not counted:
-        return None
+        return None if bounds is None else _of_measured(scene, quantity, bounds)
     _, slot, item = max(counted, key=lambda row: row[0])
     if slot.path == COUNT or not fits(scene, quantity, slot):
         return None

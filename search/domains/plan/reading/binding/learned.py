@@ -68,6 +68,8 @@ def with_roles(
     bounds = list(found)
     for i, links in near.items():
         quantity = scene.quantities[i]
+        if scene.used.get(quantity.start) == "ruled out":
+            continue
         bound = ruled.get(quantity.start)
         candidates = _candidates(scene, kinds, quantity, links, bound, found)
         shares = roles.shares(scene, quantity, candidates)
@@ -77,6 +79,8 @@ def with_roles(
         best = max(shares, key=lambda path: shares[path])
         if bound is None and best != NOTHING and shares[best] >= BIND and quantity.exact:
             bounds.append(_bound(scene, kinds, quantity, best))
+        elif bound is not None and best == NOTHING and _is_told(scene, quantity):
+            continue
         elif bound is not None and best == NOTHING and shares[best] >= DROP:
             bounds.remove(bound)
             scene.use(range(quantity.start, quantity.end), "background")
@@ -94,6 +98,19 @@ def with_roles(
         ):
             bounds[bounds.index(bound)] = _bound(scene, kinds, quantity, best)
     return bounds
+
+
+def _is_told(scene: Scene, quantity: Quantity) -> bool:
+    """Return whether a number replaces a value or is for a file: "make it 4", "5 for b.lp"."""
+    return any(
+        0 <= quantity.start - mark.end <= 1 for mark in scene.marks("correct")
+    ) or (
+        scene.word(quantity.end) == "for"
+        and any(
+            scene.used.get(i, "").startswith(("file", "ordinal"))
+            for i in range(quantity.end + 1, quantity.end + 3)
+        )
+    )
 
 
 def _candidates(
@@ -118,6 +135,8 @@ def _candidates(
             if path in _COMPUTED or path in rows:
                 continue
             if path not in own and not fits(scene, quantity, slot):
+                continue
+            if slot.by_name and path not in own and path not in costs:
                 continue
             rows[path] = Candidate(
                 path=path,

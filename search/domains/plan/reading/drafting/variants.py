@@ -24,6 +24,8 @@ from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
 from search.domains.plan.reading.relevance import MARGIN, weight
 from search.domains.plan.reading.scene import Scene
 
+_SAME_STEP = 24  # tokens between "then" and a value of what comes then
+
 
 def combined(
     scene: Scene,
@@ -79,7 +81,7 @@ def combined(
         )
         rows = rows[:MAX_VARIANTS]
     return [
-        fixed
+        {path: s for path, s in fixed.items() if not _comes_later(scene, s, row, rows)}
         | {
             p: Setting(value=o.value, tokens=o.tokens, note=o.note)
             for p, o in row.items()
@@ -87,6 +89,33 @@ def combined(
         }
         for row in rows
     ]
+
+
+def _comes_later(
+    scene: Scene,
+    setting: Setting,
+    row: Mapping[str, Option],
+    rows: Sequence[Mapping[str, Option]],
+) -> bool:
+    """Return whether a value behind "then" is for the later runs and not for this one.
+
+    "two minutes first, then half an hour with SCIP": only the second run uses SCIP.
+    """
+    if not setting.tokens:
+        return False
+    at = setting.tokens[0]
+    cut = max(
+        (mark.start for mark in scene.marks("then") if mark.start < at), default=None
+    )
+    shared = any(
+        scene.sentence(mark.start) == scene.sentence(at)
+        for mark in scene.marks("each", "everything")
+    )
+    if cut is None or shared or at - cut > _SAME_STEP:
+        return False
+    before = [all(o.tokens[0] < cut for o in other.values()) for other in rows]
+    behind = [all(o.tokens[0] > cut for o in other.values()) for other in rows]
+    return any(before) and any(behind) and all(o.tokens[0] < cut for o in row.values())
 
 
 def _told(

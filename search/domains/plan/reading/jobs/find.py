@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from search.domains.plan.reading.jobs.leaf import Found, Leaf
 from search.domains.plan.reading.jobs.mentions import answered_files, file_mentions
@@ -45,6 +47,9 @@ def find_leaves(
         else:
             named.setdefault(name, []).append(token)
     auxiliary = []
+    for name in _taken_back(scene, named, excluded):
+        found.left_out.append(name)
+        scene.use(named.pop(name), f"left out: {name}")
     for name, tokens in named.items():
         facts = scene.files[name]
         place = next((by_role[role] for role in facts.roles if role in by_role), None)
@@ -57,6 +62,7 @@ def find_leaves(
             found.leaves.append(
                 Leaf(kind=place[0], files={place[1]: name}, mentions=tokens)
             )
+    _split_by_lines(scene, found)
     add_unnamed(scene, found, by_role, named, excluded, parts)
     add_without_files(scene, found)
     _not_offered(scene, found)
@@ -65,6 +71,7 @@ def find_leaves(
     ) or any(scene.marks("cold"))
     found.leaves.sort(key=lambda leaf: min(leaf.mentions, default=0))
     _spoken_of(scene, found)
+    _by_place(scene, found)
     for name, tokens, (kind, place_of) in auxiliary:
         if no_start:
             found.left_out.append(name)
@@ -72,6 +79,61 @@ def find_leaves(
             continue
         _give_start(scene, found, name, tokens, kind, place_of)
     return found
+
+
+_LEAVE = ("leave", "forget", "drop", "skip", "ignore", "omit", "scratch", "cancel")
+_OTHER_FILE = 9  # tokens between the wrong file and the right one
+
+
+def _taken_back(
+    scene: Scene, named: Mapping[str, Sequence[int]], excluded: set[int]
+) -> list[str]:
+    """Return files that the goal names first and takes back later.
+
+    "a.mps, no, I meant b.mps" and "PS: leave out a.mps after all".
+    """
+    names: list[str] = []
+    places = sorted((t, name) for name, tokens in named.items() for t in tokens)
+    for (left, name), (right, other) in itertools.pairwise(places):
+        between = range(left + 1, right)
+        corrects = any(
+            mark.start in between and scene.word(mark.start) not in ("make", "rather")
+            for mark in scene.marks("correct")
+        )
+        values = any(q.start in between for q in scene.quantities)
+        first = name != other and not any(t < left for t in named[other])
+        if first and corrects and not values and len(between) <= _OTHER_FILE:
+            names.append(name)
+    for place, name in places:
+        before = {scene.word(t) for t in range(max(0, place - 3), place)}
+        starts = scene.sentence_start(place)
+        again = any(t < starts for t in named[name])
+        if again and before & set(_LEAVE) and len(named) > 1:
+            names.append(name)
+    return list(dict.fromkeys(n for n in names if len(named) > 1))
+
+
+def _split_by_lines(scene: Scene, found: Found) -> None:
+    """Make one job of each numbered line that names the same file as another line."""
+    for leaf in list(found.leaves):
+        lines: dict[int, list[int]] = {}
+        for mention in leaf.mentions:
+            if (start := _numbered_line(scene, mention)) is not None:
+                lines.setdefault(start, []).append(mention)
+        if len(lines) < 2 or sum(map(len, lines.values())) < len(leaf.mentions):
+            continue
+        found.leaves.remove(leaf)
+        found.leaves += [replace(leaf, mentions=own) for own in lines.values()]
+
+
+def _numbered_line(scene: Scene, at: int) -> int | None:
+    """Return the first token of the numbered line around a token: "2. grid.lp …"."""
+    start = at
+    while start > 0 and scene.word(start - 1) != "\n":
+        start -= 1
+    token = scene.tokens[start]
+    numbered = token.form is Form.NUMBER and scene.word(start + 1) in (".", ")", ":")
+    return start if numbered and at - start <= 6 else None
 
 
 def _is_irrelevant(scene: Scene, token: int) -> bool:
@@ -121,6 +183,24 @@ def _spoken_of(scene: Scene, found: Found) -> None:
                 for s in item.senses
             ):
                 leaf.mentions.append(item.start)
+        leaf.mentions.sort()
+
+
+_PLACES = {"former": 0, "latter": 1, "first": 0, "second": 1}
+
+
+def _by_place(scene: Scene, found: Found) -> None:
+    """Add "the former", "the second" as places where one of two designs is spoken of."""
+    if len(found.leaves) != 2 or any(leaf.files for leaf in found.leaves):
+        return
+    spoken = sorted(found.leaves, key=lambda leaf: min(leaf.mentions, default=0))
+    begun = max(min(leaf.mentions, default=0) for leaf in found.leaves)
+    for i, token in enumerate(scene.tokens):
+        place = _PLACES.get(token.word)
+        if place is not None and i > begun + 2 and scene.word(i - 1) == "the":
+            spoken[place].mentions.append(i)
+            scene.use([i], "ordinal")
+    for leaf in found.leaves:
         leaf.mentions.sort()
 
 

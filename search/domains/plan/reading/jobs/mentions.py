@@ -10,6 +10,8 @@ from search.domains.plan.reading.stems import distance, vocabulary
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.types import FileFacts
 
+_ONE_OF_THEM = ("file", "one", "1", "model")
+
 
 def file_mentions(scene: Scene) -> list[tuple[int, str]]:
     """Return (token, file) of each mention by name, by stem, by ordinal."""
@@ -130,12 +132,16 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
             mentions.append((i, listed[word == "latter"]))
             continue
         if word == "other" and scene.word(i - 1) == "the" and len(listed) == 2:
-            earlier = [name for _, name in _named_so_far(scene, i) if name in listed]
+            earlier = [
+                name
+                for _, name in sorted([*_named_so_far(scene, i), *mentions])
+                if name in listed
+            ]
             if earlier:
                 mentions.append((i, listed[1 - listed.index(earlier[-1])]))
                 scene.use([i], "ordinal")
             continue
-        if word in ("last", "final") and scene.word(i + 1) in ("file", "one", "model"):
+        if word in ("last", "final") and scene.word(i + 1) in _ONE_OF_THEM:
             if len(listed) >= 2:
                 mentions.append((i, listed[-1]))
                 scene.use([i, i + 1], "ordinal")
@@ -149,6 +155,7 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
         if noun in (
             "file",
             "one",
+            "1",
             "model",
             "attachment",
             "program",
@@ -156,10 +163,23 @@ def _by_ordinal(scene: Scene) -> list[tuple[int, str]]:
             "instance",
         ) or (
             before in ("the", "this")
-            and noun in vocabulary("is , . gets for with needs should")
+            and (
+                noun
+                in vocabulary(
+                    "is , . ) ; gets for with needs should takes may can must has and"
+                )
+                or (
+                    end < len(scene.tokens)
+                    and scene.tokens[end].form is Form.NUMBER
+                    and scene.tokens[end].exact
+                )
+            )
         ):
             mentions.append((i, listed[index]))
-            scene.use(range(i, end + (noun not in (",", ".", ""))), "ordinal")
+            counted = noun == "1" or (
+                noun not in (",", ".", "") and scene.tokens[end].form is Form.WORD
+            )
+            scene.use(range(i, end + counted), "ordinal")
     return mentions
 
 

@@ -14,7 +14,20 @@ _ALL_OF_THEM = frozenset(
     ("both", "all", "everything", "others", "2", "3", "they", "these")
 )
 _PRONOUNS = frozenset(
-    ("that", "it", "this", "they", "these", "those", "first", "former", "both", "one")
+    (
+        "that",
+        "it",
+        "its",
+        "this",
+        "they",
+        "their",
+        "these",
+        "those",
+        "first",
+        "former",
+        "both",
+        "one",
+    )
 )
 
 
@@ -30,7 +43,7 @@ def ends_of_last(scene: Scene, jobs: Sequence[Draft]) -> list[Item]:
             end += 1
         head = [
             scene.word(i).removesuffix("'s")
-            for i in range(item.end, min(item.end + 3, end))
+            for i in range(item.end, min(item.end + 5, end))
         ]
         named = any(item.end <= m < min(end, item.end + 3) for m in mentions)
         if _PRONOUNS & set(head) and not named and is_clause(scene, item):
@@ -62,13 +75,15 @@ def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     edges = []
     ended = ends_of_last(scene, jobs)
     for item in scene.marks("after", "before"):
-        if item.mark("then"):
+        used = scene.used.get(item.start, "")
+        elsewhere = used.startswith("not done") and used != "not done: schedule"
+        if item.mark("then") or elsewhere:
             continue
         end = item.end
         while (
             end < len(scene.tokens)
             and not scene.ends_sentence(end)
-            and scene.word(end) not in (",", ";")
+            and scene.word(end) not in (",", ";", ":")
         ):
             end += 1
         inside = [
@@ -89,6 +104,9 @@ def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if i not in inside
             and any(scene.sentence(m) == sentence for m in job.mentions)
         ]
+        if item.mark("before") and (leads := _goes_before_last(scene, jobs, item)):
+            edges += leads
+            continue
         if not inside and (item in ended or is_clause(scene, item)):
             edges += _waits_for_all(scene, jobs, item) or _waits_for_last(
                 scene, jobs, item
@@ -125,6 +143,23 @@ def after_and_before(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     return edges
 
 
+def _goes_before_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
+    """Order "before it: n.mps", "before that, solve n.mps": the job behind goes first."""
+    if scene.word(item.end) not in ("it", "that", "this"):
+        return []
+    before = [(place_of(j), i) for i, j in enumerate(jobs) if place_of(j) < item.start]
+    behind = [
+        (m, i)
+        for i, job in enumerate(jobs)
+        for m in job.mentions
+        if m > item.start and scene.sentence(m) == scene.sentence(item.start)
+    ]
+    if not before or not behind:
+        return []
+    scene.use(range(item.start, item.end + 1), "order")
+    return [ordered(scene, item, min(behind)[1], max(before)[1])]
+
+
 def _is_denied(scene: Scene, item: Item) -> bool:
     """Return whether "do not start B before A has ended" turns "before" around."""
     return item.mark("before") and any(
@@ -146,7 +181,9 @@ def _any_outside(
 
 def _waits_for_all(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edge]:
     """Order "C must wait until both are done": it waits for every job spoken of before."""
-    head = {scene.word(i) for i in range(item.end, min(item.end + 3, len(scene.tokens)))}
+    head = {
+        scene.word(i) for i in range(item.end - 1, min(item.end + 3, len(scene.tokens)))
+    }
     if not head & _ALL_OF_THEM or not item.mark("after"):
         return []
     sentence = scene.sentence(item.start)
@@ -194,13 +231,13 @@ def _waits_for_last(scene: Scene, jobs: Sequence[Draft], item: Item) -> list[Edg
 def is_clause(scene: Scene, item: Item) -> bool:
     """Return whether "when", "once" starts a clause about a job's end, not another condition."""
     word = scene.word(item.start)
-    if word not in ("when", "once", "following"):
+    if word not in ("when", "once", "following", "until"):
         return True
     if any(scene.word(i).endswith("'s") for i in range(item.end, item.end + 3)):
         return True
     ends = vocabulary(
         "done finished solved ready complete completed ends finishes over through "
-        "placed shrunk sharded is has went got gone ran optimised optimized"
+        "placed shrunk sharded is has went got gone ran optimised optimized have"
     )
     end = item.end
     while end < min(item.end + 20, len(scene.tokens)) and not scene.ends_sentence(end):

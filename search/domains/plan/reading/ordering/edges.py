@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.drafting.draft import Draft
 from search.domains.plan.reading.ordering.clauses import after_and_before, last_jobs
+from search.domains.plan.reading.ordering.doubtful import in_sequence
 from search.domains.plan.reading.ordering.edge import Edge
 from search.domains.plan.reading.ordering.outputs import handed_on, taken_files
 from search.domains.plan.reading.ordering.sequence import sequence
 from search.domains.plan.reading.scene import Scene
+from search.domains.plan.reading.stems import vocabulary
 
 
 def edges_of(
@@ -23,13 +25,32 @@ def edges_of(
     edges: list[Edge] = []
     edges += taken_files(jobs)
     edges += handed_on(scene, jobs)
-    if not scene.marks("unordered"):
+    if not scene.marks("unordered") or _partly_ordered(scene, jobs):
         edges += sequence(scene, jobs, conditions)
     for item in scene.marks("parallel", "unordered"):
         scene.use(range(item.start, item.end), "order")
     edges += after_and_before(scene, jobs)
     edges += last_jobs(scene, jobs)
+    edges += in_sequence(scene, jobs)
     return _reduced(edges, len(jobs))
+
+
+def _partly_ordered(scene: Scene, jobs: Sequence[Draft]) -> bool:
+    """Return whether "side by side" holds for some of the jobs only.
+
+    "Only after that one has ended, b.lp and c.lp, those two side by side."
+    """
+    after = vocabulary("after once finished done ended when completed over through")
+    waits = any(
+        scene.word(i) in after
+        for mark in scene.marks("then", "after")
+        for i in range(mark.start, mark.end + 6)
+    )
+    general = any(
+        scene.word(mark.end - 1) in ("order", "matter", "sequential", "other", "wait")
+        for mark in scene.marks("unordered")
+    )
+    return len(jobs) >= 3 and waits and not general
 
 
 def _reduced(edges: Sequence[Edge], count: int) -> list[Edge]:

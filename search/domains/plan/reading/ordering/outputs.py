@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.drafting.draft import Draft
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Item, Role, Sense
 from search.domains.plan.reading.ordering.edge import Edge, own_place_of
 from search.domains.plan.reading.rounds import main_file
 from search.domains.plan.reading.scene import Scene
@@ -14,6 +14,9 @@ _STARTS = frozenset(("starting", "hint", "warmstart", "initial", "warm", "mip"))
 _PRONOUNS_OF_RESULTS = frozenset(
     ("it", "that", "whatever", "this", "its", "which", "them")
 )
+
+_FROM = frozenset(("from", "off", "into", "using"))
+_WHOSE = frozenset(("its", "that", "the", "this", "his", "their", "first", "previous"))
 
 
 def _reading(parent: int, child: int, output: str, tokens: tuple[int, ...]) -> Edge:
@@ -47,10 +50,16 @@ def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     for item in scene.with_role(Role.OUTPUT):
         for sense in item.of(Role.OUTPUT):
             owner = _maker(scene, item, sense.kind, jobs)
-            consumer = _consumer(scene, item, sense.kind, named=owner is not None)
+            consumer = _consumer(
+                scene, item, sense.kind, named=owner is not None
+            ) or _implied_start(scene, item, sense.path)
             if consumer is None:
                 continue
-            pair = owner or _pair(scene, item, sense.kind, jobs)
+            pair = (
+                owner
+                or _further_run(scene, item, sense.kind, jobs)
+                or _pair(scene, item, sense.kind, jobs)
+            )
             if pair is None:
                 continue
             parent, child = pair
@@ -143,6 +152,41 @@ def _consumer(scene: Scene, output: Item, kind: str, *, named: bool) -> Item | N
     return min(near, key=lambda item: abs(item.start - output.start), default=None)
 
 
+def _further_run(
+    scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
+) -> tuple[int, int] | None:
+    """Return (first run, further run) for "rerun it from its solution"."""
+    for child, job in enumerate(jobs):
+        makers = [i for i, other in enumerate(jobs) if other.leaf == job.base]
+        near = any(
+            abs(output.start - m) <= 8
+            and scene.sentence(m) == scene.sentence(output.start)
+            for m in job.mentions
+        )
+        if makers and near and job.kind == kind:
+            return makers[-1], child
+    return None
+
+
+def _implied_start(scene: Scene, output: Item, name: str) -> Item | None:
+    """Return the word that makes a solution a start: "rerun it from its solution"."""
+    if name != "solution.sol":
+        return None
+    if scene.used.get(output.start, "").startswith("not done"):
+        return None
+    places = list(range(max(0, output.start - 4), output.start))
+    if scene.word(output.end) == "into":
+        places.append(output.end)  # "its .sol into x.lp"
+    for i in places:
+        of_run = {
+            scene.word(t) for t in range(min(i + 1, output.start - 3), output.start)
+        } & _WHOSE
+        if scene.word(i) in _FROM and of_run and not scene.ends_sentence(i):
+            sense = Sense(role=Role.CONSUMER, kind="ilp", path="warm_start")
+            return Item(start=i, end=i + 1, senses=(sense,))
+    return None
+
+
 def _pair(
     scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
 ) -> tuple[int, int] | None:
@@ -154,6 +198,13 @@ def _pair(
     before = [i for i in same if places[i] < output.start]
     after = [i for i in same if places[i] > output.start]
     ordered = sorted(same, key=lambda i: places[i])
+    here = [
+        i
+        for i in before
+        if output.start - places[i] <= 5 and scene.crossing(places[i], output.start) < 1.0
+    ]
+    if len(here) == 1 and len(before) >= 2:
+        return ordered[len(before) - 2], here[0]  # "2. grid.lp from the solution of 1"
     if before and after:
         return max(before, key=lambda i: places[i]), min(after, key=lambda i: places[i])
     if not after and len(before) >= 2:

@@ -21,6 +21,7 @@ def sequence(
             (item.start, item)
             for item in scene.marks("then", "fails")
             if scene.word(item.end) not in ("there's", "there")
+            and not _is_unrelated(scene, item)
         ]
         + [
             (i, _shell_item(i))
@@ -43,6 +44,9 @@ def sequence(
         at = _before_its_job(scene, item, places) if item.senses else at
         before = [i for place, i in places if place < at]
         after = [i for place, i in places if place > at]
+        if not before and scene.word(item.start) == "after":
+            edges += _after_clause(scene, item, places)
+            continue
         if not before or not after:
             # "then …" about a job that is named by a pronoun has no job of its own.
             continue
@@ -59,6 +63,33 @@ def sequence(
         ]
         edges += [ordered(scene, item, p, c) for p in previous for c in following]
     return edges
+
+
+def _is_unrelated(scene: Scene, item: Item) -> bool:
+    """Return whether "then" only goes on in the text: "and then, totally unrelated, …"."""
+    return any(0 <= mark.start - item.end <= 3 for mark in scene.marks("parallel"))
+
+
+def _after_clause(
+    scene: Scene, item: Item, places: Sequence[tuple[int, int]]
+) -> list[Edge]:
+    """Order "after that a.c is made small, do b.c": what the clause names comes first."""
+    end = item.end
+    depth = 0
+    while end < len(scene.tokens) and not scene.ends_sentence(end):
+        depth += (scene.word(end) == "(") - (scene.word(end) == ")")
+        if scene.word(end) == "," and depth == 0:
+            break
+        end += 1
+    inside = [i for place, i in places if item.start < place < end]
+    behind = [
+        i
+        for place, i in places
+        if place > end and scene.sentence(place) == scene.sentence(item.start)
+    ]
+    if inside and behind:
+        scene.use(range(item.start, item.end), "order")
+    return [ordered(scene, item, p, c) for p in inside for c in behind]
 
 
 def _before_its_job(scene: Scene, item: Item, places: Sequence[tuple[int, int]]) -> int:

@@ -193,6 +193,10 @@ def _unit(tokens: Sequence[Token], i: int) -> tuple[tuple[Unit, ...], int]:
     )
     if dash and tokens[i + 1].glued:
         i += 1
+    if word_at(tokens, i) in ("more", "further") and len(word_at(tokens, i + 1)) > 2:
+        units, end = _unit(tokens, i + 1) if word_at(tokens, i + 1) in UNITS else ((), i)
+        if Dimension.TIME in {u.dimension for u in units}:
+            return units, end  # "four more minutes"
     for length in (3, 2):
         words = tuple(word_at(tokens, i + k) for k in range(length))
         if words in COMPOUND:
@@ -204,10 +208,20 @@ def _unit(tokens: Sequence[Token], i: int) -> tuple[tuple[Unit, ...], int]:
             return (), i
         if word == "go" and tokens[i].text != "Go":
             return (), i
+        if word == "h" and not tokens[i].glued and _names_a_height(tokens, i):
+            return (), i
         if word == "in" or (word == "second" and following in ("file", "one", "model")):
             return (), i
         return _case(tokens[i], UNITS[word]), i + 1
     return (), i
+
+
+def _names_a_height(tokens: Sequence[Token], i: int) -> bool:
+    """Return whether "h" names the number behind it: "er 3.55 h=0.813", not "1 h 30 min"."""
+    if word_at(tokens, i + 1) == "=":
+        return True
+    behind = tokens[i + 1] if is_number(tokens, i + 1) else None
+    return behind is not None and behind.value is not None and "." in behind.text
 
 
 def _case(token: Token, units: tuple[Unit, ...]) -> tuple[Unit, ...]:

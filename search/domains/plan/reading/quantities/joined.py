@@ -86,11 +86,27 @@ def around(tokens: Sequence[Token], first: Quantity) -> Quantity | None:
     elif words in (["+", "/", "-"], ["plus", "or", "minus"]):
         at = first.end + 3
     else:
-        return None
+        return _to_either_side(tokens, first)
     width = amount_at(tokens, at)
     if width is not None and words[-2:] == ["/", "-"]:
         width = replace(width, numbers=tuple(abs(n) for n in width.numbers))
     return None if width is None else _join(first, width, Shape.AROUND)
+
+
+def _to_either_side(tokens: Sequence[Token], first: Quantity) -> Quantity | None:
+    """Read "915 MHz, 13 MHz to either side"."""
+    at = first.end + (word_at(tokens, first.end) in (",", "with", "and"))
+    if not first.units or at == first.end:
+        return None
+    width = amount_at(tokens, at)
+    if width is None or not width.units:
+        return None
+    behind = [word_at(tokens, width.end + k) for k in range(3)]
+    sides = behind[0] in ("to", "on", "at") and behind[1] in ("either", "each", "both")
+    if not sides or not behind[2].startswith("side"):
+        return None
+    joined = _join(first, width, Shape.AROUND)
+    return None if joined is None else replace(joined, end=width.end + 3)
 
 
 def product(tokens: Sequence[Token], first: Quantity) -> Quantity | None:

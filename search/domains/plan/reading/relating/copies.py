@@ -12,6 +12,7 @@ from search.domains.plan.reading.lexicon import Item
 from search.domains.plan.reading.relating.sides import nearest_before, sides_of
 from search.domains.plan.reading.scene import Scene
 
+_SHARED = frozenset(("both", "2", "same", "all", "each", "either", "every"))
 _LONG = frozenset(("long", "much", "many", "well", "same"))
 
 
@@ -67,6 +68,31 @@ def _value_free(
 ) -> bool:
     sides = sides_of(scene, leaves, item)
     return sides is not None and not attached.bounds[sides[0]]
+
+
+def share_boards(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
+    """Give all designs the board that is stated once: "the two on a substrate of 1.6 mm"."""
+    designs = [i for i, leaf in enumerate(leaves) if leaf.kind == "antenna"]
+    if len(designs) < 2:
+        return
+    stated: dict[str, list[Bound]] = {}
+    for i in designs:
+        for bound in attached.bounds[i]:
+            path = bound.paths.get("antenna", "")
+            if path.startswith("spec.board.") and bound not in stated.get(path, []):
+                stated.setdefault(path, []).append(bound)
+    for rows in stated.values():
+        bound = rows[0]
+        around = {
+            scene.word(t)
+            for t in scene.in_sentence(scene.sentence(bound.at))
+            if bound.at - 12 <= t <= bound.at + 8
+        }
+        if len(rows) != 1 or not around & _SHARED:
+            continue
+        for i in designs:
+            if bound not in attached.bounds[i]:
+                attached.bounds[i].append(bound)
 
 
 def copy_devices(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:

@@ -30,6 +30,9 @@ def multiply(
         return False
     path = _path_of(scene, leaves, attached, item, sides[1]) or named or SECONDS
     source = _value(leaves, attached, sides[1], path)
+    if source is None and sides[0] != sides[1]:
+        path = SECONDS  # what stands in front named no slot that the other job has
+        source = _value(leaves, attached, sides[1], path)
     if source is None:
         return False
     factor = item.of(Role.RELATION)[0].value

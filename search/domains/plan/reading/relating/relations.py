@@ -31,6 +31,10 @@ def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
         pending = [
             item for item in pending if not multiply(scene, leaves, attached, item)
         ]
+    if pending:
+        copy_same(scene, leaves, attached)  # "b ditto; c 2x that"
+        for item in pending:
+            multiply(scene, leaves, attached, item)
     add_differences(scene, leaves, attached)
     copy_devices(scene, leaves, attached)
     copy_same(scene, leaves, attached)

@@ -8,7 +8,8 @@ from search.domains.plan.reading.jobs.leaf import Leaf
 from search.domains.plan.reading.lexicon import Item
 from search.domains.plan.reading.scene import Scene
 
-_AS = frozenset(("as", "of", "than", "like", "for", "that"))
+_AS = frozenset(("as", "of", "than", "like", "for", "that", "what"))
+_ONTO = frozenset(("with", "for", "to", "on"))
 
 
 def sides_of(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int] | None:
@@ -18,9 +19,20 @@ def sides_of(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int
         sentence_end += 1
     limit = min(sentence_end, item.end + 6)
     other = None
-    if scene.word(item.end) in _AS or scene.word(item.end - 1) in ("as", "like", "than"):
+    if scene.word(item.end) in _AS or scene.word(item.end - 1) in (
+        "as",
+        "like",
+        "than",
+        "what",
+    ):
         other = _first(leaves, item.end, limit)
     start = scene.sentence_start(item.start)
+    if scene.word(item.end) in _ONTO:
+        # "do the same with b.c": what comes behind gets what came before.
+        subject = _first(leaves, item.end, min(sentence_end, item.end + 5))
+        example = nearest_before(scene, leaves, 0, item.start)
+        if subject is not None and example is not None and subject != example:
+            return subject, example
     subject = nearest_before(scene, leaves, start, item.start)
     if subject is None:
         subject = _first(leaves, item.end, sentence_end) if other is None else None

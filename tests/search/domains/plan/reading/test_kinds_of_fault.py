@@ -11,8 +11,8 @@ from tests.search.domains.plan.reading.phrasing import SPECS
 _ROLES = {".mps": FileRole.MODEL, ".c": FileRole.SOURCE, ".csv": FileRole.TABLES}
 
 
-def read(goal: str, *names: str) -> Reading:
-    files = [
+def files_of(*names: str) -> list[FileFacts]:
+    return [
         FileFacts(
             name=name,
             digest="sha256:" + "0" * 64,
@@ -20,7 +20,10 @@ def read(goal: str, *names: str) -> Reading:
         )
         for name in names
     ]
-    return read_goal(goal, files, specs=SPECS)
+
+
+def read(goal: str, *names: str) -> Reading:
+    return read_goal(goal, files_of(*names), specs=SPECS)
 
 
 def values(reading: Reading, job: int = 0) -> dict[str, object]:
