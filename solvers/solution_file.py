@@ -1,12 +1,14 @@
 """Solution files in the text formats of the solvers: a name and a value per line.
 
 It reads `.sol` of MIPLIB and SCIP (`=obj= 174`, `x12 1 (obj:3)`), of HiGHS (`# Columns 3`, the
-columns, `# Rows`) and `.sol`/`.mst` of Gurobi (`# comment`, `x12 1`). XML of CPLEX is refused.
+columns, `# Rows`), `.sol`/`.mst` of Gurobi (`# comment`, `x12 1`), and of CBC, where a number
+stands before each name (`Optimal - objective value 174`, `0 x12 1 3`). XML of CPLEX is refused.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,9 @@ _STATEMENTS = (
     "primal solution",
     "dual solution",
 )
+
+# The first line of CBC, e.g. "Stopped on time - objective value 12.00000000".
+_OF_CBC = re.compile(r"^[A-Za-z ]+ - objective value\b")
 
 
 def read_solution(path: Path, model: MilpModel, *, name: str = "") -> Floats:
@@ -64,7 +69,7 @@ def _text(path: Path, shown: str) -> str:
             f"{shown}: expected a solution file of at most {MAX_BYTES:,} bytes, got {size:,}"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ModelError(
             f"{shown} is no text ({error.reason}); expected lines of a name and a value"
@@ -79,6 +84,7 @@ def _text(path: Path, shown: str) -> str:
 
 def _entries(text: str, shown: str) -> Iterator[tuple[str, float]]:
     """Yield the name and value of each column, up to the rows or the dual solution."""
+    of_cbc = _OF_CBC.match(text) is not None
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
         lowered = stripped.lower()
@@ -88,10 +94,13 @@ def _entries(text: str, shown: str) -> Iterator[tuple[str, float]]:
             not stripped
             or stripped.startswith("#")
             or lowered.startswith(_STATEMENTS)
+            or (of_cbc and number == 1)
             or lowered in ("optimal", "feasible")
         ):
             continue
         words = stripped.split()
+        if of_cbc:  # "**" marks a violated column; its number is before the name
+            words = words[2 if words[0] == "**" else 1 :]
         if len(words) < 2:
             raise ModelError(
                 f"{shown}, line {number}: expected a column's name and its value, "

@@ -34,6 +34,12 @@ def read(text: str, tmp_path: Path) -> list[float | None]:
             "Model status\nOptimal\n\n# Primal solution values\nFeasible\n"
             "Objective 4\n# Columns 3\nC1 1\nC3 1\n# Rows 1\nR1 2\n"
         ),
+        (
+            "Stopped on time - objective value 4.00000000\n"
+            "      0 C1                    1                       1\n"
+            "**    2 C3                    1                       3\n"
+        ),
+        "\ufeffC1 1\nC3 1\n",
     ],
 )
 def test_forms(text: str, tmp_path: Path) -> None:
@@ -44,6 +50,7 @@ def test_forms(text: str, tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("C1\n", "line 1"),
+        ("Optimal - objective value 4\n 0 C1\n", "line 2"),
         ("C1 one\n", "'one'"),
         ("C1 nan\n", "finite"),
         ("C1 1\nx9 1\n", "'x9'"),
