@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -108,17 +111,53 @@ def static_urls() -> dict[str, str]:
 
 
 class HashedStatic(StaticFiles):
-    """Static files. A URL with `?v=` names one content and is cached for a year."""
+    """Static files, compressed. A URL with `?v=` names one content and is cached for a year.
+
+    Pages themselves are not compressed: their length would tell about secrets in them.
+    """
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file with headers for caching and against type sniffing."""
         response = await super().get_response(path, scope)
+        if isinstance(response, FileResponse) and _takes_gzip(scope):
+            response = _packed_response(response)
+        response.headers.add_vary_header("Accept-Encoding")
         if scope["query_string"].startswith(b"v=") and response.status_code == 200:
             response.headers["cache-control"] = "public, max-age=31536000, immutable"
         response.headers["x-content-type-options"] = "nosniff"
         # An SVG that is opened on its own is a document and could run scripts.
         response.headers["content-security-policy"] = "default-src 'none'"
         return response
+
+
+def _takes_gzip(scope: Scope) -> bool:
+    """Return True for a GET of a whole file by a client that reads gzip."""
+    headers = Headers(scope=scope)
+    offered = [
+        part.replace(" ", "").lower()
+        for part in headers.get("accept-encoding", "").split(",")
+    ]
+    accepted = any(
+        part.split(";")[0] == "gzip" and not part.endswith((";q=0", ";q=0.0"))
+        for part in offered
+    )
+    return scope["method"] == "GET" and accepted and "range" not in headers
+
+
+def _packed_response(response: FileResponse) -> Response:
+    """Return a file's response with its bytes compressed."""
+    path = Path(response.path)
+    packed = _packed(path, path.stat().st_mtime_ns)
+    headers = {
+        "content-encoding": "gzip",
+        "last-modified": response.headers["last-modified"],
+    }
+    return Response(packed, media_type=response.media_type, headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _packed(path: Path, _changed_ns: int) -> bytes:
+    return gzip.compress(path.read_bytes(), mtime=0)
 
 
 def see_other(url: str) -> RedirectResponse:

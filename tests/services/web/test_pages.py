@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx2
 import pytest
 
 from services.web.render import CSP
@@ -459,3 +460,35 @@ def test_the_engines_log_is_shown_escaped_and_by_its_end(reader: Reader) -> None
     assert reader.client.get(f"{path}?max_bytes=30").text == "99 line 88\n99 line 89"
     assert reader.client.get(f"{path}?max_bytes=4").text == "e 89"
     assert reader.client.get(f"{path}?max_bytes=0").status_code == 422
+
+
+def test_static_files_are_compressed_for_those_who_read_it(stranger: Reader) -> None:
+    def styles(**headers: str) -> httpx2.Response:
+        (link,) = [
+            a["href"]
+            for name, a in stranger.get("/login").tags
+            if name == "link" and a.get("rel") == "stylesheet"
+        ]
+        return stranger.client.get(link, headers=headers)
+
+    plain = styles(**{"accept-encoding": "identity"})
+    packed = styles(**{"accept-encoding": "br, gzip"})
+    assert packed.content == plain.content
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < 0.4 * len(plain.content)
+    for answer in (plain, packed):
+        assert "accept-encoding" in answer.headers["vary"].lower()
+        assert answer.headers["content-type"].startswith("text/css")
+        assert "immutable" in answer.headers["cache-control"]
+    for refused in (
+        {"accept-encoding": "gzip;q=0"},
+        {"accept-encoding": "gzip", "range": "bytes=0-9"},
+    ):
+        assert "content-encoding" not in styles(**refused).headers
+    again = styles(
+        **{
+            "accept-encoding": "gzip",
+            "if-modified-since": packed.headers["last-modified"],
+        }
+    )
+    assert again.status_code == 304
