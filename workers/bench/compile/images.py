@@ -22,7 +22,7 @@ from typing import Any
 from search import pipeline
 from search.domains.compile import build
 from search.domains.compile.builds import OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
-from search.domains.compile.gcc_builds import GCC
+from search.domains.compile.gcc_builds import GCC, GCC_LTO
 from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.specs.compile import Tier
@@ -186,7 +186,9 @@ def report(lines: Sequence[Mapping[str, Any]]) -> None:
             f"{len(values)} programs; smaller on {sum(value > 0 for value in values)}, larger on "
             f"{sum(value < 0 for value in values)}"
         )
-    own = sum(line["answer_by"] != "trimtab" for line in lines)
+    gcc = sum(line["answer_by"] == GCC_LTO for line in lines)
+    own = sum(line["answer_by"] not in ("trimtab", GCC_LTO) for line in lines)
+    print(f"{gcc} answers are the whole program by gcc, which the search tries")
     print(
         f"{own} answers are a build of the user's own, because no candidate was smaller"
     )
