@@ -239,11 +239,12 @@ def _write(extra: Extra, path: Path) -> str | None:
 
 def _refusal(outcome: SearchOutcome, verification: Verification) -> Termination:
     claimed = outcome.termination
+    value = "" if outcome.objective is None else f" with objective {outcome.objective}"
     return Termination(
         reason=Reason.VERIFICATION_FAILED,
         limit=claimed.limit,
-        detail=f"the search claimed {claimed.reason.value} with objective {outcome.objective}, "
-        f"but the independent check refused the solution: {verification.detail}",
+        detail=f"the search claimed {claimed.reason.value}{value}, but the independent check "
+        f"refused the solution: {verification.detail}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+from search.finish import CannotFinish
 from search.isolation import NativeCrash
 from search.text_model import ModelBusy, ModelUnavailable, TextModelError
 from search.types import InvalidInput
@@ -37,6 +38,8 @@ def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
                 reason=Reason.WORKER_LOST, detail=f"in phase {phase}: {error}"[:2000]
             )
             return Failure(termination=termination, transient=True)
+        case CannotFinish():
+            return _failure(Reason.INTERNAL_ERROR, str(error)[:2000])
         case TextModelError():
             return _failure(Reason.INVALID_INPUT, f"in phase {phase}: {error}"[:2000])
         case MemoryError():

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from search.finish import CannotFinish
 from search.isolation import NativeCrash
 from trimtab.results import Reason
 from workers.failures import failure_of
@@ -20,6 +21,7 @@ from workers.failures import failure_of
         (OSError(errno.EFBIG, "too large"), "produce", Reason.RESOURCE_EXHAUSTED, False),
         (OSError(errno.ENOSPC, "full"), "produce", Reason.INTERNAL_ERROR, True),
         (KeyError("x"), "encode", Reason.INTERNAL_ERROR, False),
+        (CannotFinish("in verify: no"), "verify", Reason.INTERNAL_ERROR, False),
     ],
 )
 def test_what_exceptions_mean(
