@@ -87,20 +87,6 @@
     });
   }
 
-  // -- the engines' log: stays at its end unless its reader has scrolled up
-  let following = true;
-  const engineLog = () => document.getElementById("engine-log");
-  const follow = () => {
-    const log = engineLog();
-    if (log && following) log.scrollTop = log.scrollHeight;
-  };
-  document.addEventListener("scroll", (event) => {
-    const log = event.target;
-    if (log === engineLog()) following = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
-  }, true);
-  document.addEventListener("htmx:after:swap", follow);
-  follow();
-
   // -- a report in its frame: as high as it is, so that the page scrolls rather than the frame
   const fitReport = () => {
     for (const frame of document.querySelectorAll("iframe[data-report]")) {
