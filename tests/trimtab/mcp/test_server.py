@@ -26,6 +26,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from trimtab.mcp.server import over_stdio
+from trimtab.specs.probe import ProbeSpec
 
 LP = "Maximize\n o: x\nSubject To\n a: x + y <= 4\nEnd\n"
 MAX_SCHEMA_CHARS = 6_000
@@ -230,6 +231,32 @@ def test_many_waits_at_once_and_two_cancels(server: Server) -> None:
         assert "CANCELLED" in waited
 
     run(server, calls)
+
+
+def test_a_key_revoked_while_a_tool_waits_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trimtab.Client(server.url, api_key=server.key) as api:
+        made = api.create_key(name="mcp", scopes=["submitter"], tenant="default")
+        job = api.submit(ProbeSpec(steps=1000, step_seconds=0.2), seconds=300)
+        monkeypatch.setenv("TRIMTAB_API_KEY", made["key"])
+
+        async def calls(client: Any) -> None:
+            wait = {"job_id": job.id, "wait_s": 50}
+            waiting = asyncio.create_task(client.call_tool("wait_job", wait))
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+            await asyncio.to_thread(api.revoke_key, made["key"][3:15])
+            answer = await waiting
+            assert time.monotonic() - began < 20
+            for refused in (answer, await client.call_tool("list_jobs", {})):
+                assert refused.is_error
+                assert "revoked" in text_of(refused)
+                assert "must renew its key" in text_of(refused)
+
+        run(server, calls)
+        assert not api.job(job.id).view.state.is_terminal, "the job goes on"
+        job.cancel()
 
 
 def test_over_a_pipe(server: Server) -> None:
