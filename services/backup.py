@@ -248,9 +248,8 @@ def restore(
         except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
             raise BackupRefused(f"{source}: expected a backup, got: {error}") from error
         if database.member != DATABASE:
-            database.restore(
-                staged / database.member
-            )  # it may fail; then nothing is left
+            # It may fail, and then nothing is left.
+            database.restore(staged / database.member)
         for name in ("blobs", *_KEYS):
             if (staged / name).exists():
                 (staged / name).replace(data_dir / name)

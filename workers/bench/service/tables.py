@@ -152,7 +152,9 @@ def _chaos_table(figures: dict[str, Row]) -> Table:
 
 def _keeping_table() -> Table:
     """Return lists and retention: what grows with the number of stored jobs."""
-    lines = {row["suite"].removeprefix("service/"): row for row in rows_of(*KEEPING_FILES)}
+    lines = {
+        row["suite"].removeprefix("service/"): row for row in rows_of(*KEEPING_FILES)
+    }
     rows = []
     for name, database in (("sqlite", "SQLite"), ("postgres", "PostgreSQL 15")):
         if (line := lines.get(f"list-{name}")) is not None:
@@ -206,8 +208,8 @@ def _keeping_table() -> Table:
             "ms of processor each, on 2026-12-01 at load 10; the one before ADR 64 got 313/s, for "
             "2.03 ms, and the one with it 460/s, for 1.23 ms. The machine of the day explains the "
             "rest.",
-            "The first file has two lines of `list-postgres`, and the last one is shown; the first, at "
-            "nice -5 beside two clusters of Ray, had 313 ms.",
+            "The first file has two lines of `list-postgres`, and the last one is shown; the "
+            "first, at nice -5 beside two clusters of Ray, had 313 ms.",
         ),
         source=source(
             *KEEPING_FILES,
