@@ -121,8 +121,8 @@ def _read(scene: Scene, slot: Slot, answer: str) -> dict[str, Any]:
     if triples and slot.path == "spec.target.triple":
         return {slot.path: triples[0]}
     if slot.dimension is None:
-        for item in inner.items:
-            for sense in item.senses:
+        for phrase in inner.items:
+            for sense in phrase.senses:
                 if sense.path == slot.path and not isinstance(
                     sense.value, tuple | type(None)
                 ):

@@ -309,8 +309,8 @@ def _trailing(
     }
     starts = next(t for t in range(len(scene.tokens)) if scene.sentence(t) == sentence)
     pronoun = scene.word(starts) in ("it", "this", "that", "its", "there") or any(
-        item.mark("pronoun", "then") and scene.sentence(item.start) == sentence
-        for item in scene.items
+        phrase.mark("pronoun", "then") and scene.sentence(phrase.start) == sentence
+        for phrase in scene.items
     )
     if pronoun and len(last) == 1:
         return list(last)

@@ -18,7 +18,7 @@ def is_time(scene: Scene, quantity: Quantity) -> bool:
     if scene.word(at) in ("for", "during") or given:
         return scene.word(quantity.end) in (",", ".", "", ";", "and", "\n", "max", ")")
     return any(
-        item.start <= at < item.end
-        and any(s.path == "budget.seconds" for s in item.of(Role.HEAD))
-        for item in scene.items
+        phrase.start <= at < phrase.end
+        and any(s.path == "budget.seconds" for s in phrase.of(Role.HEAD))
+        for phrase in scene.items
     )

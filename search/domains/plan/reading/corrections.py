@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from search.domains.plan.reading.binding.bound import Bound
 from search.domains.plan.reading.binding.conversion import fits, values_of
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
@@ -89,7 +89,7 @@ def _further(
 
 
 def _corrects_unit(
-    scene: Scene, bounds: list[Bound], before: Sequence[int], mark: Item
+    scene: Scene, bounds: list[Bound], before: Sequence[int], mark: Phrase
 ) -> bool:
     """Give the last value another unit: "30 seconds. Sorry, minutes and not seconds"."""
     if not before:
@@ -122,7 +122,7 @@ def _meant_like_before(
     bounds: list[Bound],
     before: Sequence[int],
     after: Sequence[int],
-    mark: Item,
+    mark: Phrase,
 ) -> list[Bound]:
     """Give the number right behind a correction the slot of the value that it replaces.
 
@@ -167,7 +167,7 @@ def _meant_like_before(
     return changed
 
 
-def _is_polite(scene: Scene, mark: Item) -> bool:
+def _is_polite(scene: Scene, mark: Phrase) -> bool:
     """Return whether "sorry", "wait" is no correction: "sorry for the delay"."""
     return scene.word(mark.end - 1) in ("sorry", "apologies") and scene.word(
         mark.end
@@ -180,7 +180,7 @@ def _is_polite(scene: Scene, mark: Item) -> bool:
     )
 
 
-def _asks_to_make(scene: Scene, mark: Item) -> bool:
+def _asks_to_make(scene: Scene, mark: Phrase) -> bool:
     """Return whether "make it" is followed by no number, and so corrects none."""
     if scene.word(mark.start) != "make":
         return False
@@ -199,7 +199,8 @@ def _asks_to_make(scene: Scene, mark: Item) -> bool:
         end += 1
     ahead = range(mark.end, end + 1)
     return not any(q.start in ahead for q in scene.quantities) and not any(
-        item.start in ahead and item.of(Role.VALUE, Role.RELATION) for item in scene.items
+        phrase.start in ahead and phrase.of(Role.VALUE, Role.RELATION)
+        for phrase in scene.items
     )
 
 

@@ -45,16 +45,16 @@ def wanted_bands(scene: Scene) -> list[Quantity]:
             continue
         beside = [
             sense.path
-            for item in scene.with_role(Role.HEAD)
-            for sense in item.of(Role.HEAD)
-            if -1 <= quantity.start - item.end <= 7
-            and scene.crossing(item.start, quantity.start) < 0.9
+            for phrase in scene.with_role(Role.HEAD)
+            for sense in phrase.of(Role.HEAD)
+            if -1 <= quantity.start - phrase.end <= 7
+            and scene.crossing(phrase.start, quantity.start) < 0.9
         ]
         behind = [
             sense.path
-            for item in scene.with_role(Role.HEAD)
-            for sense in item.of(Role.HEAD)
-            if 0 <= item.start - quantity.end <= 1
+            for phrase in scene.with_role(Role.HEAD)
+            for sense in phrase.of(Role.HEAD)
+            if 0 <= phrase.start - quantity.end <= 1
         ]
         if any(p.startswith(("spec.avoid", "_bandwidth")) for p in (*beside, *behind)):
             continue
@@ -104,10 +104,10 @@ def _score(scene: Scene, left: Quantity, right: Quantity) -> float:
     score = 0.0
     start = scene.sentence_start(left.start)
     marks = [
-        item
-        for item in scene.marks("then", "after", "before")
-        if (left.end <= item.start < right.start)
-        or (start <= item.start < left.start and item.mark("after", "before"))
+        phrase
+        for phrase in scene.marks("then", "after", "before")
+        if (left.end <= phrase.start < right.start)
+        or (start <= phrase.start < left.start and phrase.mark("after", "before"))
     ]
     if marks:
         score += _ORDERED
@@ -140,7 +140,7 @@ def _score(scene: Scene, left: Quantity, right: Quantity) -> float:
 def _place(scene: Scene, left: Quantity, right: Quantity) -> int:
     """Return where the words of the right design begin: behind the last boundary before it."""
     for i in range(right.start - 1, left.end - 1, -1):
-        starts = any(item.start == i and item.mark("then") for item in scene.items)
+        starts = any(phrase.start == i and phrase.mark("then") for phrase in scene.items)
         if scene.ends_sentence(i):
             return i + 1
         if starts or scene.word(i) in (",", ";", "and", "another", "second"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 
@@ -57,22 +57,22 @@ def distributes(
     joined = _JOINED_ALONE if alone else _JOINED
     if _is_same_for_all(scene, bound):
         return True
-    for item in scene.marks("each", "everything"):
-        if any(0 <= item.start - m.end <= 1 for m in scene.marks("after")):
+    for phrase in scene.marks("each", "everything"):
+        if any(0 <= phrase.start - m.end <= 1 for m in scene.marks("after")):
             continue  # "when all of that is done" speaks of the order
         near = [
-            (_gap(scene, item, b), i)
+            (_gap(scene, phrase, b), i)
             for i, b in enumerate(bounds)
-            if item.start not in b.tokens
+            if phrase.start not in b.tokens
         ]
         if not near:
             continue
         gap, closest = min(near)
         owner = bounds[closest]
-        of_devices = scene.words(item.start, item.end).lower() in _OF_ONE and bool(
+        of_devices = scene.words(phrase.start, phrase.end).lower() in _OF_ONE and bool(
             set(owner.paths.values()) & _OF_DEVICES
         )
-        if _in_tail(scene, item, bound) and not of_devices:
+        if _in_tail(scene, phrase, bound) and not of_devices:
             return True
         if gap > 3.0 or of_devices:
             continue
@@ -108,12 +108,12 @@ def _is_same_for_all(scene: Scene, bound: Bound) -> bool:
     )
 
 
-def _in_tail(scene: Scene, item: Item, bound: Bound) -> bool:
+def _in_tail(scene: Scene, phrase: Phrase, bound: Bound) -> bool:
     """Return whether a value follows "both" in a list of values: "both x86-64, 100 evals"."""
-    between = range(item.end, bound.at)
+    between = range(phrase.end, bound.at)
     return (
         0 < len(between) <= 6
-        and scene.word(item.start) in ("both", "all")
+        and scene.word(phrase.start) in ("both", "all")
         and not any(
             scene.ends_sentence(t)
             or scene.tokens[t].form in (Form.FILE, Form.NAME)
@@ -125,8 +125,8 @@ def _in_tail(scene: Scene, item: Item, bound: Bound) -> bool:
     )
 
 
-def _gap(scene: Scene, item: Item, bound: Bound) -> float:
+def _gap(scene: Scene, phrase: Phrase, bound: Bound) -> float:
     low, high = min(bound.tokens), max(bound.tokens)
-    if item.start > high:
-        return scene.crossing(high, item.start) + 0.1 * (item.start - high)
-    return scene.crossing(item.end - 1, low) + 0.1 * (low - item.end)
+    if phrase.start > high:
+        return scene.crossing(high, phrase.start) + 0.1 * (phrase.start - high)
+    return scene.crossing(phrase.end - 1, low) + 0.1 * (low - phrase.end)

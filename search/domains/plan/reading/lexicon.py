@@ -47,7 +47,7 @@ class Sense:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class Phrase:
     """A phrase found in the text: tokens [start, end)."""
 
     start: int
@@ -147,7 +147,7 @@ class Lexicon:
         """Return whether a word occurs in any phrase, or is a plain English one."""
         return stem(word) in self._stems
 
-    def find(self, tokens: Sequence[Token]) -> list[Item]:
+    def find(self, tokens: Sequence[Token]) -> list[Phrase]:
         """Return the phrases in the text, longest first at each place, without overlaps."""
         phrases = []
         i = 0
@@ -160,7 +160,7 @@ class Lexicon:
             i = item.end
         return phrases
 
-    def _longest(self, tokens: Sequence[Token], i: int) -> Item | None:
+    def _longest(self, tokens: Sequence[Token], i: int) -> Phrase | None:
         node, at, best = self._root, i, None
         while at < len(tokens):
             token = tokens[at]
@@ -176,7 +176,7 @@ class Lexicon:
                 break
             node, at = following, at + 1
             if node.senses:
-                best = Item(start=i, end=at, senses=tuple(node.senses))
+                best = Phrase(start=i, end=at, senses=tuple(node.senses))
         return best
 
     def _add(self, phrases: Iterable[str], sense: Sense) -> None:

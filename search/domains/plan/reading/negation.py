@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
@@ -54,7 +54,7 @@ _STOPS = frozenset((";", "but", "then", "instead"))
 class Scope:
     """Words under one negation."""
 
-    mark: Item
+    mark: Phrase
     tokens: frozenset[int]  # starts of the phrases and names that it rules out
     is_exception: bool = False  # "all but ..."
 
@@ -63,21 +63,21 @@ def scopes_of(scene: Scene) -> list[Scope]:
     """Return the scope of each negation of a text."""
     scopes = []
     what_if = {scene.sentence(mark.start) for mark in scene.marks("what_if")}
-    for item in scene.marks("not", "except", "instead"):
-        if item.mark("instead") and scene.sentence(item.start) in what_if:
-            scene.use(range(item.start, item.end), "comparison")
+    for phrase in scene.marks("not", "except", "instead"):
+        if phrase.mark("instead") and scene.sentence(phrase.start) in what_if:
+            scene.use(range(phrase.start, phrase.end), "comparison")
             continue  # "what do we gain with H100 instead of A100" compares them
-        backwards = scene.words(item.start, item.end).lower() in _BACK
-        targets = _before(scene, item) if backwards else set()
-        targets = targets or _after(scene, item)
-        if not targets and item.mark("not"):
-            targets = _before(scene, item)
+        backwards = scene.words(phrase.start, phrase.end).lower() in _BACK
+        targets = _before(scene, phrase) if backwards else set()
+        targets = targets or _after(scene, phrase)
+        if not targets and phrase.mark("not"):
+            targets = _before(scene, phrase)
         if targets:
             scopes.append(
                 Scope(
-                    mark=item,
+                    mark=phrase,
                     tokens=frozenset(targets),
-                    is_exception=item.mark("except"),
+                    is_exception=phrase.mark("except"),
                 )
             )
     return [*scopes, *_preferred(scene), *_left_alone(scene)]
@@ -93,7 +93,7 @@ def _preferred(scene: Scene) -> list[Scope]:
             and before & _PREFERS
             and _starts(scene, i + 1)
         ):
-            mark = Item(start=i, end=i + 1, senses=())
+            mark = Phrase(start=i, end=i + 1, senses=())
             scene.use([i], "negation")
             scopes.append(Scope(mark=mark, tokens=frozenset({i + 1})))
     return scopes
@@ -111,7 +111,7 @@ def _left_alone(scene: Scene) -> list[Scope]:
             t for t in range(i + 1, end or i) if _is_file(scene, t) or _starts(scene, t)
         ]
         if end is not None and files:
-            mark = Item(start=i, end=i + 1, senses=())
+            mark = Phrase(start=i, end=i + 1, senses=())
             scene.use([i, end], "negation")
             scopes.append(Scope(mark=mark, tokens=frozenset(files)))
     return scopes
@@ -119,32 +119,32 @@ def _left_alone(scene: Scene) -> list[Scope]:
 
 def _starts(scene: Scene, i: int) -> bool:
     """Return whether a phrase that can be ruled out starts here."""
-    return any(item.start == i and item.of(Role.VALUE) for item in scene.items)
+    return any(phrase.start == i and phrase.of(Role.VALUE) for phrase in scene.items)
 
 
-def _target(scene: Scene, i: int) -> Item | None:
+def _target(scene: Scene, i: int) -> Phrase | None:
     return next(
         (
-            item
-            for item in scene.items
-            if item.start <= i < item.end
-            and (item.of(Role.VALUE, Role.NAMES) or _names_a_start(scene, item))
-            and not _says_no_itself(scene, item)
+            phrase
+            for phrase in scene.items
+            if phrase.start <= i < phrase.end
+            and (phrase.of(Role.VALUE, Role.NAMES) or _names_a_start(scene, phrase))
+            and not _says_no_itself(scene, phrase)
         ),
         None,
     )
 
 
-def _says_no_itself(scene: Scene, item: Item) -> bool:
+def _says_no_itself(scene: Scene, phrase: Phrase) -> bool:
     """Return whether a phrase has its own negation: "nothing but the weights"."""
-    words = {scene.word(i) for i in range(item.start, item.end)}
-    return item.end - item.start > 1 and bool(words & _OWN_NEGATIONS)
+    words = {scene.word(i) for i in range(phrase.start, phrase.end)}
+    return phrase.end - phrase.start > 1 and bool(words & _OWN_NEGATIONS)
 
 
-def _names_a_start(scene: Scene, item: Item) -> bool:
+def _names_a_start(scene: Scene, phrase: Phrase) -> bool:
     """Return whether a phrase names a start solution: "no MIP start"."""
-    words = {scene.word(i) for i in range(item.start, item.end)}
-    return bool(item.of(Role.CONSUMER)) and bool(
+    words = {scene.word(i) for i in range(phrase.start, phrase.end)}
+    return bool(phrase.of(Role.CONSUMER)) and bool(
         words & {"start", "hint", "starting", "warmstart"}
     )
 
@@ -155,7 +155,7 @@ def _is_file(scene: Scene, i: int) -> bool:
     ).startswith("file ")
 
 
-def _after(scene: Scene, mark: Item) -> set[int]:
+def _after(scene: Scene, mark: Phrase) -> set[int]:
     """Return the first phrase or file behind a negation, and those joined to it.
 
     Joined are further values of the same slot, or further files; a comma joins only within a list
@@ -167,19 +167,21 @@ def _after(scene: Scene, mark: Item) -> set[int]:
         word = scene.word(i)
         if scene.ends_sentence(i) or word in _STOPS:
             break
-        item = _target(scene, i)
+        phrase = _target(scene, i)
         is_file = _is_file(scene, i) and (bool(places) or _reaches_file(scene, mark, i))
-        if item is not None or is_file:
+        if phrase is not None or is_file:
             slot = (
-                item.of(Role.VALUE, Role.NAMES, Role.CONSUMER)[0].path if item else "file"
+                phrase.of(Role.VALUE, Role.NAMES, Role.CONSUMER)[0].path
+                if phrase
+                else "file"
             )
             if places and (not joiner or slot != places[0][1]):
                 break
             numbers = [q for q in scene.quantities if mark.end <= q.start < i]
             if not places and any(q.units or mark.mark("instead") for q in numbers):
                 break
-            places.append((item.start if item else i, slot, joiner))
-            i, joiner = item.end if item else i + 1, ""
+            places.append((phrase.start if phrase else i, slot, joiner))
+            i, joiner = phrase.end if phrase else i + 1, ""
             continue
         if word in _JOIN:
             if not places and word == ",":
@@ -193,7 +195,7 @@ def _after(scene: Scene, mark: Item) -> set[int]:
     return {token for token, _, _ in places}
 
 
-def _reaches_file(scene: Scene, mark: Item, i: int) -> bool:
+def _reaches_file(scene: Scene, mark: Phrase, i: int) -> bool:
     """Return whether a negation speaks of a file: at most two words without a colon between."""
     between = range(mark.end, i)
     return len(between) <= 2 and all(
@@ -202,7 +204,7 @@ def _reaches_file(scene: Scene, mark: Item, i: int) -> bool:
     )
 
 
-def _before(scene: Scene, mark: Item) -> set[int]:
+def _before(scene: Scene, mark: Phrase) -> set[int]:
     """Return the phrase in front of a negation at its end: "experimental off", "Vias: none"."""
     for i in range(mark.start - 1, max(-1, mark.start - 5), -1):
         if scene.ends_sentence(i) or scene.word(i) in (",", "and"):
@@ -216,9 +218,9 @@ def _before(scene: Scene, mark: Item) -> set[int]:
         )
         if i == mark.start - 1 and last and _is_file(scene, i):
             return {i}  # "a.mps yes, b.mps no"
-        item = _target(scene, i)
-        if item is not None:
-            return {item.start}
+        phrase = _target(scene, i)
+        if phrase is not None:
+            return {phrase.start}
     return set()
 
 
@@ -261,23 +263,23 @@ def _pair_of(scene: Scene, bound: Bound, kind: str) -> tuple[object, ...]:
     return (value, *(c for c in slot.choices if c != value))
 
 
-def _against_default(scene: Scene) -> list[Item]:
+def _against_default(scene: Scene) -> list[Phrase]:
     """Find "once as usual and once with passes only": the default against what is stated."""
     return [
-        item
-        for item in scene.marks("default")
+        phrase
+        for phrase in scene.marks("default")
         if any(
             scene.word(i) in ("once", "1")
-            for i in range(max(0, item.start - 3), item.start)
+            for i in range(max(0, phrase.start - 3), phrase.start)
         )
         and any(
             scene.word(i) in ("once", "1")
-            for i in range(item.end, min(item.end + 6, len(scene.tokens)))
+            for i in range(phrase.end, min(phrase.end + 6, len(scene.tokens)))
         )
     ]
 
 
-def _both_ways(scene: Scene) -> list[Item]:
+def _both_ways(scene: Scene) -> list[Phrase]:
     """Find "one run with it, one run without it", "once with and once without"."""
     pairs = []
     for i in range(len(scene.tokens)):
@@ -294,7 +296,7 @@ def _both_ways(scene: Scene) -> list[Item]:
             }
             joined = between & _JOINED_OFF and j - i <= 3
             if scene.word(j) == pair and (between & _COUNTED_OFF or joined):
-                pairs.append(Item(start=i, end=j + 1, senses=()))
+                pairs.append(Phrase(start=i, end=j + 1, senses=()))
                 break
     return pairs
 

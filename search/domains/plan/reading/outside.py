@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.lexicon import Phrase, Role, Sense
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import COMMON, words_of
 from search.domains.plan.reading.stems import vocabulary
@@ -94,14 +94,14 @@ def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
     taken: set[int] = set()
     soft = _soft()
     takers = _takers()
-    for item in scene.with_role(Role.OUTSIDE):
-        sense = item.of(Role.OUTSIDE)[0]
-        if item.start in taken or item.start in excluded or _negated(scene, item):
+    for phrase in scene.with_role(Role.OUTSIDE):
+        sense = phrase.of(Role.OUTSIDE)[0]
+        if phrase.start in taken or phrase.start in excluded or _negated(scene, phrase):
             continue
-        words = " ".join(scene.word(i) for i in range(item.start, item.end))
-        if words in soft or not _is_asked(scene, item, sense):
+        words = " ".join(scene.word(i) for i in range(phrase.start, phrase.end))
+        if words in soft or not _is_asked(scene, phrase, sense):
             continue
-        tokens = _clause(scene, item, sense.path)
+        tokens = _clause(scene, phrase, sense.path)
         if tokens & taken:
             tokens -= taken
         taken |= tokens
@@ -109,7 +109,7 @@ def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
         if sense.path in takers:
             files = {t for t in tokens if scene.tokens[t].form is Form.FILE}
             part = replace(
-                part, files=frozenset(t for t in files if t - item.end <= _OBJECT)
+                part, files=frozenset(t for t in files if t - phrase.end <= _OBJECT)
             )
         parts.append(part)
     for tokens in _conditions(scene):
@@ -185,49 +185,50 @@ def _of_id(text: str) -> tuple[str, str]:
     return "web", "files of the server and of the web are not read; attach the file"
 
 
-def _negated(scene: Scene, item: Item) -> bool:
+def _negated(scene: Scene, phrase: Phrase) -> bool:
     """Return whether "do not", "no need to" stands directly in front."""
     return any(
-        mark.mark("not") and mark.end <= item.start and item.start - mark.end <= 1
+        mark.mark("not") and mark.end <= phrase.start and phrase.start - mark.end <= 1
         for mark in scene.items
     )
 
 
-def _is_asked(scene: Scene, item: Item, sense: Sense) -> bool:
+def _is_asked(scene: Scene, phrase: Phrase, sense: Sense) -> bool:
     """Return whether a phrase asks for the thing, rather than being part of the story.
 
     A thing that nothing here does counts anywhere; a verb only where a request begins.
     """
     if sense.path == "image":
-        return _is_altered(scene, item)
+        return _is_altered(scene, phrase)
     if sense.strong:
         return True
-    if scene.word(item.end) == "with" and any(
-        other.of(Role.VALUE) and 0 < other.start - item.end <= 3 for other in scene.items
+    if scene.word(phrase.end) == "with" and any(
+        other.of(Role.VALUE) and 0 < other.start - phrase.end <= 3
+        for other in scene.items
     ):
         return False  # "we train with Adam" describes, "train on our logs" asks
-    before = scene.word(item.start - 1)
-    if item.start == 0 or scene.ends_sentence(item.start - 1) or before in _REQUESTS:
+    before = scene.word(phrase.start - 1)
+    if phrase.start == 0 or scene.ends_sentence(phrase.start - 1) or before in _REQUESTS:
         return True
-    return any(other.end == item.start and other.mark("then") for other in scene.items)
+    return any(other.end == phrase.start and other.mark("then") for other in scene.items)
 
 
-def _is_altered(scene: Scene, item: Item) -> bool:
+def _is_altered(scene: Scene, phrase: Phrase) -> bool:
     """Return whether a picture or sound is to be changed: "compress the photos".
 
     "the video link is 5.725 GHz" and "two images for the same chip" only name one.
     """
     return any(
-        0 <= item.start - other.end <= _NAMED and not _between(scene, other, item)
+        0 <= phrase.start - other.end <= _NAMED and not _between(scene, other, phrase)
         for other in scene.with_role(Role.VERB, Role.OUTSIDE)
     ) or any(
-        0 <= other.start - item.end <= _NAMED and not _between(scene, item, other)
+        0 <= other.start - phrase.end <= _NAMED and not _between(scene, phrase, other)
         for other in scene.with_role(Role.VERB)
         if scene.word(other.end - 1) in _SMALLER
     )
 
 
-def _between(scene: Scene, left: Item, right: Item) -> bool:
+def _between(scene: Scene, left: Phrase, right: Phrase) -> bool:
     """Return whether a clause ends, or a file or number stands, between two phrases."""
     return any(
         scene.ends_sentence(i)
@@ -237,23 +238,23 @@ def _between(scene: Scene, left: Item, right: Item) -> bool:
     )
 
 
-def _clause(scene: Scene, item: Item, tag: str) -> set[int]:
+def _clause(scene: Scene, phrase: Phrase, tag: str) -> set[int]:
     """Return the words that belong to the request: to the end of its clause."""
     if tag in ("engine", "device"):
-        end = item.end
+        end = phrase.end
         if (
             end < len(scene.tokens)
             and scene.tokens[end].form is Form.NUMBER
             and scene.word(end + 1) in (",", ".", "", ";", "and")
         ):
             end += 1
-        return set(range(item.start, end))
+        return set(range(phrase.start, end))
     verbs = {
         other.start
         for other in scene.items
         if other.of(Role.VERB, Role.VALUE) or other.mark("then")
     }
-    start, end = item.start, item.end
+    start, end = phrase.start, phrase.end
     while (
         start > 0
         and scene.word(start - 1) not in _INTRODUCTIONS
@@ -295,9 +296,9 @@ def _starts_request(scene: Scene, i: int) -> bool:
             return True
         if any(q.start == k and q.units for q in scene.quantities):
             return True
-        for item in scene.items:
-            if item.start == k and (
-                item.of(Role.VERB, Role.VALUE, Role.OUTSIDE) or item.mark("then")
+        for phrase in scene.items:
+            if phrase.start == k and (
+                phrase.of(Role.VERB, Role.VALUE, Role.OUTSIDE) or phrase.mark("then")
             ):
                 return True
     return False

@@ -156,12 +156,12 @@ def _wish(scene: Scene, job: Draft) -> Wish:
     )
     mentions = {
         t
-        for item in scene.items
-        for t in range(item.start, item.end)
+        for phrase in scene.items
+        for t in range(phrase.start, phrase.end)
         if any(
-            s.kind == job.kind and s.role in (Role.VERB, Role.NOUN) for s in item.senses
+            s.kind == job.kind and s.role in (Role.VERB, Role.NOUN) for s in phrase.senses
         )
-        and any(abs(item.start - m) <= 8 for m in job.mentions)
+        and any(abs(phrase.start - m) <= 8 for m in job.mentions)
     }
     return Wish(
         kind=job.kind,

@@ -7,7 +7,7 @@ one with clearly more for it holds. Otherwise the goal is asked about.
 
 from __future__ import annotations
 
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
@@ -63,22 +63,22 @@ def signs(scene: Scene, quantity: Quantity) -> list[str]:
     ]
     inside = {
         i
-        for item in scene.items
-        if item.of(Role.VALUE, Role.HEAD)
-        for i in range(item.start, item.end)
+        for phrase in scene.items
+        if phrase.of(Role.VALUE, Role.HEAD)
+        for i in range(phrase.start, phrase.end)
     }
     words = {scene.word(i) for i in clause if i not in inside}
     around = {scene.word(i) for i in here if -5 <= i - quantity.start <= 6}
     names = []
     job = any(scene.tokens[i].form is Form.FILE for i in here) or any(
-        item.of(Role.NOUN, Role.VERB, Role.FILE_NOUN, Role.VALUE)
-        for item in scene.items
-        if item.start in here
+        phrase.of(Role.NOUN, Role.VERB, Role.FILE_NOUN, Role.VALUE)
+        for phrase in scene.items
+        if phrase.start in here
     )
     limit = any(
-        item.mark("most", "least", "total", "each") or _says_limit(scene, item)
-        for item in scene.items
-        if item.start in clause and -4 <= item.start - quantity.start <= 4
+        phrase.mark("most", "least", "total", "each") or _says_limit(scene, phrase)
+        for phrase in scene.items
+        if phrase.start in clause and -4 <= phrase.start - quantity.start <= 4
     )
     request = bool(words & _REQUESTS) or any(
         mark.start in here for mark in scene.marks("correct")
@@ -133,9 +133,9 @@ def _tells(scene: Scene, quantity: Quantity) -> bool:
     return bool(words & _PAST) and not (words & _REQUESTS or named or corrects)
 
 
-def _says_limit(scene: Scene, item: Item) -> bool:
-    words = {scene.word(i) for i in range(item.start, item.end)}
-    return any(s.path == "budget.seconds" for s in item.senses) and words != {"time"}
+def _says_limit(scene: Scene, phrase: Phrase) -> bool:
+    words = {scene.word(i) for i in range(phrase.start, phrase.end)}
+    return any(s.path == "budget.seconds" for s in phrase.senses) and words != {"time"}
 
 
 def is_background(scene: Scene, quantity: Quantity) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.attach import Attached
 from search.domains.plan.reading.jobs.leaf import Found, Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 
 _CLAUSE = 4.0  # less than a "then" or the end of a sentence
@@ -45,7 +45,7 @@ def further_runs(scene: Scene, found: Found) -> None:
         scene.use(range(mark.start, mark.end), "a further run")
 
 
-def _repeated(scene: Scene, leaves: Sequence[Leaf], mark: Item) -> int | None:
+def _repeated(scene: Scene, leaves: Sequence[Leaf], mark: Phrase) -> int | None:
     """Return the job that a further run repeats: one named beside it, or the last one before."""
     start = _start_of_clause(scene, mark)
     here = [
@@ -69,16 +69,16 @@ def _repeated(scene: Scene, leaves: Sequence[Leaf], mark: Item) -> int | None:
     return last
 
 
-def _says_first(scene: Scene, mark: Item) -> bool:
+def _says_first(scene: Scene, mark: Phrase) -> bool:
     return any(scene.word(i) == "first" for i in range(mark.start - 4, mark.start))
 
 
-def _start_of_clause(scene: Scene, mark: Item) -> int:
+def _start_of_clause(scene: Scene, mark: Phrase) -> int:
     """Return where the clause of a mark begins: behind a "then", a comma or a sentence."""
     start = mark.start
     while start > 0 and not scene.ends_sentence(start - 1):
         if (
-            any(item.start == start and item.mark("then") for item in scene.items)
+            any(phrase.start == start and phrase.mark("then") for phrase in scene.items)
             and start < mark.start
         ):
             return start
@@ -88,7 +88,7 @@ def _start_of_clause(scene: Scene, mark: Item) -> int:
     return start
 
 
-def _differs(scene: Scene, mark: Item) -> bool:
+def _differs(scene: Scene, mark: Phrase) -> bool:
     """Return whether the words around a further run state something for it."""
     start, end = _start_of_clause(scene, mark), mark.end
     while end < len(scene.tokens) and not scene.ends_sentence(end):
@@ -96,25 +96,25 @@ def _differs(scene: Scene, mark: Item) -> bool:
     low = mark.start - 6
     roles = (Role.VALUE, Role.RELATION, Role.CONSUMER, Role.OUTPUT)
     stated = any(
-        max(start, low) <= item.start < end and item.of(*roles)
-        for item in scene.items
-        if item.start not in range(mark.start, mark.end)
-        and scene.used.get(item.start) is None
+        max(start, low) <= phrase.start < end and phrase.of(*roles)
+        for phrase in scene.items
+        if phrase.start not in range(mark.start, mark.end)
+        and scene.used.get(phrase.start) is None
     )
     return stated or any(
         (mark.end <= q.start < end) and (q.units or q.exact) for q in scene.quantities
     )
 
 
-def _output(scene: Scene, mark: Item, kind: str) -> str:
+def _output(scene: Scene, mark: Phrase, kind: str) -> str:
     """Return the output of the earlier run that the further one starts from, as its main file."""
     if kind not in _MAIN_FILE:
         return ""
     sentence = scene.sentence(mark.start)
-    for item in scene.with_role(Role.OUTPUT):
-        for sense in item.of(Role.OUTPUT):
-            if sense.kind == kind and scene.sentence(item.start) == sentence:
-                scene.use(range(item.start, item.end), "output")
+    for phrase in scene.with_role(Role.OUTPUT):
+        for sense in phrase.of(Role.OUTPUT):
+            if sense.kind == kind and scene.sentence(phrase.start) == sentence:
+                scene.use(range(phrase.start, phrase.end), "output")
                 return sense.path
     return ""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from search.domains.plan.reading.bounds import Text
 from search.domains.plan.reading.glossary import in_english
-from search.domains.plan.reading.lexicon import Item, Lexicon, Role
+from search.domains.plan.reading.lexicon import Lexicon, Phrase, Role
 from search.domains.plan.reading.numerals import with_numerals
 from search.domains.plan.reading.quantities.find import quantities_of
 from search.domains.plan.reading.quantities.quantity import Quantity
@@ -53,7 +53,7 @@ class Scene:
 
     text: Text
     tokens: Sequence[Token]
-    items: Sequence[Item]
+    items: Sequence[Phrase]
     quantities: Sequence[Quantity]
     files: Mapping[str, FileFacts]
     lexicon: Lexicon
@@ -68,9 +68,9 @@ class Scene:
 
     def __post_init__(self) -> None:
         starts = {
-            item.start
-            for item in self.items
-            if item.mark("then", "fails") or item.mark("instead")
+            phrase.start
+            for phrase in self.items
+            if phrase.mark("then", "fails") or phrase.mark("instead")
         }
         total, sentence = 0.0, 0
         self._crossed, self._sentence = [0.0], []
@@ -161,13 +161,13 @@ class Scene:
         span = self.span(start, end)
         return self.text.goal[span.start : span.end]
 
-    def marks(self, *names: str) -> list[Item]:
+    def marks(self, *names: str) -> list[Phrase]:
         """Return the phrases that can be one of these marks."""
-        return [item for item in self.items if item.mark(*names)]
+        return [phrase for phrase in self.items if phrase.mark(*names)]
 
-    def with_role(self, *roles: Role) -> list[Item]:
+    def with_role(self, *roles: Role) -> list[Phrase]:
         """Return the phrases with a sense of these roles."""
-        return [item for item in self.items if item.of(*roles)]
+        return [phrase for phrase in self.items if phrase.of(*roles)]
 
 
 def scene_of(
@@ -187,11 +187,11 @@ def scene_of(
         if slot.dimension in (Dimension.COUNT, Dimension.RATIO)
     }
     heads = frozenset(
-        item.end + (item.end < len(tokens) and tokens[item.end].word in _IS)
-        for item in items
-        if any(sense.path in unitless for sense in item.of(Role.HEAD))
+        phrase.end + (phrase.end < len(tokens) and tokens[phrase.end].word in _IS)
+        for phrase in items
+        if any(sense.path in unitless for sense in phrase.of(Role.HEAD))
     )
-    named = {i for item in items for i in range(item.start, item.end)}
+    named = {i for phrase in items for i in range(phrase.start, phrase.end)}
     quantities = quantities_of(
         [
             replace(token, form=Form.WORD, value=None)
@@ -200,7 +200,7 @@ def scene_of(
             for i, token in enumerate(tokens)
         ],
         headed=heads,
-        before_heads=frozenset(item.start for item in items if item.of(Role.HEAD)),
+        before_heads=frozenset(phrase.start for phrase in items if phrase.of(Role.HEAD)),
     )
     below = _signature(tokens)
     quantities = [
@@ -215,9 +215,9 @@ def scene_of(
         text=text,
         tokens=tokens,
         items=[
-            item
-            for item in items
-            if not (inside | below) & set(range(item.start, item.end))
+            phrase
+            for phrase in items
+            if not (inside | below) & set(range(phrase.start, phrase.end))
         ],
         quantities=quantities,
         used=dict.fromkeys(below, "signature"),
@@ -359,13 +359,13 @@ def _with_quoted_choices(tokens: Sequence[Token], lexicon: Lexicon) -> list[Toke
 
 
 def _with_outputs(
-    tokens: Sequence[Token], items: list[Item], lexicon: Lexicon
-) -> list[Item]:
+    tokens: Sequence[Token], items: list[Phrase], lexicon: Lexicon
+) -> list[Phrase]:
     """Add the names of files that jobs leave, such as solution.sol, as phrases."""
     outputs = lexicon.outputs()
     named = [
-        Item(start=i, end=i + 1, senses=outputs[token.word])
+        Phrase(start=i, end=i + 1, senses=outputs[token.word])
         for i, token in enumerate(tokens)
         if token.form is Form.NAME and token.word in outputs
     ]
-    return sorted([*items, *named], key=lambda item: item.start)
+    return sorted([*items, *named], key=lambda phrase: phrase.start)

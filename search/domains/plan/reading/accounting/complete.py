@@ -27,7 +27,7 @@ from search.domains.plan.reading.accounting.words import (
 )
 from search.domains.plan.reading.drafting.draft import Drafts
 from search.domains.plan.reading.jobs.leaf import Doubt, Found
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.types import Reading
@@ -113,7 +113,7 @@ def _nothing(
     )
 
 
-def _what(scene: Scene, cues: Sequence[Item]) -> Doubt:
+def _what(scene: Scene, cues: Sequence[Phrase]) -> Doubt:
     """Ask what is wanted, or which file is meant."""
     names = tuple(scene.files)[:5]
     asks = bool(cues) or len(names) > 1
@@ -124,7 +124,7 @@ def _what(scene: Scene, cues: Sequence[Item]) -> Doubt:
         options=names
         if asks
         else tuple(f"{verb} {name}" for name in names for verb in ("work on",))[:5],
-        tokens=tuple(i for item in cues[:1] for i in range(item.start, item.end)),
+        tokens=tuple(i for phrase in cues[:1] for i in range(phrase.start, phrase.end)),
         rank=0,
     )
 

@@ -89,15 +89,15 @@ def smallest_and_fastest(scene: Scene, drafts: Drafts) -> list[Doubt]:
     if len(jobs) != 1:
         return []
     fast = jobs[0].settings["spec.objective"].tokens[0]
-    for item in scene.with_role(Role.VERB):
-        small = scene.word(item.start) in (
+    for phrase in scene.with_role(Role.VERB):
+        small = scene.word(phrase.start) in (
             "smallest",
             "smaller",
             "small",
             "tiny",
             "tiniest",
         )
-        low, high = sorted((item.start, fast))
+        low, high = sorted((phrase.start, fast))
         between = {scene.word(i) for i in range(low + 1, high)}
         if small and between & {"and", "&"} and between <= _AND_AS_WELL:
             return [
@@ -127,10 +127,10 @@ def vague_improvements(scene: Scene, drafts: Drafts) -> list[Doubt]:
     spoken = {token.word for token in scene.tokens}
     places = [i for i, token in enumerate(scene.tokens) if token.word in verbs]
     others = [
-        item
-        for item in scene.with_role(Role.VERB)
-        if any(s.kind == "compile" for s in item.of(Role.VERB))
-        and not any(scene.word(i) in verbs for i in range(item.start, item.end))
+        phrase
+        for phrase in scene.with_role(Role.VERB)
+        if any(s.kind == "compile" for s in phrase.of(Role.VERB))
+        and not any(scene.word(i) in verbs for i in range(phrase.start, phrase.end))
     ]
     stated = any(path.startswith("_size") for job in jobs for path in job.settings)
     if not places or others or stated or spoken & size:
@@ -181,25 +181,29 @@ def bands_without_edges(scene: Scene, drafts: Drafts) -> list[Doubt]:
     """Ask for the edges of a band to reject that is named without numbers."""
     if not any(job.kind == "antenna" for job in drafts.jobs):
         return []
-    for item in scene.with_role(Role.HEAD):
-        avoids = any(s.path == "spec.avoid.0.f_lo_hz" for s in item.of(Role.HEAD))
-        clear = item.end - item.start > 1 or scene.word(item.start) in ("reject", "avoid")
+    for phrase in scene.with_role(Role.HEAD):
+        avoids = any(s.path == "spec.avoid.0.f_lo_hz" for s in phrase.of(Role.HEAD))
+        clear = phrase.end - phrase.start > 1 or scene.word(phrase.start) in (
+            "reject",
+            "avoid",
+        )
         here = [
             q
             for q in scene.quantities
-            if scene.sentence(q.start) == scene.sentence(item.start)
+            if scene.sentence(q.start) == scene.sentence(phrase.start)
             and q.reading(Dimension.FREQUENCY) is not None
-            and q.start > item.start
+            and q.start > phrase.start
         ]
-        end = item.end
+        end = phrase.end
         at_frequency = scene.word(end) in ("at", "in", "near", "around", "the")
         if avoids and clear and at_frequency and not here:
             return [
                 Doubt(
                     about="avoid.f_lo_hz",
-                    text=f"“{scene.words(item.start, item.end)}”: from which frequency to which?",
+                    text=f"“{scene.words(phrase.start, phrase.end)}”: from which frequency to "
+                    "which?",
                     options=(),
-                    tokens=tuple(range(item.start, item.end)),
+                    tokens=tuple(range(phrase.start, phrase.end)),
                     rank=1,
                 )
             ]
@@ -209,9 +213,9 @@ def bands_without_edges(scene: Scene, drafts: Drafts) -> list[Doubt]:
 def unknown_devices(scene: Scene, drafts: Drafts) -> list[Doubt]:
     """Ask which measured device stands for one that is not offered: "8 TPU v5e"."""
     items = [
-        item
-        for item in scene.with_role(Role.OUTSIDE)
-        if item.of(Role.OUTSIDE)[0].path == "device"
+        phrase
+        for phrase in scene.with_role(Role.OUTSIDE)
+        if phrase.of(Role.OUTSIDE)[0].path == "device"
     ]
     free = [j for j in drafts.jobs if j.kind == "sharding" and HARDWARE not in j.settings]
     if not items or not free:

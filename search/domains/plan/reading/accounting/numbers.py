@@ -110,8 +110,9 @@ def _counts_something_else(scene: Scene, quantity: Quantity) -> bool:
         if i >= len(scene.tokens) or scene.tokens[i].form is not Form.WORD:
             return False
         head = any(
-            item.start <= i < item.end and item.of(Role.HEAD, Role.VALUE, Role.COUNTED)
-            for item in scene.items
+            phrase.start <= i < phrase.end
+            and phrase.of(Role.HEAD, Role.VALUE, Role.COUNTED)
+            for phrase in scene.items
         )
         if head or word in _NO_NOUNS:
             return False
@@ -174,8 +175,8 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
     ):
         return True  # "two things", "three independent runs"
     if not quantity.units:
-        for item in scene.items:
-            if 0 <= item.start - quantity.end <= 1 and item.of(Role.COUNTED):
+        for phrase in scene.items:
+            if 0 <= phrase.start - quantity.end <= 1 and phrase.of(Role.COUNTED):
                 return True
         if following in _COUNTERS and quantity.numbers[0] <= 60:
             return True
@@ -196,10 +197,10 @@ def _is_harmless(scene: Scene, i: int, quantity: Quantity, reading: Reading) -> 
     low = max(0, i - 12)
     sentence = scene.sentence(i)
     return any(
-        item.mark("ignored")
-        and scene.sentence(item.start) == sentence
-        and low <= item.start <= quantity.end + 8
-        for item in scene.items
+        phrase.mark("ignored")
+        and scene.sentence(phrase.start) == sentence
+        and low <= phrase.start <= quantity.end + 8
+        for phrase in scene.items
     )
 
 
@@ -218,9 +219,9 @@ def unmatched_repetitions(scene: Scene, reading: Reading) -> list[Doubt]:
         and not any(t in scene.used for t in q.tokens)
     ]
     counted += [
-        (item.start, item.end, item.of(Role.RELATION)[0].value)
-        for item in scene.with_role(Role.RELATION)
-        if scene.word(item.end - 1) == "times" and item.start not in scene.used
+        (phrase.start, phrase.end, phrase.of(Role.RELATION)[0].value)
+        for phrase in scene.with_role(Role.RELATION)
+        if scene.word(phrase.end - 1) == "times" and phrase.start not in scene.used
     ]
     for start, end, count in counted:
         related = scene.word(end) in ("as", "that", "the", "longer", "more")

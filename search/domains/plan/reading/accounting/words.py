@@ -29,15 +29,15 @@ def earlier_jobs(scene: Scene) -> list[Doubt]:
 def unexplained_choices(scene: Scene) -> list[Doubt]:
     """Ask about engines, hardware and files that nothing accounts for."""
     doubts = []
-    for item in scene.with_role(Role.VALUE):
-        tokens = range(item.start, item.end)
-        sense = item.of(Role.VALUE)[0]
+    for phrase in scene.with_role(Role.VALUE):
+        tokens = range(phrase.start, phrase.end)
+        sense = phrase.of(Role.VALUE)[0]
         if any(t in scene.used for t in tokens) or sense.path not in (
             "spec.engine",
             "spec.devices.0.hardware",
         ):
             continue
-        words = scene.words(item.start, item.end)
+        words = scene.words(phrase.start, phrase.end)
         scene.use(tokens, "asked")
         doubts.append(
             Doubt(
@@ -81,7 +81,7 @@ def ambiguous_words(scene: Scene, drafts: Drafts) -> list[Doubt]:
 
 def left_over(scene: Scene) -> set[int]:
     """Return tokens that matter and that nothing accounts for; they are underlined."""
-    phrases = {i for item in scene.items for i in range(item.start, item.end)}
+    phrases = {i for phrase in scene.items for i in range(phrase.start, phrase.end)}
     left = set()
     for i, token in enumerate(scene.tokens):
         if i in scene.used or token.form in (Form.MARK, Form.QUOTE):
@@ -93,7 +93,7 @@ def left_over(scene: Scene) -> set[int]:
             i not in phrases and not scene.lexicon.knows(token.word)
         ):
             left.add(i)
-    for item in scene.marks("not", "except", "instead"):
-        if not any(i in scene.used for i in range(item.start, item.end)):
-            left |= set(range(item.start, item.end))
+    for phrase in scene.marks("not", "except", "instead"):
+        if not any(i in scene.used for i in range(phrase.start, phrase.end)):
+            left |= set(range(phrase.start, phrase.end))
     return left

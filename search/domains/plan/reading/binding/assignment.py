@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from search.domains.plan.reading.binding.links import BARE, Link
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.units import Dimension
 
@@ -26,9 +26,9 @@ def assign_heads(scene: Scene, links: dict[int, list[Link]]) -> None:
     for i, options in links.items():
         own_links = []
         for link in options:
-            if link.item is not None:
-                owner = owners.get((link.item.start, link.slot.dimension), i)
-                if owner != i and not _shares(scene, link.item, owner, i):
+            if link.phrase is not None:
+                owner = owners.get((link.phrase.start, link.slot.dimension), i)
+                if owner != i and not _shares(scene, link.phrase, owner, i):
                     if link.slot.bare and scene.quantities[i].units:
                         own_links.append(Link(BARE, None, link.slot))
                     continue
@@ -43,8 +43,8 @@ def _owners(
 
     A phrase can name slots of several dimensions: "10 cells of 3 mm".
     """
-    rows = [i for i in links if any(link.item is not None for link in links[i])]
-    named = [link for i in rows for link in links[i] if link.item is not None]
+    rows = [i for i in links if any(link.phrase is not None for link in links[i])]
+    named = [link for i in rows for link in links[i] if link.phrase is not None]
     heads = list(dict.fromkeys(_head(link) for link in named))
     if not rows or not heads:
         return {}
@@ -52,10 +52,10 @@ def _owners(
     costs = np.full((len(rows), len(heads) + len(rows)), _NEVER)
     for r, i in enumerate(rows):
         costs[r, len(heads) + r] = min(
-            (link.cost for link in links[i] if link.item is None), default=_UNNAMED
+            (link.cost for link in links[i] if link.phrase is None), default=_UNNAMED
         )
         for link in links[i]:
-            if link.item is not None:
+            if link.phrase is not None:
                 at = column[_head(link)]
                 costs[r, at] = min(costs[r, at], link.cost)
     chosen = linear_sum_assignment(costs)
@@ -67,15 +67,15 @@ def _owners(
 
 
 def _head(link: Link) -> tuple[int, Dimension | None]:
-    assert link.item is not None
-    return link.item.start, link.slot.dimension
+    assert link.phrase is not None
+    return link.phrase.start, link.slot.dimension
 
 
-def _shares(scene: Scene, item: Item, owner: int, other: int) -> bool:
+def _shares(scene: Scene, phrase: Phrase, owner: int, other: int) -> bool:
     """Return whether two quantities on one side of a name are alternatives: "seed 1 or seed 2"."""
     a, b = scene.quantities[owner], scene.quantities[other]
     between = [scene.word(i) for i in range(min(a.end, b.end), max(a.start, b.start))]
-    same_side = (a.start >= item.end) == (b.start >= item.end)
+    same_side = (a.start >= phrase.end) == (b.start >= phrase.end)
     return same_side and any(w in ("or", "vs", "versus", "and", "then") for w in between)
 
 
@@ -89,9 +89,9 @@ def move_rejected_levels(scene: Scene, links: dict[int, list[Link]]) -> None:
         sentence = scene.sentence(quantity.start)
         rejects = any(
             s.path == "spec.avoid.0.f_lo_hz"
-            for item in scene.with_role(Role.HEAD)
-            if scene.sentence(item.start) == sentence
-            for s in item.of(Role.HEAD)
+            for phrase in scene.with_role(Role.HEAD)
+            if scene.sentence(phrase.start) == sentence
+            for s in phrase.of(Role.HEAD)
         )
         before = any(
             0 <= quantity.start - m.end <= 1 or 0 <= m.start - quantity.end <= 1

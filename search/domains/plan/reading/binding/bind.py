@@ -24,7 +24,7 @@ from search.domains.plan.reading.binding.without_slot import (
     accounted_as_story,
     is_difference,
 )
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Quantity
 from search.domains.plan.reading.scene import Scene
 
@@ -98,13 +98,13 @@ def _bound(scene: Scene, quantity: Quantity, links: Sequence[Link]) -> Bound | N
     costs: dict[str, float] = {}
     notes: list[str] = []
     rivals: list[str] = []
-    items: list[Item] = []
+    items: list[Phrase] = []
     best = links[0].cost
     for link in links:
         kind = link.slot.kind
         if kind in paths:
             close = link.cost - _best_of(links, kind) < DOUBT
-            if close and link.item is not None and not link.item.mark("generic"):
+            if close and link.phrase is not None and not link.phrase.mark("generic"):
                 rivals.append(link.slot.title)
             continue
         # A name of a slot near the quantity decides for its kind; others only fit by the unit.
@@ -112,12 +112,12 @@ def _bound(scene: Scene, quantity: Quantity, links: Sequence[Link]) -> Bound | N
         costs[kind] = link.cost - best
         values[kind] = values_of(scene, quantity, link.slot)
         notes.append(note_of(quantity, link.slot))
-        if link.item is not None and link.cost - best < 1.0:
-            items.append(link.item)
+        if link.phrase is not None and link.cost - best < 1.0:
+            items.append(link.phrase)
     tokens = set(range(quantity.start, quantity.end))
-    for item in items:
-        if item.of(Role.HEAD):
-            tokens |= set(range(item.start, item.end))
+    for phrase in items:
+        if phrase.of(Role.HEAD):
+            tokens |= set(range(phrase.start, phrase.end))
     return Bound(
         paths=paths,
         values=values,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from search.domains.plan.reading.binding.bound import COUNT, Bound
 from search.domains.plan.reading.binding.conversion import fits, is_plausible, values_of
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
@@ -55,7 +55,8 @@ def bind_like_earlier(
     sentence = scene.sentence(quantity.start)
     what_if = any(scene.sentence(m.start) == sentence for m in scene.marks("what_if"))
     of_value = scene.word(quantity.end) in ("of", "on", "with", "by") and any(
-        item.start == quantity.end + 1 and item.of(Role.VALUE) for item in scene.items
+        phrase.start == quantity.end + 1 and phrase.of(Role.VALUE)
+        for phrase in scene.items
     )
     owned = near == "the" and scene.word(quantity.end) in (
         "we",
@@ -82,7 +83,8 @@ def bind_like_earlier(
         addressed
         or any(scene.used.get(t, "").startswith("file") for t in (at, at - 1))
         or any(
-            item.end == quantity.start and item.of(Role.FILE_NOUN) for item in scene.items
+            phrase.end == quantity.start and phrase.of(Role.FILE_NOUN)
+            for phrase in scene.items
         )
     )
     if not candidates or not (
@@ -146,7 +148,7 @@ def _of_measured(
 def bind_of_them(
     scene: Scene,
     quantity: Quantity,
-    heads: Sequence[tuple[Item, Slot, bool]],
+    heads: Sequence[tuple[Phrase, Slot, bool]],
     bounds: Sequence[Bound] | None = None,
 ) -> Bound | None:
     """Bind "not more than 4 of them" to the slot whose name was said last."""
@@ -156,18 +158,18 @@ def bind_of_them(
     if scene.word(quantity.start - 1) in ("the", "these", "those"):
         return None  # "for the two of them" counts what there is
     counted = [
-        (item.start, slot, item)
-        for item, slot, _ in heads
+        (phrase.start, slot, phrase)
+        for phrase, slot, _ in heads
         if slot.dimension is Dimension.COUNT
-        and 0 < quantity.start - item.end <= 14
-        and not scene.used.get(item.start, "").startswith("not done")
+        and 0 < quantity.start - phrase.end <= 14
+        and not scene.used.get(phrase.start, "").startswith("not done")
     ]
     if not counted:
         return None if bounds is None else _of_measured(scene, quantity, bounds)
-    _, slot, item = max(counted, key=lambda row: row[0])
+    _, slot, phrase = max(counted, key=lambda row: row[0])
     if slot.path == COUNT or not fits(scene, quantity, slot):
         return None
-    tokens = (*range(quantity.start, at + 1), *range(item.start, item.end))
+    tokens = (*range(quantity.start, at + 1), *range(phrase.start, phrase.end))
     return Bound(
         paths={slot.kind: slot.path},
         values={slot.kind: values_of(scene, quantity, slot)},

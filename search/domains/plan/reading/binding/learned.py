@@ -124,7 +124,7 @@ def _candidates(
     """Return the slots that a number fits by unit and form, one for each path."""
     costs: dict[str, float] = {}
     for link in links:
-        if link.item is not None:
+        if link.phrase is not None:
             path = link.slot.path
             costs[path] = min(link.cost, costs.get(path, link.cost))
     own = set() if bound is None else set(bound.paths.values())

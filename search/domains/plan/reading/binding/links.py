@@ -11,7 +11,7 @@ from search.domains.plan.reading.binding.conversion import (
     is_plausible,
     is_usual,
 )
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
@@ -38,31 +38,31 @@ class Link:
     """Slot that fits a quantity, with its name in the text and the distance to it."""
 
     cost: float
-    item: Item | None  # the name; None: the slot fits by the unit alone
+    phrase: Phrase | None  # the name; None: the slot fits by the unit alone
     slot: Slot
     strong: bool = False
 
 
-def heads_of(scene: Scene, kinds: Sequence[str]) -> list[tuple[Item, Slot, bool]]:
+def heads_of(scene: Scene, kinds: Sequence[str]) -> list[tuple[Phrase, Slot, bool]]:
     """Return the phrases that name a slot, for each kind that has it."""
     heads = []
-    for item in scene.items:
-        for sense in item.senses:
+    for phrase in scene.items:
+        for sense in phrase.senses:
             if sense.role is Role.HEAD:
                 for kind in kinds if sense.kind == "common" else (sense.kind,):
                     slot = scene.lexicon.slots.get(kind, {}).get(sense.path)
                     if kind in kinds and slot is not None:
-                        heads.append((item, slot, sense.strong))
+                        heads.append((phrase, slot, sense.strong))
             elif (
                 sense.role is Role.VALUE
                 and sense.path == HARDWARE
                 and sense.kind in kinds
             ):
                 slot = scene.lexicon.slots[sense.kind][COUNT]
-                heads.append((item, slot, False))
+                heads.append((phrase, slot, False))
             elif sense.role is Role.OUTSIDE and sense.path == "device":
                 heads += [
-                    (item, scene.lexicon.slots[kind][COUNT], False)
+                    (phrase, scene.lexicon.slots[kind][COUNT], False)
                     for kind in kinds
                     if COUNT in scene.lexicon.slots[kind]
                 ]
@@ -72,29 +72,33 @@ def heads_of(scene: Scene, kinds: Sequence[str]) -> list[tuple[Item, Slot, bool]
 def links_of(
     scene: Scene,
     quantity: Quantity,
-    heads: Sequence[tuple[Item, Slot, bool]],
+    heads: Sequence[tuple[Phrase, Slot, bool]],
     kinds: Sequence[str],
 ) -> list[Link]:
     """Return the slots that fit a quantity, nearest first."""
     best: dict[tuple[str, str], Link] = {}
-    for item, slot, strong in heads:
-        if not fits(scene, quantity, slot) or _announces(scene, quantity, item):
+    for phrase, slot, strong in heads:
+        if not fits(scene, quantity, slot) or _announces(scene, quantity, phrase):
             continue
         # A lone "one" is a number only right in front of what it counts.
-        behind = 0 <= item.start - quantity.end <= 1 and slot.dimension is Dimension.COUNT
+        behind = (
+            0 <= phrase.start - quantity.end <= 1 and slot.dimension is Dimension.COUNT
+        )
         if not quantity.exact and not behind:
             continue
-        cost = _cost(scene, quantity, item)
+        cost = _cost(scene, quantity, phrase)
         if cost is None:
             continue
         if quantity.reading(slot.dimension or Dimension.COUNT) is None:
             cost += 0.4  # its unit would have to come from elsewhere
-        cost -= 0.3 * strong + 0.03 * (item.end - item.start) + _SPECIFIC * slot.specific
+        cost -= (
+            0.3 * strong + 0.03 * (phrase.end - phrase.start) + _SPECIFIC * slot.specific
+        )
         usual = is_plausible(quantity, slot) and is_usual(quantity, slot)
         cost += _IMPLAUSIBLE * (not usual)
         key = (slot.kind, slot.path)
         if key not in best or cost < best[key].cost:
-            best[key] = Link(cost, item, slot, strong)
+            best[key] = Link(cost, phrase, slot, strong)
     if quantity.units:
         for kind in kinds:
             for slot in scene.lexicon.slots[kind].values():
@@ -114,18 +118,24 @@ def links_of(
     )
 
 
-def _announces(scene: Scene, quantity: Quantity, item: Item) -> bool:
+def _announces(scene: Scene, quantity: Quantity, phrase: Phrase) -> bool:
     """Return whether a number counts the values that follow: "two thicknesses, 0.8 and 1.6 mm"."""
-    if quantity.units or quantity.shape is not Shape.SINGLE or item.start < quantity.end:
+    if (
+        quantity.units
+        or quantity.shape is not Shape.SINGLE
+        or phrase.start < quantity.end
+    ):
         return False
     things = (
-        item.of(Role.NOUN)
-        and not item.of(Role.VALUE)
-        and COUNT not in {s.path for s in item.senses}
+        phrase.of(Role.NOUN)
+        and not phrase.of(Role.VALUE)
+        and COUNT not in {s.path for s in phrase.senses}
     )
-    if things and item.start - quantity.end <= 2:
+    if things and phrase.start - quantity.end <= 2:
         return True  # "two patches" are two antennas
-    following = [q for q in scene.quantities if 0 <= q.start - item.end <= 3 and q.units]
+    following = [
+        q for q in scene.quantities if 0 <= q.start - phrase.end <= 3 and q.units
+    ]
     return bool(following) and len(following[0].numbers) == quantity.numbers[0]
 
 
@@ -136,30 +146,30 @@ def _names_first(links: dict[tuple[str, str], Link]) -> None:
         named = [
             link.cost
             for link in own.values()
-            if link.item is not None and link.slot.dimension is Dimension.LENGTH
+            if link.phrase is not None and link.slot.dimension is Dimension.LENGTH
         ]
         if not named or min(named) > _LIMIT:
             continue
         for key, link in own.items():
-            if link.item is None and link.slot.dimension is Dimension.LENGTH:
+            if link.phrase is None and link.slot.dimension is Dimension.LENGTH:
                 cost = max(link.cost, min(named) + DOUBT)
                 links[key] = Link(cost, None, link.slot, link.strong)
 
 
-def _cost(scene: Scene, quantity: Quantity, item: Item) -> float | None:
+def _cost(scene: Scene, quantity: Quantity, phrase: Phrase) -> float | None:
     """Return how far a slot's name is from a quantity; None if too far or cut off."""
-    if item.start >= quantity.end:
+    if phrase.start >= quantity.end:
         option = (
             scene.word(quantity.start - 2) == "-"
             and scene.tokens[quantity.start - 1].glued
         )
-        seeds = scene.word(item.start) == "seeds" and quantity.shape is Shape.SINGLE
+        seeds = scene.word(phrase.start) == "seeds" and quantity.shape is Shape.SINGLE
         if scene.word(quantity.start - 1) == "=" or option or seeds:
             return None  # key=value, -s 7: the name stands in front
-        between = range(quantity.end, item.start)
+        between = range(quantity.end, phrase.start)
         cost, link, plain = 0.0, 0.25, 0.3
-    elif item.end <= quantity.start:
-        between = range(item.end, quantity.start)
+    elif phrase.end <= quantity.start:
+        between = range(phrase.end, quantity.start)
         cost, link, plain = 0.1, 0.12, 0.35
     else:
         return None

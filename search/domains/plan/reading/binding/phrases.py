@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.domains.plan.reading.binding.bound import Bound
-from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.lexicon import Phrase, Role, Sense
 from search.domains.plan.reading.quantities.quantity import Quantity, Shape
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
@@ -21,18 +21,20 @@ _CLAUSE = 0.9  # less than a comma
 def bind_phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     """Bind phrases that state a value by themselves: engines, hardware, switches."""
     bounds: list[Bound] = []
-    for item in scene.items:
-        senses = [s for s in item.of(Role.VALUE) if s.kind in kinds]
+    for phrase in scene.items:
+        senses = [s for s in phrase.of(Role.VALUE) if s.kind in kinds]
         if not senses:
             continue
         paths: dict[str, str] = {}
         values: dict[str, tuple[Any, ...]] = {}
-        for sense in sorted(senses, key=lambda s: not _named(scene, item, s)):
+        for sense in sorted(senses, key=lambda s: not _named(scene, phrase, s)):
             if sense.kind not in paths:
-                paths[sense.kind] = _inner(scene, item, sense)
+                paths[sense.kind] = _inner(scene, phrase, sense)
                 values[sense.kind] = (sense.value,)
         bounds.append(
-            Bound(paths=paths, values=values, tokens=tuple(range(item.start, item.end)))
+            Bound(
+                paths=paths, values=values, tokens=tuple(range(phrase.start, phrase.end))
+            )
         )
     bounds += _vswr(scene, kinds)
     bounds += _named_choices(scene, kinds, {t for b in bounds for t in b.tokens})
@@ -55,11 +57,11 @@ def bind_phrases(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
 def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[Bound]:
     """Bind "memory model: weights", "search=random": a choice right behind its slot's name."""
     bounds = []
-    for item in scene.with_role(Role.HEAD):
-        at = item.end
+    for phrase in scene.with_role(Role.HEAD):
+        at = phrase.end
         while scene.word(at) in (":", "=", "is", "by", "of", "at", '"', "the"):
             at += 1
-        for sense in item.of(Role.HEAD):
+        for sense in phrase.of(Role.HEAD):
             slot = scene.lexicon.slots.get(sense.kind, {}).get(sense.path)
             if slot is None or sense.kind not in kinds or at in taken or at in scene.used:
                 continue
@@ -67,12 +69,12 @@ def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[
                 words = choice.replace("-", " ").replace("_", " ").split()
                 end = at + len(words)
                 text = [scene.word(i) for i in range(at, end)]
-                if at > item.end - 1 and text == words and at < len(scene.tokens):
+                if at > phrase.end - 1 and text == words and at < len(scene.tokens):
                     bounds.append(
                         Bound(
                             paths={sense.kind: slot.path},
                             values={sense.kind: (choice,)},
-                            tokens=(*range(at, end), *range(item.start, item.end)),
+                            tokens=(*range(at, end), *range(phrase.start, phrase.end)),
                         )
                     )
                     break
@@ -82,23 +84,23 @@ def _named_choices(scene: Scene, kinds: Sequence[str], taken: set[int]) -> list[
 def _every_choice(scene: Scene, kinds: Sequence[str], stated: set[str]) -> list[Bound]:
     """Bind "all engines", "each of the three solvers" to all choices, where none is named."""
     bounds = []
-    for item in scene.with_role(Role.HEAD):
-        before = [scene.word(i) for i in range(max(0, item.start - 4), item.start)]
-        plural = scene.word(item.end - 1).endswith("s")
+    for phrase in scene.with_role(Role.HEAD):
+        before = [scene.word(i) for i in range(max(0, phrase.start - 4), phrase.start)]
+        plural = scene.word(phrase.end - 1).endswith("s")
         every = {"every", "each"} & set(before[-2:]) or (
             plural and {"all", "3", "different", "available"} & set(before)
         )
-        for sense in item.of(Role.HEAD):
+        for sense in phrase.of(Role.HEAD):
             slot = scene.lexicon.slots.get(sense.kind, {}).get(sense.path)
             if slot is None or sense.kind not in kinds or not every:
                 continue
             if slot.choices and not slot.is_list and slot.path not in stated:
-                scene.use(range(max(0, item.start - 2), item.start), slot.path)
+                scene.use(range(max(0, phrase.start - 2), phrase.start), slot.path)
                 bounds.append(
                     Bound(
                         paths={sense.kind: slot.path},
                         values={sense.kind: slot.choices},
-                        tokens=tuple(range(item.start, item.end)),
+                        tokens=tuple(range(phrase.start, phrase.end)),
                         shape=Shape.LIST,
                         choice=True,
                     )
@@ -135,27 +137,27 @@ def is_wave_ratio(scene: Scene, quantity: Quantity) -> bool:
     return "vswr" in before and not quantity.units
 
 
-def _inner(scene: Scene, item: Item, sense: Sense) -> str:
+def _inner(scene: Scene, phrase: Phrase, sense: Sense) -> str:
     """Return the slot of a choice: an engine named beside "sub-MIPs" is theirs."""
     if sense.path != _ENGINE:
         return sense.path
     near = [
-        (abs(other.start - item.start), s.path)
+        (abs(other.start - phrase.start), s.path)
         for other in scene.with_role(Role.HEAD)
         for s in other.of(Role.HEAD)
         if s.path in (_SUB_ENGINE, _SUB_SECONDS, _ENGINE)
-        and -2 <= item.start - other.end <= 7
-        and scene.crossing(other.start, item.start) < _CLAUSE
+        and -2 <= phrase.start - other.end <= 7
+        and scene.crossing(other.start, phrase.start) < _CLAUSE
     ]
     return _SUB_ENGINE if near and min(near)[1] != _ENGINE else _ENGINE
 
 
-def _named(scene: Scene, item: Item, sense: Sense) -> bool:
+def _named(scene: Scene, phrase: Phrase, sense: Sense) -> bool:
     """Return whether the slot's own name is near a phrase."""
     return any(
         s.path == sense.path
         for other in scene.items
         for s in other.of(Role.HEAD)
-        if abs(other.start - item.start) <= 5
-        and scene.crossing(other.start, item.start) < 3
+        if abs(other.start - phrase.start) <= 5
+        and scene.crossing(other.start, phrase.start) < 3
     )

@@ -47,8 +47,8 @@ def accounted_as_input(scene: Scene, quantity: Quantity) -> bool:
     if not quantity.units or scene.word(quantity.end) != "of":
         return False
     if any(
-        item.of(Role.COUNTED) and 0 < item.start - quantity.end <= 2
-        for item in scene.items
+        phrase.of(Role.COUNTED) and 0 < phrase.start - quantity.end <= 2
+        for phrase in scene.items
     ):
         scene.use(range(quantity.start, quantity.end), "describes the input")
         return True
@@ -74,6 +74,6 @@ def _is_code(scene: Scene, quantity: Quantity) -> bool:
     if quantity.units or at < 2 or scene.word(at - 1) != "-":
         return False
     head = scene.tokens[at - 2]
-    in_phrase = any(item.start <= at - 2 < item.end for item in scene.items)
+    in_phrase = any(phrase.start <= at - 2 < phrase.end for phrase in scene.items)
     glued = scene.tokens[at].glued and scene.tokens[at - 1].glued
     return head.form is Form.WORD and head.text.isupper() and glued and not in_phrase

@@ -122,18 +122,18 @@ def _is_argument(
         return False
     # A number in front of what it counts is no argument: "with 200 evaluations".
     head = any(
-        item.start <= places[-1] + 1 < item.end
-        and any(s.role.value in ("head", "counted") for s in item.senses)
-        for item in scene.items
+        phrase.start <= places[-1] + 1 < phrase.end
+        and any(s.role.value in ("head", "counted") for s in phrase.senses)
+        for phrase in scene.items
     )
     counts = head and not following.startswith(("arg", "run", "input"))
     if match[4] is not None and counts and following not in (",", "."):
         return False
     in_front = {
         s.path
-        for item in scene.items
-        if item.end in (at, at - 1)
-        for s in item.senses
+        for phrase in scene.items
+        if phrase.end in (at, at - 1)
+        for s in phrase.senses
         if s.role.value == "head"
     }
     if match[4] is not None and in_front and not named:

@@ -177,9 +177,9 @@ def _fallback(
 def _one_each(scene: Scene) -> bool:
     """Return whether the goal asks for one run for each value of a list."""
     return any(
-        scene.words(item.start, item.end).lower()
+        scene.words(phrase.start, phrase.end).lower()
         in ("per run", "each", "per job", "apiece", "a run", "a cell")
-        for item in scene.marks("each")
+        for phrase in scene.marks("each")
     )
 
 

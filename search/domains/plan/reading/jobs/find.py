@@ -67,7 +67,7 @@ def find_leaves(
     add_without_files(scene, found)
     _not_offered(scene, found)
     no_start = any(
-        item.start in excluded for item in scene.with_role(Role.CONSUMER)
+        phrase.start in excluded for phrase in scene.with_role(Role.CONSUMER)
     ) or any(scene.marks("cold"))
     found.leaves.sort(key=lambda leaf: min(leaf.mentions, default=0))
     _spoken_of(scene, found)
@@ -159,9 +159,9 @@ def roles_of_kinds(kinds: Iterable[str]) -> dict[FileRole, tuple[str, str]]:
 def _not_offered(scene: Scene, found: Found) -> None:
     """Drop programs for a processor that no code is made for."""
     targets = [
-        item
-        for item in scene.with_role(Role.OUTSIDE)
-        if item.of(Role.OUTSIDE)[0].path == "target"
+        phrase
+        for phrase in scene.with_role(Role.OUTSIDE)
+        if phrase.of(Role.OUTSIDE)[0].path == "target"
     ]
     if targets and not any(token.form is Form.TRIPLE for token in scene.tokens):
         found.leaves = [leaf for leaf in found.leaves if leaf.kind != "compile"]
@@ -174,15 +174,15 @@ def _spoken_of(scene: Scene, found: Found) -> None:
             continue
         if len(found.leaves) < 2:
             continue
-        for item in scene.items:
+        for phrase in scene.items:
             definite = {
-                scene.word(i) for i in (item.start - 1, item.start - 2)
+                scene.word(i) for i in (phrase.start - 1, phrase.start - 2)
             } & _DEFINITE
             if definite and any(
                 s.kind == leaf.kind and s.role in (Role.FILE_NOUN, Role.NOUN)
-                for s in item.senses
+                for s in phrase.senses
             ):
-                leaf.mentions.append(item.start)
+                leaf.mentions.append(phrase.start)
         leaf.mentions.sort()
 
 

@@ -56,7 +56,7 @@ def _by_stem(
     """Find "Alpha" for alpha.mps; a single letter only where a file of several is meant."""
     mentions = []
     words = {i: token for i, token in enumerate(scene.tokens) if token.form is Form.WORD}
-    inside = {i for item in scene.items for i in range(item.start, item.end)}
+    inside = {i for phrase in scene.items for i in range(phrase.start, phrase.end)}
     for name_stem, name in stems.items():
         parts = [p for p in name_stem.replace("-", "_").split("_") if p]
         for i, token in words.items():

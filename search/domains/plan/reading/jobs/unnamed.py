@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from search.domains.plan.reading.jobs.leaf import Doubt, Found, Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.tokens import Form
 from search.domains.plan.types import FileRole
@@ -30,7 +30,7 @@ def add_unnamed(
     everything = scene.marks("everything")
     for kind, names in usable.items():
         cues = _cues(scene, kind, excluded, parts)
-        nouns = [item for item in cues if item.of(Role.FILE_NOUN, Role.NOUN)]
+        nouns = [phrase for phrase in cues if phrase.of(Role.FILE_NOUN, Role.NOUN)]
         have = any(leaf.kind == kind for leaf in found.leaves)
         field_name = next(
             place for k, place in by_role.values() if k == kind and place != "warm_start"
@@ -51,7 +51,7 @@ def add_unnamed(
             or (everything and not one)
             or (not one and _counted(scene, nouns, len(names)))
         ):
-            tokens = [item.start for item in (cues or everything)]
+            tokens = [phrase.start for phrase in (cues or everything)]
             for name in names:
                 found.leaves.append(
                     Leaf(
@@ -61,13 +61,13 @@ def add_unnamed(
                         named=False,
                     )
                 )
-            for item in everything:
-                scene.use(range(item.start, item.end), "all files")
+            for phrase in everything:
+                scene.use(range(phrase.start, phrase.end), "all files")
         else:
             best = _likely(scene, names)
             options = tuple([*best, *(n for n in names if n not in best)][:5])
             cue_tokens = tuple(
-                i for item in cues[:2] for i in range(item.start, item.end)
+                i for phrase in cues[:2] for i in range(phrase.start, phrase.end)
             )
             found.leaves.append(
                 Leaf(kind=kind, mentions=[i.start for i in cues], named=False)
@@ -101,31 +101,31 @@ def _asks_for_something(scene: Scene) -> bool:
 
 def _cues(
     scene: Scene, kind: str, excluded: set[int], parts: Sequence[frozenset[int]]
-) -> list[Item]:
+) -> list[Phrase]:
     """Return phrases that speak of a kind, but not those whose object no job does."""
     taken = (
         excluded | {t for part in parts for t in part} | {min(part) - 1 for part in parts}
     )
     return [
-        item
-        for item in scene.items
-        if not taken & set(range(item.start, item.end))
+        phrase
+        for phrase in scene.items
+        if not taken & set(range(phrase.start, phrase.end))
         and any(
             s.kind == kind and s.role in (Role.NOUN, Role.VERB, Role.FILE_NOUN)
-            for s in item.senses
+            for s in phrase.senses
         )
     ]
 
 
-def _counted(scene: Scene, nouns: Iterable[Item], count: int) -> bool:
+def _counted(scene: Scene, nouns: Iterable[Phrase], count: int) -> bool:
     """Return whether "both models", "three files" count exactly the files there are."""
-    for item in nouns:
-        before = scene.word(item.start - 1)
-        token = scene.tokens[item.start - 1] if item.start else None
+    for phrase in nouns:
+        before = scene.word(phrase.start - 1)
+        token = scene.tokens[phrase.start - 1] if phrase.start else None
         if before in ("both", "all", "every", "each"):
             return True
         if token is not None and token.value == count:
-            scene.use([item.start - 1], "number of files")
+            scene.use([phrase.start - 1], "number of files")
             return True
     return False
 

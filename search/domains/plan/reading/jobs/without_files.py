@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from search.domains.plan.reading.designs import cuts_of, mentions_of
 from search.domains.plan.reading.jobs.leaf import Found, Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import words_of
 from search.domains.plan.reading.tokens import Form
@@ -18,9 +18,9 @@ def add_without_files(scene: Scene, found: Found) -> None:
         if not words.table("job").get("no_file"):
             continue
         nouns = [
-            item
-            for item in scene.items
-            if any(s.kind == kind and s.role is Role.NOUN for s in item.senses)
+            phrase
+            for phrase in scene.items
+            if any(s.kind == kind and s.role is Role.NOUN for s in phrase.senses)
         ]
         strong = bool(nouns) or (
             not found.leaves
@@ -32,18 +32,18 @@ def add_without_files(scene: Scene, found: Found) -> None:
             found.leaves += _separate(scene, kind, nouns)
 
 
-def _separate(scene: Scene, kind: str, nouns: list[Item]) -> list[Leaf]:
+def _separate(scene: Scene, kind: str, nouns: list[Phrase]) -> list[Leaf]:
     """Return one job, or as many as "two antennas: one for ..., one for ..." says."""
-    for item in nouns:
-        token = scene.tokens[item.start - 1] if item.start else None
+    for phrase in nouns:
+        token = scene.tokens[phrase.start - 1] if phrase.start else None
         count = int(token.value) if token and token.value and token.value <= 8 else 1
         bands = [
             q for q in scene.quantities if "Hz" in {u.dimension.value for u in q.units}
         ]
-        if count > 1 and len(bands) == count and item.start < bands[0].start:
-            scene.use([item.start - 1], "number of jobs")
+        if count > 1 and len(bands) == count and phrase.start < bands[0].start:
+            scene.use([phrase.start - 1], "number of jobs")
             return [Leaf(kind=kind, mentions=[max(0, band.start - 1)]) for band in bands]
-    mentions = [item.start for item in nouns]
+    mentions = [phrase.start for phrase in nouns]
     labels = _without_file(scene, _labels(scene))
     if len(labels) > 1:
         return [Leaf(kind=kind, mentions=[i, *_uses(scene, i)]) for i in labels]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.drafting.draft import Draft
 from search.domains.plan.reading.jobs.leaf import Doubt
-from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.lexicon import Phrase
 from search.domains.plan.reading.ordering.edge import Edge, ordered, own_place_of
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
@@ -81,7 +81,7 @@ def answered_order(scene: Scene, jobs: Sequence[Draft], answer: str) -> list[Edg
         for name in job.files.values()
         if name.lower() in low
     )
-    item = Item(start=0, end=1, senses=())
+    phrase = Phrase(start=0, end=1, senses=())
     if low == _AT_ONCE or len(chain) < 2:
         pairs: list[tuple[int, int]] = []
     elif low == _LAST_WAITS:
@@ -94,23 +94,23 @@ def answered_order(scene: Scene, jobs: Sequence[Draft], answer: str) -> list[Edg
         pairs = list(itertools.pairwise(i for _, i in named))
     else:
         pairs = list(itertools.pairwise(chain))
-    return [ordered(scene, item, parent, child) for parent, child in pairs]
+    return [ordered(scene, phrase, parent, child) for parent, child in pairs]
 
 
 def in_sequence(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Order jobs by "one after the other", "in this order": those of the sentence, or all."""
     edges: list[Edge] = []
-    for item in scene.marks("sequence"):
+    for phrase in scene.marks("sequence"):
         places = sorted((own_place_of(job, jobs), i) for i, job in enumerate(jobs))
         here = [
             i
             for place, i in places
-            if scene.sentence(place) == scene.sentence(item.start)
+            if scene.sentence(place) == scene.sentence(phrase.start)
         ]
         chain = here if len(here) > 1 else [i for _, i in places]
         if len(chain) > 1:
-            scene.use(range(item.start, item.end), "order")
-        edges += [ordered(scene, item, a, b) for a, b in itertools.pairwise(chain)]
+            scene.use(range(phrase.start, phrase.end), "order")
+        edges += [ordered(scene, phrase, a, b) for a, b in itertools.pairwise(chain)]
     return edges
 
 

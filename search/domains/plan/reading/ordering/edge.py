@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.domains.plan.reading.drafting.draft import Draft
-from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.lexicon import Phrase
 from search.domains.plan.reading.scene import Scene
 
 
@@ -43,12 +43,12 @@ def own_place_of(job: Draft, jobs: Sequence[Draft]) -> int:
     return min(own, default=place_of(job))
 
 
-def ordered(scene: Scene, item: Item, parent: int, child: int) -> Edge:
-    """Return the order of two jobs that the words of an item ask for."""
+def ordered(scene: Scene, phrase: Phrase, parent: int, child: int) -> Edge:
+    """Return the order of two jobs that the words of a phrase ask for."""
     return Edge(
         parent=parent,
         child=child,
         needs_success=False,
-        why=scene.words(item.start, item.end),
-        tokens=tuple(range(item.start, item.end)),
+        why=scene.words(phrase.start, phrase.end),
+        tokens=tuple(range(phrase.start, phrase.end)),
     )

@@ -27,8 +27,8 @@ def edges_of(
     edges += handed_on(scene, jobs)
     if not scene.marks("unordered") or _partly_ordered(scene, jobs):
         edges += sequence(scene, jobs, conditions)
-    for item in scene.marks("parallel", "unordered"):
-        scene.use(range(item.start, item.end), "order")
+    for phrase in scene.marks("parallel", "unordered"):
+        scene.use(range(phrase.start, phrase.end), "order")
     edges += after_and_before(scene, jobs)
     edges += last_jobs(scene, jobs)
     edges += in_sequence(scene, jobs)

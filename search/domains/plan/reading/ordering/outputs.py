@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.drafting.draft import Draft
-from search.domains.plan.reading.lexicon import Item, Role, Sense
+from search.domains.plan.reading.lexicon import Phrase, Role, Sense
 from search.domains.plan.reading.ordering.edge import Edge, own_place_of
 from search.domains.plan.reading.rounds import main_file
 from search.domains.plan.reading.scene import Scene
@@ -47,18 +47,18 @@ def taken_files(jobs: Sequence[Draft]) -> list[Edge]:
 def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Find "use its solution as start": an output of an earlier job, read by a later one."""
     edges = []
-    for item in scene.with_role(Role.OUTPUT):
-        for sense in item.of(Role.OUTPUT):
-            owner = _maker(scene, item, sense.kind, jobs)
+    for phrase in scene.with_role(Role.OUTPUT):
+        for sense in phrase.of(Role.OUTPUT):
+            owner = _maker(scene, phrase, sense.kind, jobs)
             consumer = _consumer(
-                scene, item, sense.kind, named=owner is not None
-            ) or _implied_start(scene, item, sense.path)
+                scene, phrase, sense.kind, named=owner is not None
+            ) or _implied_start(scene, phrase, sense.path)
             if consumer is None:
                 continue
             pair = (
                 owner
-                or _further_run(scene, item, sense.kind, jobs)
-                or _pair(scene, item, sense.kind, jobs)
+                or _further_run(scene, phrase, sense.kind, jobs)
+                or _pair(scene, phrase, sense.kind, jobs)
             )
             if pair is None:
                 continue
@@ -67,7 +67,7 @@ def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
             if field_name in jobs[child].files:
                 continue
             jobs[child].outputs[field_name] = (parent, sense.path)
-            tokens = tuple(range(item.start, item.end))
+            tokens = tuple(range(phrase.start, phrase.end))
             scene.use(tokens, "output")
             scene.use(range(consumer.start, consumer.end), "output")
             edges.append(_reading(parent, child, sense.path, tokens))
@@ -77,29 +77,29 @@ def handed_on(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
 
 def _starts_of(scene: Scene, jobs: Sequence[Draft]) -> list[Edge]:
     """Find "pass it on to SCIP as a starting point": the output is named by a pronoun only."""
-    for item in scene.with_role(Role.CONSUMER):
-        sense = item.of(Role.CONSUMER)[0]
-        words = {scene.word(i) for i in range(item.start, item.end)}
-        sentence = list(scene.in_sentence(scene.sentence(item.start)))
+    for phrase in scene.with_role(Role.CONSUMER):
+        sense = phrase.of(Role.CONSUMER)[0]
+        words = {scene.word(i) for i in range(phrase.start, phrase.end)}
+        sentence = list(scene.in_sentence(scene.sentence(phrase.start)))
         spoken = {scene.word(i) for i in sentence}
         if (
             not words & _STARTS
             or not spoken & _PRONOUNS_OF_RESULTS
-            or item.start in scene.used
+            or phrase.start in scene.used
         ):
             continue
-        pair = _pair(scene, item, sense.kind, jobs)
+        pair = _pair(scene, phrase, sense.kind, jobs)
         if pair is None or sense.path in jobs[pair[1]].files:
             continue
         jobs[pair[1]].outputs[sense.path] = (pair[0], "solution.sol")
-        tokens = tuple(range(item.start, item.end))
+        tokens = tuple(range(phrase.start, phrase.end))
         scene.use(tokens, "output")
         return [_reading(pair[0], pair[1], "solution.sol", tokens)]
     return []
 
 
 def _maker(
-    scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
+    scene: Scene, output: Phrase, kind: str, jobs: Sequence[Draft]
 ) -> tuple[int, int] | None:
     """Return (maker, reader) for "a warm start from y.mps's solution"."""
     near = [
@@ -127,15 +127,15 @@ def _maker(
     return (maker, min(others, key=lambda o: abs(o[0] - place))[1]) if others else None
 
 
-def _consumer(scene: Scene, output: Item, kind: str, *, named: bool) -> Item | None:
+def _consumer(scene: Scene, output: Phrase, kind: str, *, named: bool) -> Phrase | None:
     """Return the phrase that says what an output is used for, in the same sentence."""
     near = [
-        item
-        for item in scene.with_role(Role.CONSUMER)
-        if any(s.kind == kind for s in item.of(Role.CONSUMER))
-        and scene.sentence(item.start) == scene.sentence(output.start)
-        and abs(item.start - output.start) <= 12
-        and item.start != output.start
+        phrase
+        for phrase in scene.with_role(Role.CONSUMER)
+        if any(s.kind == kind for s in phrase.of(Role.CONSUMER))
+        and scene.sentence(phrase.start) == scene.sentence(output.start)
+        and abs(phrase.start - output.start) <= 12
+        and phrase.start != output.start
     ]
     pronoun = {scene.word(i) for i in range(max(0, output.start - 4), output.start)}
     if not named and not pronoun & {
@@ -149,11 +149,11 @@ def _consumer(scene: Scene, output: Item, kind: str, *, named: bool) -> Item | N
         "best",
     }:
         return None
-    return min(near, key=lambda item: abs(item.start - output.start), default=None)
+    return min(near, key=lambda phrase: abs(phrase.start - output.start), default=None)
 
 
 def _further_run(
-    scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
+    scene: Scene, output: Phrase, kind: str, jobs: Sequence[Draft]
 ) -> tuple[int, int] | None:
     """Return (first run, further run) for "rerun it from its solution"."""
     for child, job in enumerate(jobs):
@@ -168,7 +168,7 @@ def _further_run(
     return None
 
 
-def _implied_start(scene: Scene, output: Item, name: str) -> Item | None:
+def _implied_start(scene: Scene, output: Phrase, name: str) -> Phrase | None:
     """Return the word that makes a solution a start: "rerun it from its solution"."""
     if name != "solution.sol":
         return None
@@ -183,12 +183,12 @@ def _implied_start(scene: Scene, output: Item, name: str) -> Item | None:
         } & _WHOSE
         if scene.word(i) in _FROM and of_run and not scene.ends_sentence(i):
             sense = Sense(role=Role.CONSUMER, kind="ilp", path="warm_start")
-            return Item(start=i, end=i + 1, senses=(sense,))
+            return Phrase(start=i, end=i + 1, senses=(sense,))
     return None
 
 
 def _pair(
-    scene: Scene, output: Item, kind: str, jobs: Sequence[Draft]
+    scene: Scene, output: Phrase, kind: str, jobs: Sequence[Draft]
 ) -> tuple[int, int] | None:
     """Return (maker, reader): the job spoken of before the output, and the one it is for."""
     same = [i for i, job in enumerate(jobs) if job.kind == kind]

@@ -8,7 +8,7 @@ from search.domains.plan.reading.attach import Attached
 from search.domains.plan.reading.binding.bound import COUNT, HARDWARE, Bound
 from search.domains.plan.reading.drafting.draft import SECONDS
 from search.domains.plan.reading.jobs.leaf import Leaf
-from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.lexicon import Phrase
 from search.domains.plan.reading.relating.sides import nearest_before, sides_of
 from search.domains.plan.reading.scene import Scene
 
@@ -37,15 +37,15 @@ def copy_from_example(scene: Scene, leaves: Sequence[Leaf], attached: Attached) 
 
 def copy_same(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Copy what a job lacks from the job that it is to be like."""
-    for item in scene.marks("same"):
-        words = scene.words(item.start, item.end).lower()
+    for phrase in scene.marks("same"):
+        words = scene.words(phrase.start, phrase.end).lower()
         if words == "like" and not any(
-            m in (item.end, item.end + 1) for leaf in leaves for m in leaf.mentions
+            m in (phrase.end, phrase.end + 1) for leaf in leaves for m in leaf.mentions
         ):
             continue
-        if words == "as well" and not _value_free(scene, leaves, attached, item):
+        if words == "as well" and not _value_free(scene, leaves, attached, phrase):
             continue
-        sides = sides_of(scene, leaves, item)
+        sides = sides_of(scene, leaves, phrase)
         if sides is None:
             continue
         subject, other = sides
@@ -54,7 +54,7 @@ def copy_same(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
         else:
             kind = leaves[other].kind
             paths = tuple(b.paths[kind] for b in attached.bounds[other])
-        scene.use(range(item.start, item.end), "the same")
+        scene.use(range(phrase.start, phrase.end), "the same")
         own = {b.paths.get(leaves[subject].kind) for b in attached.bounds[subject]}
         for bound in list(attached.bounds[other]):
             path = bound.paths.get(leaves[subject].kind)
@@ -64,9 +64,9 @@ def copy_same(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
 
 
 def _value_free(
-    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, phrase: Phrase
 ) -> bool:
-    sides = sides_of(scene, leaves, item)
+    sides = sides_of(scene, leaves, phrase)
     return sides is not None and not attached.bounds[sides[0]]
 
 

@@ -12,7 +12,7 @@ from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.binding.without_slot import DIFFERENCES, is_difference
 from search.domains.plan.reading.drafting.draft import SECONDS
 from search.domains.plan.reading.jobs.leaf import Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.relating.sides import sides_of
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.units import Dimension
@@ -21,21 +21,21 @@ _CLAUSE = 0.45  # less than an "and"
 
 
 def multiply(
-    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, phrase: Phrase
 ) -> bool:
     """Give a job a multiple of another job's value; return whether the goal names both."""
-    named = _path_before(scene, item.start)
-    sides = (0, 0) if len(leaves) == 1 and named else sides_of(scene, leaves, item)
+    named = _path_before(scene, phrase.start)
+    sides = (0, 0) if len(leaves) == 1 and named else sides_of(scene, leaves, phrase)
     if sides is None:
         return False
-    path = _path_of(scene, leaves, attached, item, sides[1]) or named or SECONDS
+    path = _path_of(scene, leaves, attached, phrase, sides[1]) or named or SECONDS
     source = _value(leaves, attached, sides[1], path)
     if source is None and sides[0] != sides[1]:
         path = SECONDS  # what stands in front named no slot that the other job has
         source = _value(leaves, attached, sides[1], path)
     if source is None:
         return False
-    factor = item.of(Role.RELATION)[0].value
+    factor = phrase.of(Role.RELATION)[0].value
     _replace(
         scene,
         leaves,
@@ -44,7 +44,7 @@ def multiply(
         path,
         source,
         functools.partial(operator.mul, factor),
-        item,
+        phrase,
     )
     return True
 
@@ -56,17 +56,17 @@ def add_differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
             continue
         noun = scene.word(quantity.end) not in DIFFERENCES
         end = quantity.end + 1 + noun
-        item = Item(start=quantity.start, end=end, senses=())
+        phrase = Phrase(start=quantity.start, end=end, senses=())
         less = scene.word(end - 1) in ("less", "shorter", "fewer", "lower")
         sign = -1.0 if less else 1.0
         if quantity.units:
             delta = quantity.reading(Dimension.TIME)
             path: str | None = SECONDS
-            sides = sides_of(scene, leaves, item)
+            sides = sides_of(scene, leaves, phrase)
         else:
             delta = quantity.numbers
             path = _path_before(scene, quantity.end + 1 if noun else quantity.start)
-            sides = sides_of(scene, leaves, item) if len(leaves) > 1 else (0, 0)
+            sides = sides_of(scene, leaves, phrase) if len(leaves) > 1 else (0, 0)
         if sides is None or delta is None or path is None:
             continue
         source = _value(leaves, attached, sides[1], path)
@@ -75,11 +75,11 @@ def add_differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
         change = sign * delta[0]
         if next(iter(source.values.values()))[0] + change > 0:
             add = functools.partial(operator.add, change)
-            _replace(scene, leaves, attached, sides, path, source, add, item)
+            _replace(scene, leaves, attached, sides, path, source, add, phrase)
 
 
 def _path_of(
-    scene: Scene, leaves: Sequence[Leaf], attached: Attached, item: Item, other: int
+    scene: Scene, leaves: Sequence[Leaf], attached: Attached, phrase: Phrase, other: int
 ) -> str | None:
     """Return the slot that a relation is about: "twice as many threads", "half as many"."""
     kind = leaves[other].kind
@@ -88,15 +88,15 @@ def _path_of(
         (head.start, sense.path)
         for head in scene.with_role(Role.HEAD, Role.VALUE)
         for sense in head.of(Role.HEAD, Role.VALUE)
-        if item.end - 1 <= head.start <= item.end + 2
+        if phrase.end - 1 <= head.start <= phrase.end + 2
         and sense.kind in (kind, "common")
-        and scene.crossing(item.end - 1, head.start) < _CLAUSE
+        and scene.crossing(phrase.end - 1, head.start) < _CLAUSE
     )
     for _, path in behind:
         path = COUNT if path == HARDWARE else path
         if path in have:
             return path
-    words = {scene.word(i) for i in range(item.start, item.end + 2)}
+    words = {scene.word(i) for i in range(phrase.start, phrase.end + 2)}
     if words & {"many", "number", "them", "those"}:
         counts = [
             b
@@ -106,7 +106,7 @@ def _path_of(
             and (slot := scene.lexicon.slots[kind].get(b.paths[kind])) is not None
             and slot.dimension is Dimension.COUNT
         ]
-        before = [b for b in counts if b.at < item.start]
+        before = [b for b in counts if b.at < phrase.start]
         if before:
             return max(before, key=lambda b: b.at).paths[kind]
     return None
@@ -115,10 +115,10 @@ def _path_of(
 def _path_before(scene: Scene, at: int) -> str | None:
     """Return the slot that is named in front of "is doubled", "is one higher"."""
     near = [
-        (at - item.end, sense.path)
-        for item in scene.with_role(Role.HEAD)
-        for sense in item.of(Role.HEAD)
-        if 0 <= at - item.end <= 3
+        (at - phrase.end, sense.path)
+        for phrase in scene.with_role(Role.HEAD)
+        for sense in phrase.of(Role.HEAD)
+        if 0 <= at - phrase.end <= 3
     ]
     return min(near)[1] if near else None
 
@@ -141,20 +141,20 @@ def _replace(
     path: str,
     source: Bound,
     compute: Callable[[float], float],
-    item: Item,
+    phrase: Phrase,
 ) -> None:
     """Give a job the computed value; a job related to itself gets it as an alternative."""
     job = sides[0]
     kind = leaves[job].kind
     origin = next(iter(source.values.values()))
     values = tuple(plain(float(compute(v)), is_integer=False) for v in origin)
-    tokens = tuple(range(item.start, item.end))
+    tokens = tuple(range(phrase.start, phrase.end))
     scene.use(tokens, path)
     bound = Bound(
         paths={kind: path},
         values={kind: values},
         tokens=tokens if sides[0] == sides[1] else (*tokens, *source.tokens),
-        note=f"“{scene.words(item.start, item.end)}”: {values[0]:g}",
+        note=f"“{scene.words(phrase.start, phrase.end)}”: {values[0]:g}",
     )
     if sides[0] == sides[1]:
         attached.bounds[job].append(bound)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from search.domains.plan.reading.attach import Attached
 from search.domains.plan.reading.jobs.leaf import Leaf
-from search.domains.plan.reading.lexicon import Item, Role
+from search.domains.plan.reading.lexicon import Phrase, Role
 from search.domains.plan.reading.relating.copies import (
     copy_devices,
     copy_from_example,
@@ -25,23 +25,25 @@ def apply_relations(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
     """Give jobs the values that the goal states by relation to other jobs."""
     copy_from_example(scene, leaves, attached)
     pending = list(scene.with_role(Role.RELATION))
-    pending = _corrected(scene, [item for item in pending if _with_noun(scene, item)])
+    pending = _corrected(
+        scene, [phrase for phrase in pending if _with_noun(scene, phrase)]
+    )
     # A relation may refer to one that is resolved first.
     for _ in range(2):
         pending = [
-            item for item in pending if not multiply(scene, leaves, attached, item)
+            phrase for phrase in pending if not multiply(scene, leaves, attached, phrase)
         ]
     if pending:
         copy_same(scene, leaves, attached)  # "b ditto; c 2x that"
-        for item in pending:
-            multiply(scene, leaves, attached, item)
+        for phrase in pending:
+            multiply(scene, leaves, attached, phrase)
     add_differences(scene, leaves, attached)
     copy_devices(scene, leaves, attached)
     copy_same(scene, leaves, attached)
 
 
-def _with_noun(scene: Scene, item: Item) -> bool:
-    word = scene.words(item.start, item.end).lower()
+def _with_noun(scene: Scene, phrase: Phrase) -> bool:
+    word = scene.words(phrase.start, phrase.end).lower()
     if word in (
         "three times",
         "two times",
@@ -50,7 +52,7 @@ def _with_noun(scene: Scene, item: Item) -> bool:
         "3 times",
         "ten times",
     ):
-        return _after_correction(scene, item) or scene.word(item.end) in (
+        return _after_correction(scene, phrase) or scene.word(phrase.end) in (
             "that",
             "the",
             "as",
@@ -59,26 +61,26 @@ def _with_noun(scene: Scene, item: Item) -> bool:
         return False  # "both halves of the city"
     if word not in ("double", "twice", "half the", "triple", "twice the"):
         return True
-    near = range(item.end, item.end + 3)
+    near = range(phrase.end, phrase.end + 3)
     heads = scene.with_role(Role.HEAD, Role.VALUE)  # "half the cores", "twice the cards"
     return any(scene.word(i) in _NOUNS for i in near) or any(
-        head.start in near and scene.crossing(item.end - 1, head.start) < 1.0
+        head.start in near and scene.crossing(phrase.end - 1, head.start) < 1.0
         for head in heads
     )
 
 
-def _after_correction(scene: Scene, item: Item) -> bool:
-    return any(0 <= item.start - m.end <= 1 for m in scene.marks("correct"))
+def _after_correction(scene: Scene, phrase: Phrase) -> bool:
+    return any(0 <= phrase.start - m.end <= 1 for m in scene.marks("correct"))
 
 
-def _corrected(scene: Scene, items: list[Item]) -> list[Item]:
+def _corrected(scene: Scene, items: list[Phrase]) -> list[Phrase]:
     """Let a corrected factor replace the one before: "twice that, no, three times"."""
-    result: list[Item] = []
-    for item in items:
-        if result and _after_correction(scene, item):
-            scene.use(range(item.start, item.end), "correction")
+    result: list[Phrase] = []
+    for phrase in items:
+        if result and _after_correction(scene, phrase):
+            scene.use(range(phrase.start, phrase.end), "correction")
             old = result.pop()
-            result.append(Item(start=old.start, end=old.end, senses=item.senses))
+            result.append(Phrase(start=old.start, end=old.end, senses=phrase.senses))
         else:
-            result.append(item)
+            result.append(phrase)
     return result

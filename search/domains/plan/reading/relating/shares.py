@@ -108,17 +108,17 @@ def _ratio(scene: Scene) -> list[float]:
 def _fractions(scene: Scene, holders: Sequence[Draft]) -> dict[int, float]:
     """Return the share of each job that the goal gives one: "half of it into depot.mps"."""
     shares: dict[int, float] = {}
-    for item in scene.with_role(Role.RELATION):
-        factor = item.of(Role.RELATION)[0].value
-        if not 0 < factor < 1 or scene.word(item.end - 1) not in ("it", "that"):
+    for phrase in scene.with_role(Role.RELATION):
+        factor = phrase.of(Role.RELATION)[0].value
+        if not 0 < factor < 1 or scene.word(phrase.end - 1) not in ("it", "that"):
             continue
         behind = [
             (place, i)
             for i, job in enumerate(holders)
             for place in job.mentions
-            if 0 <= place - item.end <= _BEHIND
+            if 0 <= place - phrase.end <= _BEHIND
         ]
         if behind:
             shares[min(behind)[1]] = float(factor)
-            scene.use(range(item.start, item.end), SECONDS)
+            scene.use(range(phrase.start, phrase.end), SECONDS)
     return shares

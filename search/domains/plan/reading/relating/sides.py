@@ -5,46 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.domains.plan.reading.jobs.leaf import Leaf
-from search.domains.plan.reading.lexicon import Item
+from search.domains.plan.reading.lexicon import Phrase
 from search.domains.plan.reading.scene import Scene
 
 _AS = frozenset(("as", "of", "than", "like", "for", "that", "what"))
 _ONTO = frozenset(("with", "for", "to", "on"))
 
 
-def sides_of(scene: Scene, leaves: Sequence[Leaf], item: Item) -> tuple[int, int] | None:
+def sides_of(
+    scene: Scene, leaves: Sequence[Leaf], phrase: Phrase
+) -> tuple[int, int] | None:
     """Return (job that gets the value, job that has it)."""
-    sentence_end = item.end
+    sentence_end = phrase.end
     while sentence_end < len(scene.tokens) and not scene.ends_sentence(sentence_end):
         sentence_end += 1
-    limit = min(sentence_end, item.end + 6)
+    limit = min(sentence_end, phrase.end + 6)
     other = None
-    if scene.word(item.end) in _AS or scene.word(item.end - 1) in (
+    if scene.word(phrase.end) in _AS or scene.word(phrase.end - 1) in (
         "as",
         "like",
         "than",
         "what",
     ):
-        other = _first(leaves, item.end, limit)
-    start = scene.sentence_start(item.start)
-    if scene.word(item.end) in _ONTO:
+        other = _first(leaves, phrase.end, limit)
+    start = scene.sentence_start(phrase.start)
+    if scene.word(phrase.end) in _ONTO:
         # "do the same with b.c": what comes behind gets what came before.
-        subject = _first(leaves, item.end, min(sentence_end, item.end + 5))
-        example = nearest_before(scene, leaves, 0, item.start)
+        subject = _first(leaves, phrase.end, min(sentence_end, phrase.end + 5))
+        example = nearest_before(scene, leaves, 0, phrase.start)
         if subject is not None and example is not None and subject != example:
             return subject, example
-    subject = nearest_before(scene, leaves, start, item.start)
+    subject = nearest_before(scene, leaves, start, phrase.start)
     if subject is None:
-        subject = _first(leaves, item.end, sentence_end) if other is None else None
+        subject = _first(leaves, phrase.end, sentence_end) if other is None else None
     if subject is not None and other is None:
-        other = _referred(scene, leaves, start, item.start, subject)
+        other = _referred(scene, leaves, start, phrase.start, subject)
     if subject is not None and other is None:
         previous = [
             (m, i)
             for i, leaf in enumerate(leaves)
             if i != subject
             for m in leaf.mentions
-            if m < item.start
+            if m < phrase.start
         ]
         other = max(previous)[1] if previous else None
     if subject is None or other is None or subject == other:
