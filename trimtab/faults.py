@@ -74,6 +74,10 @@ _EXPECTED = {
 }
 
 
+_SINGULAR = {"entries": "entry", "characters": "character"}
+_ONE = re.compile(rf"\b1 ({'|'.join(_SINGULAR)})\b")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One error of an input."""
@@ -223,7 +227,7 @@ def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault
         expected = _from_message(str(item["msg"]))
     return Fault(
         path=path,
-        expected=expected,
+        expected=_ONE.sub(lambda found: "1 " + _SINGULAR[found[1]], expected),
         got="nothing" if kind == "missing" else _got(kind, location, item, context),
         remedy=context.get("remedy", ""),
     )
@@ -239,7 +243,7 @@ def _got(
     if kind in ("too_short", "too_long") and "actual_length" in context:
         return context["actual_length"]
     if kind in ("string_too_short", "string_too_long") and isinstance(value, str):
-        return f"{len(value):,} characters"
+        return "1 character" if len(value) == 1 else f"{len(value):,} characters"
     return shown(location, value)
 
 

@@ -98,8 +98,8 @@ class Choices(BaseModel):
 @pytest.mark.parametrize(
     ("stop", "wanted"),
     [
-        ("", ["stop: expected text of at least 1 characters, got 0 characters"]),
-        ([""], ["stop.0: expected text of at least 1 characters, got 0 characters"]),
+        ("", ["stop: expected text of at least 1 character, got 0 characters"]),
+        ([""], ["stop.0: expected text of at least 1 character, got 0 characters"]),
         (["a", "b", "c"], ["stop: expected at most 2 entries, got 3"]),
         ("a\x00", ["stop: contains a NUL character; remove it"]),
         (5, ["stop: expected text, got 5", "stop: expected a list, got 5"]),

@@ -331,7 +331,8 @@ def test_messages_have_one_wording(service: Service) -> None:
         ),
         (
             {"kind": "sharding", "spec": {"devices": []}},
-            "spec.devices: expected at least 1 entries, got 0",
+            "spec.devices: expected at least 1 entry, got 0; "
+            'e.g. [{"count": 8, "memory_gib": 80, "hardware": "a100"}]',
         ),
         (
             {"kind": "ilp", "spec": {"model_text": "x", "engine": "gurobi"}},

@@ -175,7 +175,7 @@ def test_errors_are_the_clients_own(client: Any, server: TextServer) -> None:
     assert caught.value.type == "invalid_request_error"
     assert "expected no such field" in caught.value.message
     for field, value, message in (
-        ("stop", "", "stop: expected text of at least 1 characters"),
+        ("stop", "", "stop: expected text of at least 1 character"),
         ("max_tokens", -1, "max_tokens: expected a value of at least 1, got -1"),
     ):
         with pytest.raises(openai.BadRequestError, match=message) as wrong:
