@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from services.web import kind_results
-from services.web.start import example_request
+from services.web import kind_results, start
+from services.web.start import SAMPLES
 from tests.services.web.conftest import EVIL, Reader
 from tests.services.web.html import Page
 from trimtab.comparison import differences
@@ -102,14 +103,22 @@ def test_the_timeline_says_what_happened(reader: Reader) -> None:
 def test_every_example_is_a_valid_request_and_runs_with_one_click(reader: Reader) -> None:
     page = reader.get("/start")
     kinds = [a["value"] for tag, a in page.tags if a.get("name") == "kind"]
-    assert {"ilp", "sharding", "compile", "antenna"} <= set(kinds)
+    assert {"ilp", "sharding", "compile", "antenna", "plan", "learn"} <= set(kinds)
     for kind in kinds:
         answer = reader.post("/start", [("kind", kind)])
         assert answer.status_code == 303, kind
         assert answer.headers["location"].startswith("/jobs/job_")
-        offered = reader.client.app.state.context.kinds[kind]  # type: ignore[attr-defined]
-        assert example_request(offered).kind == kind
+        job = reader.client.get(f"/v1{answer.headers['location']}").json()
+        assert job["kind"] == kind
     assert reader.post("/start", [("kind", "nope")]).status_code == 404
+
+
+def test_samples_are_the_measurements_that_are_stored() -> None:
+    (name,) = SAMPLES["learn"].files
+    sample = Path(start.__file__).parent / "samples" / name
+    results = Path(__file__).resolve().parents[3] / "deploy/docs/measured/results"
+    stored = results / "2026-11-23-tbe-cpu.jsonl"
+    assert sample.read_bytes() == stored.read_bytes()
 
 
 @pytest.mark.parametrize(
