@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
-TEST_PROCESSES ?= 2
+# One more than the cores of a small machine: tests also wait.
+TEST_PROCESSES ?= 3
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 PACKAGES := trimtab services workers search solvers cost_models gnn cuda
