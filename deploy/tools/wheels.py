@@ -25,7 +25,7 @@ PACKAGES = ("services", "workers", "search", "cost_models", "solvers", "gnn", "c
 LABORATORY = ("workers/bench", "workers/corpus")
 # Beside Python files: pages, migrations, weights, C and C++ sources, public data, their licences.
 DATA = ("*.html", "*.css", "*.js", "*.svg", "*.ico", "*.png", "*.woff2", "*.mako", "*.ini", "*.c",
-        "*.cpp", "*.h", "*.json", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md",
+        "*.cpp", "*.h", "*.json", "*.jsonl", "*.toml", "*.safetensors", "*.typed", "*.txt", "*.md",
         "*.j2", "*.typ", "*LICENSE")  # fmt: skip
 
 
