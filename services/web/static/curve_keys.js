@@ -1,18 +1,7 @@
 // Zoom buttons and keys of a curve: + and − zoom, 0 shows the whole, arrows read the points.
 "use strict";
 window.trimtabCurveKeys = (figure, box, curve) => {
-  const bar = document.createElement("div");
-  bar.className = "zoom";
-  const buttons = [["+", "Zoom in", () => curve.zoom(0.5)], ["−", "Zoom out", () => curve.zoom(2)], ["Whole", "Show the whole curve", curve.whole]];
-  for (const [text, name, act] of buttons) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "small";
-    button.textContent = text;
-    button.setAttribute("aria-label", name);
-    button.addEventListener("click", act);
-    bar.append(button);
-  }
+  const bar = window.trimtabZoomBar([["+", "Zoom in", () => curve.zoom(0.5)], ["−", "Zoom out", () => curve.zoom(2)], ["Whole", "Show the whole curve", curve.whole]]);
   figure.insertBefore(bar, box);
   box.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

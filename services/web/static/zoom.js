@@ -6,22 +6,12 @@
       const picture = figure.querySelector("img");
       let factor = 1;
       figure.dataset.zoomed = "true";
-      const bar = document.createElement("div");
-      bar.className = "zoom";
       const show = (next) => {
         factor = Math.max(1, Math.min(8, next));
         picture.style.maxWidth = factor === 1 ? "" : "none";
         picture.style.width = factor === 1 ? "" : `${factor * 100}%`;
       };
-      for (const [text, name, act] of [["+", "Enlarge the picture", () => show(factor * 1.5)], ["−", "Reduce the picture", () => show(factor / 1.5)], ["Whole", "Show the whole picture", () => show(1)]]) {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.className = "small";
-        button.textContent = text;
-        button.setAttribute("aria-label", name);
-        button.addEventListener("click", act);
-        bar.append(button);
-      }
+      const bar = window.trimtabZoomBar([["+", "Enlarge the picture", () => show(factor * 1.5)], ["−", "Reduce the picture", () => show(factor / 1.5)], ["Whole", "Show the whole picture", () => show(1)]]);
       const frame = document.createElement("div");
       frame.className = "zoom-frame";
       frame.tabIndex = 0;

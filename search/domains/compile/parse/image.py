@@ -107,16 +107,7 @@ def build_image(
         *as_objects(objects, target, workdir),
     ]
     check_float_abi(prebuilt, machine, workdir=workdir)
-    options = LinkOptions(
-        cxx=_is_cxx(sources),
-        shared=image.shared,
-        script=_script(image, sources, library),
-        script_folders=(root,) if image.script else (),
-        library=library,
-        libraries=tuple(f"-l{library.value}" for library in spec.link.libraries),
-        entry=image.entry,
-        icf="" if image.icf is Icf.NONE else image.icf.value,
-    )
+    options = _link_options(spec, sources, library, root)
     plain = workdir / "linked.bc"
     plain.write_bytes(
         link_bitcode(
@@ -154,6 +145,23 @@ def build_image(
         binds_eagerly=eager,
         flash_weight=image.flash_weight,
         ram_weight=image.ram_weight,
+    )
+
+
+def _link_options(
+    spec: CompileSpec, sources: Sources, library: CLibrary | None, root: Path
+) -> LinkOptions:
+    image = spec.image
+    assert image is not None
+    return LinkOptions(
+        cxx=_is_cxx(sources),
+        shared=image.shared,
+        script=_script(image, sources, library),
+        script_folders=(root,) if image.script else (),
+        library=library,
+        libraries=tuple(f"-l{wanted.value}" for wanted in spec.link.libraries),
+        entry=image.entry,
+        icf="" if image.icf is Icf.NONE else image.icf.value,
     )
 
 
