@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from workers.bench.compile.image_table import images_table
+from workers.bench.compile.image_table import images_headline, images_table
 from workers.bench.compile.report import Row, package_mean, pooled, saved
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import rows_of, source
@@ -341,14 +341,13 @@ def _paper_row(name: str, row: Mapping[str, object]) -> list[str]:
 
 def _headline(rows: Sequence[Row]) -> Headline:
     ten = _group(rows, "trimtab", 10)
-    code = package_mean(_group(rows_of(CODE_FILE), "trimtab", 10), "code")
     rival = max(package_mean(_group(rows, m, 10), "loadable") for m in _RIVALS)
     return Headline(
-        against="`clang -Oz` of LLVM 22, and other searches in the same space",
-        better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten "
-        f"pipelines on {len(ten)} held-out modules, most of it unwind tables (code alone "
-        f"{_percent(package_mean(ten, 'code'), 1)}), none larger; the best other search saves "
-        f"{_percent(rival, 1)}. With `objective: code_bytes`, {_percent(code, 1)} less code",
+        against="`clang -Oz` (LLVM 22), its LTO, gcc, other searches",
+        better=f"{images_headline()}; {_percent(package_mean(ten, 'loadable'), 1)} fewer "
+        f"loadable bytes on {len(ten)} held-out modules, mostly unwind tables (code alone "
+        f"{_percent(package_mean(ten, 'code'), 1)}), best other search "
+        f"{_percent(rival, 1)}; ten pipelines, none larger",
     )
 
 
