@@ -7,6 +7,7 @@ from workers.bench.tables.results import Row, Source, rows_of, source
 
 FILE = "2026-11-23-service"
 KEEPING_FILES = ("2026-11-30-service-keeping", "2026-12-01-service-submits")
+VISIT_FILE = "2026-12-01-service-first-visit"
 BY_HAND_FILES = ("2026-11-23-service-by-hand", "2026-11-28-service-by-hand")
 _BESIDE = (
     "Other work ran beside it at times (load 1 to 3). Measured before one sandbox for all "
@@ -26,6 +27,7 @@ def page() -> Page:
         tables=(
             _latency_table(figures),
             _keeping_table(),
+            _first_visit_table(),
             _chaos_table(figures),
             _by_hand_table(),
         ),
@@ -203,7 +205,7 @@ def _keeping_table() -> Table:
         command="python -m workers.bench service list-sqlite list-postgres retention \\\n"
         "  submit-sqlite submit-postgres",
         notes=(
-            "Under such a load a request waits for a core: compare submits with and without "
+            "Where the load is high a request waits for a core: compare submits with and without "
             "retention. The commit that measured 697 submits/s on 2026-11-23 got 356/s, for 1.65 "
             "ms of processor each, on 2026-12-01 at load 10; the one before ADR 64 got 313/s, for "
             "2.03 ms, and the one with it 460/s, for 1.23 ms. The machine of the day explains the "
@@ -213,8 +215,37 @@ def _keeping_table() -> Table:
         ),
         source=source(
             *KEEPING_FILES,
-            remark="Other work ran on both cores; the benchmark had nice -10 or -12.",
+            remark="Lists, and retention on PostgreSQL, beside other work on both cores, at nice "
+            "-10 or -12.",
         ),
+    )
+
+
+def _first_visit_table() -> Table:
+    """Return a newcomer's steps and seconds by the pages."""
+    (line,) = (
+        row for row in rows_of(VISIT_FILE) if row["suite"] == "service/first-visit"
+    )
+    return Table(
+        title="A first visit",
+        intro="From the page of examples to the first result of each kind, in a fresh server. "
+        "Goals: one press (two for a plan, which waits for approval), pages of at most 200 kB.",
+        columns=("kind", "presses", "first solution", "result", "its page"),
+        rows=[
+            [
+                f"`{row['kind']}`",
+                str(row["presses"]),
+                f"{row['first_solution_s']:.1f} s",
+                f"{row['result_s']:.1f} s",
+                f"{row['page_bytes'] / 1000:.0f} kB, {row['page_requests']} requests",
+            ]
+            for row in line["figures"]["kinds"]
+        ],
+        notes=(
+            "A plan's first solution is its outline; its result is the report over the jobs.",
+        ),
+        command="python -m workers.bench service first-visit",
+        source=source(VISIT_FILE, remark="Nothing ran beside it."),
     )
 
 
