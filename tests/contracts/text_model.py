@@ -27,6 +27,7 @@ from search.text_model import (
     TextRequest,
     Token,
 )
+from tests.waiting import cpu_limit
 
 SCHEMA = {
     "type": "object",
@@ -143,9 +144,8 @@ class TextModelContract:
     def test_closing_the_stream_cancels(self, model: TextModel) -> None:
         stream = model.generate(asked(tokens=200), Ended())
         next(iter(stream))
-        began = time.monotonic()
-        stream.close()  # type: ignore[attr-defined]
-        assert time.monotonic() - began < 5.0
+        with cpu_limit(5):
+            stream.close()  # type: ignore[attr-defined]
         self.run(model, asked(tokens=2))
 
     def test_the_owner_stops(self, model: TextModel) -> None:
@@ -189,10 +189,8 @@ class TextModelContract:
 
     def test_a_schema_bomb(self, model: TextModel) -> None:
         request = replace(asked(), grammar=Grammar(json_schema=DEEP))
-        began = time.process_time()
-        with pytest.raises(TextModelError):
+        with cpu_limit(5), pytest.raises(TextModelError):
             self.run(model, request)
-        assert time.process_time() - began < 5.0
 
     def test_a_hook_chooses(self, model: TextModel) -> None:
         if not self.hooks:

@@ -174,7 +174,7 @@ def test_marks_are_understood() -> None:
 )
 def test_failing_examples_fail(tmp_path: Path, language: str, text: str) -> None:
     (tmp_path / "reader").mkdir()
-    sessions = Sessions(tmp_path / "reader", dict(os.environ), timeout_s=20)
+    sessions = Sessions(tmp_path / "reader", dict(os.environ), timeout_s=60)
     try:
         with pytest.raises(AssertionError, match="line 7 failed"):
             sessions.run(Step(line=7, language=language, text=text))
@@ -184,7 +184,7 @@ def test_failing_examples_fail(tmp_path: Path, language: str, text: str) -> None
 
 def test_a_reader_keeps_state(tmp_path: Path) -> None:
     (tmp_path / "reader").mkdir()
-    sessions = Sessions(tmp_path / "reader", dict(os.environ), timeout_s=20)
+    sessions = Sessions(tmp_path / "reader", dict(os.environ), timeout_s=60)
     try:
         for language, text in (
             ("bash", "X=5\nf() { echo $X; }\n"),

@@ -32,6 +32,8 @@ from search.text_model import (
 )
 
 CONTEXT = 1000
+# Before each token of an answer to `slowly`.
+SLOW_TOKEN_S = 0.02
 STREAMS = 4
 
 
@@ -164,7 +166,7 @@ class EchoModel:
         try:
             for piece in self._answer(request, words):
                 if "slowly" in words:
-                    time.sleep(0.02)
+                    time.sleep(SLOW_TOKEN_S)
                 while "hang" in words and sent == 2:
                     time.sleep(0.01)
                 if "crash" in words and sent == 2:

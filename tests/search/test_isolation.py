@@ -14,7 +14,7 @@ from search.isolation import Message, NativeCrash, NativeError, NativeProcess, S
 def ended(process: NativeProcess) -> list[Message]:
     """Its messages, once it has ended."""
     heard: list[Message] = []
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while process.alive and time.monotonic() < until:
         heard += process.messages()
         time.sleep(0.01)

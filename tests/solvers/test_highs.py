@@ -29,7 +29,7 @@ from tests.contracts.solver import EASY
 
 params = SolveParams(time_limit_s=20.0, threads=2)
 solve = lambda: {"objective": HighsSolver().solve(EASY, params).primal}
-answers = [solve(), *(call("HiGHS", solve, timeout_s=15.0) for _ in range(3))]
+answers = [solve(), *(call("HiGHS", solve, timeout_s=60.0) for _ in range(3))]
 print(*(answer["objective"] for answer in answers))
 """
 

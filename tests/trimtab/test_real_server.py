@@ -44,7 +44,7 @@ def test_submit_watch_result_and_files(client: Client, tmp_path: Path) -> None:
     with client:
         job = client.submit(IlpSpec.from_file(file), seconds=20, labels={"who": "test"})
         points = list(job.incumbents())
-        view = job.wait(timeout_s=30)
+        view = job.wait(timeout_s=90)
         result = job.result()
         assert view.state is JobState.SUCCEEDED
         assert points[-1].objective == result.objective == 9.0
@@ -66,11 +66,11 @@ def test_stop_cancel_retry_delete(client: Client) -> None:
             if point.objective is not None:
                 break
         stopped.stop()
-        assert stopped.wait(timeout_s=20).state is JobState.SUCCEEDED
+        assert stopped.wait(timeout_s=90).state is JobState.SUCCEEDED
         assert stopped.result().termination.limit == "stopped"
         cancelled = client.submit(long, seconds=60)
         cancelled.cancel()
-        assert cancelled.wait(timeout_s=20).state is JobState.CANCELLED
+        assert cancelled.wait(timeout_s=90).state is JobState.CANCELLED
         with pytest.raises(JobFailed, match="CANCELLED"):
             cancelled.result()
         cancelled.retry()
@@ -79,7 +79,7 @@ def test_stop_cancel_retry_delete(client: Client) -> None:
         with pytest.raises(WaitTimeout):
             cancelled.wait(timeout_s=0.3)
         cancelled.cancel()
-        cancelled.wait(timeout_s=20)
+        cancelled.wait(timeout_s=90)
         cancelled.delete()
         with pytest.raises(NotFound):
             client.job(cancelled.id)
@@ -90,7 +90,7 @@ def test_failed_jobs_say_why(client: Client) -> None:
         job = client.submit(
             IlpSpec(model_text="no model at all", format="lp"), seconds=10
         )
-        assert job.wait(timeout_s=30).state is JobState.FAILED
+        assert job.wait(timeout_s=90).state is JobState.FAILED
         with pytest.raises(JobFailed, match="invalid_input"):
             job.result()
 
@@ -154,7 +154,7 @@ def test_async_client(server: Server) -> None:
             last = None
             async for point in job.incumbents():
                 last = point.objective
-            view = await job.wait(timeout_s=20)
+            view = await job.wait(timeout_s=90)
             result = await job.result()
             assert result.objective == last
             return view.state, last
@@ -220,7 +220,7 @@ def test_exit_codes_of_jobs_and_keys(server: Server, tmp_path: Path) -> None:
     with Client(server.url, api_key=server.key) as client:
         job = client.submit(ProbeSpec(steps=1000, step_seconds=0.05), seconds=60)
         job.cancel()
-        job.wait(timeout_s=20)
+        job.wait(timeout_s=90)
     assert run(server, "watch", job.id).returncode == 7
 
 

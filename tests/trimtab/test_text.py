@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from tests.services.gateway.text.conftest import TextServer
 from tests.services.gateway.text.conftest import server as text_server
+from tests.waiting import eventually
 from trimtab import AsyncClient, Client
 from trimtab._core import RetryPolicy
 from trimtab.errors import (
@@ -77,16 +78,7 @@ def test_stream(client: Client, text_server: TextServer) -> None:
     stream: Any = client.chat_stream("long slowly", max_tokens=900)
     assert next(stream).text == ""
     stream.close()
-    _eventually(lambda: text_server.backend._calls.active == 0)
-
-
-def _eventually(check: Callable[[], bool]) -> None:
-    import time
-
-    until = time.monotonic() + 10
-    while not check():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    eventually(lambda: text_server.backend._calls.active == 0)
 
 
 def test_models_and_errors(client: Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from search.domains.ilp import build
 from search.domains.ilp.search import core_sharing, supervisor
 from search.domains.ilp.search.core_sharing import Account
 from search.stop import from_budget
+from tests.waiting import cpu_s
 from trimtab.errors import TrimtabError
 from trimtab.results import RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
@@ -39,21 +39,13 @@ def run(folder: Path, *, seconds: float, **options: Any) -> RunResult:
     ).result
 
 
-def used_s() -> float:
-    mine, ended = (
-        resource.getrusage(resource.RUSAGE_SELF),
-        resource.getrusage(resource.RUSAGE_CHILDREN),
-    )
-    return mine.ru_utime + mine.ru_stime + ended.ru_utime + ended.ru_stime
-
-
 @pytest.mark.parametrize("seconds", [3.0, 6.0])
 def test_one_thread_is_one_core(tmp_path: Path, seconds: float) -> None:
     """Engine and search together; the bound holds on a busy machine as well."""
-    began, before = time.monotonic(), used_s()
+    began, before = time.monotonic(), cpu_s()
     result = run(tmp_path, seconds=seconds, threads=1)
     assert result.verification.status is VerificationStatus.VALID
-    assert used_s() - before <= 1.15 * (time.monotonic() - began) + 0.3
+    assert cpu_s() - before <= 1.15 * (time.monotonic() - began) + 0.3
 
 
 @pytest.mark.parametrize(

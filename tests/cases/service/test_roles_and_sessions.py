@@ -21,6 +21,7 @@ import pytest
 from services.settings import Settings
 from tests.cases.service.http_client import Service
 from tests.postgres import postgres_server, postgres_url
+from tests.waiting import sooner_than
 from trimtab import config
 from workers.bench.service.harness import Server, free_port, running_server
 
@@ -242,11 +243,10 @@ def test_a_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_wrong_address_is_reported_within_seconds() -> None:
-    began = time.monotonic()
-    done = trimtab("list", TRIMTAB_URL="http://127.0.0.1:1", TRIMTAB_API_KEY="tt_x")
-    assert done.returncode == 3
     # Two seconds, and the start of Python on a busy machine.
-    assert time.monotonic() - began < 15
+    with sooner_than(60):
+        done = trimtab("list", TRIMTAB_URL="http://127.0.0.1:1", TRIMTAB_API_KEY="tt_x")
+    assert done.returncode == 3
     waiting, last = done.stderr.strip().splitlines()
     assert waiting.startswith("trimtab: waiting for http://127.0.0.1:1: ")
     assert "is the server running?" in last
@@ -290,7 +290,7 @@ def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(
         job = service.run(
             "probe", {"steps": 1}, webhook={"url": f"http://127.0.0.1:{port}/hook"}
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (view := service.ask("GET", f"/v1/jobs/{job['id']}")[1])["webhook"][
             "tries"
         ] == 0:

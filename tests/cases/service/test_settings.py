@@ -154,7 +154,7 @@ def test_a_served_host(tmp_path: Path) -> None:
             ("opt.test", 200),
             ("evil.example", 400),
         ):
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
             connection.request("GET", "/healthz", headers={"Host": host})
             assert (host, connection.getresponse().status) == (host, status)
             connection.close()

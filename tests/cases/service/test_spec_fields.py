@@ -278,7 +278,7 @@ def test_lns_options_reach_the_search(
             model,
             options=LnsOptions(**options),
             slots=RunSlots(model),
-            deadline=time.monotonic() + 20,
+            deadline=time.monotonic() + 60,
             seed=0,
             slicer=Slicer(model),
             start=StartPoints(),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from scipy import sparse
 
 from gnn.policies.bipartite_graph import BipartiteGraph
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
+from tests.waiting import cpu_limit
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch_geometric")
@@ -71,7 +70,6 @@ def test_a_million_nonzeros_score_fast() -> None:
     )
     net = NeighbourhoodNet(weights=NeighbourhoodPolicy(38, 10, 2).arrays())
     net.logits(graph)
-    began = time.process_time()
-    scores = net.logits(graph)
-    assert time.process_time() - began < 2.0
+    with cpu_limit(8):
+        scores = net.logits(graph)
     assert np.isfinite(scores).all()

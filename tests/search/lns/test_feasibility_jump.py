@@ -48,4 +48,4 @@ def test_jump_gives_up_in_time() -> None:
         )
         is None
     )
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 5.0

@@ -136,13 +136,13 @@ class Rig:
         return job_id
 
     async def begun(self) -> ScriptedExecution:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             execution = await self.executor.started.get()
             assert isinstance(execution, ScriptedExecution)
             return execution
 
     async def until(
-        self, job_id: str, holds: Callable[[JobRecord], bool], timeout_s: float = 10.0
+        self, job_id: str, holds: Callable[[JobRecord], bool], timeout_s: float = 60.0
     ) -> JobRecord:
         """Wait on the bus, as the gateway does, with a short poll for changes that time causes."""
         async with asyncio.timeout(timeout_s):
@@ -158,7 +158,7 @@ class Rig:
                     except TimeoutError:
                         pass
 
-    async def ended(self, job_id: str, timeout_s: float = 10.0) -> JobRecord:
+    async def ended(self, job_id: str, timeout_s: float = 60.0) -> JobRecord:
         return await self.until(job_id, lambda job: job.state.is_terminal, timeout_s)
 
     async def requeued(self, job_id: str) -> JobRecord:

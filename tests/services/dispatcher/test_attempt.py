@@ -82,13 +82,13 @@ def test_stop_and_cancel_reach_the_run_through_the_bus(tmp_path: Path) -> None:
         r.bus.notify(stopped)
         await r.store.request_cancel(cancelled)
         r.bus.notify(cancelled)
-        assert (await r.ended(stopped, timeout_s=1)).state is JobState.SUCCEEDED
-        assert (await r.ended(cancelled, timeout_s=1)).state is JobState.CANCELLED
+        assert (await r.ended(stopped, timeout_s=20)).state is JobState.SUCCEEDED
+        assert (await r.ended(cancelled, timeout_s=20)).state is JobState.CANCELLED
         assert runs[stopped].calls == ["stop"]
         assert runs[cancelled].calls[0] == "cancel"
 
     # No heartbeat falls into the test: only the bus can carry the request.
-    run(tmp_path, body, heartbeat_s=20.0)
+    run(tmp_path, body, heartbeat_s=60.0)
 
 
 def test_cancel_of_another_process_is_seen_without_the_bus(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_cancel_of_another_process_is_seen_without_the_bus(tmp_path: Path) -> No
         job_id = await r.submit()
         await r.begun()
         await r.store.request_cancel(job_id)
-        assert (await r.ended(job_id, timeout_s=2)).state is JobState.CANCELLED
+        assert (await r.ended(job_id)).state is JobState.CANCELLED
 
     run(tmp_path, body)
 
@@ -109,7 +109,7 @@ def test_cancelled_job_whose_child_is_gone_ends_cancelled(tmp_path: Path) -> Non
         execution.end(OutcomeStatus.LOST, reason=Reason.WORKER_LOST)
         assert (await r.ended(job_id)).state is JobState.CANCELLED
 
-    run(tmp_path, body, heartbeat_s=20.0)
+    run(tmp_path, body, heartbeat_s=60.0)
 
 
 def test_run_killed_by_the_executor_is_lost_and_not_cancelled(tmp_path: Path) -> None:
@@ -337,4 +337,4 @@ def test_events_of_a_stale_attempt_and_its_end_change_nothing(tmp_path: Path) ->
         second.end(OutcomeStatus.RESULT)
         assert (await r.ended(job_id)).state is JobState.SUCCEEDED
 
-    run(tmp_path, body, lease_s=0.3, heartbeat_s=20.0, sweep_s=600.0)
+    run(tmp_path, body, lease_s=0.3, heartbeat_s=60.0, sweep_s=600.0)

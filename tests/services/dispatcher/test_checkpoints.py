@@ -29,7 +29,7 @@ def test_the_newest_is_stored_while_it_improves(tmp_path: Path) -> None:
                 run.say(float(number))
                 await asyncio.sleep(0.01)
             await r.until(job_id, lambda job: job.has_checkpoint)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while await r.store.get_checkpoint(job_id) != b"best 1":
                     await asyncio.sleep(0.01)
             run.end(OutcomeStatus.RESULT)

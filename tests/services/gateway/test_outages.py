@@ -64,7 +64,7 @@ def test_a_database_that_went_away_is_503_until_it_is_back(
             assert client.get("/healthz").status_code == 200
         finally:
             postgres_server.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while (
             answer := client.get(f"/v1/jobs/{job}", headers=headers)
         ).status_code == 503:
@@ -99,7 +99,7 @@ def test_a_full_disk_is_507_and_passes(tmp_path: Path) -> None:
             after,
             before,
         ]
-        assert running.terminate()[0] == 0
+        assert running.terminate() == 0
     with sqlite3.connect(running.data_dir / "trimtab.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()

@@ -12,6 +12,7 @@ from services import __main__ as server
 from services.settings import Settings, load
 from tests.services.gateway.conftest import JOB
 from tests.services.gateway.process import refused, served
+from tests.waiting import PATIENCE_S
 from trimtab.results import JobState
 
 SLOW = {**JOB, "spec": {"steps": 1000, "step_seconds": 0.1}, "budget": {"seconds": 100.0}}
@@ -37,7 +38,7 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
         # The first server still runs, and clients still find it.
         assert first.api.get("/readyz").status_code == 200
         assert (data / "server.json").exists()
-        assert first.terminate()[0] == 0
+        assert first.terminate() == 0
     assert not (data / "server.json").exists()
 
 
@@ -141,13 +142,11 @@ def test_a_signal_ends_open_streams_and_the_server_cleanly(tmp_path: Path) -> No
         threads = [threading.Thread(target=listen), threading.Thread(target=wait)]
         for thread in threads:
             thread.start()
-        assert hearing.wait(20)
-        code, seconds = running.terminate()
+        assert hearing.wait(PATIENCE_S)
+        code = running.terminate()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE_S)
         assert code == 0
-        # That includes killing the run and returning its job to the queue.
-        assert seconds < 3.0
         assert waited == [200]
         assert heard[-1] == ""  # complete to the last event, not truncated
         # The job has not ended, so the stream must not say so.

@@ -156,10 +156,9 @@ def test_a_stream_ends_when_its_key_is_revoked(
         0.5, lambda: anonymous.delete(f"/v1/keys/{key_id}", headers=admin)
     )
     timer.start()
-    began = time.monotonic()
+    # Nothing runs the job: without the revocation the stream has no end.
     text = anonymous.get(f"/v1/jobs/{job}/events", headers=mine).text
     timer.join()
-    assert time.monotonic() - began < 30
     end = text[text.index("event: end") :].partition("data: ")[2]
     assert json.loads(end)["status"] == 401
     assert "revoked" in end

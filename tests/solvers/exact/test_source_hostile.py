@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from solvers.errors import ModelError
 from solvers.exact import ExactLimits, check, read_exact
 from tests.solvers.exact.programs import random_program, write_lp, write_mps
+from tests.waiting import cpu_limit
 
 DATA = Path(__file__).parent / "data"
 
@@ -78,9 +78,8 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
             [*sources, write_mps(program, rng).encode(), write_lp(program, rng).encode()]
         )
         path.write_bytes(mutated(content, rng))
-        began = time.monotonic()
-        message = refusal(path, rng.choice(("mps", "lp", "auto")))
-        assert time.monotonic() - began < 6, f"seed {seed}"
+        with cpu_limit(20):
+            message = refusal(path, rng.choice(("mps", "lp", "auto")))
         seen["read" if message is None else "refused"] += 1
         assert message is None or 0 < len(message) < 2000, f"seed {seed}"
     assert min(seen.values()) > 20, seen
@@ -134,10 +133,8 @@ def test_deadline_and_size_limits_hold(tmp_path: Path, name: str, line: bytes) -
         for _ in range(8):
             out.write(line * ((1 << 19) // len(line)) + b"\n")
     for options in ({"deadline_s": 0.2}, {"max_bytes": 1 << 19}):
-        began = time.process_time()  # the machine may be busy
-        with pytest.raises(ModelError):
+        with cpu_limit(8), pytest.raises(ModelError):
             read_exact(path, **options)  # type: ignore[arg-type]
-        assert time.process_time() - began < 3
 
 
 def test_absent_files_and_folders(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int, seconds: float = 5.0) -> bool:
+def gone(pid: int, seconds: float = 60.0) -> bool:
     """Wait until a process has ended; return whether it has."""
     deadline = time.monotonic() + seconds
     while alive(pid) and time.monotonic() < deadline:

@@ -6,12 +6,14 @@ import faulthandler
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from solvers.llvm.children import Child, Job, last_words, limit_files, run_all
 from tests.solvers.llvm.processes import gone
+from tests.waiting import PATIENCE_S, eventually, sooner_than
 
 Reply = Callable[[dict[str, Any]], None]
 MEMORY = 1 << 30
@@ -99,10 +101,9 @@ def test_failures_have_their_outcome(
 
 @pytest.mark.parametrize("job", [sleeps, spins])
 def test_a_child_is_killed_at_its_deadline(stop: tuple[int, int], job: Job) -> None:
-    started = time.monotonic()
-    child = run(job, stop[0], seconds=0.2)
+    with sooner_than(60):
+        child = run(job, stop[0], seconds=0.2)
     assert child.outcome()[0] == "timeout"
-    assert time.monotonic() - started < 2
     assert gone(child.pid)
 
 
@@ -114,38 +115,36 @@ def test_a_child_that_waits_for_a_core_is_not_killed(stop: tuple[int, int]) -> N
             time.sleep(0.1)
         reply({"n": 1})
 
-    started = time.monotonic()
     children = run_all(
         iter([(0, works_now_and_then), (1, spins)]),
         side_by_side=2,
         seconds=0.2,
-        wall_s=30.0,
+        wall_s=60.0,
         memory_bytes=MEMORY,
         stop=stop[0],
     )
     outcomes = {number: child.outcome()[0] for number, child in children}
     assert outcomes == {0: "ok", 1: "timeout"}
-    assert time.monotonic() - started < 20
 
 
 def test_files_are_limited(stop: tuple[int, int]) -> None:
     assert run(writes, stop[0]).answers == [{"written": 10}]
 
 
-def test_jobs_run_side_by_side(stop: tuple[int, int]) -> None:
-    def naps(reply: Reply) -> None:
-        time.sleep(0.3)
+def test_jobs_run_side_by_side(stop: tuple[int, int], tmp_path: Path) -> None:
+    def meets_the_others(reply: Reply) -> None:
+        (tmp_path / str(os.getpid())).touch()
+        eventually(lambda: len(list(tmp_path.iterdir())) == 4)
 
-    started = time.monotonic()
     children = run_all(
-        ((number, naps) for number in range(4)),
+        ((number, meets_the_others) for number in range(4)),
         side_by_side=4,
-        seconds=10.0,
+        seconds=PATIENCE_S,
         memory_bytes=MEMORY,
         stop=stop[0],
     )
-    assert sorted(number for number, child in children if child.outcome()) == [0, 1, 2, 3]
-    assert time.monotonic() - started < 1.0
+    outcomes = {number: child.outcome()[0] for number, child in children}
+    assert outcomes == dict.fromkeys(range(4), "ok")
 
 
 def test_input_on_the_clients_pipe_ends_all_children(stop: tuple[int, int]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from solvers.llvm.confined import Access, CannotConfine, Finished, Limits, run
+from tests.waiting import sooner_than
 
 
 def shell(script: str, folder: Path, **options: Any) -> Finished:
@@ -29,7 +29,7 @@ def test_output_status_and_environment(tmp_path: Path) -> None:
     )
     assert (done.exit_code, done.signal, done.limit) == (3, None, "")
     assert (done.stdout, done.stderr) == (b"in", b"out\n")
-    assert done.cpu_s < done.seconds < 10
+    assert done.cpu_s < done.seconds
     assert done.peak_bytes > 0
 
 
@@ -47,11 +47,10 @@ def test_unread_input_is_no_error(tmp_path: Path) -> None:
 def test_exceeding_a_limit_ends_the_program(
     script: str, limits: dict[str, float], limit: str, tmp_path: Path
 ) -> None:
-    started = time.monotonic()
-    done = shell(script, tmp_path, limits=limits)
+    with sooner_than(60):
+        done = shell(script, tmp_path, limits=limits)
     assert (done.exit_code, done.signal, done.limit) == (None, None, limit)
     assert len(done.stdout) <= 10_000
-    assert time.monotonic() - started < 5
 
 
 def test_a_written_file_is_limited(tmp_path: Path) -> None:

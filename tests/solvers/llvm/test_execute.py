@@ -14,6 +14,7 @@ from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_progra
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
 from tests.solvers.llvm.processes import sleeping
+from tests.waiting import sooner_than
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +133,8 @@ def test_death_by_signal(program: Path) -> None:
 
 @pytest.mark.parametrize("what", ["hang", "spin"])
 def test_endless_programs_are_killed(program: Path, what: str) -> None:
-    started = time.monotonic()
-    assert ran(program, what, timeout_s=0.5).limit == "seconds"
-    assert time.monotonic() - started < 3
+    with sooner_than(30):
+        assert ran(program, what, timeout_s=0.5).limit == "seconds"
 
 
 def test_limits_on_output_memory_and_files(program: Path) -> None:
@@ -145,16 +145,10 @@ def test_limits_on_output_memory_and_files(program: Path) -> None:
 
 def test_stopping(program: Path) -> None:
     started = time.monotonic()
-    assert (
-        ran(
-            program,
-            "hang",
-            timeout_s=30,
-            stopped=lambda: time.monotonic() > started + 0.3,
-        ).limit
-        == "stopped"
+    result = ran(
+        program, "hang", timeout_s=60, stopped=lambda: time.monotonic() > started + 0.3
     )
-    assert time.monotonic() - started < 3
+    assert result.limit == "stopped"
 
 
 def test_environment_and_descriptors_are_empty(
@@ -216,9 +210,8 @@ def test_a_daemon_does_not_outlive_the_run(program: Path, launcher: str) -> None
     assert result.exit_code == 3
     assert result.held.processes == (launcher == "namespaces") or launcher == "namespaces"
     assert sleeping(argument) == []
-    started = time.monotonic()
-    assert ran(program, "hang", timeout_s=0.3).limit == "seconds"
-    assert time.monotonic() - started < 3
+    with sooner_than(30):
+        assert ran(program, "hang", timeout_s=0.3).limit == "seconds"
 
 
 def test_files_are_compared_by_content(program: Path) -> None:

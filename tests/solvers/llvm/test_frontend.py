@@ -16,6 +16,7 @@ from solvers.llvm.frontend import (
 )
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Target
+from tests.waiting import sooner_than
 
 
 def compiled(tmp_path: Path, text: str, name: str = "a.c", **options: object) -> bytes:
@@ -162,23 +163,20 @@ long x = S<40, 1, 0>::v;
     ],
 )
 def test_endless_compilations_are_killed(tmp_path: Path, name: str, text: str) -> None:
-    started = time.monotonic()
-    with pytest.raises(SourceError) as caught:
+    with sooner_than(30), pytest.raises(SourceError) as caught:
         compiled(tmp_path, text, name, control=Control(timeout_s=1.0))
-    assert time.monotonic() - started < 4
     assert len(str(caught.value)) < 25_000
 
 
 def test_stopping_ends_the_compiler(tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(Stopped):
+    with sooner_than(30), pytest.raises(Stopped):
         compiled(
             tmp_path,
             TEMPLATE_BOMB,
             "bomb.cpp",
             control=Control(stopped=lambda: time.monotonic() - started > 0.3),
         )
-    assert time.monotonic() - started < 3
 
 
 def test_modules_link_and_a_double_definition_is_named(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,10 +68,8 @@ def test_an_abandoned_request_ends_the_server(process: ServerProcess) -> None:
 def test_a_silent_server_is_given_up(process: ServerProcess) -> None:
     list(process.ask(first_request(process), seconds=20))
     os.kill(process.pid, signal.SIGSTOP)
-    started = time.monotonic()
     with pytest.raises(EngineDied, match="did not answer for 0 s"):
         list(process.ask({"op": "check", "pipelines": []}, seconds=0.2))
-    assert time.monotonic() - started < 2
 
 
 def test_closing_removes_the_folder(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def on_a_terminal(*arguments: str) -> tuple[str, str]:
         )
         os.set_blocking(ours, False)
         shown = b""
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 shown += os.read(ours, 65_536)

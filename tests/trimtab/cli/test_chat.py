@@ -80,7 +80,7 @@ class Terminal:
         self.text = ""
 
     def wait_for(self, text: str) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while text not in self.text:
             left = max(0.0, until - time.monotonic())
             # A read of a terminal without output would wait for ever.

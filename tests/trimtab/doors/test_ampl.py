@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,10 @@ def code_of(path: Path) -> int:
 def test_the_version_imports_nothing() -> None:
     code = "import sys; from trimtab.doors.ampl import main; main(['-v']); print(len([m for m in "
     code += "sys.modules if m.startswith(('pydantic', 'httpx2'))]))"
-    began = time.process_time()
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == [ampl.VERSION, "0"]
-    assert time.process_time() - began < 2
 
 
 def test_a_model_from_nl_to_sol(

@@ -91,6 +91,6 @@ def test_a_real_child_answers_and_leaves_nothing(tmp_path: Path) -> None:
         while lines[-1]["type"] != "done":
             lines.append(json.loads(child.stdout.readline()))
         child.stdin.close()
-        assert child.wait(20) == 0
+        assert child.wait(90) == 0
     assert lines[-1]["record"]["state"] == "SUCCEEDED"
     assert "event" in {line["type"] for line in lines}

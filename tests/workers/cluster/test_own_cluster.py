@@ -55,7 +55,7 @@ def test_cluster_of_our_own_asks_for_a_token_and_leaves_nothing(
             assert "auth" in stranger.stderr.lower()
         assert len(members(session)) > 1
         await executor.close()
-        await until(lambda: not members(session), timeout_s=10)
+        await until(lambda: not members(session), timeout_s=60)
 
     asyncio.run(body())
 
@@ -85,7 +85,7 @@ def test_killed_service_takes_its_cluster_along(tmp_path: Path) -> None:
         os.kill(service.pid, signal.SIGKILL)
         service.wait()
         service.stdout.close()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while members(session):
         assert time.monotonic() < deadline, "a cluster was left behind"
         time.sleep(0.1)

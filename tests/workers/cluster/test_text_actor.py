@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from search.text_model import (
     TextRequest,
 )
 from tests.changing.test_kind import RootSpec
+from tests.waiting import eventually_true
 from tests.workers.cluster.cluster import LocalCluster
 from workers.cluster.pool import RayExecutor
 from workers.cluster.pool_text import PoolText
@@ -44,13 +44,6 @@ async def text_of(model: PoolText, asked: TextRequest) -> tuple[str, Ended]:
         async for token in tokens:
             text += token.text
     return text, ended
-
-
-async def eventually(check: Callable[[], bool], *, seconds: float = 90.0) -> None:
-    until = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < until, "it did not happen in time"
-        await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +92,9 @@ def test_streams_errors_and_cancel(model: PoolText, runner: asyncio.Runner) -> N
         assert len(long.split()) == 700
         stream = model.generate(request("long slowly", max_tokens=900), Ended())
         await anext(stream)
-        await eventually(lambda: model.describe().get("active") == 1)
+        await eventually_true(lambda: model.describe().get("active") == 1)
         await stream.aclose()
-        await eventually(lambda: model.describe()["active"] == 0)
+        await eventually_true(lambda: model.describe()["active"] == 0)
         both = await asyncio.gather(
             text_of(model, request("slowly a")), text_of(model, request("slowly b"))
         )
@@ -143,7 +136,7 @@ def test_the_models_process_and_its_actor_are_restarted(
         with pytest.raises(ModelUnavailable, match="ended by SIGKILL"):
             await text_of(model, request("crash slowly please now"))
         assert (await text_of(model, request("back")))[0] == "back "
-        await eventually(lambda: model.describe()["starts"] == 2)
+        await eventually_true(lambda: model.describe()["starts"] == 2)
         # The actor itself: Ray restarts it; what it streamed ends with an error.
         first = model.describe()["actor_pid"]
         stream = model.generate(request("long slowly", max_tokens=900), Ended())
@@ -152,7 +145,7 @@ def test_the_models_process_and_its_actor_are_restarted(
         with pytest.raises(ModelUnavailable, match="send the request again"):
             async for _ in stream:
                 pass
-        await eventually(
+        await eventually_true(
             lambda: (
                 model.describe()["state"] == "ready"
                 and model.describe()["actor_pid"] != first

@@ -101,7 +101,7 @@ def test_calls_are_cancelled_while_they_wait_for_a_thread() -> None:
     reading = threading.Thread(target=lambda: list(second))
     reading.start()
     first.close()
-    reading.join(10)
+    reading.join(60)
     assert ended.finish is Finish.STOP
     server.close()
 

@@ -28,6 +28,7 @@ from search.text_model import (
     TextRequest,
     Token,
 )
+from tests.waiting import PATIENCE_S
 from tests.workers.llm import random_model
 from workers.llm.engine import Engine, Options
 from workers.llm.handle import Handle
@@ -229,7 +230,7 @@ def test_own_thread_serves_several_readers() -> None:
     for reader in readers:
         reader.start()
     for reader in readers:
-        reader.join(20)
+        reader.join(PATIENCE_S)
     engine.close()
     for seed in range(5):
         alone = random_model.engine(SMALL)
@@ -263,7 +264,7 @@ def test_a_step_that_fails_as_a_whole_ends_its_sequences_and_the_thread_goes_on(
     for reader in readers:
         reader.start()
     for reader in readers:
-        reader.join(20)
+        reader.join(PATIENCE_S)
     assert outcomes == ["out of memory"] * 2
     assert len(list(engine.submit(request(max_tokens=5)))) == 5
     engine.close()
@@ -288,7 +289,7 @@ def test_owner_stop_from_another_thread() -> None:
     handle.take(5.0)
     owner.set()
     asked = time.monotonic()
-    while not handle.over and time.monotonic() < asked + 5:
+    while not handle.over and time.monotonic() < asked + PATIENCE_S:
         handle.take(0.01)
     assert handle.ended.finish is Finish.CANCELLED
     engine.close()

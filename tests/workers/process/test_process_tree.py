@@ -22,7 +22,7 @@ def test_kills_what_carries_the_mark_and_nothing_else(tmp_path: Path) -> None:
     try:
         assert process_tree.of_run(tmp_path / "a") == [ours.pid]
         assert process_tree.kill_run(tmp_path / "a") == []
-        assert ours.wait(5) == -9
+        assert ours.wait(60) == -9
         assert other.poll() is None
     finally:
         for process in (ours, other):
@@ -39,7 +39,7 @@ def test_time_without_a_processor_is_counted(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", busy], env=environment) for _ in range(2)
     ]
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while process_tree.waited_s(tmp_path / "a") < 0.2 and time.monotonic() < until:
             time.sleep(0.05)
         assert process_tree.waited_s(tmp_path / "a") >= 0.2

@@ -23,7 +23,7 @@ def test_throttle_passes_the_first_at_once_and_the_newest_late() -> None:
     for item in range(50):
         throttle.offer(item)
     assert [item for item, _ in sent] == [0]
-    assert twice.wait(2)
+    assert twice.wait(60)
     assert [item for item, _ in sent] == [0, 49]
     assert sent[1][1] - sent[0][1] >= 0.1
     throttle.offer(50)

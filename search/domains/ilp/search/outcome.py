@@ -48,13 +48,14 @@ def outcome_of(
         state.bound = min(state.bound, state.objective)
         if state.objective - state.bound <= ABSOLUTE_GAP:
             state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
+    bound = state.reported_bound()
     if termination.reason in _WITHOUT_SOLUTION:
-        state.x = None
+        state.x, bound = None, state.bound
     return SearchOutcome(
         termination=termination,
         solution=state.x,
         objective=None if state.x is None else in_user_sense(model, state.objective),
-        bound=in_user_sense(model, state.bound),
+        bound=in_user_sense(model, bound),
         sense="maximize" if model.maximize else "minimize",
         summary=_summary(model, state, engine, with_lns, termination.reason),
         weights=_weights(state),

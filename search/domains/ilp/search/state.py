@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from search.domains.ilp.search.messages import EngineEnded, SearchStarted, Statistics
 from search.domains.ilp.search.slots import IncumbentSlot
 from search.trace import relative_gap
@@ -27,6 +29,7 @@ class RunState:
     source: str = ""  # of the incumbent
     bound: float = -math.inf
     bound_by: str = ""
+    floor: float = -math.inf  # a bound before there is another: `bound_of_columns`
     lns_source: str = "lns:start"  # of the newest solution in the LNS slot
     lns_start: SearchStarted | None = None
     lns_iterations: int = 0
@@ -58,10 +61,19 @@ class RunState:
         overshoot = self.bound - self.objective
         return self.x is not None and overshoot > _allowed_gap(self.objective)
 
+    def reported_bound(self) -> float:
+        """Return the bound; the floor while neither an engine nor the root LP has one.
+
+        A solution may lie below the floor by the tolerance of its columns: then there is no bound.
+        """
+        if math.isfinite(self.bound) or self.floor > self.objective:
+            return self.bound
+        return self.floor
+
     def point(self, model: MilpModel) -> Incumbent:
         """Return incumbent and bound of this moment, in the user's sense."""
         objective = in_user_sense(model, self.objective)
-        bound = in_user_sense(model, self.bound)
+        bound = in_user_sense(model, self.reported_bound())
         return Incumbent(
             elapsed_s=0.0,  # the pipeline fills in its own clock
             objective=objective,
@@ -69,6 +81,20 @@ class RunState:
             gap=relative_gap(objective, bound),
             source=self.source,
         )
+
+
+def bound_of_columns(model: MilpModel) -> float:
+    """Return the least objective within the columns' bounds, in the minimised sense.
+
+    It is -inf where a column with costs is unbounded in that direction, and where the objective or
+    the bounds are not all (quadratic costs, semi-continuous columns).
+    """
+    if model.extras is not None:
+        return -math.inf
+    costs = np.flatnonzero(model.c)
+    c = model.c[costs]
+    best = np.where(c > 0, model.col_lower[costs], model.col_upper[costs])
+    return float(c @ best) + model.offset if np.isfinite(best).all() else -math.inf
 
 
 def cutoff_of(

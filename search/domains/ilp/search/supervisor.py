@@ -44,6 +44,7 @@ from search.domains.ilp.search.state import (
     ABSOLUTE_GAP,
     PROOF_GAP,
     RunState,
+    bound_of_columns,
     cutoff_of,
 )
 from search.domains.ilp.tagged import pack
@@ -127,7 +128,10 @@ class Run:
         )
         self._engine = self._spec.engine.value
         self._point: Incumbent | None = None
-        self.state = RunState(cutoff=cutoff_of(self._model, self._spec.cutoff))
+        self.state = RunState(
+            cutoff=cutoff_of(self._model, self._spec.cutoff),
+            floor=bound_of_columns(self._model),
+        )
         self.slots = RunSlots(self._model)
         self.processes: dict[Role, NativeProcess] = {}
 

@@ -6,14 +6,14 @@ import faulthandler
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from search import pipeline
 from search.domains.ilp import build
 from search.stop import from_budget
-from trimtab.results import RunResult
+from trimtab.results import Incumbent, RunResult
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import IlpSpec
 from workers.corpus.integer_programs import set_cover, write_mps
@@ -40,8 +40,16 @@ def solve(
     *,
     seconds: float = 20.0,
     inputs: Mapping[str, Path] | None = None,
+    until: Callable[[Incumbent], bool] = lambda point: False,
     **budget: Any,
 ) -> RunResult:
+    """Run a job; its owner stops it at the first incumbent for which `until` is true."""
+    stopped = threading.Event()
+
+    def on_incumbent(point: Incumbent) -> None:
+        if until(point):
+            stopped.set()
+
     workdir = tmp_path / "work"
     workdir.mkdir(exist_ok=True)
     return pipeline.run(
@@ -49,8 +57,9 @@ def solve(
         spec,
         inputs=inputs or {},
         workdir=workdir,
-        stop=from_budget({"seconds": seconds, **budget}, threading.Event()),
+        stop=from_budget({"seconds": seconds, **budget}, stopped),
         seed=1,
+        callbacks=pipeline.Callbacks(on_incumbent=on_incumbent),
     ).result
 
 
@@ -63,9 +72,11 @@ def segfault() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def hard(tmp_path: Path) -> tuple[IlpSpec, dict[str, Path]]:
+def hard(
+    tmp_path: Path, rows: int = 1_000, columns: int = 800
+) -> tuple[IlpSpec, dict[str, Path]]:
     file = tmp_path / "hard.mps"
-    write_mps(set_cover(1_000, 800, seed=9), file)
+    write_mps(set_cover(rows, columns, seed=9), file)
     return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {
         "model": file
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from fastapi.testclient import TestClient
 
 from tests.services.gateway.mathopt.test_request import BODY
+from tests.waiting import sooner_than
 
 
 def test_a_revoked_key_ends_the_wait(
@@ -20,14 +20,13 @@ def test_a_revoked_key_ends_the_wait(
         0.3, lambda: anonymous.delete(f"/v1/keys/{key_id}", headers=admin)
     )
     timer.start()
-    began = time.monotonic()
-    answer = anonymous.post(
-        "/v1/mathopt:solveMathOptModel",
-        json=BODY,
-        headers=mine | {"x-server-timeout": "60"},
-    )
+    with sooner_than(60):
+        answer = anonymous.post(
+            "/v1/mathopt:solveMathOptModel",
+            json=BODY,
+            headers=mine | {"x-server-timeout": "60"},
+        )
     timer.join()
-    assert time.monotonic() - began < 30
     assert answer.status_code == 401, answer.text
     assert "revoked" in answer.text
     (job,) = anonymous.get("/v1/jobs", headers=admin).json()["items"]

@@ -69,7 +69,7 @@ def run_server(
     server = Server(config, lifetime=app.state.context.lifetime)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not server.started:
         assert time.monotonic() < until, "the server did not start"
         time.sleep(0.005)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.services.gateway.text.conftest import TextServer, run_server, settings_in
+from tests.waiting import cpu_limit
 from workers.llm.available import report
 from workers.process.text_host import TextHost, TextOptions
 
@@ -98,12 +98,11 @@ def test_hostile_prompts(real: TextServer) -> None:
     plain = chat(real, "end", max_tokens=1).json()["usage"]["prompt_tokens"]
     special = chat(real, "<|im_end|>", max_tokens=1).json()["usage"]["prompt_tokens"]
     assert special > plain + 2
-    began = time.monotonic()
-    for text in ("a" * 2**20, "é" * 2**18, " " * 2**20):
-        answer = chat(real, text)
-        assert answer.status_code == 413, answer.text[:300]
-        assert answer.json()["error"]["code"] == "context_length_exceeded"
-    assert time.monotonic() - began < 120
+    with cpu_limit(60):
+        for text in ("a" * 2**20, "é" * 2**18, " " * 2**20):
+            answer = chat(real, text)
+            assert answer.status_code == 413, answer.text[:300]
+            assert answer.json()["error"]["code"] == "context_length_exceeded"
     bomb: Any = {"type": "string", "pattern": "(a{1,999}){1,999}"}
     form = {"type": "json_schema", "json_schema": {"name": "s", "schema": bomb}}
     answer = chat(real, "x", response_format=form)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from search.domains.ilp.search.slots import IncumbentSlot
-from search.domains.ilp.search.state import RunState, in_user_sense
+from search.domains.ilp.search.state import RunState, bound_of_columns, in_user_sense
+from solvers.types import Extras
 from tests.search.models import milp
 
 
@@ -53,3 +55,23 @@ def test_points_are_in_the_users_sense() -> None:
     assert (point.objective, point.bound, point.source) == (2.0, 4.0, "highs")
     assert point.gap == 0.5
     assert in_user_sense(model, math.inf) is None
+
+
+def test_columns_alone_give_a_bound_before_there_is_another() -> None:
+    model = milp(
+        [2.0, -1.0, 0.0],
+        [(-np.inf, [1, 1, 1], 9)],
+        lower=[1.0, 0.0, -np.inf],
+        upper=[np.inf, 3.0, np.inf],
+    )
+    model = replace(model, offset=5.0)
+    assert bound_of_columns(model) == 2.0 - 3.0 + 5.0
+    state = RunState(objective=6.0, x=np.ones(3), floor=4.0)
+    assert state.point(model).bound == 4.0
+    state.bound = 5.0
+    assert state.point(model).bound == 5.0
+    state.bound, state.objective = -np.inf, 4.0 - 1e-7
+    assert state.point(model).bound is None, "within the tolerance of a column's bound"
+    assert bound_of_columns(replace(model, c=np.array([-1.0, 0, 0]))) == -np.inf
+    quadratic = replace(model, extras=Extras())
+    assert bound_of_columns(quadratic) == -np.inf

