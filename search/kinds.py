@@ -70,6 +70,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind(
                 spec=AntennaSpec,
                 builder="search.domains.antenna:build",
+                baseline=True,
             ),
             Kind(
                 spec=PlanSpec,

@@ -55,15 +55,15 @@ def finishing_task(
     if task.resumes and outcome.status is OutcomeStatus.LOST and not stopped:
         return None
     # A worker that was lost before it reported anything is tried again instead of answering with
-    # the baseline.
+    # the baseline. A fault before the search may be the input's; a lack of time is the machine's.
+    ended = outcome.termination
     baseline = (
         task.baseline
-        and phase not in _BEFORE
+        and (phase not in _BEFORE or ended.limit is Limit.TIME)
         and (stopped or outcome.status is OutcomeStatus.FAILED)
     )
     if data is None and not baseline:
         return None
-    ended = outcome.termination
     if stopped:
         detail = f"stopped by its owner, but it did not end in time ({ended.detail})"
         ended = Termination(reason=ended.reason, limit=Limit.STOPPED, detail=detail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from trimtab.results import Limit, Reason, Termination
@@ -63,6 +65,25 @@ def test_a_stop_is_the_limit_that_ended_the_run() -> None:
 )
 def test_there_is_nothing_to_finish(outcome: Outcome, data: bytes | None) -> None:
     assert finishing_task(TASK, outcome, data, phase="search", stopped=False) is None
+
+
+@pytest.mark.parametrize("phase", ["start", "parse", "encode", "search"])
+def test_a_run_that_had_no_time_to_report_anything_ends_with_the_baseline(
+    phase: str,
+) -> None:
+    """On a crowded machine the time may be over before the search begins."""
+    over = Outcome(
+        status=OutcomeStatus.FAILED,
+        termination=Termination(reason=Reason.RESOURCE_EXHAUSTED, limit=Limit.TIME),
+    )
+    task = replace(TASK, baseline=True)
+    finishing = finishing_task(task, over, None, phase=phase, stopped=False)
+    assert finishing is not None
+    assert finishing.start is None
+    crashed = ended(status=OutcomeStatus.FAILED, reason=Reason.NUMERICAL_ERROR)
+    begun = phase not in ("start", "parse")
+    finishing = finishing_task(task, crashed, None, phase=phase, stopped=False)
+    assert (finishing is not None) is begun
 
 
 def test_usage_adds_up_and_peaks_are_maxima() -> None:

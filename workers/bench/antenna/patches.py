@@ -20,6 +20,7 @@ from solvers.field.openems.pixels import simulation
 from solvers.field.openems.probes import impedance
 from solvers.field.openems.process import OpenEmsFailed, OpenEmsMissing
 from solvers.field.openems.process import run as run_openems
+from solvers.field.patch import effective_length_m
 from solvers.field.sweep import sweep
 from solvers.field.tables import compute_tables
 
@@ -62,14 +63,11 @@ class Patch:
 
         Balanis, Antenna Theory, 4th ed., equations 14-1 to 14-4.
         """
-        height = self.height_mm
-        width, length = self.width * self.cell_mm, self.length * self.cell_mm
-        effective = (self.eps_r + 1) / 2
-        effective += (self.eps_r - 1) / 2 / np.sqrt(1 + 12 * height / width)
-        extension = 0.412 * height * (effective + 0.3) * (width / height + 0.264)
-        extension /= (effective - 0.258) * (width / height + 0.8)
-        half_wave_m = (length + 2 * extension) * 1e-3
-        return float(C0 / (2 * half_wave_m * np.sqrt(effective)))
+        cell_m = self.cell_mm * 1e-3
+        half_wave_m = effective_length_m(
+            self.board, length_m=self.length * cell_m, width_m=self.width * cell_m
+        )
+        return C0 / (2 * half_wave_m)
 
 
 # Thin boards, on which cavity theory is accurate.

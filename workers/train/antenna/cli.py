@@ -70,7 +70,9 @@ def main(argv: list[str]) -> int:
 
 def _add_data(step: argparse.ArgumentParser) -> None:
     step.add_argument("--samples", type=_count, default=SAMPLES, help="coarse designs")
-    step.add_argument("--fine", type=_count, default=FINE_SAMPLES, help="fine designs")
+    step.add_argument(
+        "--fine", type=_count_or_none, default=FINE_SAMPLES, help="fine designs; may be 0"
+    )
     step.add_argument("--seed", type=int, default=0)
 
 
@@ -107,6 +109,10 @@ def _count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
+
+
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _board(options: argparse.Namespace) -> TrainingBoard:

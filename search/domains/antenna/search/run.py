@@ -22,9 +22,11 @@ from search.domains.antenna.search.methods import make_searcher
 from search.domains.antenna.search.model import choose_model
 from search.domains.antenna.search.neighbourhood import Neighbourhood
 from search.domains.antenna.search.score import Score
+from search.domains.antenna.search.searcher import Searcher
 from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.search.summary import reason_of, summarise, surrogate_of
 from search.domains.antenna.search.tabu import Tabu
+from search.domains.antenna.search.textbook import textbook_patch
 from search.domains.antenna.verify.second_solver import (
     NOT_CHECKED,
     Opinions,
@@ -47,6 +49,9 @@ _ENOUGH = 2  # coarse designs that reach the goal: more are not looked for in th
 _SURPLUS_DB = 1.0  # by which a coarse design must exceed the goal to count among them
 _CLIMBED = 3  # designs of a round from which the fine solver climbs
 _STEPS, _IDLE = 15, 5  # of a climb at most, and without progress
+# The first step of a climb takes the time of about six fine solves; with less time than this many,
+# designs are solved without one.
+_CLIMB_SOLVES = 10
 _SAFE_DB = 0.2  # beyond the goal at sampled frequencies: the sweep sees more of them
 # Predicted for the second solver before a corrected design is tried.
 _CORRECTED_DB = 1.5
@@ -54,7 +59,10 @@ _HOPELESS_DB = -0.5  # fine margin below which openEMS is not asked during the s
 # Reserved for the second solver, and for check and files.
 _OPENEMS_SHARE, _OPENEMS_MOST_S = 0.4, 90.0
 _FILES_SHARE, _FILES_MOST_S = 0.1, 5.0
-_UNSEARCHED = "the time ended before a design was searched for, this is a random one: "
+_OPENING = "textbook patch"
+_UNSEARCHED = (
+    "the time ended before a design was searched for, this is a textbook patch: "
+)
 _RANK = {Verdict.PASS.value: 2, Verdict.SHIFTED.value: 1, Verdict.FAIL.value: 0}
 
 
@@ -111,10 +119,9 @@ def run_search(
     funnel = _Funnel(problem, stop, rng, on_incumbent, opinions or Opinions())
     if start is not None:
         funnel.solve_fine(start.design, "an earlier attempt")
+    funnel.open()
     funnel.search()
-    unsearched = not funnel.state.finalists
-    if unsearched:
-        funnel.fall_back()
+    unsearched = funnel.unsearched()
     funnel.confirm()
     state, limit = funnel.state, stop.limit
     best = funnel.best()
@@ -160,7 +167,6 @@ class _Funnel:
         self.learned, self.model_note = choose_model(problem, self.evaluator.samples)
         if self.learned is not None:
             self.evaluator.on_coarse = self.learned.add
-        self._searcher = make_searcher(self.evaluator, rng, self.learned)
         self._layouts = layouts_of(self.spec, Rules(self.spec))
         self.state = State()
         self._reserve_s = _reserve_s(problem, stop.remaining_s())
@@ -172,27 +178,47 @@ class _Funnel:
             reserve, self.spec.fine_solves // 3
         )
         self._near: Neighbourhood | None = None  # by the fine solver
+        self._opening = b""  # key of the textbook patch
+        self._opened = 0  # fine solves before the search
+        self._half_s = np.inf  # of the time that the search has
+
+    def open(self) -> None:
+        """Solve a textbook patch, so that there is an answer from the beginning.
+
+        It needs no tables but the fine solver's, which the check needs too. It counts as one of the
+        fine solves; if only one is allowed, a design that was searched for comes first.
+        """
+        if self.spec.fine_solves > 1 or self._coarse_over():
+            self._solve_opening()
 
     def search(self) -> None:
         """Alternate coarse search and fine solves; each round doubles the coarse solves."""
+        self._opened = self.evaluator.solved["fine"]
+        self._half_s = self._searching_s() / 2
+        if not (self._reached() or self._coarse_over()):
+            self._rounds()
+        if not self.state.finalists:
+            self._solve_opening()
+
+    def _rounds(self) -> None:
         rounds = [min(_FIRST_ROUND, self.spec.coarse_solves)]
         while rounds[-1] < self.spec.coarse_solves:
             rounds.append(min(2 * rounds[-1], self.spec.coarse_solves))
+        searcher = make_searcher(self.evaluator, self._rng, self.learned)
         for number, until in enumerate(rounds):
             self.state.reached = 0
-            self._coarse(until)
+            self._coarse(searcher, until)
             last = self._coarse_over()
-            fine = round(self._fine_solves * (number + 1) / len(rounds))
-            self._fine(self._fine_solves if last else max(1, fine))
+            share = (self._fine_solves - self._opened) * (number + 1) / len(rounds)
+            fine = self._opened + max(1, round(share))
+            self._fine(self._fine_solves if last else fine)
             if last or self._reached():
                 return
 
-    def fall_back(self) -> None:
-        """Solve a legal design by the fine solver, so that there is an answer: time was too short.
-
-        Designs that an earlier step has drawn are not known here; the design is a random one.
-        """
-        self.solve_fine(self._layouts.random(self._rng), "fallback")
+    def unsearched(self) -> bool:
+        """Return whether the textbook patch is the only design, and does not suffice."""
+        keys = [row.design.key for row in self.state.finalists]
+        return keys == [self._opening] and not self._reached()
 
     def confirm(self) -> None:
         """Ask openEMS about the best design; after a refusal, about one corrected by what it saw.
@@ -228,6 +254,11 @@ class _Funnel:
             return max(confirmed, key=lambda row: row.rank)
         return self.state.finalists[0]
 
+    def _solve_opening(self) -> None:
+        patch = textbook_patch(self.problem)
+        self._opening = patch.key
+        self.solve_fine(patch, _OPENING)
+
     def _correct(self, finalist: Finalist) -> None:
         """Climb from a refused design by the fine solver, corrected to predict openEMS."""
         opinion, fine = finalist.opinion, finalist.response
@@ -256,12 +287,12 @@ class _Funnel:
         others = [r for r in self.state.finalists if r is not newest]
         self.state.finalists = [newest, *others]
 
-    def _coarse(self, until: int) -> None:
+    def _coarse(self, searcher: Searcher, until: int) -> None:
         """Let the search method spend coarse solves until `until` of them are spent."""
         idle = 0
         while self.evaluator.solved["coarse"] < until and not self._coarse_over():
             left = until - self.evaluator.solved["coarse"]
-            designs = self._searcher.ask(min(_BATCH, left))
+            designs = searcher.ask(min(_BATCH, left))
             scores = []
             before = self.evaluator.solved["coarse"]
             for design in designs:
@@ -273,7 +304,7 @@ class _Funnel:
                 if not solved_before:
                     self._stop.spend()
                     self._pool(design, score)
-            self._searcher.tell(designs, scores)
+            searcher.tell(designs, scores)
             idle = idle + 1 if self.evaluator.solved["coarse"] == before else 0
             if idle > 200 or self.state.reached >= _ENOUGH:
                 return
@@ -297,12 +328,12 @@ class _Funnel:
             if all(_distance(design, other) >= _APART for other in chosen):
                 chosen.append(design)
         for design in chosen:
-            # The first design is solved though time is over: without it there is no answer.
-            if self._time_over() and self.state.finalists:
+            # The first design is solved though time is over: it is the search's best.
+            if self._time_over() and self.evaluator.solved["fine"] > self._opened:
                 return
             began = self.evaluator.solved["fine"]
             left = until - began
-            climbs = left > 2 and not self._time_over()
+            climbs = left > 2 and self._searching_s() > _CLIMB_SOLVES * self._fine_s
             if climbs and Neighbourhood.fits(self.evaluator, "fine"):
                 if self._near is None:
                     self._near = Neighbourhood(self.evaluator, "fine")
@@ -374,11 +405,15 @@ class _Funnel:
     def _coarse_over(self) -> bool:
         """Return whether only the fine solves of the best designs are left to do."""
         fine = min(_LAST_FINE, self._fine_solves - self.evaluator.solved["fine"])
-        left_s = self._stop.remaining_s() - self._reserve_s
-        return self._stop(None) or left_s <= fine * self._fine_s
+        needed_s = min(fine * self._fine_s, self._half_s)
+        return self._stop(None) or self._searching_s() <= needed_s
+
+    def _searching_s(self) -> float:
+        """Return the seconds left for the search itself."""
+        return self._stop.remaining_s() - self._reserve_s
 
     def _time_over(self) -> bool:
-        return self._stop.remaining_s() <= self._reserve_s
+        return self._searching_s() <= 0
 
 
 def _reserve_s(problem: AntennaProblem, left_s: float) -> float:

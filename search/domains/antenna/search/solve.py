@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from solvers.field.far_field import far_field
 from solvers.field.moments import MomentMethod, antenna, refined_antenna
 from solvers.field.rational import Rational
 from solvers.field.sweep import sweep
-from solvers.field.tables import compute_tables
+from solvers.field.tables import Tables, compute_tables
 
 Fidelity = Literal["coarse", "fine"]
 # By which the coarse bands are wider at each edge, relative: the meshes differ by up to 2 %.
@@ -34,15 +35,19 @@ class Evaluator:
         self.problem = problem
         self.scorer = Scorer(problem)
         self.samples = BandSamples(problem.spec, widened=WIDENED)
-        self.coarse = compute_tables(
-            problem.board, problem.grid, self.samples.frequencies_hz
-        )
         self._scores: dict[tuple[Fidelity, bytes], Score] = {}
         self.solved: dict[str, int] = {"coarse": 0, "fine": 0}
         self.newest: Rational | None = None  # response of the newest fine solve
         self.on_coarse: Callable[[Design, NDArray[np.complex128]], None] | None = None
         # Designs whose response was computed from a neighbour's, beside those solved.
         self.neighbours: dict[str, int] = {"coarse": 0, "fine": 0}
+
+    @cached_property
+    def coarse(self) -> Tables:
+        """Tables of the coarse solver, computed on first use."""
+        return compute_tables(
+            self.problem.board, self.problem.grid, self.samples.frequencies_hz
+        )
 
     def known(self, design: Design, fidelity: Fidelity) -> bool:
         """Return whether the design was solved before."""

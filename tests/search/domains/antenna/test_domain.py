@@ -17,12 +17,13 @@ from search.domains.antenna import build
 from search.domains.antenna.design import AntennaSolution, Design
 from search.domains.antenna.parse import AntennaProblem, parse
 from search.domains.antenna.verify.fine import FineSolve, solve_fine
+from search.finish import DeadRun, finish
 from search.kinds import KINDS
 from search.stop import from_budget
 from solvers.field.openems.process import OpenEmsMissing, find_openems
 from tests.contracts.domain import DomainContract
 from tests.search.domains.antenna.jobs import PATCH, job
-from trimtab.results import Limit, Reason, RunResult, VerificationStatus
+from trimtab.results import Limit, Reason, RunResult, Termination, VerificationStatus
 from trimtab.specs.antenna import AntennaSpec
 from trimtab.specs.common import Spec
 
@@ -134,6 +135,33 @@ def test_openems_judges_each_band(tmp_path: Path) -> None:
     assert abs(band["shift_percent"] or 0.0) <= 2
     assert opinion["mesh_cells"] < 200_000
     assert "openEMS" in files["s11.svg"].read_text()
+
+
+def test_a_run_that_died_before_it_reported_anything_ends_with_a_textbook_patch(
+    tmp_path: Path,
+) -> None:
+    died = Termination(
+        reason=Reason.RESOURCE_EXHAUSTED,
+        limit=Limit.TIME,
+        detail="killed in phase encode",
+    )
+    finished = finish(
+        build(),
+        job(),
+        inputs={},
+        workdir=tmp_path,
+        seed=0,
+        dead=DeadRun(termination=died, checkpoint=None, budget_s=15.0),
+        decorate=False,
+    )
+    assert KINDS["antenna"].baseline
+    result = finished.result
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.termination.limit is Limit.TIME
+    assert (
+        "killed in phase encode; the result is the baseline" in result.termination.detail
+    )
+    assert {"design.json", "antenna.s1p"} <= {file.name for file in finished.produced}
 
 
 def test_files_use_the_solve_of_the_check(

@@ -175,7 +175,49 @@ def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path
     assert asked == 1
     assert outcome.termination.limit is Limit.STOPPED
     assert outcome.solution is not None
+    # The textbook patch, then the best coarse design though time is over.
+    assert outcome.summary["solves"]["fine"] == 2
+
+
+def test_the_textbook_patch_is_reported_before_any_table_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process killed as early as this leaves a checkpoint."""
+    problem, points = parse(job(), {}, tmp_path), []
+    encoding = encode(problem)
+
+    def killed(*arguments: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.domains.antenna.search.solve.compute_tables", killed)
+    with pytest.raises(KeyboardInterrupt):
+        funnel.run_search(
+            problem,
+            encoding,
+            stop=from_budget({"seconds": 60.0}, threading.Event()),
+            rng=np.random.default_rng(0),
+            on_incumbent=lambda point, solution=None: points.append(point.source),
+        )
+    assert points == ["textbook patch"]
+
+
+def test_a_single_fine_solve_is_for_a_design_that_was_searched_for(
+    tmp_path: Path,
+) -> None:
+    outcome, points = search(tmp_path, fine_solves=1, coarse_solves=10, margin_db=10.0)
     assert outcome.summary["solves"]["fine"] == 1
+    assert [point.source for point in points] == ["tabu"]
+
+
+def test_a_textbook_patch_that_suffices_ends_the_search(tmp_path: Path) -> None:
+    easy = [{"f_lo_hz": 6.0e9, "f_hi_hz": 6.01e9, "s11_max_db": -1.0}]
+    outcome, _ = search(tmp_path, bands=easy, margin_db=0.0)
+    assert outcome.summary["solves"] == {
+        "coarse": 0,
+        "fine": 1,
+        "second_solver_in_search": 0,
+    }
+    assert outcome.termination.detail.startswith("the margin of 0 dB is reached")
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -199,7 +241,7 @@ def test_a_run_without_time_for_a_single_solve_still_gives_a_legal_answer(
         "second_solver_in_search": 0,
     }
     assert broken_rules(spec, outcome.solution.design) == []
-    assert [point.source for point in points] == ["fallback"]
+    assert [point.source for point in points] == ["textbook patch"]
     assert outcome.objective == points[0].objective
     assert outcome.termination.limit is Limit.STOPPED
     assert outcome.termination.detail.startswith("the time ended before")
