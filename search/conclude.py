@@ -17,6 +17,7 @@ from typing import Any
 from search.rest import Rest, Rests, Woken, require_sound
 from search.trace import Trace, primal_integral, relative_gap
 from search.types import (
+    AnnouncesWaits,
     Domain,
     Extra,
     InvalidInput,
@@ -266,6 +267,7 @@ class PhaseClock:
     ) -> None:
         self._on_phase = on_phase
         self._began = time.monotonic()
+        self._phase = ""
         self.timings_s: dict[str, float] = dict(already or {})
 
     @property
@@ -276,12 +278,23 @@ class PhaseClock:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Announce a phase and measure its duration."""
+        self._phase = name
         self._on_phase(name, "")
         began = time.monotonic()
         try:
             yield
         finally:
             self.timings_s[name] = time.monotonic() - began
+
+    def detail(self, text: str) -> None:
+        """Announce what the current phase is doing."""
+        self._on_phase(self._phase, text)
+
+
+def announce_waits(domain: object, clock: PhaseClock) -> None:
+    """Let a domain report what it waits for as a detail of the current phase."""
+    if isinstance(domain, AnnouncesWaits):
+        domain.announce_to(clock.detail)
 
 
 def trace_points(

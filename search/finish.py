@@ -12,7 +12,14 @@ from typing import Any
 
 from search import checkpoint
 from search.checkpoint import Checkpoint
-from search.conclude import Course, Finished, PhaseClock, conclude, wake
+from search.conclude import (
+    Course,
+    Finished,
+    PhaseClock,
+    announce_waits,
+    conclude,
+    wake,
+)
 from search.rest import Woken
 from search.types import Domain, HasBaseline, OnPhase, SearchOutcome
 from trimtab.results import Incumbent, Limit, Reason, Termination
@@ -73,6 +80,7 @@ def finish(
                 elapsed_s=elapsed_s, objective=objective, bound=bound, source=source
             )
         )
+    announce_waits(domain, course.clock)
     with course.clock.phase("parse"):
         problem = wake(domain, domain.parse(spec, inputs, workdir), woken)
     if dead.checkpoint is None:

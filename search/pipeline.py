@@ -17,6 +17,7 @@ from search.conclude import (
     Course,
     Finished,
     PhaseClock,
+    announce_waits,
     at_rest,
     conclude,
     trace_points,
@@ -85,6 +86,7 @@ def run(
         budget_s=stop.remaining_s(),
     )
     clock = course.clock
+    announce_waits(domain, clock)
     with clock.phase("parse"):
         problem = wake(domain, domain.parse(spec, inputs, workdir), woken)
     with clock.phase("encode"):

@@ -167,6 +167,19 @@ class TakesModels(Protocol):
         ...
 
 
+Announce = Callable[[str], None]
+"""Takes what a run waits for within its phase."""
+
+
+@runtime_checkable
+class AnnouncesWaits(Protocol):
+    """A domain that reports what it waits for, when nothing else shows that the run goes on."""
+
+    def announce_to(self, announce: Announce) -> None:
+        """Receive the function that reports a wait, before `parse`."""
+        ...
+
+
 @runtime_checkable
 class ShowsIncumbents(Protocol):
     """A domain whose owner can download the newest incumbent while the run goes on."""

@@ -220,7 +220,7 @@ class EventType(StrEnum):
     STATE = "state"
     """data: {state, attempt, termination?}"""
     PHASE = "phase"
-    """data: {phase, detail?}: parse, encode, search, verify"""
+    """data: {phase, detail?}: start, parse, encode, search, verify, produce"""
     INCUMBENT = "incumbent"
     """data: an `Incumbent`"""
     LOG = "log"
@@ -434,7 +434,7 @@ class JobView(WireModel):
     graph: str | None = None
     """Plan that this job belongs to, or its own id if it is a plan with jobs. None: neither."""
     phase: str | None = None
-    """Phase of the run: parse, encode, search or verify."""
+    """Phase of the run: start, parse, encode, search, verify or produce."""
     heartbeat_age_s: float | None = None
     """Seconds since the worker's last sign of life; None unless RUNNING."""
     best: Incumbent | None = None

@@ -20,6 +20,7 @@ from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import hand_back, outcome_of, record
 from services.dispatcher.starting import (
     CancelledByOwner,
+    announce_slow_start,
     discard,
     refusal_outcome,
     task_of,
@@ -47,6 +48,20 @@ async def run_attempt(context: DispatchContext, claim: Claim, kind: Kind) -> Non
         return
     # A task of its own: an interrupted start would leave an orphaned child.
     starting = asyncio.create_task(context.executor.start(task))
+    announcing = asyncio.create_task(announce_slow_start(context, claim))
+    try:
+        await _attempt(context, claim, starting, announcing)
+    finally:
+        announcing.cancel()
+
+
+async def _attempt(
+    context: DispatchContext,
+    claim: Claim,
+    starting: asyncio.Task[Execution],
+    announcing: asyncio.Task[None],
+) -> None:
+    """Wait for the start, and run the attempt; `announcing` ends at the run's first event."""
     try:
         execution = await wait_for_start(context, claim, starting)
     except StaleFence:
@@ -78,7 +93,7 @@ async def run_attempt(context: DispatchContext, claim: Claim, kind: Kind) -> Non
         await record(context, claim, failure)
         return
     try:
-        await _Attempt(context, claim, execution).run()
+        await _Attempt(context, claim, execution, announcing).run()
     finally:
         await _close(execution)
 
@@ -106,12 +121,17 @@ class _Attempt:
     """A started run with its lease, events and checkpoints."""
 
     def __init__(
-        self, context: DispatchContext, claim: Claim, execution: Execution
+        self,
+        context: DispatchContext,
+        claim: Claim,
+        execution: Execution,
+        announcing: asyncio.Task[None],
     ) -> None:
         self._context = context
         self._job = claim.job
         self._claim = claim
         self._execution = execution
+        self._announcing = announcing
         # A cancelled execution does not say who cancelled it; the job's fate depends on that.
         self._owner_cancelled = False
         self._forgotten = False  # the lease is lost: write nothing more
@@ -210,6 +230,7 @@ class _Attempt:
             nonlocal ended
             try:
                 async for progress in self._execution.events():
+                    self._announcing.cancel()
                     if len(waiting) >= MAX_WAITING:
                         del waiting[0]
                     if progress.type is EventType.INCUMBENT:

@@ -8,15 +8,18 @@ import contextlib
 from search.kinds import Kind
 from services.dispatcher.context import LAST_WRITE_S, DispatchContext
 from services.dispatcher.recording import outcome_of
-from services.errors import NotFound, StaleFence, StoreUnavailable
+from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.models import usable_models
 from services.plans.jobs import woken_of
-from services.store.changes import facts_of
-from services.store.types import Claim, JobRecord
-from trimtab.results import Limit, Reason, Termination
+from services.store.changes import START_PHASE, facts_of
+from services.store.types import Claim, JobRecord, NewEvent
+from trimtab.results import EventType, Limit, Reason, Termination
 from trimtab.specs.common import Spec
 from workers.types import Execution, Finish, Outcome, OutcomeStatus, Task
 from workers.wire import woken_to_json
+
+QUIET_S = 1.0
+"""Seconds from the claim until a run that has not reported a phase is announced."""
 
 
 class CancelledByOwner(Exception):
@@ -143,6 +146,16 @@ async def wait_for_start(
                     cancel = job.cancel_requested
                 if cancel:
                     raise CancelledByOwner
+
+
+async def announce_slow_start(context: DispatchContext, claim: Claim) -> None:
+    """Report a run that has said nothing for `QUIET_S`. Cancel it at the run's first event."""
+    await asyncio.sleep(QUIET_S)
+    detail = "the process of the run loads its libraries; a busy machine takes longer"
+    event = NewEvent(type=EventType.PHASE, data={"phase": START_PHASE, "detail": detail})
+    with contextlib.suppress(ServiceError):  # the attempt itself notices a lost lease
+        await context.store.append(claim.job.id, claim.fence, [event])
+        context.bus.notify(claim.job.id)
 
 
 async def discard(starting: asyncio.Task[Execution]) -> None:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import Field, TypeAdapter
 
 from search.kinds import KINDS, Kind
@@ -22,6 +22,7 @@ from services.errors import ServiceError
 from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
 from services.gateway.express import Express
+from services.gateway.filters import known_query
 from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
 from services.gateway.routes import (
@@ -104,12 +105,17 @@ def create_app(
     app.include_router(health.router)
     if settings.role != "dispatcher":
         for router in ROUTERS:
-            app.include_router(router)
+            app.include_router(router, dependencies=_checks(router))
         mount_web(app)
     problems.install(app)
     openapi.install(app, context.kinds, context.request_adapter)
     _protect(app, context)
     return app
+
+
+def _checks(router: APIRouter) -> list[Any]:
+    """Return what every request of a router must pass. OpenAI's clients may send more."""
+    return [] if router is completions.router else [Depends(known_query)]
 
 
 def _assemble(

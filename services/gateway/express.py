@@ -27,7 +27,7 @@ _TRACED = (
 class Express:
     """Middleware that answers `POST /v1/jobs` itself and passes on every other request.
 
-    It passes on traced requests too. Errors go to the outermost middleware.
+    It passes on traced requests and those with a query too. Errors go to the outermost middleware.
     """
 
     def __init__(self, app: ASGIApp, *, context: Context) -> None:
@@ -41,6 +41,7 @@ class Express:
             scope["type"] != "http"
             or scope["path"] != _PATH
             or scope["method"] != "POST"
+            or scope["query_string"]
             or _TRACED in scope
         ):
             await self._app(scope, receive, send)

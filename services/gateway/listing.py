@@ -95,6 +95,9 @@ class Listing:
             raise BadRequest(
                 f"model: expected auto, shipped or the id of a model, got {model[:60]!r}"
             )
+        graph = self.one("graph")
+        if graph and not _JOB_ID.match(graph):
+            raise BadRequest(f"graph: expected the id of a plan, got {graph[:60]!r}")
         search = self.one("q")
         if len(search) > MAX_SEARCH:
             raise BadRequest(
@@ -107,7 +110,7 @@ class Listing:
             ),
             kinds=tuple(self.all("kind")),
             labels=dict(_label(text) for text in self.all("label")),
-            graph=self.one("graph") or None,
+            graph=graph or None,
             model=model or None,
             words=searching.words(search),
             created_after_us=_time_us("created_after", self.one("created_after")),

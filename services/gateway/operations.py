@@ -16,6 +16,7 @@ from services.dispatcher.retention import ClockJumped
 from services.errors import BadRequest, Conflict, InvalidBody, TooManyRequests
 from services.gateway.auth import SCOPES, new_key, new_secret, write_private
 from services.gateway.deps import Context, Principal, visible_tenant
+from services.gateway.filters import require_kinds
 from services.gateway.listing import Listing
 from services.gateway.views import when
 from services.gateway.watch import Watch, watched
@@ -162,10 +163,12 @@ async def save_view(
     context: Context, principal: Principal, *, name: str, query: str
 ) -> SavedView:
     """Save a view of the job list for the caller's tenant. Raises BadRequest or Conflict."""
+    chosen = Listing.of_query(query)
+    require_kinds(chosen.all("kind"), context.kinds)
     view = SavedView(
         tenant=principal.tenant,
         name=view_name(name),
-        query=Listing.of_query(query).query(),
+        query=chosen.query(),
         created_us=await context.store.now_us(),
     )
     await context.store.put_view(view, most=MAX_VIEWS)

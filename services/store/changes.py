@@ -35,6 +35,8 @@ from services.store.types import (
 from trimtab.results import EventType, JobState, Limit, Reason
 from trimtab.specs.common import JobChanges
 
+START_PHASE = "start"
+"""Phase of a run before its process reports any."""
 RESTS = frozenset({Verb.HOLD, Verb.SUSPEND})
 COMPLETING = RESTS | {Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE}
 LOST = "lost"  # outcome of an attempt whose lease expired
@@ -130,7 +132,7 @@ def revived(job: JobRecord, waits: int, now_us: int) -> JobChange:
 
 
 def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> JobChange:
-    """Start an attempt (QUEUED → RUNNING), without phase and best solution."""
+    """Start an attempt (QUEUED → RUNNING) in phase `start`, without best solution."""
     after = _moved(job, Verb.CLAIM)
     job = replace(
         _flagged(job, after),
@@ -140,7 +142,7 @@ def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> JobCh
         lease_until_us=now_us + microseconds(lease_s),
         heartbeat_us=now_us,
         started_us=now_us,
-        phase=None,
+        phase=START_PHASE,
         best=None,
     )
     return _with_events(job, _state_event(job))

@@ -31,6 +31,37 @@ SERVER = Actor(tenant="", key_id="")
 acting: ContextVar[Actor | None] = ContextVar("acting", default=None)
 
 
+ACTIONS = frozenset(
+    {
+        "file.delete",
+        "file.store",
+        "job.cancel",
+        "job.change",
+        "job.delete",
+        "job.retry",
+        "job.stop",
+        "job.submit",
+        "key.create",
+        "key.revoke",
+        "key.rotate",
+        "model.retire",
+        "plan.answer",
+        "plan.approve",
+        "plan.edit",
+        "retention.run",
+        "retention.set",
+        "server.start",
+        "session.begin",
+        "session.end",
+        "session.refused",
+        "view.delete",
+        "view.save",
+        "webhook.resend",
+    }
+)
+"""Acts that the audit log records: an area, a dot and a verb."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """An act for the audit log."""
@@ -38,6 +69,11 @@ class Deed:
     action: str
     target: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an act that filters of the log do not know."""
+        if self.action not in ACTIONS:
+            raise ValueError(f"action: expected one of ACTIONS, got {self.action!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

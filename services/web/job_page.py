@@ -82,7 +82,16 @@ def job_page(
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
         timeline=timeline(job, attempts, events, now_us),
         logs=logs[-MAX_LOGS:],
+        phase_detail=_phase_detail(events),
     )
+
+
+def _phase_detail(events: Sequence[EventRecord]) -> str:
+    """Return what the run does or waits for within its newest phase."""
+    for event in reversed(events):
+        if event.type is EventType.PHASE:
+            return str(event.data.get("detail") or "")
+    return ""
 
 
 def related_jobs(relatives: Relatives) -> list[SimpleNamespace]:
@@ -400,7 +409,9 @@ def _log(event: EventRecord) -> SimpleNamespace:
         if data.get("attempt"):
             message += f", attempt {data['attempt']}"
     elif event.type is EventType.PHASE:
-        message = " ".join(str(data[key]) for key in ("phase", "detail") if data.get(key))
+        message = ": ".join(
+            str(data[key]) for key in ("phase", "detail") if data.get(key)
+        )
     else:
         message = str(data.get("message", ""))
     level = str(data.get("level", "")) if event.type is EventType.LOG else ""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
+from services.gateway.filters import require_kinds
 from services.gateway.listing import Listing, cursor_of, position_of
 from services.gateway.problems import from_validation
 from services.store.types import JobFilter, SavedView
@@ -69,6 +70,7 @@ async def list_jobs(
 ) -> Response:
     """List jobs: searched, filtered and ordered by the query."""
     chosen, label_fault = _chosen(request)
+    require_kinds(chosen.all("kind"), context.kinds)
     tenant = visible_tenant(principal)
     order = chosen.order()
     where = chosen.filter(tenant)

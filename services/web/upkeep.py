@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from services.errors import BadRequest
 from services.gateway import operations
 from services.gateway.deps import (
     Admin,
@@ -19,8 +20,9 @@ from services.gateway.deps import (
     Principal,
     visible_tenant,
 )
+from services.gateway.filters import require_action
 from services.gateway.routes.jobs import JobId
-from services.store.upkeep import AuditFilter
+from services.store.upkeep import ACTIONS, AuditFilter
 from services.web import formatting
 from services.web.page_context import signed_in
 from services.web.page_route import PageRoute
@@ -175,9 +177,13 @@ async def list_deliveries(
     before: Annotated[str, Query(max_length=80)] = "",
 ) -> Response:
     """Show webhook deliveries, those of the newest jobs first."""
+    if state and state not in DELIVERY_STATES:
+        raise BadRequest(
+            f"state: expected one of {', '.join(DELIVERY_STATES)}, got {state!r}"
+        )
     found = await context.store.list_deliveries(
         tenant=visible_tenant(principal),
-        states=(state,) if state in DELIVERY_STATES else (),
+        states=(state,) if state else (),
         limit=PAGE + 1,
         before_job=before or None,
     )
@@ -201,7 +207,7 @@ async def list_deliveries(
         "webhooks",
         rows=rows,
         states=DELIVERY_STATES,
-        state=state if state in DELIVERY_STATES else "",
+        state=state,
         older=rows[-1].job if len(found) > PAGE else "",
     )
 
@@ -224,6 +230,7 @@ async def list_audit(
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
 ) -> Response:
     """Show who did what, when and from where, newest first."""
+    require_action(action.strip())
     where = AuditFilter(
         tenant=tenant.strip() or None,
         action=action.strip() or None,
@@ -249,6 +256,7 @@ async def list_audit(
         "audit",
         rows=rows,
         asked=SimpleNamespace(tenant=tenant, action=action, target=target),
+        actions=sorted(ACTIONS),
         older=found[PAGE - 1].id if len(found) > PAGE else None,
     )
 

@@ -67,7 +67,7 @@ class DomainContract:
             seed=seed,
             callbacks=pipeline.Callbacks(
                 on_incumbent=incumbents.append,
-                on_phase=lambda phase, detail: phases.append(phase),
+                on_phase=lambda phase, detail: None if detail else phases.append(phase),
             ),
         )
         return finished, incumbents, phases

@@ -143,6 +143,8 @@ def files(
     for one in found:
         use = "in use" if one.in_use else "      "
         print(f"{one.digest}  {one.size_bytes:>12}  {use}  {one.name}")
+    if not found:
+        say("no file is stored")
 
 
 @app.command()
@@ -170,6 +172,8 @@ def deliveries(
     for one in found:
         code = "-" if one.status_code is None else one.status_code
         print(f"{one.job_id}  {one.state:<9}  {one.tries} tries  {code}  {one.detail}")
+    if not found:
+        say("no delivery; `trimtab submit` sends one for a request with a webhook")
 
 
 @app.command()
@@ -193,6 +197,8 @@ def audit(
         print(
             f"{one.at:%Y-%m-%d %H:%M:%S}  {who}  {one.address}  {one.action}  {one.target}"
         )
+    if not found:
+        say("no entry of the audit log matches these filters")
 
 
 @app.command()

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -267,11 +268,15 @@ def list_jobs(
             client.save_view(save, **filters)
             say(f"saved the view {save!r}")
         pages = client.jobs(**filters, view=view, page_size=min(limit, 100))
-        for _, row in zip(range(limit), pages, strict=False):
+        shown = 0
+        for row in islice(pages, limit):
+            shown += 1
             if as_json:
                 out(row.model_dump(mode="json"))
             else:
                 print(_line(row))
+        if not shown:
+            say("no job; `trimtab list` without filters shows all of them")
 
 
 def _line(view: JobView) -> str:
@@ -313,11 +318,14 @@ def views(
     with connect() as client:
         if delete is not None:
             client.delete_view(delete)
-        for saved in client.views():
+        found = client.views()
+        for saved in found:
             if as_json:
                 out(saved.model_dump(mode="json"))
             else:
                 print(f"{saved.name}\t{saved.query}")
+        if not found:
+            say("no saved view; `trimtab list --save NAME` saves filters as one")
 
 
 def _labels(texts: list[str] | None) -> dict[str, str]:

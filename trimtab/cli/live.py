@@ -95,6 +95,8 @@ class _Screen:
                 return f"{elapsed}  incumbent {objective}  bound {bound}{gap}{source}"
             case EventType.PHASE:
                 self.phase = str(event.data.get("phase", ""))
+                if detail := event.data.get("detail"):
+                    self.phase += f": {detail}"
                 return f"{'':11}  {self.phase}"
             case EventType.STATE:
                 state, attempt = event.data.get("state"), event.data.get("attempt")

@@ -41,7 +41,7 @@ from search.stop import (
     StoppingCriterion,
     TimeOf,
 )
-from search.types import Extra, OnIncumbent, Produced, SearchOutcome
+from search.types import Announce, Extra, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel
 from solvers.types import Floats
 from trimtab.results import Incumbent, Reason, Termination, Verification
@@ -64,16 +64,23 @@ class IlpDomain:
 
     def __init__(self) -> None:
         self._offer: ModelOffer | None = None
+        self._announce: Announce | None = None
 
     def take_models(self, offer: ModelOffer) -> None:
         """Receive the fitted policies that the job may use."""
         self._offer = offer
+
+    def announce_to(self, announce: Announce) -> None:
+        """Receive the function that reports waits for the exact reader."""
+        self._announce = announce
 
     def parse(
         self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> IlpProblem:
         """Read the model and choose a policy. Raises InvalidInput or NativeCrash."""
         problem = parse_stage.parse(spec, inputs, workdir)
+        if self._announce is not None:
+            problem.checker.announce_to(self._announce)
         if self._offer is None:
             return problem
         with ExitStack() as on_error:

@@ -17,6 +17,7 @@ from services.gateway import events as event_stream
 from services.gateway import graph, listing, operations
 from services.gateway.bodies import body_of, json_body
 from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
+from services.gateway.filters import require_kinds
 from services.gateway.problems import documented, from_validation
 from services.gateway.views import FastJson, job_view
 from services.store.types import JobRecord
@@ -201,6 +202,7 @@ async def list_jobs(
 ) -> Response:
     """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
     chosen, limit = query.listing(), query.limit
+    require_kinds(chosen.all("kind"), ctx.kinds)
     order = chosen.order()
     jobs = await ctx.store.list_jobs(
         chosen.filter(visible_tenant(principal)),

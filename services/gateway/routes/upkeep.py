@@ -23,6 +23,7 @@ from services.gateway.deps import (
     Viewer,
     visible_tenant,
 )
+from services.gateway.filters import require_action, require_tenant
 from services.gateway.problems import documented
 from services.gateway.routes.artifacts import Digest
 from services.gateway.routes.jobs import JOB_ID, JobId
@@ -143,7 +144,7 @@ async def run_retention(
 @router.get(
     "/usage",
     response_model=list[UsageView],
-    responses=documented(422, 503),
+    responses=documented(404, 422, 503),
     summary="Get what tenants have stored and used",
 )
 async def get_usage(ctx: Ctx, principal: Viewer, tenant: OfTenant = None) -> Response:
@@ -152,6 +153,7 @@ async def get_usage(ctx: Ctx, principal: Viewer, tenant: OfTenant = None) -> Res
         names = await operations.usage_tenants(ctx, principal)
     else:
         names = [_tenant(principal, tenant)]
+        require_tenant(tenant, await operations.usage_tenants(ctx, principal))
     return FastJson([await _usage(ctx, name) for name in names])
 
 
@@ -359,6 +361,7 @@ async def list_audit(
     ctx: Ctx, principal: Admin, query: Annotated[AuditQuery, Query()]
 ) -> Response:
     """Who did what, when and from where, newest first. Entries cannot be changed."""
+    require_action(query.action)
     where = query.filter()
     found = await ctx.store.list_audit(
         where, limit=query.limit + 1, before_id=query.cursor

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from services.dispatcher import starting
 from services.errors import StoreUnavailable
 from services.store.types import Completion, JobRecord
 from tests.doubles.memory_store import MemoryStore
@@ -338,3 +339,51 @@ def test_events_of_a_stale_attempt_and_its_end_change_nothing(tmp_path: Path) ->
         assert (await r.ended(job_id)).state is JobState.SUCCEEDED
 
     run(tmp_path, body, lease_s=0.3, heartbeat_s=60.0, sweep_s=600.0)
+
+
+def test_a_run_that_is_slow_to_start_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "QUIET_S", 0.05)
+
+    async def body(r: Rig) -> None:
+        job_id = await r.submit()
+        execution = await r.begun()
+        assert (await r.store.get(job_id)).phase == "start"
+        while not (phases := await _phases(r, job_id)):
+            await asyncio.sleep(0.01)
+        execution.end(OutcomeStatus.RESULT)
+        await r.ended(job_id)
+        assert phases[0]["phase"] == "start"
+        assert "libraries" in phases[0]["detail"]
+
+    run(tmp_path, body)
+
+
+def test_a_run_that_reports_is_not_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "QUIET_S", 3600.0)
+
+    async def body(r: Rig) -> None:
+        job_id = await r.submit()
+        execution = await r.begun()
+        assert _announcing()
+        execution.say(1.0)
+        while (await r.store.get(job_id)).best is None:
+            await asyncio.sleep(0.01)
+        assert not _announcing()
+        execution.end(OutcomeStatus.RESULT)
+        await r.ended(job_id)
+
+    run(tmp_path, body)
+
+
+def _announcing() -> list[asyncio.Task[Any]]:
+    waiting = starting.announce_slow_start.__name__
+    return [t for t in asyncio.all_tasks() if waiting in repr(t.get_coro())]
+
+
+async def _phases(r: Rig, job_id: str) -> list[dict[str, Any]]:
+    events = await r.store.events(job_id, after_seq=0, limit=100)
+    return [dict(event.data) for event in events if event.type is EventType.PHASE]

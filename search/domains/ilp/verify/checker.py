@@ -34,7 +34,7 @@ from search.domains.ilp.verify.messages import (
     Refused,
 )
 from search.isolation import Message, NativeError, NativeProcess, NativeTimeout
-from search.types import InvalidInput
+from search.types import Announce, InvalidInput
 from solvers.exact.prove import Claim
 from solvers.types import FEASIBILITY_TOLERANCE, MilpModel
 from trimtab.results import Verification
@@ -42,6 +42,7 @@ from trimtab.results import Verification
 _POLL_S = 0.05
 _NICE = 5  # its reading is needed at the end; the first solutions are needed now
 _PROOF_GRACE_S = 20.0  # the reading may not have ended yet
+_QUIET_S = 1.0  # a longer wait is announced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,11 @@ class Checker:
         self._last_question: tuple[dict[str, float], float | None] | None = None
         self._last_verification: Verification | None = None
         self._finalizer: weakref.finalize[..., Checker] | None = None
+        self._announce: Announce = lambda text: None
+
+    def announce_to(self, announce: Announce) -> None:
+        """Report waits of more than a second to `announce`, each once."""
+        self._announce = announce
 
     def start(self) -> None:
         """Start the process, which begins to read."""
@@ -141,9 +147,11 @@ class Checker:
         """
         until = time.monotonic() + timeout_s
         self.resume()
+        wait = self._announced_wait("")
         while (
             not self._compared and self._process is not None and time.monotonic() < until
         ):
+            next(wait)
             refusal = self.refusal()
             if refusal is not None or not self._process.alive:
                 return refusal or self.refusal()
@@ -162,7 +170,7 @@ class Checker:
             return self._last_verification
         with self._file_of(values) as path:
             self._ask(Check(path=str(path), claimed=claimed))
-            answer = self._wait(math.inf)
+            answer = self._wait(math.inf, "the exact check of the solution")
         if not isinstance(answer, Checked):
             raise TypeError(f"answer: expected Checked, got {answer!r}")
         verification = Verification.model_validate_json(answer.verification)
@@ -187,7 +195,8 @@ class Checker:
                 Prove(path=str(path), has_incumbent=values is not None, seconds=seconds)
             )
             try:
-                answer = self._wait(time.monotonic() + seconds + _PROOF_GRACE_S, stopped)
+                until = time.monotonic() + seconds + _PROOF_GRACE_S
+                answer = self._wait(until, "a proof in rational arithmetic", stopped)
             except NativeTimeout:
                 self.close()
                 return Proved(claim=Claim.UNDECIDED), None
@@ -233,12 +242,30 @@ class Checker:
                 case answer:
                     self._answer = answer
 
-    def _wait(self, until: float, stopped: Callable[[], bool] = lambda: False) -> Answer:
+    def _announced_wait(self, work: str) -> Iterator[None]:
+        """Announce the wait for `work`, or for the reading before it, once it has taken long."""
+        due = time.monotonic() + _QUIET_S
+        while time.monotonic() < due:
+            yield
+        if self._compared:
+            self._announce(f"waiting for {work}")
+        else:
+            self._announce(
+                "waiting for the exact reader, which reads the file a second time for the check"
+            )
+        while True:
+            yield
+
+    def _wait(
+        self, until: float, work: str, stopped: Callable[[], bool] = lambda: False
+    ) -> Answer:
         process = self._process
         if process is None:
             raise RuntimeError("check() and prove() start the process")
         process.resume()
+        wait = self._announced_wait(work)
         while True:
+            next(wait)
             alive = process.alive
             self._receive(process)
             if self._answer is not None:

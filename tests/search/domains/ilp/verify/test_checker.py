@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from search.domains.ilp.verify import checker as checker_module
 from search.domains.ilp.verify import process
 from search.domains.ilp.verify.checker import Checker
 from search.isolation import NativeCrash
@@ -85,3 +86,21 @@ def test_a_crash_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(NativeCrash, match="SIGKILL"):
         checker.check({}, claimed=0.0)
     checker.close()
+
+
+@pytest.mark.parametrize(("reading", "told"), [(True, "reader"), (False, "exact check")])
+def test_a_long_wait_is_announced_once(
+    reading: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checker_module, "_QUIET_S", 0.0)
+    monkeypatch.setattr(checker_module, "_POLL_S", 0.001)
+    checker = checker_of(tmp_path)
+    told_to_user: list[str] = []
+    checker.announce_to(told_to_user.append)
+    checker.start()
+    checker.pause()  # waiting resumes it: it has not answered when the wait begins
+    checker._compared = not reading
+    checker.check({"x": 4.0}, claimed=12.0)
+    checker.close()
+    assert len(told_to_user) == 1
+    assert told in told_to_user[0]
