@@ -11,6 +11,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from trimtab.specs.docstrings import description
+
 Item = TypeVar("Item", bound=Mapping[str, Any])
 _SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
 # What pydantic puts into a location for the member of a union that it tried; not a field.
@@ -183,8 +185,8 @@ def faults_in(model: type[BaseModel], error: ValidationError) -> list[Fault]:
 
 def with_example(fault: Fault, model: type[BaseModel], prefix: str = "") -> Fault:
     """Return the fault of a missing or mistyped field with the example of its description."""
-    field = model.model_fields.get(fault.path.removeprefix(prefix))
-    example = _EXAMPLE.search((field and field.description) or "")
+    name = fault.path.removeprefix(prefix)
+    example = _EXAMPLE.search(description(model, name))
     if fault.remedy or not fault.got or example is None:
         return fault
     return replace(fault, remedy=f"e.g. {' '.join(example.group(1).split())}")

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from trimtab.errors import ApiError, ProtocolError, api_error
 from trimtab.results import Problem
+from trimtab.specs.docstrings import DescribedModel
 
-_READ = ConfigDict(extra="ignore", use_attribute_docstrings=True, populate_by_name=True)
+_READ = ConfigDict(extra="ignore", populate_by_name=True)
 ANSWER_S = 660.0
 """A whole answer may take as long as the server lets a generation last."""
 
@@ -22,7 +23,7 @@ Messages = str | Sequence[Mapping[str, Any]]
 """A question, or a conversation: objects with `role` and `content`, oldest first."""
 
 
-class CacheUse(BaseModel):
+class CacheUse(DescribedModel):
     """Figures of the model's key-value cache."""
 
     model_config = _READ
@@ -34,7 +35,7 @@ class CacheUse(BaseModel):
     """Tokens that it forgot."""
 
 
-class TextUsage(BaseModel):
+class TextUsage(DescribedModel):
     """Tokens of one call."""
 
     model_config = _READ
@@ -50,7 +51,7 @@ class TextUsage(BaseModel):
     """What the key-value cache did."""
 
 
-class TextChoice(BaseModel):
+class TextChoice(DescribedModel):
     """One answer."""
 
     model_config = _READ
@@ -64,7 +65,7 @@ class TextChoice(BaseModel):
     """Log-probabilities, as OpenAI's API has them."""
 
 
-class TextAnswer(BaseModel):
+class TextAnswer(DescribedModel):
     """The answer of a language model, or a chunk of one."""
 
     model_config = _READ
@@ -87,7 +88,7 @@ class TextAnswer(BaseModel):
         return json.loads(self.text)
 
 
-class LanguageModel(BaseModel):
+class LanguageModel(DescribedModel):
     """A language model of the server."""
 
     model_config = _READ

@@ -36,6 +36,7 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from trimtab.solution import Variables
+from trimtab.specs.docstrings import DescribedModel
 
 MAX_SECONDS = 86_400.0
 MAX_LABELS = 32
@@ -79,7 +80,7 @@ else:
                 raise SpecError(cls.__name__, faults_in(cls, error)) from None
 
 
-class WireModel(BaseModel, metaclass=_OwnErrors):
+class WireModel(DescribedModel, metaclass=_OwnErrors):
     """Base of all models of the wire.
 
     Constructors take the values that JSON has, also for enumerations and nested models:
@@ -91,7 +92,6 @@ class WireModel(BaseModel, metaclass=_OwnErrors):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         defer_build=True,
     )
 
