@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
     try:
         _check_sandbox(settings)
         _check_llvm(settings)
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_data_dir(settings.data_dir)
         with _folder_lock(settings), _bound_socket(settings) as listener:
             app = create_app(settings)
             config = uvicorn.Config(
@@ -212,6 +213,19 @@ def _check_llvm(settings: Settings) -> None:
 
 class _CannotStart(Exception):
     """The data folder is in use, or the address cannot be bound."""
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    """Make the data folder. Raises _CannotStart unless this process can write into it."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        raise _CannotStart(
+            f"data_dir: expected a folder that this server can write, got {data_dir} "
+            f"({error.strerror}); choose another by --data-dir"
+        ) from error
 
 
 @contextlib.contextmanager

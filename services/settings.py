@@ -287,18 +287,25 @@ def load(**arguments: Any) -> Settings:
     return settings
 
 
+_OF_CLIENTS = ("URL", "API_KEY")
+"""Read by SDK and command line, which may share the server's environment."""
+_ALIKE = 0.75
+"""Similarity of names without their prefix: two swapped letters of four, as in PROT."""
+
+
 def misspelt(environment: dict[str, str] | None = None) -> list[str]:
     """Return one line for each TRIMTAB_* variable that looks like a misspelt setting."""
-    names = [f"TRIMTAB_{name.upper()}" for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     lines = []
     for variable in sorted(os.environ if environment is None else environment):
-        if variable.startswith("TRIMTAB_") and variable not in names:
-            close = get_close_matches(variable, names, n=1, cutoff=0.85)
-            if close:
-                lines.append(
-                    f"{variable}: expected the name of a setting, got an unknown one, which has no "
-                    f"effect; did you mean {close[0]}?"
-                )
+        name = variable.removeprefix("TRIMTAB_")
+        if name in (variable, *known, *_OF_CLIENTS):
+            continue
+        if close := get_close_matches(name, known, n=1, cutoff=_ALIKE):
+            lines.append(
+                f"{variable}: expected the name of a setting, got an unknown one, which has no "
+                f"effect; did you mean TRIMTAB_{close[0]}?"
+            )
     return lines
 
 

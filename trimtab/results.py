@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, PrivateAttr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+)
 
 from trimtab.pictures import Pictures
 from trimtab.solution import SolutionValues
@@ -168,6 +176,20 @@ class Limit(StrEnum):
     """A limit inside a solver, or the end of a component; `detail` explains it."""
 
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Replace control characters but tab and newline by U+FFFD.
+
+    A message may quote a file, and a terminal would obey what it quotes.
+    """
+    return _CONTROLS.sub("\ufffd", text)
+
+
+Printable = Annotated[str, AfterValidator(printable)]
+
+
 class Termination(WireModel):
     """Why a run ended, by which limit, and a sentence for people."""
 
@@ -176,7 +198,7 @@ class Termination(WireModel):
     """Why the run ended."""
     limit: Limit | None = None
     """Limit that ended it. None: no limit did."""
-    detail: str = ""
+    detail: Printable = ""
     """A sentence for people."""
 
 
@@ -273,7 +295,7 @@ class Verification(WireModel):
     """Largest violation of any row, bound or integrality; 0.0 means exactly feasible."""
     checks: dict[str, JsonValue] = Field(default_factory=dict)
     """Kind-specific figures of the check."""
-    detail: str = ""
+    detail: Printable = ""
     """A sentence for people, for example the first fault."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TypeVar
 
 from fastapi import Request
@@ -14,14 +15,17 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def json_body(request: Request, *, media: str = "application/json") -> bytes:
-    """Return the raw body. Raises UnsupportedMedia unless it is declared as this type."""
+    """Return the raw body without a byte order mark, which PowerShell's files begin with.
+
+    Raises UnsupportedMedia unless it is declared as this type.
+    """
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent != media:
         raise UnsupportedMedia(
             f"Content-Type: expected {media}, got {sent[:80]!r}",
             fix=f"send `Content-Type: {media}`",
         )
-    return await request.body()
+    return (await request.body()).removeprefix(codecs.BOM_UTF8)
 
 
 async def body_of(request: Request, model: type[Model]) -> Model:

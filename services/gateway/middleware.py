@@ -6,6 +6,7 @@ Host check guards against DNS rebinding.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import itertools
 import re
@@ -99,7 +100,10 @@ class Outermost:
             try:
                 self._check(scope, headers)
                 limited = _limit_body(receive, self._limit_for(scope))
-                await self._app(scope, limited, answer)
+                if scope["method"] == "HEAD":
+                    await _answer_head(self._app, scope, answer)
+                else:
+                    await self._app(scope, limited, answer)
             except ServiceError as error:
                 # Raised by the checks here or by the limit while a body is read; errors inside
                 # the application have their own handlers.
@@ -194,6 +198,29 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def _answer_head(app: ASGIApp, scope: Scope, send: Send) -> None:
+    """Answer HEAD with the headers of GET. The client is gone as soon as these are sent."""
+    ended = asyncio.Event()
+
+    async def receive() -> Message:
+        if not ended.is_set() and not begun:
+            begun.append(True)
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def headers_alone(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            ended.set()
+
+    begun: list[bool] = []
+    inner = {**scope, "method": "GET"}
+    await app(inner, receive, headers_alone)
+    scope["route"] = inner.get("route")  # for the metrics
 
 
 def _limit_body(receive: Receive, limit: int | None) -> Receive:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from search.kinds import Kind
 from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence, field_error
@@ -189,9 +190,10 @@ def install(app: FastAPI) -> None:
             )
         headers = dict(error.headers or {})
         if error.status_code == 405:
-            allow = headers.get("Allow") or headers.get("allow")
-            detail = f"{request.method} is not allowed at {request.url.path[:200]}" + (
-                f"; allowed: {allow}" if allow else ""
+            headers["Allow"] = allow = ", ".join(_allowed(request))
+            detail = (
+                f"{request.method} is not allowed at {request.url.path[:200]}; "
+                f"allowed: {allow}"
             )
         return problem_response(
             request,
@@ -275,3 +277,14 @@ def _shown(location: Iterable[Any], value: Any) -> Any:
     text = value if isinstance(value, str) else f"{type(value).__name__} {value!r}"
     text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
     return text if len(text) <= 120 else text[:117] + "…"
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of all routes of a path; the router names those of the first one."""
+    found = {
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return sorted(found | {"HEAD"} if "GET" in found else found)

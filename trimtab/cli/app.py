@@ -9,6 +9,7 @@ server, 10 the plan waits for its owner's answer or approval, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated, NoReturn
 
@@ -109,6 +110,10 @@ def main(
 
 def run() -> NoReturn:
     """Run the command line and exit with one of the codes above."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name of a job may have letters that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except TrimtabError as error:

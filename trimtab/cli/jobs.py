@@ -141,6 +141,11 @@ def _submit_json(client: Client, file: Path, options: dict[str, Any]) -> Job:
             f"{shown((), body)}"
         )
     request = body if "spec" in body else {"spec": body}
+    if "spec" not in body and "kind" in body:
+        raise typer.BadParameter(
+            f"{file.name}: expected `spec` beside `kind`, got a request without it; put the "
+            'fields of the kind into "spec"'
+        )
     if not (options.get("kind") or request.get("kind")):
         raise typer.BadParameter(
             f"{file.name}: expected a kind, got a spec alone; add --kind, e.g. --kind sharding"

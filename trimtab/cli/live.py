@@ -24,6 +24,7 @@ from trimtab.results import (
     JobState,
     JobView,
     RunResult,
+    printable,
 )
 
 
@@ -96,7 +97,7 @@ class _Screen:
             case EventType.PHASE:
                 self.phase = str(event.data.get("phase", ""))
                 if detail := event.data.get("detail"):
-                    self.phase += f": {detail}"
+                    self.phase += f": {printable(str(detail))}"
                 return f"{'':11}  {self.phase}"
             case EventType.STATE:
                 state, attempt = event.data.get("state"), event.data.get("attempt")
@@ -106,7 +107,7 @@ class _Screen:
             case EventType.LOG if event.data.get("level") == PRINTED:
                 return None  # see `trimtab logs`
             case _:
-                return f"{'':11}  {event.data.get('message', '')}"
+                return f"{'':11}  {printable(str(event.data.get('message', '')))}"
 
     def panel(self) -> Group:
         view, newest = self.job.view, self.points[-1] if self.points else None

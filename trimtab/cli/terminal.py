@@ -13,7 +13,7 @@ import typer
 
 from trimtab._core import Call, RetryPolicy
 from trimtab.client import Client
-from trimtab.results import JobState, JobView
+from trimtab.results import JobState, JobView, printable
 
 CONTACT_S = 2.0  # until giving up on a server that has never answered
 SLOW_S = 2.5  # an answer that takes longer is reported
@@ -24,8 +24,8 @@ JobId = Annotated[str, typer.Argument(help="Id of a job.")]
 
 
 def say(text: str) -> None:
-    """Print a line for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line for people, on stderr; control characters that it quotes are replaced."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def out(value: Any) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
-from services.errors import BadRequest, NotFound
+from services.errors import BadRequest, NotFound, UnsupportedMedia
 from services.gateway import operations
 from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.downloads import file_response
@@ -32,6 +32,7 @@ def _digest(text: str) -> str:
 Digest = Annotated[
     str, Path(description="`sha256:` and 64 hex digits"), AfterValidator(_digest)
 ]
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -72,6 +73,13 @@ async def upload_artifact(
             f"name: expected a file name without slash, backslash, NUL or surrogate, "
             f"got {name[:100]!r}",
             fix="send the bare name of the file",
+        )
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent in _FORMS:
+        raise UnsupportedMedia(
+            f"Content-Type: expected application/octet-stream, got {sent!r}: the body would be "
+            "stored as a form",
+            fix="with curl: -H 'Content-Type: application/octet-stream' --data-binary @FILE",
         )
 
     async def stream() -> AsyncIterator[bytes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services import __main__ as entry
 from services.settings import Settings, SettingsRefused, load, misspelt
 from workers.bench.service.harness import Server
 
@@ -133,10 +134,21 @@ def test_a_name_that_is_nearly_a_setting_is_reported() -> None:
             "TRIMTAB_ALOWED_HOSTS": "x",
             "TRIMTAB_PORT": "1",
             "TRIMTAB_PORT_8642_TCP_ADDR": "10.0.0.1",
+            "TRIMTAB_URL": "http://127.0.0.1:8642",
+            "TRIMTAB_API_KEY": "x",
+            "TRIMTAB_CC_RUNS": "3",
             "PATH": "",
         }
     )
     assert line.endswith("did you mean TRIMTAB_ALLOWED_HOSTS?")
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(entry._CannotStart, match=r"data_dir: .*--data-dir"):
+        entry._make_data_dir(file)
+    entry._make_data_dir(tmp_path / "new" / "folder")
 
 
 def test_a_served_host(tmp_path: Path) -> None:
