@@ -8,6 +8,7 @@ comes from a library is linked as it is.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +32,8 @@ _FOR_LLD = (
     (". = ADDR(.tbss);", ". = MAX(., ADDR(.tbss));"),
     (". = . + SIZEOF(.tbss);", ". = MAX(., ADDR(.tbss) + SIZEOF(.tbss));"),
 )
+# Macros that picolibc's specs file reads at the link.
+_VARIANT = re.compile(r"PICOLIBC_(DOUBLE|FLOAT|INTEGER)_PRINTF_SCANF")
 _WEAK = ("gettimeofday", "__semihost_creat_time", "__semihost_write_time")
 _PACKAGES = {
     ("picolibc", "arm-none-eabi"): "picolibc-arm-none-eabi",
@@ -58,6 +61,7 @@ class CLibrary:
     script: Path | None = None  # its own linker script, for a program without one
     # The first word of a semihosting command line is the program's name, and not its argument.
     names_program: bool = True
+    contains: frozenset[str] = frozenset()  # names of libraries that are parts of it
 
     @property
     def words_after(self) -> tuple[str, ...]:
@@ -73,10 +77,12 @@ def ready_library(
     start_files: bool,
     board: Board | None,
     workdir: Path,
+    defines: Sequence[str] = (),
 ) -> CLibrary:
     """Return a library of this server for a machine with everything decided.
 
     semihosting: link the functions that read and write through a debugger or an emulator.
+    defines: macros of the program; some choose variants of picolibc's printf and scanf.
     start_files: link the library's own start-up code.
     board: place a program without a linker script there.
 
@@ -93,6 +99,7 @@ def ready_library(
         raise LlvmMissing(f"{choice.value} for {machine.triple} is missing ({remedy})")
     words = [*gcc.machine_words(machine), *_specs(choice, semihosting)]
     words += [] if start_files else ["-nostartfiles"]
+    words += [f"-D{name}" for name in defines if _VARIANT.fullmatch(name)]
     line = gcc.ask_line(driver, words, workdir=workdir)
     script = None
     if line.script and start_files and board is not None:
@@ -108,6 +115,8 @@ def ready_library(
         folders=line.folders,
         script=script,
         names_program=choice is not Ready.PICOLIBC,
+        # Debian's libm.a of picolibc is empty, and for RISC-V its member is of the wrong class.
+        contains=frozenset({"m"} if choice is Ready.PICOLIBC else ()),
     )
 
 

@@ -37,7 +37,7 @@ FEATURES = (
 MACHINE = (
     "mmx sse sse2 sse3 ssse3 sse4 sse4.1 sse4.2 avx avx2 bmi bmi2 popcnt lzcnt fma f16c "
     "aes pclmul sha crc32 movbe adx red-zone omit-leaf-frame-pointer outline "
-    "unaligned-access strict-align thumb arm relax"
+    "unaligned-access strict-align thumb arm relax save-restore"
 )
 
 

@@ -60,6 +60,8 @@ class SourceTree:
     root: Path | None = None  # working folder of the compiler; None: that of all sources
     include: Sequence[Path] = ()  # folders of headers
     include_last: Sequence[Path] = ()  # folders of headers, searched after the system's
+    # Folder that sources may include from by paths of their own, such as `../x.h`.
+    readable: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ def compile_to_bitcode(
     paths = [path.resolve() for path in sources]
     root = (tree.root or _common(paths)).resolve()
     headers = [path.resolve() for path in (*tree.include, *tree.include_last)]
+    headers += [] if tree.readable is None else [tree.readable.resolve()]
     workdir.mkdir(parents=True, exist_ok=True)
     modules: list[bytes] = []
     with tempfile.TemporaryDirectory(dir=workdir, prefix="compile-") as folder:

@@ -25,6 +25,18 @@ _UNIFDEF = (
     "#ifdef FOO\nint foo;\n#else\nint bar;\n#endif\n"
     "#if defined(BAR) && X > 2\nint x;\n#endif\n"
 )
+_PATCH = (
+    "diff -u a/x.c b/x.c\n--- a/x.c\n+++ b/x.c\n@@ -1,3 +1,4 @@\n a\n-b\n+c\n+d\n e\n"
+    "--- a/dir/long name.txt\t2020-01-01\n+++ b/dir/long name.txt\t2020-01-02\n"
+    "@@ -1,2 +1,1 @@\n-one\n-two\n+three\nOnly in b: new\nBinary files a/p and b/p differ\n"
+)
+_UNICODE = "h\u00e9llo \u201cw\u00f6rld\u201d \u20ac \u00f1 \u2014 \u00bd \u03b1\u03b2 \U0001f600\n"
+_UNITS = "m !\ns !\nkg !\ncm 0.01 m\nkm 1000 m\nhour 3600 s\nN kg m / s^2\nkilo- 1000\nk- kilo\n"
+_ASSEMBLY = (
+    "* = $1000\nstart lda #<text\n ldx #>text\n jsr print\nloop bne loop\n"
+    "#define TWICE(x) x : x\n TWICE(nop)\n.(\n ldy #10*2+1\nl dey\n bpl l\n.)\n"
+    'print rts\ntext .asc "HELLO", 13, 0\n .word start, loop, $ffff\n'
+)
 
 PROGRAMS: Mapping[str, Whole] = {
     "bzip2": WHOLE["bzip2"],
@@ -137,5 +149,62 @@ PROGRAMS: Mapping[str, Whole] = {
         runs=({"stdin": _TEXT}, {"arguments": ["-c"], "stdin": _TEXT},
               {"arguments": ["-b", "-t"], "stdin": "abc"}),
         libraries=("m",),
+    ),
+    "ncompress": Whole(
+        package="ncompress",
+        files=r"compress42\.c|patchlevel\.h",
+        build={"defines": ["DIRENT", "USERMEM=800000", "UTIME_H"]},
+        runs=({"arguments": ["-c"], "stdin": _TEXT}, {"arguments": ["-cv", "-b", "10"],
+                                                      "stdin": _TEXT * 4},
+              {"arguments": ["-dc"], "stdin": "no data"}, {"arguments": ["-V"]}),
+    ),
+    "diffstat": Whole(
+        package="diffstat",
+        files=r"diffstat\.c",
+        build={"defines": ["HAVE_GETOPT_H", "HAVE_STRING_H", "HAVE_STDLIB_H", "HAVE_UNISTD_H",
+                           "HAVE_MALLOC_H", "HAVE_STRDUP"]},
+        runs=({"stdin": _PATCH}, {"arguments": ["-t"], "stdin": _PATCH},
+              {"arguments": ["-f", "4", "-p1", "-C", "-k"], "stdin": _PATCH * 2},
+              {"arguments": ["-R", "-l"], "stdin": _PATCH}, {"arguments": ["-V"]}),
+    ),
+    "tofrodos": Whole(
+        package="tofrodos",
+        files=r"src/[a-z]+\.[ch]",
+        build={"defines": ["LINUX"]},
+        runs=({"arguments": ["-d"], "stdin": "a\r\nb\r\nc\n"},
+              {"arguments": ["-u", "-v"], "stdin": "a\nb\nc"}, {"arguments": ["-V"]},
+              {"arguments": ["-d", "missing"]}),
+    ),
+    "units": Whole(
+        package="units",
+        files=r"(units|parse\.tab|strfunc)\.[ch]",
+        build={"defines": ['UNITSFILE="definitions.units"', 'LOCALEMAP="locale_map.txt"',
+                           'VERSION="1"', "HAVE_STRING_H", "STDC_HEADERS"]},
+        runs=({"arguments": ["-f", "/dev/stdin", "3 km/hour", "cm/s"], "stdin": _UNITS},
+              {"arguments": ["-f", "/dev/stdin", "-v", "2 kN s^2", "kg m"], "stdin": _UNITS},
+              {"arguments": ["-f", "/dev/stdin", "-t", "sqrt(9 m^2) + 5 cm", "m"],
+               "stdin": _UNITS},
+              {"arguments": ["-f", "/dev/stdin", "3 km", "s"], "stdin": _UNITS}),
+        libraries=("m",),
+    ),
+    "xa": Whole(
+        package="xa",
+        files=r"src/\w+\.[ch]",
+        build={"include": ["src"]},
+        runs=({"arguments": ["-o", "-", "/dev/stdin"], "stdin": _ASSEMBLY},
+              {"arguments": ["-R", "-o", "-", "/dev/stdin"], "stdin": _ASSEMBLY},
+              {"arguments": ["-w", "-v", "-o", "-", "/dev/stdin"], "stdin": " lda #bad(\n rtx\n"},
+              {"arguments": ["--version"]}),
+    ),
+    "uni2ascii": Whole(
+        package="uni2ascii",
+        files=r"(uni2ascii|SetFormat|UTF8in|endian|enttbl|putu8)\.c|\w+\.h",
+        build={"include": ["."], "flags": ["-std=gnu89"]},
+        runs=({"stdin": _UNICODE}, {"arguments": ["-a", "H"], "stdin": _UNICODE},
+              {"arguments": ["-B"], "stdin": _UNICODE}, {"arguments": ["-v"]},
+              {"arguments": ["-a", "Q", "-e", "-x"], "stdin": _UNICODE}),
+        headers={"config.h": '#define PACKAGE "uni2ascii"\n#define PACKAGE_VERSION "1"\n'
+                 "#define HAVE_SETLOCALE 1\n#define HAVE_LOCALE_H 1\n"
+                 "#define HAVE_STDLIB_H 1\n#define HAVE_UNISTD_H 1\n"},
     ),
 }  # fmt: skip

@@ -13,11 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search import engine_log
-from search.domains.compile.parse.image import (
-    MERGED_STRINGS,
-    ONE_SECTION_EACH,
-    ImageProblem,
-)
+from search.domains.compile.parse.image import ONE_SECTION_EACH, ImageProblem
 from search.domains.compile.parse.problem import CompileProblem
 from solvers.llvm.driver import objects_by_clang
 from solvers.llvm.eager_binding import NO_PLT
@@ -78,12 +74,12 @@ def build_own(
     if lto:
         line = line.with_words(*mllvm)
     if flags:
-        line = line.with_words(*MERGED_STRINGS)
+        line = line.with_words(*image.answer_words)
     file, message = link_line(image, line, objects, folder, stopped)
     shutil.rmtree(folder / "objects", ignore_errors=True)
     link_flags = [*(["-flto"] if lto else []), *(["-Wl,--gc-sections"] if gc else [])]
     link_flags += [f"-Wl,{','.join(mllvm)}"] if lto and mllvm else []
-    link_flags += [f"-Wl,{word}" for word in MERGED_STRINGS] if flags else []
+    link_flags += [f"-Wl,{word}" for word in image.answer_words] if flags else []
     return Build(
         name=name,
         file=file,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from search.domains.compile.builds import Build, link_line
-from search.domains.compile.parse.image import MERGED_STRINGS, ImageProblem
+from search.domains.compile.parse.image import ImageProblem
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.parse.sources import language_of_name
 from solvers.llvm.confined import Limits
@@ -100,7 +100,7 @@ def build_gcc_lto(
         compile_flags=("-flto", *words),
         link_flags=(
             "-flto", *words, "-fwhole-program", "-r", f"-flinker-output={form}", "-nostdlib",
-            "-Wl,--gc-sections", *(f"-Wl,{word}" for word in MERGED_STRINGS),
+            "-Wl,--gc-sections", *(f"-Wl,{word}" for word in image.answer_words),
         ),
         overflow=message,
     )  # fmt: skip

@@ -142,6 +142,19 @@ def test_headers_below_the_sources_are_found(tmp_path: Path) -> None:
     assert "i32 7" in text_of(compiled(tmp_path, text, tree=SourceTree(include=[folder])))
 
 
+def test_sources_include_from_their_whole_archive(tmp_path: Path) -> None:
+    inside = tmp_path / "archive" / "example"
+    inside.mkdir(parents=True)
+    (tmp_path / "archive" / "own.h").write_text("#define OWN 7\n")
+    source = inside / "simple.c"
+    source.write_text('#include "../own.h"\nint own = OWN;')
+    tree = SourceTree(readable=tmp_path / "archive")
+    (code,) = compile_to_bitcode(
+        [source], workdir=tmp_path / "work", target=Target(), tree=tree
+    )
+    assert "i32 7" in text_of(code)
+
+
 TEMPLATE_BOMB = """
 template <int D, long A, long B> struct S {
   static const long v = S<D - 1, A * 2, B>::v + S<D - 1, A * 2 + 1, B>::v;

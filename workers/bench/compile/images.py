@@ -3,7 +3,8 @@
 Whole public programs (`workers.corpus.images`), each sent as an image job with a budget of
 compilations. Every answer is run and compared. Reported: flash of the linked program against
 `clang -Oz` with --gc-sections, the same with LTO, `gcc -Os`, and the best plain flags, as means
-over programs with 95 % intervals of a bootstrap over programs.
+over programs with 95 % intervals of a bootstrap over programs. With `--machine`, programs without
+an operating system (`workers.corpus.firmware`), also without the bytes of the C library.
 """
 
 from __future__ import annotations
@@ -24,13 +25,18 @@ from search.domains.compile import build
 from search.domains.compile.builds import OZ, OZ_GC, OZ_LTO, PLAIN_FLAGS
 from search.domains.compile.gcc_builds import GCC, GCC_LTO
 from search.stop import from_budget
-from search.types import InvalidInput
+from search.types import InvalidInput, Produced
+from trimtab.flash.usage import read_file
 from trimtab.specs.compile import Tier
 from workers.bench.lines import earlier_lines
 from workers.bench.stats import bootstrap_interval, machine
+from workers.corpus.firmware import MACHINES
+from workers.corpus.firmware import PROGRAMS as FIRMWARE
 from workers.corpus.images import PROGRAMS
 from workers.corpus.sources import CorpusMissing
+from workers.corpus.whole import Whole
 
+HOSTED = "x86-64"
 RIVALS = (OZ, OZ_GC, OZ_LTO, GCC, PLAIN_FLAGS)
 _RESAMPLES = 10_000
 
@@ -38,6 +44,11 @@ _RESAMPLES = 10_000
 def main(argv: list[str]) -> int:
     """Run the protocol; resume from the lines in the output file."""
     options = _parser().parse_args(argv)
+    known = _programs(options.machine)
+    options.programs = options.programs or list(known)
+    if unknown := sorted(set(options.programs) - set(known)):
+        print(f"expected programs of {', '.join(known)}, got {unknown}", file=sys.stderr)
+        return 2
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = _earlier(options)
     done = {line["program"] for line in lines}
@@ -69,9 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--corpus", type=Path, default=Path("bench-results/train/compile")
     )
-    parser.add_argument(
-        "--programs", nargs="*", choices=list(PROGRAMS), default=list(PROGRAMS)
-    )
+    parser.add_argument("--machine", choices=[HOSTED, *MACHINES], default=HOSTED)
+    parser.add_argument("--programs", nargs="*", help="default: all of the machine")
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument(
         "--tier",
@@ -96,25 +106,45 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
-    key = (options.pipelines, options.seed, options.tier.value)
+    key = (options.machine, options.pipelines, options.seed, options.tier.value)
     return [
         line
         for line in earlier_lines(options.out)
-        if (line["pipelines"], line["seed"], line.get("tier", "default")) == key
+        if (
+            machine_of(line),
+            line["pipelines"],
+            line["seed"],
+            line.get("tier", "default"),
+        )
+        == key
         and line["program"] in options.programs
     ]
+
+
+def _programs(machine: str) -> Mapping[str, Whole]:
+    return PROGRAMS if machine == HOSTED else FIRMWARE
+
+
+def machine_of(line: Mapping[str, Any]) -> str:
+    """Return the machine of a measured line: HOSTED, or a name of `firmware.MACHINES`."""
+    return str(line.get("machine_of_program", HOSTED))
 
 
 def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
         folder = Path(scratch)
-        archive = PROGRAMS[name].archive(options.corpus, folder)
+        program = _programs(options.machine)[name]
+        fields: dict[str, Any] = {}
+        if options.machine != HOSTED:
+            fields = MACHINES[options.machine].spec_fields(program)
+        archive = program.archive(options.corpus, folder)
         (folder / "work").mkdir()
         before = _cpu_s()
         budget = {"seconds": options.seconds, "evaluations": options.pipelines}
-        result = pipeline.run(
+        finished = pipeline.run(
             build(),
-            PROGRAMS[name].spec(
+            program.spec(
+                **fields,
                 image={"plain_flags": not options.without_plain_flags},
                 tier=options.tier.value,
             ),
@@ -122,7 +152,9 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
             workdir=folder / "work",
             stop=from_budget(budget, threading.Event()),
             seed=options.seed,
-        ).result
+        )
+        library = {} if options.machine == HOSTED else _libraries(finished, folder)
+    result = finished.result
     summary: Any = result.summary
     if "instructions" not in summary:
         raise InvalidInput(
@@ -131,6 +163,9 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "suite": "compile-images",
         "program": name,
+        **(
+            {"machine_of_program": options.machine, "library": library} if library else {}
+        ),
         "pipelines": options.pipelines,
         "seed": options.seed,
         "tier": options.tier.value,
@@ -146,6 +181,28 @@ def _run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _libraries(finished: pipeline.Finished, folder: Path) -> dict[str, int]:
+    """Return the flash bytes of C library and start files in builds and in the answer."""
+    files = {p.name: p.path for p in finished.produced if isinstance(p, Produced)}
+    programs = {
+        OZ_LTO: folder / "work" / "baseline-1" / "image.elf",
+        GCC: folder / "work" / "rival-gcc" / "image.elf",
+    }
+    found = {
+        name: sum(
+            size
+            for object_, size in read_file(file, file.with_name("image.map"))
+            .by_object()
+            .items()
+            if object_.startswith("/usr/")
+        )
+        for name, file in programs.items()
+        if file.is_file()
+    }
+    answer = json.loads(files["image.json"].read_text())
+    return {**found, "trimtab": answer["library"]["flash_bytes"]}
+
+
 def _cpu_s() -> float:
     used = [
         resource.getrusage(who)
@@ -157,6 +214,15 @@ def _cpu_s() -> float:
 def saved(line: Mapping[str, Any], rival: str) -> float:
     """Return the share by which the answer's flash is below a rival's."""
     return 1 - float(line["flash"]["trimtab"]) / float(line["flash"][rival])
+
+
+def saved_of_own(line: Mapping[str, Any], rival: str) -> float:
+    """Return the same without the bytes of the C library, which nobody optimises."""
+    ours, theirs = (
+        float(line["flash"][name]) - float(line["library"][name])
+        for name in ("trimtab", rival)
+    )
+    return 1 - ours / theirs
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -186,6 +252,18 @@ def report(lines: Sequence[Mapping[str, Any]]) -> None:
             f"{len(values)} programs; smaller on {sum(value > 0 for value in values)}, larger on "
             f"{sum(value < 0 for value in values)}"
         )
+    for rival in (OZ_LTO, GCC):
+        own_parts = [
+            saved_of_own(line, rival)
+            for line in lines
+            if rival in line.get("library", {}) and rival in line["flash"]
+        ]
+        if own_parts:
+            low, high = interval(own_parts)
+            print(
+                f"without the C library, against {rival}: {statistics.fmean(own_parts):.2%} "
+                f"[{low:.2%}, {high:.2%}]"
+            )
     gcc = sum(line["answer_by"] == GCC_LTO for line in lines)
     own = sum(line["answer_by"] not in ("trimtab", GCC_LTO) for line in lines)
     print(f"{gcc} answers are the whole program by gcc, which the search tries")

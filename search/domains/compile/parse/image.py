@@ -33,6 +33,9 @@ from trimtab.specs.compile import CompileSpec, Icf, Image, Language
 ONE_SECTION_EACH = ("-ffunction-sections", "-fdata-sections")
 # lld then merges a string with the end of another one.
 MERGED_STRINGS = ("-O2",)
+# Start code of the C library points gp into the data, so that what lies near takes one instruction.
+# GNU ld uses it unasked, lld when told to.
+_NEAR_GP = ("--relax-gp",)
 # Symbols that a target starts at, where nothing else is said.
 _ENTRIES = ("main", "_start", "Reset_Handler")
 _TRIPLE = re.compile(r'^target triple = "(?P<triple>[^"]*)"', re.MULTILINE)
@@ -55,7 +58,8 @@ class ImageProblem:
     root: Path  # folder of the sources
     linked: Path  # the module before symbols became internal
     line: LinkLine  # of lld, with --gc-sections, the script, objects and folding
-    answer_line: LinkLine  # the same, with strings merged by their ends
+    answer_line: LinkLine  # the same with `answer_words`
+    answer_words: tuple[str, ...]  # options of lld that make a program smaller
     lto_line: LinkLine  # the same for bitcode of `clang -flto`
     kept: Mapping[str, str]  # symbol → reason
     demanded: tuple[str, ...]  # symbols of the user's list, which stay in any case
@@ -124,6 +128,7 @@ def build_image(
     roots = [f"--undefined={name}" for name in demanded]
     line, lto_line = (each.with_words(*roots).with_objects(prebuilt) for each in lines)
     names = [path for _, path in sources.files]
+    words = (*MERGED_STRINGS, *_near_gp(target, library))
     return ImageProblem(
         units=units,
         sources=() if any(map(_is_ir, names)) else tuple(names),
@@ -136,7 +141,8 @@ def build_image(
         root=root.resolve(),
         linked=plain,
         line=line,
-        answer_line=line.with_words(*MERGED_STRINGS),
+        answer_line=line.with_words(*words),
+        answer_words=words,
         lto_line=lto_line,
         kept=keep,
         demanded=demanded,
@@ -159,10 +165,20 @@ def _link_options(
         script=_script(image, sources, library),
         script_folders=(root,) if image.script else (),
         library=library,
-        libraries=tuple(f"-l{wanted.value}" for wanted in spec.link.libraries),
+        libraries=tuple(
+            f"-l{wanted.value}"
+            for wanted in spec.link.libraries
+            if library is None or wanted.value not in library.contains
+        ),
         entry=image.entry,
         icf="" if image.icf is Icf.NONE else image.icf.value,
     )
+
+
+def _near_gp(target: Target, library: CLibrary | None) -> tuple[str, ...]:
+    """Return lld's option where the library's own start code sets gp as its script says."""
+    ready = library is not None and library.before and library.script is not None
+    return _NEAR_GP if ready and target.triple.startswith("riscv") else ()
 
 
 def _binds_eagerly(image: Image, target: Target, sources: Sources) -> bool:

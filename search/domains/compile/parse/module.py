@@ -67,6 +67,7 @@ def build_units(
                 root=sources.root if sources.file_flags else None,
                 include=sources.build.include,
                 include_last=sources.build.system_include,
+                readable=sources.root,
             ),
             control=Control(timeout_s=FRONTEND_S, on_warnings=on_warnings, debug=debug),
         )

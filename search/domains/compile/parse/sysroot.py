@@ -48,6 +48,7 @@ def library_of(
             Ready(sysroot.library.value),
             machine,
             semihosting=sysroot.host is Host.SEMIHOSTING,
+            defines=spec.build.defines,
             start_files=start_files,
             board=board,
             workdir=folder,

@@ -35,6 +35,8 @@ GCC_OPTIONS = (
     "-fno-tree-loop-im",
     "-fno-tree-sra",
 )
+# For RISC-V before these: registers are saved and restored by functions of libgcc.
+_GCC_OPTIONS_OF_RISCV = ("-msave-restore",)
 _PART_OF_GCC = 0.2  # of the evaluations
 _NO_INLINING = "-inline-threshold=0"
 PLAIN_SETS: tuple[tuple[str, ...], ...] = (
@@ -62,15 +64,17 @@ def compare_baselines(state: SearchState) -> list[str]:
 def search_gcc(state: SearchState) -> list[str]:
     """Build the whole program by gcc, for a part of the evaluations. Returns notes.
 
-    Each option of GCC_OPTIONS stays where it makes the program smaller.
+    Each option stays where it makes the program smaller.
     """
     problem, metric = state.problem, state.problem.metric
     if problem.image is None:
         return []
     left = state.evaluations_left
-    most = len(GCC_OPTIONS) + 1 if left is None else int(left * _PART_OF_GCC)
+    riscv = problem.target.triple.startswith("riscv")
+    options = (*(_GCC_OPTIONS_OF_RISCV if riscv else ()), *GCC_OPTIONS)
+    most = len(options) + 1 if left is None else int(left * _PART_OF_GCC)
     best: Baseline | None = None
-    for i, option in enumerate(("", *GCC_OPTIONS)[:most]):
+    for i, option in enumerate(("", *options)[:most]):
         if state.over():
             break
         flags = () if best is None else (*best.build.options, option)

@@ -31,6 +31,7 @@ from trimtab.specs.compile import (
     CompileTarget,
     Host,
     Image,
+    Link,
     Run,
     Sysroot,
 )
@@ -380,6 +381,32 @@ def test_a_region_that_overflows_is_reported_in_the_linkers_words(tmp_path: Path
     for row in prepared.baselines.values():
         assert "will not fit in region 'FLASH'" in row.build.overflow
         assert row.sizes.beyond_bytes > 0
+
+
+def test_picolibc_is_linked_in_the_variant_that_the_program_names(tmp_path: Path) -> None:
+    code_for("riscv32-unknown-elf")
+    needed("riscv64-unknown-elf-gcc")
+    problem = parsed(
+        tmp_path,
+        {},
+        source_text='#include <stdio.h>\nint main(void) { return printf("%d", 7); }',
+        language="c",
+        target=CompileTarget(triple="riscv32-unknown-elf"),
+        sysroot=PICOLIBC,
+        build=Build(
+            defines=("PICOLIBC_INTEGER_PRINTF_SCANF",),
+            flags=("-march=rv32imc", "-mabi=ilp32"),
+        ),
+        link=Link(libraries=("m",)),
+        runs=(Run(),),
+    )
+    assert problem.image is not None
+    words = problem.image.answer_line.words
+    assert "--defsym=vfprintf=__i_vfprintf" in words
+    assert "-lm" not in words  # it is a part of libc.a, and an empty libm.a does not link
+    # The library's start code sets gp.
+    assert "--relax-gp" in words
+    assert "--relax-gp" not in problem.image.line.words
 
 
 HARD_IR = (

@@ -1,0 +1,11 @@
+#ifndef CORPUS_CRYPTO_H
+#define CORPUS_CRYPTO_H
+#define MBEDTLS_SELF_TEST
+#define MBEDTLS_AES_C
+#define MBEDTLS_CIPHER_C
+#define MBEDTLS_GCM_C
+#define MBEDTLS_HMAC_DRBG_C
+#define MBEDTLS_MD_C
+#define MBEDTLS_SHA256_C
+#define MBEDTLS_AES_ROM_TABLES
+#endif
