@@ -86,7 +86,9 @@ def test_what_is_packed_is_unpacked_again(
     assert ran(program, *unpack, stdin=packed.stdout).stdout == TEXT
 
 
-def test_lua_runs_lua(corpus: Path, tmp_path: Path) -> None:
+def test_lua_runs_lua(corpus: Path, tmp_path: Path, scale: float) -> None:
+    if scale < 0.1:
+        pytest.skip("thirty files: --scale 0.1 or more")
     program = optimised("lua5.4", corpus, tmp_path, pipelines=1)
     script = (
         b"local s = 0 for i = 1, 100 do s = s + i end "
