@@ -46,7 +46,7 @@ from services.store.blobs import BlobStore
 from services.store.upkeep import SERVER, Deed, ServiceStore
 from services.web.pages import mount_web
 from trimtab import __version__
-from trimtab.specs.common import request_model
+from trimtab.specs.common import Spec, request_model
 from workers.executor import open_executor, open_text
 from workers.process.text_host import TextOptions
 from workers.types import Executor, TextBackend
@@ -142,7 +142,7 @@ def _assemble(
         ),
         limiter=RateLimiter(),
         metrics=metrics,
-        request_adapter=_request_adapter(offered),
+        request_adapter=_request_adapter(tuple(kind.spec for kind in offered.values())),
     )
 
 
@@ -323,9 +323,10 @@ async def _dispatching(
         await executor.close()
 
 
-def _request_adapter(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
-    """Return the parser of a JobRequest of any of these kinds."""
-    models = [request_model(kind.spec) for kind in kinds.values()]
+@functools.cache
+def _request_adapter(specs: tuple[type[Spec], ...]) -> TypeAdapter[Any]:
+    """Return the parser of a JobRequest of any of the kinds with these specs."""
+    models = [request_model(spec) for spec in specs]
     if not models:
         raise ValueError("kinds: expected at least one that is offered, got none")
     if len(models) == 1:
