@@ -88,7 +88,8 @@ def heartbeat_age_s(job: JobRecord, now_us: int) -> float | None:
 
 
 def run_time_s(job: JobRecord, now_us: int) -> float | None:
-    """Return the seconds that the newest attempt ran; None while queued."""
-    if job.started_us is None or job.state in (JobState.QUEUED, JobState.WAITING):
+    """Return the seconds that the newest attempt ran; None while none runs."""
+    idle = job.state in (JobState.QUEUED, JobState.WAITING) or job.state.is_resting
+    if job.started_us is None or idle:
         return None
     return max(0, (job.finished_us or now_us) - job.started_us) / formatting.US

@@ -13,7 +13,7 @@ from typing import Any
 from search.drawing.ticks import round_ticks, tick_text
 from services.store.types import AttemptRecord, EventRecord, JobRecord
 from services.web import formatting
-from trimtab.results import EventType
+from trimtab.results import EventType, JobState
 
 MAX_ATTEMPTS = 12  # the newest ones are shown
 _LEAST = 0.4  # percent: no bar vanishes
@@ -46,7 +46,8 @@ def timeline(
     end_s = _since(job, job.finished_us or now_us)
     shown = attempts[-MAX_ATTEMPTS:]
     first_s = _since(job, attempts[0].started_us) if attempts else end_s
-    rows = [_row("wait", Span(name="Queued", begin_s=0, end_s=first_s), "", [])]
+    name = "Waiting" if job.state is JobState.WAITING and not attempts else "Queued"
+    rows = [_row("wait", Span(name=name, begin_s=0, end_s=first_s), "", [])]
     for attempt in shown:
         rows += _attempt_rows(job, attempt, attempts, events, now_us)
     until_s = max(end_s, 0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 _COMPILERS = ("cc", "c++")
@@ -14,6 +15,12 @@ def main() -> None:
         from trimtab.wrapper.main import main as compile_or_link
 
         sys.exit(compile_or_link(sys.argv[2:], cxx=sys.argv[1] == "c++"))
+    # Ctrl-C during imports, or at the interpreter's end, is no fault to show a traceback of.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from trimtab.cli.app import run
 
-    run()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)

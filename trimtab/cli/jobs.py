@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -109,14 +110,15 @@ def submit(
             with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
                 job = client.submit_file(file, progress=progress, **(options | inputs))
         say(f"submitted {job.id}")
-        if watch:
-            _watch(job)
-        elif wait or report:
-            job.wait(timeout)
-        if report:
-            _report(client, job, "json" if as_json else "text")
-        else:
-            show(job.view, as_json)
+        with _detachable(job):
+            if watch:
+                _watch(job)
+            elif wait or report:
+                job.wait(timeout)
+            if report:
+                _report(client, job, "json" if as_json else "text")
+            else:
+                show(job.view, as_json)
         if watch or wait or report:
             raise typer.Exit(live.exit_code(job.view))
 
@@ -197,11 +199,12 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
     with connect() as client:
         job = client.job(job_id)
         if as_json:
-            for event in job.events():
-                out(event.model_dump(mode="json"))
-                if live.goes_to_rest(event) and job.refresh().state.is_resting:
-                    raise typer.Exit(live.AT_REST)
-            raise typer.Exit(live.exit_code(job.wait()))
+            with _detachable(job):
+                for event in job.events():
+                    out(event.model_dump(mode="json"))
+                    if live.goes_to_rest(event) and job.refresh().state.is_resting:
+                        raise typer.Exit(live.AT_REST)
+                raise typer.Exit(live.exit_code(job.wait()))
         view = _watch(job)
         say_failure(view)
         if view.state.is_resting:
@@ -210,10 +213,17 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 def _watch(job: Job) -> JobView:
-    try:
+    with _detachable(job):
         if isinstance(job, Plan):
             return live_plan.follow(job)
         return live.watch(job, Console(stderr=True))
+
+
+@contextlib.contextmanager
+def _detachable(job: Job) -> Iterator[None]:
+    """Say at Ctrl-C that the job continues, and exit with 130."""
+    try:
+        yield
     except KeyboardInterrupt:
         say(
             f"\ndetached; the job continues. `trimtab watch {job.id}` follows it again, "
@@ -433,7 +443,8 @@ def report(
     form = "json" if as_json else "csv" if trace else "markdown" if markdown else "text"
     with connect() as client:
         job = client.job(job_id)
-        job.wait()
+        with _detachable(job):
+            job.wait()
         _report(client, job, form)
         raise typer.Exit(live.exit_code(job.view))
 

@@ -88,6 +88,15 @@ def test_jobs_are_compared_without_scripts(reader: Reader) -> None:
     reader.get(f"/compare?jobs={ids[0]},{quote('<script>')}", status=404)
 
 
+def test_a_job_that_has_not_begun_says_so(reader: Reader) -> None:
+    first = reader.submit()
+    waiting = reader.submit(after=[first])
+    page = reader.get(f"/jobs/{waiting}")
+    (label,) = [a["aria-label"] for tag, a in page.tags if a.get("class") == "timeline"]
+    assert label.startswith("Waiting: ")
+    assert "The run has not begun." in page.text
+
+
 def test_the_timeline_says_what_happened(reader: Reader) -> None:
     job_id = reader.submit()
     job = reader.claim()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import io
+import signal
+import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import typer
 
-from trimtab.cli import app, terminal
+from trimtab.cli import app, jobs, terminal
 from trimtab.results import Reason, Termination
 
 
@@ -31,3 +36,28 @@ def test_letters_that_the_encoding_lacks_are_escaped(
         app.run()
     stream.flush()
     assert stream.buffer.getvalue() == b"gr\\xf6\\xdfe\n"
+
+
+def test_an_interrupted_wait_says_that_the_job_continues(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    job = cast("Any", SimpleNamespace(id="job_1"))
+    with pytest.raises(typer.Exit) as ended, jobs._detachable(job):
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert "the job continues. `trimtab watch job_1`" in capsys.readouterr().err
+
+
+def test_an_interrupt_during_imports_shows_no_traceback() -> None:
+    script = """
+import os, signal, sys
+from trimtab.cli import main
+class Finder:
+    def find_spec(self, name, *more):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, "")
