@@ -95,7 +95,7 @@ class AntennaBoard(WireModel):
     """Relative permittivity of the substrate."""
     tan_d: Annotated[float, Field(ge=0, le=0.1), remedied(_FRACTION)] = 0.001
     """Loss tangent of the substrate."""
-    height_mm: Annotated[float, Field(ge=0.2, le=8), remedied(_MILLIMETRES)] = 3.175
+    height_mm: Annotated[float, Field(ge=0.05, le=8), remedied(_MILLIMETRES)] = 3.175
     """Thickness of the substrate."""
     conductivity_s_m: Annotated[
         float, Field(ge=1e5, le=1e8), remedied("give S/m, e.g. 5.8e7 for copper")
@@ -103,7 +103,8 @@ class AntennaBoard(WireModel):
     """Conductivity of metal and ground plane; copper by default."""
     size_mm: Annotated[float, Field(gt=0, le=1000), remedied(_MILLIMETRES)] | None = None
     """Side of the square board with the grid at its centre, for the second solver. None: 24 mm of
-    board beyond the grid on each side, or a wavelength at the lowest frequency if that is less."""
+    board beyond the grid on each side, or half the wavelength of the lowest frequency if that is
+    less."""
 
 
 class AntennaGrid(WireModel):
@@ -255,7 +256,7 @@ class AntennaSpec(Spec):
         """Board beyond the grid on each side."""
         if self.board.size_mm is not None:
             return (self.board.size_mm - self.size_mm) / 2
-        return min(MOST_MARGIN_MM, self.longest_mm)
+        return min(MOST_MARGIN_MM, self.longest_mm / 2)
 
     @property
     def longest_mm(self) -> float:

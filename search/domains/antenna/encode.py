@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from search.domains.antenna.parse import AntennaProblem
-from solvers.field.board import C0
-from trimtab.specs.antenna import AntennaSpec
+from solvers.field.board import C0, MU0
+from trimtab.specs.antenna import AntennaBoard, AntennaSpec
+
+_LOSSY = 0.3  # efficiency below which a match is said to be mostly loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +21,35 @@ class Estimate:
     electrical_height: float  # of the slab in free-space wavelengths, highest frequency
     patch_bandwidths: tuple[float, ...]  # of one patch, relative, for each band
     band_widths: tuple[float, ...]  # asked for, relative
+    patch_efficiencies: tuple[float, ...]  # of one patch, in each band
+    least_efficiency: float  # asked for
     half_waves: tuple[float, ...]  # side of the grid in half wavelengths, in each band
     contradictions: tuple[str, ...] = ()  # a sentence for each edge with two limits
 
     @property
     def warnings(self) -> list[str]:
-        """Return a sentence for each band that one patch of this board, or no antenna, serves."""
+        """Return a sentence for each band that one patch of this board, or none, does not serve."""
+        return [*self.band_warnings, *self.loss_warnings]
+
+    @property
+    def loss_warnings(self) -> list[str]:
+        """Return a sentence for each band in which a patch dissipates most of its power."""
+        floor = self.least_efficiency or _LOSSY
+        asked = (
+            f"{floor:.0%} are asked for"
+            if self.least_efficiency
+            else "a match is mostly loss; min_efficiency requires more"
+        )
+        return [
+            f"bands[{index}]: a single patch on this board radiates about {efficiency:.0%} of the "
+            f"power that it accepts, {asked}; a thicker board or one with less loss radiates more"
+            for index, efficiency in enumerate(self.patch_efficiencies)
+            if efficiency < floor
+        ]
+
+    @property
+    def band_warnings(self) -> list[str]:
+        """Return a sentence for each band that one patch, or no antenna, is matched in."""
         sentences = list(self.contradictions)
         if self.cells_per_wavelength < 10:
             sentences.append(
@@ -65,6 +91,7 @@ def estimate(problem: AntennaProblem) -> Estimate:
     factor = (eps - 1) / eps**2 if eps > 2 else 0.25
     centres = [(band.f_lo_hz + band.f_hi_hz) / 2 for band in spec.bands]
     size = spec.size_mm * 1e-3
+    efficiencies = [_patch_efficiency(spec.board, f, factor) for f in centres]
     return Estimate(
         cells_per_wavelength=spec.cells_per_wavelength,
         electrical_size=size * spec.lowest_hz / C0,
@@ -76,9 +103,25 @@ def estimate(problem: AntennaProblem) -> Estimate:
             (band.f_hi_hz - band.f_lo_hz) / f
             for band, f in zip(spec.bands, centres, strict=True)
         ),
+        patch_efficiencies=tuple(efficiencies),
+        least_efficiency=spec.min_efficiency,
         half_waves=tuple(2 * size * f * eps**0.5 / C0 for f in centres),
         contradictions=_contradictions(spec),
     )
+
+
+def _patch_efficiency(board: AntennaBoard, frequency_hz: float, factor: float) -> float:
+    """Return the share of its power that a square patch radiates, Q / Q_rad.
+
+    Q_rad follows from the bandwidth without loss, 1/(√2 Q_rad); the dielectric's is 1/tan δ, that
+    of both conductors h √(π f μ₀ σ) (Balanis, as in `estimate`).
+    """
+    height = board.height_mm * 1e-3
+    radiated = 2**0.5 * 3.77 * factor * height * frequency_hz / C0
+    conducted = 1 / (
+        height * (math.pi * frequency_hz * MU0 * board.conductivity_s_m) ** 0.5
+    )
+    return radiated / (radiated + board.tan_d + conducted)
 
 
 def _contradictions(spec: AntennaSpec) -> tuple[str, ...]:

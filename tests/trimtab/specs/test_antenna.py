@@ -99,7 +99,7 @@ def test_bad_input_is_refused_with_a_remedy(
     [
         (
             {"board": {"height_mm": 0.003175}},
-            "board.height_mm: expected a value of at least 0.2, got 0.003175; give millimetres",
+            "board.height_mm: expected a value of at least 0.05, got 0.003175; give millimetres",
         ),
         (
             {"board": {"tan_d": 2}},

@@ -16,7 +16,8 @@ from search.domains.antenna.produce.outlines import Outline
 
 _GDS_MM = 1e-6  # resolution of GDSII files
 _DIGITS = 1_000_000  # of a millimetre in Gerber coordinates
-_PIN_OF_CELL = 0.43  # drill diameter over a cell's side: an SMA pin in 3 mm cells
+_PIN_MM = 1.3  # hole for the pin of an SMA connector, 1.27 mm
+_PIN_OF_CELL = 0.43  # of a cell's side that a hole takes at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Layout:
     @property
     def drill_mm(self) -> float:
         """Diameter of the holes for feed pin and vias."""
-        return round(_PIN_OF_CELL * self.cell_mm, 2)
+        return round(min(_PIN_MM, _PIN_OF_CELL * self.cell_mm), 2)
 
     def loops_mm(self) -> list[tuple[list[tuple[float, float]], bool]]:
         """Return (points, whether it is a hole) of each outline."""

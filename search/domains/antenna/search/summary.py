@@ -65,6 +65,7 @@ def estimated(estimate: Estimate) -> dict[str, Any]:
         "grid_in_wavelengths": estimate.electrical_size,
         "height_in_wavelengths": estimate.electrical_height,
         "single_patch_bandwidth": list(estimate.patch_bandwidths),
+        "single_patch_efficiency": list(estimate.patch_efficiencies),
         "band_widths": list(estimate.band_widths),
         "warnings": estimate.warnings,
     }
@@ -81,6 +82,36 @@ def reason_of(problem: AntennaProblem, estimate: Estimate, score: Score) -> str:
             "for; allow more coarse_solves or seconds"
         )
     text = f"the best design misses the requirements by {-margin:.2f} dB"
-    if estimate.warnings:
-        return f"{text}. {'. '.join(estimate.warnings)}"
+    if missed := _missed(problem, score):
+        text = f"{text} ({missed})"
+    warnings = [
+        *(estimate.band_warnings if min(score.band_margins_db) < 0 else ()),
+        *(
+            estimate.loss_warnings
+            if min(score.efficiency_margins_db, default=0) < 0
+            else ()
+        ),
+    ]
+    if warnings:
+        return f"{text}. {'. '.join(warnings)}"
     return f"{text}; allow more coarse_solves or seconds, or a larger grid"
+
+
+def _missed(problem: AntennaProblem, score: Score) -> str:
+    """Return what is missed and by how much; nothing where there is one requirement alone."""
+    spec = problem.spec
+    names = [f"bands[{i}]" for i in range(len(spec.bands))]
+    rows = zip(
+        [*names, *(f"avoid[{i}]" for i in range(len(spec.avoid)))],
+        score.band_margins_db,
+        strict=True,
+    )
+    missed = [f"{name} by {-margin:.2f} dB" for name, margin in rows if margin < 0]
+    missed += [
+        f"efficiency in {name} {spec.min_efficiency * 10 ** (margin / 10):.1%}, "
+        f"{spec.min_efficiency:.1%} asked for"
+        for name, margin in zip(names, score.efficiency_margins_db, strict=False)
+        if margin < 0
+    ]
+    requirements = len(score.band_margins_db) + len(score.efficiency_margins_db)
+    return ", ".join(missed) if requirements > 1 else ""

@@ -94,7 +94,7 @@ def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
             edge_mm=min(_EDGE_MM, spec.grid.cell_mm * _EDGE_OF_CELL),
             slab_layers=layers_of(spec.board.height_mm, spec.grid.cell_mm),
             board_margin_mm=spec.margin_mm,
-            air_mm=min(_AIR_MM, spec.longest_mm),
+            air_mm=min(_AIR_MM, spec.longest_mm / 2),
         ),
     )
 

@@ -22,6 +22,7 @@ from trimtab.results import Verification, VerificationStatus
 
 _TOLERANCE_DB = 1e-3
 _CURVE_POINTS = 101
+_INEFFICIENT = 0.5  # below it, the sentence on the result says so
 _METHOD = "rules, margins from a fresh fine solve, bands by openEMS (finite differences)"
 
 
@@ -54,6 +55,7 @@ def verify_design(
     verdicts = judge(problem.spec, fine.response)
     efficiencies = efficiencies_of(problem, fine)
     margins = margins_db(problem.spec, verdicts)
+    in_bands = min(margins)
     if problem.spec.min_efficiency > 0:
         margins += [
             10 * float(np.log10(max(value, 1e-6) / problem.spec.min_efficiency))
@@ -82,7 +84,7 @@ def verify_design(
         objective=objective,
         max_violation=max(0.0, -min(margins)),
         checks=checks,
-        detail=_sentence(min(margins), opinion),
+        detail=_sentence(min(margins), in_bands, efficiencies, opinion),
     )
     return Checked(verification=verification, fine=fine, opinion=opinion)
 
@@ -115,9 +117,23 @@ def _refused(claimed: float, objective: float | None, detail: str) -> Verificati
     )
 
 
-def _sentence(margin_db: float, opinion: SecondOpinion) -> str:
-    reached = "meets" if margin_db >= 0 else "misses"
-    text = f"{reached} the bands by {abs(margin_db):.2f} dB in the method of moments; "
+def _sentence(
+    margin_db: float,
+    in_bands_db: float,
+    efficiencies: list[float],
+    opinion: SecondOpinion,
+) -> str:
+    if margin_db < 0 <= in_bands_db:
+        text = f"meets the bands, but misses the efficiency by {-margin_db:.2f} dB"
+    else:
+        reached = "meets" if margin_db >= 0 else "misses"
+        text = f"{reached} the bands by {abs(margin_db):.2f} dB"
+    text = f"{text} in the method of moments; "
+    text += "".join(
+        f"radiates only {value:.0%} of the power that it accepts in bands[{index}]; "
+        for index, value in enumerate(efficiencies)
+        if value < _INEFFICIENT
+    )
     if opinion.verdict == NOT_CHECKED:
         return f"{text}{NOT_CHECKED}: {opinion.detail}"
     bands = ", ".join(

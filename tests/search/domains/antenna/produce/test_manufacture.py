@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import ezdxf
@@ -67,3 +68,8 @@ def test_gds_metal_has_the_area_of_the_cells(tmp_path: Path) -> None:
     (cell,) = gdstk.read_gds(str(tmp_path / "a.gds")).top_level()
     metal = [polygon for polygon in cell.polygons if polygon.layer == 1]
     assert sum(polygon.area() for polygon in metal) == pytest.approx(METAL_MM2)
+
+
+@pytest.mark.parametrize(("cell_mm", "drill_mm"), [(0.4, 0.17), (3.0, 1.29), (10.0, 1.3)])
+def test_holes_fit_their_cells_and_an_sma_pin(cell_mm: float, drill_mm: float) -> None:
+    assert replace(LAYOUT, cell_mm=cell_mm).drill_mm == drill_mm

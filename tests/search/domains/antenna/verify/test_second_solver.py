@@ -24,7 +24,7 @@ def test_the_board_has_the_size_that_was_asked_for(tmp_path: Path) -> None:
     assert model.port_ohm == 50.0
 
 
-@pytest.mark.parametrize(("factor", "margin_mm"), [(1, 24.0), (10, 5.33)])
+@pytest.mark.parametrize(("factor", "margin_mm"), [(1, 24.0), (10, 2.66)])
 def test_a_board_without_a_size_shrinks_with_the_wavelength(
     tmp_path: Path, factor: int, margin_mm: float
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from search.domains.antenna.design import AntennaSolution, Design
+from search.domains.antenna.search.solve import Evaluator
 from search.domains.antenna.verify.verification import verify_design
 from tests.search.domains.antenna.jobs import PATCH, design, problem
 from trimtab.results import Verification, VerificationStatus
@@ -27,6 +28,16 @@ def test_a_wrong_margin_is_refused_and_the_right_one_accepted(tmp_path: Path) ->
     right = verify(tmp_path, PATCH, wrong.objective)
     assert right.status is VerificationStatus.VALID
     assert right.max_violation == pytest.approx(-wrong.objective, abs=1e-6)
+
+
+def test_a_match_from_loss_says_how_little_is_radiated(tmp_path: Path) -> None:
+    """On FR-4 of a fifth of a millimetre a patch is matched, and heats its board."""
+    lossy = {"eps_r": 4.4, "tan_d": 0.02, "height_mm": 0.2, "size_mm": 30.0}
+    made = problem(tmp_path, board=lossy, margin_db=10.0)
+    objective = Evaluator(made).score(PATCH, "fine").margin_db
+    solution = AntennaSolution(design=PATCH, objective_db=objective)
+    accepted = verify_design(made, solution, left_s=60.0, stopped=lambda: False)
+    assert "radiates only" in accepted.verification.detail
 
 
 def test_illegal_metal_is_refused(tmp_path: Path) -> None:
