@@ -59,7 +59,7 @@ class Manifest:
 class SqliteDatabase:
     """The database file in a data folder."""
 
-    member = DATABASE
+    member, comes_last = DATABASE, True
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / DATABASE
@@ -247,15 +247,13 @@ def restore(
                 manifest = _unpack(archive, staged, database.member)
         except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
             raise BackupRefused(f"{source}: expected a backup, got: {error}") from error
-        if database.member != DATABASE:
-            # It may fail, and then nothing is left.
+        if not database.comes_last:
             database.restore(staged / database.member)
         for name in ("blobs", *_KEYS):
             if (staged / name).exists():
                 (staged / name).replace(data_dir / name)
-        if database.member == DATABASE:
-            # Last: a folder without one is no server's.
-            database.restore(staged / DATABASE)
+        if database.comes_last:
+            database.restore(staged / database.member)
     return manifest
 
 

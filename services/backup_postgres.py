@@ -25,7 +25,7 @@ _LOCKS_S = 30  # pg_dump waits so long for a migration
 class PostgresDatabase:
     """A server's database, named by a URL like TRIMTAB_DATABASE_URL."""
 
-    member = MEMBER
+    member, comes_last = MEMBER, False
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="postgresql")

@@ -23,6 +23,10 @@ class Database(Protocol):
     member: str
     """Name of its copy in the archive."""
 
+    comes_last: bool
+    """It is restored after the files, because a folder without it is no server's. Else before them:
+    its restore may fail, and then nothing is left."""
+
     def snapshot(self, copy: Path) -> Contents:
         """Copy it in one read transaction. Raises BackupRefused."""
         ...

@@ -81,6 +81,11 @@ class Task:
     finish: Finish | None = None
     """Set: do not search; verify and write `start`, or the baseline."""
 
+    @property
+    def module(self) -> str:
+        """The module of the builder, which a warm child imports in advance."""
+        return self.builder.partition(":")[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:

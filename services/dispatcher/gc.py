@@ -12,8 +12,10 @@ async def collect_garbage(store: ServiceStore, blobs: BlobStore, *, ttl_s: float
     """Remove unreferenced files older than `ttl_s`; returns their number.
 
     The row is deleted first: a file without a row wastes space, a row without a file is an
-    error for its owner.
+    error for its owner. Bytes that a process was about to remove when it died are looked at again.
     """
+    for digest in await asyncio.to_thread(blobs.recover):
+        await remove_bytes(store, blobs, digest)
     older_than_us = await store.now_us() - round(ttl_s * 1e6)
     removed = 0
     while rows := await store.unreferenced_artifacts(older_than_us=older_than_us):

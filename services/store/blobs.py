@@ -7,11 +7,13 @@ or absent. Two uploads of the same bytes are one file.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from services.errors import InsufficientStorage, InvalidBody, NotFound, PayloadT
 from trimtab.specs.common import DIGEST_PATTERN
 
 _COPY_BYTES = 1 << 20
+_LEFT_S = 86_400.0  # a file of this age belongs to a process that has died
+_ASIDE, _PARTS = "removed-", ("upload-", "adopt-")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -75,7 +79,7 @@ class BlobStore:
         leaves nothing behind.
         """
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(prefix="upload-", dir=self._root)
+        handle, temporary = tempfile.mkstemp(prefix=_PARTS[0], dir=self._root)
         digest = hashlib.sha256()
         size = 0
         gzip: _GzipGuard | None = None
@@ -118,7 +122,7 @@ class BlobStore:
     def adopt(self, source: Path) -> Blob:
         """Copy a local file in. Blocking. Raises InsufficientStorage."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(prefix="adopt-", dir=self._root)
+        handle, temporary = tempfile.mkstemp(prefix=_PARTS[1], dir=self._root)
         digest = hashlib.sha256()
         size = 0
         try:
@@ -150,10 +154,13 @@ class BlobStore:
 
     def set_aside(self, digest: str) -> Path | None:
         """Take bytes away under another name; None if they are not stored."""
-        handle, aside = tempfile.mkstemp(prefix="removed-", dir=self._root)
+        place = self._place(digest)
+        if not place.is_file():
+            return None
+        handle, aside = tempfile.mkstemp(prefix=f"{_ASIDE}{place.name}-", dir=self._root)
         os.close(handle)
         try:
-            self._place(digest).replace(aside)
+            place.replace(aside)
         except FileNotFoundError:
             Path(aside).unlink()
             return None
@@ -162,6 +169,24 @@ class BlobStore:
     def put_back(self, digest: str, aside: Path) -> None:
         """Store bytes again that were set aside."""
         self._keep(aside, digest)
+
+    def recover(self, *, older_than_s: float = _LEFT_S) -> list[str]:
+        """Deal with what a process left that died; returns the digests of bytes put back.
+
+        Bytes that were set aside are stored again: the caller decides anew about them. Parts of
+        uploads are removed. What is younger than `older_than_s` may be another process's work.
+        """
+        until, back = time.time() - older_than_s, []
+        for path in self._root.glob("*-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_ctime > until:
+                    continue
+                if path.name.startswith(_ASIDE):
+                    back.append(f"sha256:{path.name.split('-')[1]}")
+                    self.put_back(back[-1], path)
+                elif path.name.startswith(_PARTS):
+                    path.unlink()
+        return back
 
     def free_bytes(self) -> int:
         """Return the free space on the disk."""

@@ -109,7 +109,7 @@ class ProcessExecutor:
     async def _start_run(self, task: Task) -> ProcessExecution:
         if self._closed:
             raise RuntimeError("the executor is closed")
-        self._recent.append(task.builder.partition(":")[0])
+        self._recent.append(task.module)
         run = ProcessExecution(task, await self._warm_child(), text=self._text)
         try:
             await run.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,3 +98,31 @@ def test_bytes_that_have_a_row_again_are_put_back(
         await remove_bytes(MemoryStore(), blobs, f"sha256:{0:064x}")  # nothing to do
 
     asyncio.run(body())
+
+
+def test_what_a_process_left_that_died_is_dealt_with(tmp_path: Path) -> None:
+    """Killed between setting bytes aside and looking for their row, or in an upload."""
+    content = tmp_path / "content"
+    content.write_bytes(b"a model")
+    blobs = BlobStore(tmp_path / "blobs")
+    digest = blobs.adopt(content).digest
+
+    class Known(MemoryStore):
+        async def unknown_files(self, digests: Sequence[str]) -> list[str]:
+            return []
+
+    async def collect(store: MemoryStore) -> None:
+        await collect_garbage(store, blobs, ttl_s=1e9)
+
+    assert blobs.set_aside(digest) is not None
+    (tmp_path / "blobs" / "upload-1").write_bytes(b"half")
+    asyncio.run(collect(Known()))
+    assert not blobs.holds(digest), "another process may be about to look for its row"
+    with pytest.MonkeyPatch.context() as patch:
+        later = time.time() + 90_000
+        patch.setattr(time, "time", lambda: later)
+        asyncio.run(collect(Known()))
+        assert blobs.path(digest).read_bytes() == b"a model", "it has a row"
+        blobs.set_aside(digest)
+        asyncio.run(collect(MemoryStore()))
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == []
