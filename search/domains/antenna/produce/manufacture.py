@@ -15,6 +15,7 @@ from pathlib import Path
 from search.domains.antenna.produce.outlines import Outline
 
 _GDS_MM = 1e-6  # resolution of GDSII files
+_ROUND = 5e-4  # of a hole's radius, by which its polygon in GDSII may deviate
 _DIGITS = 1_000_000  # of a millimetre in Gerber coordinates
 _PIN_MM = 1.3  # hole for the pin of an SMA connector, 1.27 mm
 _PIN_OF_CELL = 0.43  # of a cell's side that a hole takes at most
@@ -73,10 +74,17 @@ def gerber_outline(layout: Layout) -> str:
 
 
 def drill(layout: Layout) -> str:
-    """Return the plated holes of feed and vias."""
+    """Return the holes of feed and vias; attributes in comments say that they are plated."""
     holes = [f"X{x:.3f}Y{y:.3f}" for x, y in layout.holes_mm()]
-    head = ["M48", "METRIC", f"T01C{layout.drill_mm:.3f}", "%", "G05", "T01"]
-    return "\n".join([*head, *holes, "M30", ""])
+    head = [
+        "M48",
+        "; #@! TF.FileFunction,Plated,1,2,PTH",
+        ";TYPE=PLATED",
+        "METRIC",
+        "; #@! TA.AperFunction,Plated,PTH,ComponentDrill",
+        f"T01C{layout.drill_mm:.3f}",
+    ]
+    return "\n".join([*head, "%", "G05", "T01", *holes, "M30", ""])
 
 
 def write_dxf(layout: Layout, path: Path) -> None:
@@ -122,7 +130,9 @@ def write_gds(layout: Layout, path: Path) -> None:
         polygon.layer = 1
     cell.add(*merged, gdstk.Polygon(layout.board_mm(), layer=3))
     for centre in layout.holes_mm():
-        cell.add(gdstk.ellipse(centre, layout.drill_mm / 2, layer=2))
+        radius = layout.drill_mm / 2
+        # Its default, 0.01 mm, made a hole of 0.17 mm a tenth too small in area.
+        cell.add(gdstk.ellipse(centre, radius, layer=2, tolerance=_ROUND * radius))
     library.write_gds(str(path))
 
 

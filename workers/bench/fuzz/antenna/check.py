@@ -154,7 +154,7 @@ def _check_files(spec: AntennaSpec, design: Design) -> None:
         raise Disagreement(Fault.WRONG, f"DXF: feed at {circles.tolist()}")
     profile = readers.read_profile(manufacture.gerber_outline(layout))
     side = spec.board.size_mm or spec.size_mm + 2 * min(
-        24.0, 299.792458e9 / spec.lowest_hz
+        24.0, 299.792458e9 / spec.lowest_hz / 2
     )
     span = np.ptp(profile, axis=0)
     if not np.allclose(span, side, atol=1e-3):

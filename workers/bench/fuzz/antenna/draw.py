@@ -34,7 +34,7 @@ def valid(rng: Rng, *, small: bool) -> Body:
     cell_mm = float(np.exp(rng.uniform(np.log(least), np.log(most))))
     size_mm = cells * cell_mm
     thickest = min(8.0, 0.24 * wavelength_mm)
-    if thickest < 0.2:
+    if thickest < 0.05:
         return valid(rng, small=small)
     body: Body = {
         "bands": bands,
@@ -42,7 +42,7 @@ def valid(rng: Rng, *, small: bool) -> Body:
         "board": {
             "eps_r": eps_r,
             "tan_d": float(rng.choice([0.0, 0.001, 0.02, 0.1])),
-            "height_mm": float(np.exp(rng.uniform(np.log(0.2), np.log(thickest)))),
+            "height_mm": float(np.exp(rng.uniform(np.log(0.05), np.log(thickest)))),
             "conductivity_s_m": float(rng.choice([1e5, 5.8e7, 1e8])),
         },
         "grid": {"cells": cells, "cell_mm": cell_mm},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,13 @@ def test_gerber_regions_and_polarity() -> None:
 def test_board_and_holes() -> None:
     assert "X25000000Y25000000D01*" in manufacture.gerber_outline(LAYOUT)
     text = manufacture.drill(LAYOUT)
-    assert text.startswith("M48\nMETRIC\nT01C1.290\n")
+    lines = text.splitlines()
+    assert [line for line in lines[:6] if not line.startswith(";")] == [
+        "M48",
+        "METRIC",
+        "T01C1.290",
+    ]
+    assert "; #@! TF.FileFunction,Plated,1,2,PTH" in lines
     assert re.findall(r"X([\d.]+)Y([\d.]+)", text) == [
         ("1.500", "1.500"),
         ("13.500", "13.500"),
@@ -73,3 +80,13 @@ def test_gds_metal_has_the_area_of_the_cells(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("cell_mm", "drill_mm"), [(0.4, 0.17), (3.0, 1.29), (10.0, 1.3)])
 def test_holes_fit_their_cells_and_an_sma_pin(cell_mm: float, drill_mm: float) -> None:
     assert replace(LAYOUT, cell_mm=cell_mm).drill_mm == drill_mm
+
+
+@pytest.mark.parametrize("cell_mm", [0.1, 0.4, 3.0])
+def test_gds_holes_are_round(tmp_path: Path, cell_mm: float) -> None:
+    layout = replace(LAYOUT, cell_mm=cell_mm)
+    manufacture.write_gds(layout, tmp_path / "a.gds")
+    (cell,) = gdstk.read_gds(str(tmp_path / "a.gds")).top_level()
+    holes = [polygon.area() for polygon in cell.polygons if polygon.layer == 2]
+    circle = math.pi * layout.drill_mm**2 / 4
+    assert holes == [pytest.approx(circle, rel=1e-3)] * 2
