@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import highspy
 import numpy as np
@@ -125,6 +128,22 @@ def dual_objective(
     return math.fsum(terms) + model.offset, float(np.abs(terms).max(initial=0.0))
 
 
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that calls a bound method without keeping its object alive.
+
+    An engine that holds a method of its owner would keep both for ever: the garbage collector does
+    not see references inside an engine.
+    """
+    weak = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> None:
+        alive = weak()
+        if alive is not None:
+            alive(*arguments)
+
+    return call
+
+
 class Relaxation:
     """The LP of a model in one HiGHS. Not for two threads at once."""
 
@@ -146,7 +165,7 @@ class Relaxation:
         self._row_weights: Floats | None = None
         self._stop: Stop | None = None
         self._stop_error: BaseException | None = None
-        self._engine.setCallback(self._on_event, None)
+        self._engine.setCallback(_weakly(self._on_event), None)
         self._engine.startCallback(cb.HighsCallbackType.kCallbackSimplexInterrupt)
         self._engine.startCallback(cb.HighsCallbackType.kCallbackIpmInterrupt)
 

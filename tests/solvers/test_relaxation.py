@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -158,3 +159,11 @@ def test_unbounded_and_infeasible() -> None:
     none = Relaxation(milp([1], [([1], 3, 4)])).root()
     assert none.termination.reason is Reason.INFEASIBLE
     assert none.objective is None
+
+
+def test_a_relaxation_ends_with_its_last_reference() -> None:
+    relaxation = Relaxation(COVER)
+    relaxation.root()
+    alive = weakref.ref(relaxation)
+    del relaxation
+    assert alive() is None
