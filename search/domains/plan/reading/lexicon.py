@@ -231,7 +231,8 @@ class Lexicon:
                 slot := self.slots.get(kind, {}).get(path)
             ) and slot.dimension is not None
             for choice, phrases in row.get("values", {}).items():
-                self._add(phrases, sense(Role.VALUE, int(choice) if numeric else choice))
+                value = int(choice) if numeric else {} if choice == "{}" else choice
+                self._add(phrases, sense(Role.VALUE, value))
             for truth in (True, False):
                 self._add(row.get(str(truth).lower(), ()), sense(Role.VALUE, truth))
             # Said with a negation, these set a value: "without proof", "no surrogate".

@@ -175,7 +175,9 @@ def _slot(
     kind: str, path: str, row: Mapping[str, Any], known: FieldOfSchema | None
 ) -> Slot:
     dimension = _DIMENSIONS.get(row.get("dimension", ""))
-    types = known.types if known else frozenset({"number"})
+    # A field that holds others, such as `spec.image`, is stated as a whole by a word of its own.
+    whole = "{}" in row.get("values", {})
+    types = known.types if known else frozenset({"object" if whole else "number"})
     if dimension is None:
         for suffix, meaning in _SUFFIXES.items():
             if path.endswith(suffix):

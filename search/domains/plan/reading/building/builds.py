@@ -11,6 +11,7 @@ from search.domains.plan.reading.building.compiler import (
     read_header_folders,
     read_libraries,
 )
+from search.domains.plan.reading.building.image import read_image
 from search.domains.plan.reading.building.runs import read_runs
 from search.domains.plan.reading.building.sources import read_sources
 from search.domains.plan.reading.building.statement import KIND
@@ -27,6 +28,7 @@ def builds_of(scene: Scene, kinds: Sequence[str]) -> list[Bound]:
     bounds += read_header_folders(scene)
     bounds += read_flags(scene)
     bounds += read_libraries(scene)
+    bounds += read_image(scene)
     taken = {t for bound in bounds for t in bound.tokens}
     bounds += read_runs(scene, taken)
     return bounds
