@@ -38,8 +38,13 @@ AUTHORS = (
     "seventh",
     "eighth",
     "ninth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
 )
-UNTUNED = ("fifth", "sixth", "seventh", "eighth", "ninth")
+UNTUNED = ("eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth")
 """Authors whom the grammar was not tuned on, or least."""
 WEIGHTS = {"made up": 0.5, **dict.fromkeys(UNTUNED, 2.0)}
 

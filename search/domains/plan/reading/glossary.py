@@ -55,6 +55,19 @@ def in_english(tokens: Sequence[Token], language: str) -> list[Token]:
         else:
             result.append(tokens[i])
             i += 1
+    return _ranges(result)
+
+
+def _ranges(tokens: list[Token]) -> list[Token]:
+    """Return the tokens with "2,40 à 2,48 GHz" as a range: "at" between numbers is "to"."""
+    result = list(tokens)
+    for i, token in enumerate(tokens[1:-1], 1):
+        if (
+            token.word == "at"
+            and tokens[i - 1].form is Form.NUMBER
+            and tokens[i + 1].form is Form.NUMBER
+        ):
+            result[i] = replace(token, word="to", form=Form.WORD)
     return result
 
 

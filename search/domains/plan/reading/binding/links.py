@@ -112,6 +112,7 @@ def links_of(
                 ):
                     best[key] = Link(BARE, None, slot)
     _names_first(best)
+    _unusual_last(quantity, best)
     limit = _LIMIT if quantity.units else _LIMIT_WITHOUT_UNIT
     return sorted(
         (link for link in best.values() if link.cost <= limit), key=lambda link: link.cost
@@ -156,12 +157,31 @@ def _names_first(links: dict[tuple[str, str], Link]) -> None:
                 links[key] = Link(cost, None, link.slot, link.strong)
 
 
+def _unusual_last(quantity: Quantity, links: dict[tuple[str, str], Link]) -> None:
+    """Let "1.575 mm board" be the thickness: no board is so small, whatever word stands near."""
+    for key, link in list(links.items()):
+        if is_usual(quantity, link.slot) or link.slot.usual is None:
+            continue
+        rivals = [
+            other
+            for (kind, path), other in links.items()
+            if kind == key[0]
+            and path != key[1]
+            and other.slot.dimension is link.slot.dimension
+            and other.slot.usual is not None
+            and is_usual(quantity, other.slot)
+        ]
+        if rivals:
+            del links[key]
+
+
 def _cost(scene: Scene, quantity: Quantity, phrase: Phrase) -> float | None:
     """Return how far a slot's name is from a quantity; None if too far or cut off."""
     if phrase.start >= quantity.end:
         option = (
             scene.word(quantity.start - 2) == "-"
             and scene.tokens[quantity.start - 1].glued
+            and scene.tokens[quantity.start - 1].form is Form.WORD  # not "-> 4 GPUs"
         )
         seeds = scene.word(phrase.start) == "seeds" and quantity.shape is Shape.SINGLE
         if scene.word(quantity.start - 1) == "=" or option or seeds:

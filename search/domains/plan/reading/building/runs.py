@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from search.domains.plan.reading.binding.bound import Bound
+from search.domains.plan.reading.binding.bound import HARDWARE, Bound
 from search.domains.plan.reading.building.statement import stated, tokens_in
 from search.domains.plan.reading.building.streams import add_streams, add_time
 from search.domains.plan.reading.scene import Scene
@@ -123,7 +123,11 @@ def _is_argument(
     # A number in front of what it counts is no argument: "with 200 evaluations".
     head = any(
         phrase.start <= places[-1] + 1 < phrase.end
-        and any(s.role.value in ("head", "counted") for s in phrase.senses)
+        and any(
+            s.role.value in ("head", "counted")
+            or (s.role.value == "value" and s.path == HARDWARE)
+            for s in phrase.senses
+        )
         for phrase in scene.items
     )
     counts = head and not following.startswith(("arg", "run", "input"))

@@ -92,6 +92,10 @@ def out_of_range(scene: Scene, bound: Bound, slot: Any, value: Any) -> list[Doub
     ]
 
 
+_VARIED = ("seed", "spec.devices.0.count", "spec.what_if", "spec.engine")
+"""Slots whose values are listed to be run side by side more often than to be chosen from."""
+
+
 def ask_which_holds(
     scene: Scene,
     many: Mapping[str, list[Option]],
@@ -111,12 +115,14 @@ def ask_which_holds(
             or _one_and_one(scene, places)
             or any(places[0] < m.start < places[-1] for m in scene.marks("then"))
         )
-        if (
-            path in (SECONDS, MEMORY, "budget.target_gap", "spec.objective")
-            and alone
-            and not compares
-            and not listed
-        ):
+        slot = slots.get(path)
+        one_of = path in (SECONDS, MEMORY, "budget.target_gap", "spec.objective") or (
+            path not in _VARIED
+            and slot is not None
+            and (slot.dimension is not None or all(isinstance(o.value, bool) for o in values))
+            and not scene.marks("again", "rerun", "each", "then", "after", "before", "first")
+        )
+        if one_of and alone and not compares and not listed:
             shown = [_text(o.value) for o in values]
             result.doubts.append(
                 Doubt(

@@ -28,8 +28,17 @@ def add_without_files(scene: Scene, found: Found) -> None:
                 "Hz" in {u.dimension.value for u in q.units} for q in scene.quantities
             )
         )
+        strong = strong or _names_a_band(scene)
         if strong:
             found.leaves += _separate(scene, kind, nouns)
+
+
+def _names_a_band(scene: Scene) -> bool:
+    """Return whether two numbers with one unit of frequency are a band: "1.85-1.99 GHz"."""
+    return any(
+        len(q.numbers) == 2 and "Hz" in {u.dimension.value for u in q.units}
+        for q in scene.quantities
+    )
 
 
 def _separate(scene: Scene, kind: str, nouns: list[Phrase]) -> list[Leaf]:
