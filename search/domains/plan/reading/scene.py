@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from search.domains.plan.reading.bounds import Text
 from search.domains.plan.reading.glossary import in_english
+from search.domains.plan.reading.grids import read_by_row
 from search.domains.plan.reading.lexicon import Lexicon, Phrase, Role
 from search.domains.plan.reading.numerals import with_numerals
 from search.domains.plan.reading.quantities.find import quantities_of
@@ -174,7 +175,8 @@ def scene_of(
     text: Text, files: Sequence[FileFacts], lexicon: Lexicon, language: str | None = None
 ) -> Scene:
     """Return the scene of a goal: tokens, typing errors undone, phrases and quantities found."""
-    raw = _with_quoted_choices(tokens_of(text, [file.name for file in files]), lexicon)
+    rows = read_by_row(tokens_of(text, [file.name for file in files]))
+    raw = _with_quoted_choices(rows, lexicon)
     if language is not None:
         raw = in_english(raw, language)
     raw = _homophones(_with_suffixes(written_out(raw, [file.name for file in files])))

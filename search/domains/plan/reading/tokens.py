@@ -49,7 +49,8 @@ _ID = re.compile(
     r"|(?:~|\.\.?)?/[A-Za-z_.][\w.-]*(?:/[\w.-]+)*"
 )
 _QUOTE = re.compile(r'"[^"\n]{0,2000}"|`[^`\n]{0,2000}`|(?<!\w)\'[^\'\n]{2,2000}\'(?!\w)')
-# Quoted mail, fenced blocks and rows of tables are data, as quoted words are.
+# Quoted mail, fenced blocks and lone rows with bars are data, as quoted words are; a table with a
+# header is read row by row (`grids.py`).
 _BLOCK = re.compile(r"```[^`]{0,20000}(?:```|\Z)|^[ \t]*[>|][^\n]*", re.M)
 _SUFFIXES = (
     r"(?:mps|lp|mst|sol|csv|tsv|json|parquet|zip|tgz|tar|gz|bz2|xz|cc|cpp|cxx|hpp|ll|bc|rs|py"
@@ -77,6 +78,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _TIMES = re.compile(r"\s*(?:\d|[A-Za-z]\d|\s)")
 _OPTION = re.compile(r"[a-zA-Z](?=\d)")  # -j12
 MAX_DIGITS = 40
+_ROW = 2_000  # characters of a row of a table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,7 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
                 and m[0][0] == "/"
                 and text[m.start() - 1 : m.start()].isalnum()
             )
+            and not (pattern is _BLOCK and _is_row(text, m))
         ]
     priority = {Form.FILE: 1, Form.QUOTE: 0}
     candidates.sort(key=lambda m: (priority.get(m.form, 2), m.start, -m.end))
@@ -152,6 +155,16 @@ def _masks(text: str, files: Sequence[str]) -> list[_Mask]:
         taken[mask.start : mask.end] = b"\1" * (mask.end - mask.start)
         disjoint.append(mask)
     return sorted(disjoint, key=lambda m: m.start)
+
+
+def _is_row(text: str, match: re.Match[str]) -> bool:
+    """Return whether a line with bars has a neighbour with as many: both are rows of a table."""
+    if not match[0].lstrip().startswith("|"):
+        return False
+    before = text[max(0, match.start() - _ROW) : match.start()].rstrip("\n").rpartition("\n")[2]
+    behind = text[match.end() : match.end() + _ROW].lstrip("\n").partition("\n")[0]
+    bars = match[0].count("|")
+    return bars > 1 and bars in (before.count("|"), behind.count("|"))
 
 
 def _inside_word(text: str, start: int, end: int) -> bool:

@@ -54,6 +54,9 @@ def sequence(
         first = min(place for place, i in places if place > at)
         if scene.crossing(at, first) > 12.0:
             continue
+        arrow = scene.word(at) == "-" and not phrase.senses
+        if arrow and scene.sentence(first) != scene.sentence(at):
+            continue  # "a.c -> smaller. b.c -> faster": the arrow leads to a wish
         scene.use(range(phrase.start, phrase.end), "order")
         previous = [
             i for place, i in places if place < at and _joined(scene, place, last)

@@ -1,0 +1,130 @@
+"""Tables with a header in a goal, read row by row: "| a.lp | 120 s |" under "| file | limit |".
+
+A row becomes a line in which the header's words stand in front of each cell. The tokens keep the
+places that they have in the goal, so that every value still points at its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from search.domains.plan.reading.stems import vocabulary
+from search.domains.plan.reading.tokens import Form, Token
+
+_NAMES = vocabulary(
+    "file files model models name names job jobs what unit antenna program source input instance id "
+    "no nr tables list lot"
+)
+_OPEN = vocabulary("none default - – — n/a any auto standard usual")
+_AGAIN = frozenset(('"', "''", "ditto", "same", "〃", "idem"))
+_LINKED = frozenset(("from", "to"))
+_MOST_CELLS = 16
+
+
+def read_by_row(tokens: Sequence[Token]) -> list[Token]:
+    """Return the tokens with each row of a table as a line with the header's words."""
+    lines = _lines(tokens)
+    result: list[Token] = []
+    number = 0
+    while number < len(lines):
+        rows = _table(lines, number)
+        if len(rows) < 2:
+            result += lines[number]
+            number += 1
+            continue
+        header, body = rows[0], [row for row in rows[1:] if not _is_rule(row)]
+        above: list[list[Token]] = []
+        for row in body:
+            row = [
+                above[k] if above and _says_again(cell) else cell for k, cell in enumerate(row)
+            ]
+            result += _sentence(header, row)
+            above = row
+        number += len(rows)
+    return result
+
+
+def _lines(tokens: Sequence[Token]) -> list[list[Token]]:
+    """Return the lines; each but the last ends in its line break."""
+    lines: list[list[Token]] = [[]]
+    for token in tokens:
+        lines[-1].append(token)
+        if token.word == "\n":
+            lines.append([])
+    return lines
+
+
+def _cells(line: Sequence[Token]) -> list[list[Token]]:
+    """Return the cells of a line between bars; empty for a line that is no row."""
+    if sum(token.word == "|" for token in line) < 1:
+        return []
+    cells: list[list[Token]] = [[]]
+    for token in line:
+        if token.word == "|":
+            cells.append([])
+        elif token.word != "\n":
+            cells[-1].append(token)
+    if cells and not cells[0]:
+        cells = cells[1:]
+    if cells and not cells[-1]:
+        cells = cells[:-1]
+    return cells
+
+
+def _table(lines: Sequence[Sequence[Token]], start: int) -> list[list[list[Token]]]:
+    """Return the rows of the table that starts at a line; none if it has no header."""
+    rows: list[list[list[Token]]] = []
+    for line in lines[start:]:
+        cells = _cells(line)
+        if not 2 <= len(cells) <= _MOST_CELLS or (rows and len(cells) != len(rows[0])):
+            break
+        rows.append(cells)
+    titles = [token for cell in rows[0] for token in cell] if rows else []
+    words = all(token.form is Form.WORD or token.form is Form.MARK for token in titles)
+    return rows if len(rows) >= 2 and titles and words and not _is_rule(rows[0]) else []
+
+
+def _is_rule(row: Sequence[Sequence[Token]]) -> bool:
+    return all(set(token.text) <= set("-:=") for cell in row for token in cell)
+
+
+def _says_again(cell: Sequence[Token]) -> bool:
+    return bool(cell) and " ".join(token.word for token in cell) in _AGAIN
+
+
+def _sentence(
+    header: Sequence[Sequence[Token]], row: Sequence[Sequence[Token]]
+) -> list[Token]:
+    """Return one row in words: its names first, then "limit 120 s, seed 3"."""
+    names = [
+        cell
+        for title, cell in zip(header, row, strict=True)
+        if _is_name(title) and cell
+    ]
+    made = [token for cell in names for token in cell]
+    last = None
+    for title, cell in zip(header, row, strict=True):
+        if not cell or _is_name(title) or all(token.word in _OPEN for token in cell):
+            continue
+        word = title[-1].word if title else ""
+        if made and not (last == "from" and word == "to"):
+            made.append(_mark(cell[0], ","))
+        if word != "from":
+            made += title
+        made += cell
+        last = word
+    if made:
+        made.append(_mark(made[-1], "\n"))
+    return made
+
+
+def _is_name(title: Sequence[Token]) -> bool:
+    return not title or all(token.word in _NAMES for token in title)
+
+
+def _mark(near: Token, text: str) -> Token:
+    """Return a mark that stands where another token does."""
+    return replace(
+        near, form=Form.MARK, text=text, word=text, value=None, end=near.start, start=near.start
+    )
