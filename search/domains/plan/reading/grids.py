@@ -6,7 +6,7 @@ places that they have in the goal, so that every value still points at its own w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from search.domains.plan.reading.stems import vocabulary
@@ -22,15 +22,22 @@ _LINKED = frozenset(("from", "to"))
 _MOST_CELLS = 16
 
 
-def read_by_row(tokens: Sequence[Token]) -> list[Token]:
-    """Return the tokens with each row of a table as a line with the header's words."""
+Titles = Callable[[Sequence[Token]], bool]
+"""Whether some words are the name of a field."""
+
+
+def read_by_row(tokens: Sequence[Token], is_title: Titles) -> list[Token]:
+    """Return the tokens with each row of a table as a line with the header's words.
+
+    Lines with bars that are no such table are data, as quoted words are: one token each.
+    """
     lines = _lines(tokens)
     result: list[Token] = []
     number = 0
     while number < len(lines):
-        rows = _table(lines, number)
+        rows = _table(lines, number, is_title)
         if len(rows) < 2:
-            result += lines[number]
+            result += _quoted(lines[number])
             number += 1
             continue
         header, body = rows[0], [row for row in rows[1:] if not _is_rule(row)]
@@ -57,7 +64,7 @@ def _lines(tokens: Sequence[Token]) -> list[list[Token]]:
 
 def _cells(line: Sequence[Token]) -> list[list[Token]]:
     """Return the cells of a line between bars; empty for a line that is no row."""
-    if sum(token.word == "|" for token in line) < 1:
+    if not line or line[0].word != "|":
         return []
     cells: list[list[Token]] = [[]]
     for token in line:
@@ -72,7 +79,22 @@ def _cells(line: Sequence[Token]) -> list[list[Token]]:
     return cells
 
 
-def _table(lines: Sequence[Sequence[Token]], start: int) -> list[list[list[Token]]]:
+def _quoted(line: Sequence[Token]) -> list[Token]:
+    """Return a line that begins with a bar as a quotation, another one as it is."""
+    if not line or line[0].word != "|":
+        return list(line)
+    last = line[-1] if line[-1].word == "\n" else None
+    inner = line[:-1] if last is not None else line
+    text = " ".join(token.text for token in inner)
+    quote = replace(
+        line[0], form=Form.QUOTE, text=text, word=text.lower(), end=inner[-1].end, value=None
+    )
+    return [quote, last] if last is not None else [quote]
+
+
+def _table(
+    lines: Sequence[Sequence[Token]], start: int, is_title: Titles
+) -> list[list[list[Token]]]:
     """Return the rows of the table that starts at a line; none if it has no header."""
     rows: list[list[list[Token]]] = []
     for line in lines[start:]:
@@ -80,9 +102,13 @@ def _table(lines: Sequence[Sequence[Token]], start: int) -> list[list[list[Token
         if not 2 <= len(cells) <= _MOST_CELLS or (rows and len(cells) != len(rows[0])):
             break
         rows.append(cells)
-    titles = [token for cell in rows[0] for token in cell] if rows else []
-    words = all(token.form is Form.WORD or token.form is Form.MARK for token in titles)
-    return rows if len(rows) >= 2 and titles and words and not _is_rule(rows[0]) else []
+    if len(rows) < 2 or _is_rule(rows[0]):
+        return []
+    titles = [cell for cell in rows[0] if cell]
+    words = all(t.form in (Form.WORD, Form.MARK) for cell in titles for t in cell)
+    known = [cell for cell in titles if _is_name(cell) or is_title(cell)]
+    named = any(not _is_name(cell) for cell in known)
+    return rows if words and named and 2 * len(known) >= len(titles) else []
 
 
 def _is_rule(row: Sequence[Sequence[Token]]) -> bool:

@@ -175,7 +175,11 @@ def scene_of(
     text: Text, files: Sequence[FileFacts], lexicon: Lexicon, language: str | None = None
 ) -> Scene:
     """Return the scene of a goal: tokens, typing errors undone, phrases and quantities found."""
-    rows = read_by_row(tokens_of(text, [file.name for file in files]))
+    def is_title(cell: Sequence[Token]) -> bool:
+        names = cell[-1].word in ("from", "to")
+        return names or any(p.of(Role.HEAD) for p in lexicon.find(cell))
+
+    rows = read_by_row(tokens_of(text, [file.name for file in files]), is_title)
     raw = _with_quoted_choices(rows, lexicon)
     if language is not None:
         raw = in_english(raw, language)

@@ -23,6 +23,7 @@ from tests.search.domains.plan.goals.load import (
     OTHER_AUTHORS,
     SECOND_HELD_OUT,
     STRATA,
+    THIRD_HELD_OUT,
     TRAINING,
     Goal,
     GoalError,
@@ -43,7 +44,7 @@ SETS = [
     pytest.param(SECOND_HELD_OUT, 6, id="second-held-out"),
 ]
 ALL = [*SETS, *(pytest.param(path, None, id=path.stem) for path in TRAINING)]
-SEALED = (HELD_OUT, SECOND_HELD_OUT)
+SEALED = (HELD_OUT, SECOND_HELD_OUT, THIRD_HELD_OUT)
 
 
 @pytest.mark.parametrize(("path", "per_stratum"), SETS)
@@ -171,6 +172,9 @@ FAULTS: dict[str, Callable[[dict[str, Any]], None]] = {
     "spans: expected one for each": lambda r: r.update(not_done=[]),
     "not_done: expected one of": lambda r: r.update(not_done=["fax"], spans={"fax": "a"}),
     "stratum: expected one of": lambda r: r.update(stratum="easy"),
+    "marks: expected words of the goal": lambda r: r.update(
+        marks=[["fax me", "a", "seed"]]
+    ),
     "ask: expected one of": lambda r: r.update(ask=["?colour"]),
     "expected the fields of README": lambda r: r.update(comment="none"),
 }

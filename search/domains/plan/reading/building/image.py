@@ -34,7 +34,7 @@ _KEEP_CUE = re.compile(
     r"|must not be (?:removed|stripped|dropped)|must remain)\b",
     re.I,
 )
-_KEPT = re.compile(r"(?<![\w/.-])([A-Za-z_$][\w$]*(?:_[\w$]*)?\*|[A-Za-z_$]+_[\w$]+)(?![\w/.])")
+_KEPT = re.compile(r"(?<![\w/.-])([A-Za-z_$][\w$]*(?:_[\w$]*)?\*|[A-Za-z_$]+_[\w$]+)(?![\w/]|\.\w)")
 _NEAR = 60  # characters between "keep" and a name
 _PREFIX = re.compile(r"\bbegin(?:s|ning)?(?: with)?\s+[`'\"]?([A-Za-z_]\w*_)[`'\"]?", re.I)
 _FEATURE = re.compile(r"(?<![\w+-])([+-][a-z][\w.]*(?:,\s?[+-][a-z][\w.]*)*)")

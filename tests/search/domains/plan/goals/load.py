@@ -17,9 +17,22 @@ OTHER_AUTHORS = tuple(
     HERE / f"{name}.jsonl" for name in ("second", "third", "fourth", "fifth")
 )
 """Open sets, each by an author who saw neither reader nor other goals."""
-TRAINING = (HERE / "sixth.jsonl", HERE / "seventh.jsonl")
-"""The same, with some strata alone: every field in many constructions; several jobs."""
+TRAINING = tuple(
+    HERE / f"{name}.jsonl"
+    for name in (
+        "sixth",
+        "seventh",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+    )
+)
+"""The same, in other shares of the strata; from the tenth on with `marks`."""
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
+THIRD_HELD_OUT = HERE / "third_held_out.sealed"
 
 STRATA = (
     "single_leaf",
@@ -99,6 +112,8 @@ class Goal:
     """What may be asked, and need not."""
     answers: Mapping[str, Answer]
     """The answer to each question of `must_ask` and `may_ask`."""
+    marks: tuple[tuple[str, str, str], ...] = ()
+    """Words that state a value, the name of the job, and the value's path."""
 
 
 def load(path: Path) -> tuple[Goal, ...]:
@@ -127,7 +142,11 @@ def _from_record(record: dict[str, Any]) -> Goal:
         raise GoalError(f"spans: expected one for each of {tags}, got {list(words)}")
     ask = record.pop("ask")
     answers = record.pop("answers")
+    marks = tuple((words, job, path) for words, job, path in record.pop("marks", ()))
+    if missing := [each[0] for each in marks if each[0] not in record["goal"]]:
+        raise GoalError(f"marks: expected words of the goal, got {missing}")
     return Goal(
+        marks=marks,
         files=tuple(record.pop("files")),
         graphs=tuple(_graph(other) for other in (main, *others)),
         not_done=words,
