@@ -108,7 +108,8 @@ def _table(
     words = all(t.form in (Form.WORD, Form.MARK) for cell in titles for t in cell)
     known = [cell for cell in titles if _is_name(cell) or is_title(cell)]
     named = any(not _is_name(cell) for cell in known)
-    return rows if words and named and 2 * len(known) >= len(titles) else []
+    others = len(titles) - len(known)
+    return rows if words and named and others <= (len(titles) > 2) else []
 
 
 def _is_rule(row: Sequence[Sequence[Token]]) -> bool:
