@@ -143,7 +143,7 @@ def _from_record(record: dict[str, Any]) -> Goal:
     ask = record.pop("ask")
     answers = record.pop("answers")
     marks = tuple((words, job, path) for words, job, path in record.pop("marks", ()))
-    if missing := [each[0] for each in marks if each[0] not in record["goal"]]:
+    if missing := [each[0] for each in marks if not _is_there(record["goal"], each[0])]:
         raise GoalError(f"marks: expected words of the goal, got {missing}")
     return Goal(
         marks=marks,
@@ -157,6 +157,14 @@ def _from_record(record: dict[str, Any]) -> Goal:
         },
         **record,
     )
+
+
+def _is_there(goal: str, words: str) -> bool:
+    """Return whether a goal has some words; `8@3` are the third that read 8."""
+    plain, _, place = words.rpartition("@")
+    if plain and place.isdigit() and words not in goal:
+        return goal.count(plain) >= int(place)
+    return words in goal
 
 
 def _graph(record: Mapping[str, Any]) -> Graph:
