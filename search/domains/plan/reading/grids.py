@@ -13,8 +13,8 @@ from search.domains.plan.reading.stems import vocabulary
 from search.domains.plan.reading.tokens import Form, Token
 
 _NAMES = vocabulary(
-    "file files model models name names job jobs what unit antenna program source input instance id "
-    "no nr tables list lot"
+    "file files model models name names job jobs what unit antenna program source input instance "
+    "id no nr tables list lot"
 )
 _OPEN = vocabulary("none default - – — n/a any auto standard usual")
 _AGAIN = frozenset(('"', "''", "ditto", "same", "〃", "idem"))
@@ -44,7 +44,8 @@ def read_by_row(tokens: Sequence[Token], is_title: Titles) -> list[Token]:
         above: list[list[Token]] = []
         for row in body:
             row = [
-                above[k] if above and _says_again(cell) else cell for k, cell in enumerate(row)
+                above[k] if above and _says_again(cell) else cell
+                for k, cell in enumerate(row)
             ]
             result += _sentence(header, row)
             above = row
@@ -87,7 +88,12 @@ def _quoted(line: Sequence[Token]) -> list[Token]:
     inner = line[:-1] if last is not None else line
     text = " ".join(token.text for token in inner)
     quote = replace(
-        line[0], form=Form.QUOTE, text=text, word=text.lower(), end=inner[-1].end, value=None
+        line[0],
+        form=Form.QUOTE,
+        text=text,
+        word=text.lower(),
+        end=inner[-1].end,
+        value=None,
     )
     return [quote, last] if last is not None else [quote]
 
@@ -125,9 +131,7 @@ def _sentence(
 ) -> list[Token]:
     """Return one row in words: its names first, then "limit 120 s, seed 3"."""
     names = [
-        cell
-        for title, cell in zip(header, row, strict=True)
-        if _is_name(title) and cell
+        cell for title, cell in zip(header, row, strict=True) if _is_name(title) and cell
     ]
     made = [token for cell in names for token in cell]
     last = None
@@ -153,5 +157,11 @@ def _is_name(title: Sequence[Token]) -> bool:
 def _mark(near: Token, text: str) -> Token:
     """Return a mark that stands where another token does."""
     return replace(
-        near, form=Form.MARK, text=text, word=text, value=None, end=near.start, start=near.start
+        near,
+        form=Form.MARK,
+        text=text,
+        word=text,
+        value=None,
+        end=near.start,
+        start=near.start,
     )

@@ -175,6 +175,7 @@ def scene_of(
     text: Text, files: Sequence[FileFacts], lexicon: Lexicon, language: str | None = None
 ) -> Scene:
     """Return the scene of a goal: tokens, typing errors undone, phrases and quantities found."""
+
     def is_title(cell: Sequence[Token]) -> bool:
         names = cell[-1].word in ("from", "to")
         return names or any(p.of(Role.HEAD) for p in lexicon.find(cell))

@@ -161,7 +161,11 @@ def _is_row(text: str, match: re.Match[str]) -> bool:
     """Return whether a line with bars has a neighbour with as many: both are rows of a table."""
     if not match[0].lstrip().startswith("|"):
         return False
-    before = text[max(0, match.start() - _ROW) : match.start()].rstrip("\n").rpartition("\n")[2]
+    before = (
+        text[max(0, match.start() - _ROW) : match.start()]
+        .rstrip("\n")
+        .rpartition("\n")[2]
+    )
     behind = text[match.end() : match.end() + _ROW].lstrip("\n").partition("\n")[0]
     bars = match[0].count("|")
     return bars > 1 and bars in (before.count("|"), behind.count("|"))

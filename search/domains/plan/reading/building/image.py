@@ -34,9 +34,13 @@ _KEEP_CUE = re.compile(
     r"|must not be (?:removed|stripped|dropped)|must remain)\b",
     re.I,
 )
-_KEPT = re.compile(r"(?<![\w/.-])([A-Za-z_$][\w$]*(?:_[\w$]*)?\*|[A-Za-z_$]+_[\w$]+)(?![\w/]|\.\w)")
+_KEPT = re.compile(
+    r"(?<![\w/.-])([A-Za-z_$][\w$]*(?:_[\w$]*)?\*|[A-Za-z_$]+_[\w$]+)(?![\w/]|\.\w)"
+)
 _NEAR = 60  # characters between "keep" and a name
-_PREFIX = re.compile(r"\bbegin(?:s|ning)?(?: with)?\s+[`'\"]?([A-Za-z_]\w*_)[`'\"]?", re.I)
+_PREFIX = re.compile(
+    r"\bbegin(?:s|ning)?(?: with)?\s+[`'\"]?([A-Za-z_]\w*_)[`'\"]?", re.I
+)
 _FEATURE = re.compile(r"(?<![\w+-])([+-][a-z][\w.]*(?:,\s?[+-][a-z][\w.]*)*)")
 _FEATURE_CUE = re.compile(r"\b(?:features?|mattr|processor features)\b", re.I)
 
@@ -74,9 +78,13 @@ def _kept(scene: Scene) -> Iterator[Bound]:
     for cue in _KEEP_CUE.finditer(text):
         start, end = sentence_around(scene, cue.start())
         stop = min(end, cue.end() + _NEAR)
-        behind = [m for m in _KEPT.finditer(text, cue.end(), stop) if not _is_key(text, m)]
+        behind = [
+            m for m in _KEPT.finditer(text, cue.end(), stop) if not _is_key(text, m)
+        ]
         first = max(start, cue.start() - _NEAR)
-        before = [m for m in _KEPT.finditer(text, first, cue.start()) if not _is_key(text, m)]
+        before = [
+            m for m in _KEPT.finditer(text, first, cue.start()) if not _is_key(text, m)
+        ]
         for match in behind or before[-1:]:
             places = tokens_in(scene, match.start(), match.end())
             if match[1] not in names and not any(t in tokens for t in places):
@@ -94,7 +102,10 @@ def _kept(scene: Scene) -> Iterator[Bound]:
 
 def _is_key(text: str, match: re.Match[str]) -> bool:
     """Return whether a name is one side of "icf=all"."""
-    return "=" in (text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1])
+    return "=" in (
+        text[match.start() - 1 : match.start()],
+        text[match.end() : match.end() + 1],
+    )
 
 
 def _features(scene: Scene) -> Iterator[Bound]:

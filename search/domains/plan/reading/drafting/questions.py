@@ -119,8 +119,13 @@ def ask_which_holds(
         one_of = path in (SECONDS, MEMORY, "budget.target_gap", "spec.objective") or (
             path not in _VARIED
             and slot is not None
-            and (slot.dimension is not None or all(isinstance(o.value, bool) for o in values))
-            and not scene.marks("again", "rerun", "each", "then", "after", "before", "first")
+            and (
+                slot.dimension is not None
+                or all(isinstance(o.value, bool) for o in values)
+            )
+            and not scene.marks(
+                "again", "rerun", "each", "then", "after", "before", "first"
+            )
         )
         if one_of and alone and not compares and not listed:
             shown = [_text(o.value) for o in values]

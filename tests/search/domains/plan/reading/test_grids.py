@@ -17,7 +17,11 @@ def test_a_table_with_a_header_gives_one_job_for_each_row() -> None:
     assert not reading.questions
     assert [wish.files["model"] for wish in reading.wishes] == ["a.mps", "b.mps"]
     first, second = values(reading, 0), values(reading, 1)
-    assert (first["spec.engine"], first["budget.seconds"], first["seed"]) == ("scip", 120, 3)
+    assert (first["spec.engine"], first["budget.seconds"], first["seed"]) == (
+        "scip",
+        120,
+        3,
+    )
     assert second["budget.seconds"] == 90
     assert "seed" not in second
     (span,) = next(v.spans for v in reading.wishes[0].values if v.path == "spec.engine")
@@ -74,7 +78,9 @@ def test_a_board_of_one_millimetre_is_that_thick() -> None:
 
 
 def test_two_values_of_one_slot_without_a_comparison_are_asked_about() -> None:
-    reading = read("Run a.mps with 4 threads, it is a large model, with 8 threads.", "a.mps")
+    reading = read(
+        "Run a.mps with 4 threads, it is a large model, with 8 threads.", "a.mps"
+    )
     assert [question.about for question in reading.questions] == ["threads"]
 
 
