@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -72,10 +73,18 @@ class SubmitOptions:
             "target_gap": self.target_gap,
         }
         if self.seconds is not None:
-            limits["seconds"] = float(self.seconds)
+            real = isinstance(self.seconds, Real)
+            limits["seconds"] = float(self.seconds) if real else self.seconds
         return Budget(
             **{name: value for name, value in limits.items() if value is not None}
         )
+
+
+def _plain(value: Any) -> Any:
+    """Return a scalar of numpy, such as an entry of an array of seeds, as Python's number."""
+    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    return value
 
 
 def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
     Raises TypeError for options beside a JobRequest, which has its own (dropping either silently
     would be wrong), and for a mapping without `kind`; SpecError for a limit that the kind ignores.
     """
-    chosen = SubmitOptions(**options)
+    chosen = SubmitOptions(**{name: _plain(value) for name, value in options.items()})
     if isinstance(spec, JobRequest):
         if replace(chosen, labels=chosen.labels or None) != SubmitOptions():
             raise TypeError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from trimtab import _submission
 from trimtab.cli.app import app
+from trimtab.errors import SpecError
 from trimtab.specs.common import Budget, JobRequest
 from trimtab.specs.probe import ProbeSpec
 
@@ -45,3 +47,19 @@ def test_the_command_line_refuses_unknown_fields(
     result = CliRunner().invoke(app, ["submit", str(file)])
     assert result.exit_code == 2
     assert "prioritty" in result.output
+
+
+def test_scalars_of_numpy_are_numbers() -> None:
+    body = _submission.request_body(
+        ProbeSpec(),
+        seconds=np.float32(2),
+        seed=np.int64(3),
+        evaluations=np.array(4),
+    )
+    assert (body["seed"], body["budget"]["seconds"]) == (3, 2.0)
+    assert body["budget"]["evaluations"] == 4
+
+
+def test_seconds_that_are_no_number_are_refused_by_name() -> None:
+    with pytest.raises(SpecError, match="seconds: expected a number, got 'ten'"):
+        _submission.request_body(ProbeSpec(), seconds="ten")

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from search import stop
 from tests.changing.test_kind import KIND, RootDomain
 from workers.needs import provide
+from workers.process import run_task as run_module
 from workers.process.reporter import Reporter
 from workers.process.run_task import run_task
 from workers.types import Task
@@ -20,6 +22,20 @@ arguments: list[Any] = []
 
 def text_model() -> str:
     return "a model"
+
+
+def _task() -> Task:
+    return Task(
+        job_id="j",
+        fence=1,
+        kind="root",
+        builder=f"{__name__}:build",
+        spec_class=KIND.spec_class,
+        spec={"square": 50},
+        seed=0,
+        budget={"seconds": 5.0},
+        needs=("text_model",),
+    )
 
 
 def build(*, text_model: str) -> RootDomain:
@@ -39,20 +55,9 @@ def test_a_kind_that_needs_something_is_built_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
-    task = Task(
-        job_id="j",
-        fence=1,
-        kind="root",
-        builder=f"{__name__}:build",
-        spec_class=KIND.spec_class,
-        spec={"square": 50},
-        seed=0,
-        budget={"seconds": 5.0},
-        needs=("text_model",),
-    )
     reporter = Reporter(lambda incumbent: None, workdir=tmp_path)
     finished = run_task(
-        task,
+        _task(),
         tmp_path,
         stop_event=threading.Event(),
         reporter=reporter,
@@ -61,3 +66,30 @@ def test_a_kind_that_needs_something_is_built_with_it(
     reporter.close()
     assert arguments == ["a model"]
     assert finished.result.objective == 1.0
+
+
+def test_the_budget_begins_after_the_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def note(name: str, function: Any) -> Any:
+        def noted(*args: Any) -> Any:
+            order.append(name)
+            return function(*args)
+
+        return noted
+
+    monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
+    monkeypatch.setattr(run_module, "load", note("load", run_module.load))
+    monkeypatch.setattr(stop, "from_budget", note("budget", stop.from_budget))
+    reporter = Reporter(lambda incumbent: None, workdir=tmp_path)
+    run_task(
+        _task(),
+        tmp_path,
+        stop_event=threading.Event(),
+        reporter=reporter,
+        on_phase=lambda name, detail: None,
+    )
+    reporter.close()
+    assert order == ["load", "load", "budget"]

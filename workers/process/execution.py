@@ -40,6 +40,8 @@ OVERTIME_S = 10.0
 """Seconds beyond budget and grace in which a run reads, verifies and writes."""
 MOST_WAITED = 5.0
 """Times its allowance that a finishing run may wait for a processor in all."""
+START_S = 60.0
+"""Seconds until a run's time is counted even if it has not reported its first phase."""
 DRAIN_S = 0.5
 """Seconds to read what a child wrote before its death."""
 
@@ -60,6 +62,7 @@ class ProcessExecution:
         self._heard = time.monotonic()
         self._began = time.monotonic()
         self._phase = "start"
+        self._reading = asyncio.Event()  # the first phase has begun
         self._cancelled = False
         self._stopped = False
         self._tail = OutputTail()
@@ -228,6 +231,7 @@ class ProcessExecution:
             raise frames.BadFrame(f"frame {name!r}: expected an object as data")
         if name == "phase":
             self._phase = str(data["phase"])
+            self._reading.set()
         data = self._with_sound_pictures(data)
         elapsed_s = float(frame["elapsed_s"])
         self._publish(Progress(type=EventType(name), data=data, elapsed_s=elapsed_s))
@@ -402,6 +406,9 @@ class ProcessExecution:
         budget = float(self._task.budget["seconds"])
         if self._task.finish is None:
             overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
+            # The budget begins with the first phase, after the child's imports.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reading.wait(), START_S)
             await asyncio.sleep(budget + overtime_s)
         else:
             left_s = budget

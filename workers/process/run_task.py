@@ -37,12 +37,13 @@ def run_task(
     from search.stop import from_budget
     from search.types import TakesModels
 
-    stop = from_budget(task.budget, stop_event)
     domain = load(task.builder)(**provide(task.needs))
     if isinstance(domain, TakesModels):
         domain.take_models(_offer(task))
     woken = None if task.woken is None else woken_from_json(task.woken)
     spec = load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
+    # The budget is for the job: importing the modules takes seconds on a busy machine.
+    stop = from_budget(task.budget, stop_event)
     if task.finish is not None:
         return finish(
             domain,
