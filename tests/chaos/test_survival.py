@@ -46,6 +46,7 @@ SPECS: dict[str, dict[str, Any]] = {
             {"name": f"t{i}", "rows": 1000 * (i + 1), "dim": 64} for i in range(8)
         ],
         "devices": [{"count": 2, "memory_gib": 4}],
+        "proof_seconds": 0.2,
     },
     "compile": {"source_text": PROGRAM, "language": "c"},
 }
@@ -61,7 +62,8 @@ def task(kind: str, phase: str, **more: Any) -> Task:
         spec_class=row.spec_class,
         spec=row.spec.model_validate(SPECS[kind], strict=False).model_dump(mode="json"),
         seed=0,
-        budget={"seconds": 20.0},
+        # Without it a compilation takes all its seconds.
+        budget={"seconds": 20.0, **({"evaluations": 3} if kind == "compile" else {})},
         limits=TaskLimits(),
         baseline=row.baseline,
         **more,
