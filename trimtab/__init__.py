@@ -11,10 +11,10 @@ Names are loaded on first use (PEP 562), so that `import trimtab` stays cheap.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
 from trimtab import specs as _specs
+
+# As the name of `typing`, whose import takes longer than `trimtab cc` may for a small source.
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,8 @@ _EXPORTS = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     # `X as X` and `*` tell type checkers that the name is exported.
     from trimtab._plan import Plan as Plan
     from trimtab._plan_aio import AsyncPlan as AsyncPlan
@@ -69,6 +71,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'trimtab' has no attribute {name!r}; it has {', '.join(sorted(_EXPORTS))}"
         )
+    import importlib
+
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -29,8 +29,7 @@ Names are loaded on first use (PEP 562): a spec costs nothing where it is not us
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
 
 SPECS = {{
 {specs}
@@ -45,6 +44,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
 {imports}
 
 
@@ -52,6 +53,8 @@ def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module 'trimtab.specs' has no attribute {{name!r}}")
+    import importlib
+
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

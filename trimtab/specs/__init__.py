@@ -8,8 +8,7 @@ Names are loaded on first use (PEP 562): a spec costs nothing where it is not us
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
 
 SPECS = {
     "antenna": "trimtab.specs.antenna:AntennaSpec",
@@ -52,6 +51,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from trimtab.specs.antenna import AntennaSpec
     from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
     from trimtab.specs.compile import CompileSpec
@@ -66,6 +67,8 @@ def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module 'trimtab.specs' has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

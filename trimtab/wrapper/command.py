@@ -7,9 +7,12 @@ longer than a small compilation may.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from trimtab.wrapper.response import expanded
+
+TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What a command line does; BUILD compiles sources and links them at once.
 COMPILE, LINK, BUILD, OTHER = "compile", "link", "build", "other"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from trimtab.wrapper.clang import EMBED, NoClang, find_clang
 from trimtab.wrapper.command import BUILD, COMPILE, LINK, OTHER, Command, read_command
+
+TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SECONDS = 60.0
 _SHIMS = "--trimtab-shims="
@@ -77,7 +80,8 @@ def _compile(clang: Sequence[str], arguments: Sequence[str], command: Command) -
 
 def _run(words: Sequence[str], *, quiet: bool = False) -> int:
     """Run a program to its end, and pass signals on to it; return its exit code."""
-    import signal
+    # What `signal` is made of, without its enumerations, which are slow to import.
+    import _signal as signal  # type: ignore[import-not-found]
 
     sys.stdout.flush()
     actions = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)] if quiet else []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+
+TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MOST_DEPTH = 20
 _BYTES = 64 * 2**20

@@ -21,12 +21,17 @@ def write_shims(folder: str) -> int:
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     for name, cxx in (("trimtab-cc", False), ("trimtab-c++", True)):
-        folders = json.dumps([str(Path(__file__).resolve().parents[2])]).replace(
-            "'", "\\u0027"
-        )
+        folders = json.dumps(_folders()).replace("'", "\\u0027")
         text = _TEXT.format(python=shlex.quote(sys.executable), folders=folders, cxx=cxx)
         path = place / name
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
         print(path.resolve())
     return 0
+
+
+def _folders() -> list[str]:
+    """Return where this package and the wheel `ziglang` are: two places in a checkout."""
+    own = str(Path(__file__).resolve().parents[2])
+    zig = (folder for folder in sys.path if (Path(folder) / "ziglang" / "zig").is_file())
+    return list(dict.fromkeys((own, *zig)))
