@@ -65,6 +65,9 @@ _LIBRARY_CALLS = """
 """
 LIBRARY_CALLS = frozenset(_LIBRARY_CALLS.split())
 
+# Features of functions, from their base extension on.
+_RISCV_FEATURES = re.compile(r'"target-features"="[^"]*\+[ie](?=[,"])')
+
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
@@ -261,6 +264,20 @@ def bind_eagerly(
     """
     text = text_of(module, workdir=out.parent, stopped=stopped)
     _write_text(with_eager_calls(text, all_functions=True), out, stopped=stopped)
+
+
+def share_saves(module: Path, out: Path) -> bool:
+    """Write a module of RISC-V as `clang -msave-restore` makes it; False where it is so already.
+
+    Functions then call those of libgcc that save and restore registers. Raises SourceError,
+    LlvmMissing.
+    """
+    text = text_of(module, workdir=out.parent)
+    changed = _RISCV_FEATURES.sub(r"\g<0>,+save-restore", text)
+    if changed == text or "+save-restore" in text:
+        return False
+    _write_text(changed, out)
+    return True
 
 
 def keep_placed_statics(module: Path) -> str:

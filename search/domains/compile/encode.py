@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.frontend import SourceError
 from solvers.llvm.install import Installed, find_llvm
+from solvers.llvm.keeps import share_saves
 from solvers.llvm.types import (
     BadModule,
     EngineLimits,
@@ -146,6 +148,12 @@ def _measured_at_oz(
             f"-Oz itself fails on this module ({oz.outcome.value}): "
             f"{oz.detail or 'LLVM gave no message'}"
         )
+    engine, oz, shared = _saving_apart(problem, engine, rows["Oz"], oz)
+    if shared:
+        notes.append(
+            "registers are saved and restored by functions of libgcc, as with -msave-restore, "
+            "because that is smaller"
+        )
     if engine.info.inline_asm:
         notes.append(
             "the program has inline assembly: it is kept unchanged, and its behaviour is "
@@ -164,6 +172,32 @@ def _measured_at_oz(
         levels={"Oz": oz},
         notes=tuple(notes),
     )
+
+
+def _saving_apart(
+    problem: CompileProblem, engine: Engine, recipe: Recipe, oz: Measured
+) -> tuple[Engine, Measured, bool]:
+    """Take the module as `-msave-restore` makes it, where RISC-V's -Oz is smaller with it.
+
+    Returns the engine to go on with, its -Oz, and whether it has that module.
+    """
+    image = problem.image
+    if image is None or not re.match(r"riscv(32|64)-.*(elf|none)", problem.target.triple):
+        return engine, oz, False
+    other = problem.workdir / "saving.bc"
+    if not share_saves(problem.module, other):
+        return engine, oz, False
+    plain = problem.module.read_bytes()
+    problem.module.write_bytes(other.read_bytes())
+    trial, _ = _start_engine(problem, engine_limits(problem.module))
+    (measured,) = trial.measure([recipe])
+    metric = problem.metric
+    if measured.sizes and oz.sizes and measured.sizes.of(metric) < oz.sizes.of(metric):
+        engine.close()
+        return trial, measured, True
+    trial.close()
+    problem.module.write_bytes(plain)
+    return engine, oz, False
 
 
 def _baselines(problem: CompileProblem) -> dict[str, Baseline]:

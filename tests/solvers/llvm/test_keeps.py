@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from solvers.llvm.keeps import NothingKept, Wanted, kept, read_program
+from solvers.llvm.keeps import (
+    NothingKept,
+    Wanted,
+    kept,
+    read_program,
+    share_saves,
+    text_of,
+)
 
 MODULE = r"""
 @llvm.compiler.used = appending global [1 x ptr] [ptr @vectors], section "llvm.metadata"
@@ -90,3 +99,16 @@ def test_a_pattern_that_matches_nothing_is_named() -> None:
     ) as caught:
         kept(read_program(MODULE), Wanted(patterns=("reset", "isr_*")))
     assert caught.value.index == 1
+
+
+def test_functions_of_riscv_share_what_saves_registers(tmp_path: Path) -> None:
+    module, out = tmp_path / "module.ll", tmp_path / "out.bc"
+    features = '"target-features"="+32bit,+c,+i,+m,-e"'
+    module.write_text(
+        'target triple = "riscv32-unknown-unknown-elf"\n'
+        "define i32 @f() #0 {\n  ret i32 7\n}\n"
+        f"attributes #0 = {{ {features} }}\n"
+    )
+    assert share_saves(module, out)
+    assert '"+32bit,+c,+i,+save-restore,+m,-e"' in text_of(out, workdir=tmp_path)
+    assert not share_saves(out, tmp_path / "again.bc")

@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -152,14 +153,13 @@ def _project(
     with tempfile.TemporaryDirectory(prefix="trimtab-dropin-") as name:
         place = Path(name)
         write_shims(str(place / "bin"))
+        _write_clang(place / "bin" / "clang")
+        _write_no_bubblewrap(place / "bin" / "bwrap")
         for build in (*BUILDS[:2] * options.repeat, *BUILDS[2:]):
-            cc = (
-                find_clang(cxx=False)[0]
-                if build == "clang"
-                else str(place / "bin/trimtab-cc")
-            )
+            cc = str(place / "bin" / ("clang" if build == "clang" else "trimtab-cc"))
             environment = os.environ | {
-                "CC": cc, "CFLAGS": "-Oz", "TRIMTAB_CC_CACHE": str(place / "cache"),
+                "PATH": f"{place / 'bin'}:{os.environ['PATH']}", "CC": cc, "CFLAGS": "-Oz",
+                "TRIMTAB_CC_CACHE": str(place / "cache"),
                 "TRIMTAB_CC_SECONDS": "0" if build == "plain" else str(options.seconds),
                 "TRIMTAB_CC_EVALUATIONS": str(options.pipelines),
             }  # fmt: skip
@@ -188,6 +188,21 @@ def _project(
     outputs = line.pop("output")
     line["same_output"] = len(set(outputs.values())) == 1 and bool(outputs["clang"])
     return line | {"cpu_s": seconds}
+
+
+def _write_clang(path: Path) -> None:
+    """Write the clang that the wrapper calls as one word: the wheel's takes several."""
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(find_clang(cxx=False))} "$@"\n')
+    path.chmod(0o755)
+
+
+def _write_no_bubblewrap(path: Path) -> None:
+    """Write a bwrap that does not work, so that jobs run in the sandbox without it.
+
+    When a process namespace ends, the kernel reaps what is left in it without counting its time.
+    """
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
 
 
 def _words(words: Sequence[str], cc: str) -> list[str]:

@@ -56,17 +56,13 @@ def firmware_table() -> Table:
     lines = []
     for machine in MACHINES:
         rows = [row for row in rows_of(FIRMWARE_FILE) if machine_of(row) == machine]
-        lines += [
-            [
-                machine,
-                f"`{rival}`",
-                _mean([saved(row, rival) for row in rows]),
-                _mean([saved_of_own(row, rival) for row in rows]),
-                f"{sum(saved(row, rival) > 0 for row in rows)} of {len(rows)}",
-                str(sum(saved(row, rival) < 0 for row in rows)),
-            ]
-            for rival in (OZ_LTO, GCC)
-        ]
+        for rival in (OZ_LTO, GCC):
+            built = [row for row in rows if rival in row["flash"]]
+            saving = [saved(row, rival) for row in built]
+            cells = [_mean(saving), _mean([saved_of_own(row, rival) for row in built])]
+            smaller = f"{sum(value > 0 for value in saving)} of {len(built)}"
+            larger = str(sum(value < 0 for value in saving))
+            lines.append([machine, f"`{rival}`", *cells, smaller, larger])
     rows = rows_of(FIRMWARE_FILE)
     by_gcc = sum(row["answer_by"] == GCC_LTO for row in rows)
     library = statistics.fmean(

@@ -5,7 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-from workers.bench.compile.image_table import images_headline, images_table
+from workers.bench.compile.image_table import (
+    firmware_table,
+    images_headline,
+    images_table,
+)
 from workers.bench.compile.report import Row, package_mean, pooled, saved
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import rows_of, source
@@ -49,6 +53,7 @@ def page() -> Page:
             ),
             _metric_table("Code bytes", CODE_FILE, "code", "code_bytes", (1, 10)),
             images_table(),
+            firmware_table(),
             _executed_table(),
             _audit_table(),
             _speed_table(),
