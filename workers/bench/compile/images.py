@@ -252,18 +252,13 @@ def report(lines: Sequence[Mapping[str, Any]]) -> None:
             f"{len(values)} programs; smaller on {sum(value > 0 for value in values)}, larger on "
             f"{sum(value < 0 for value in values)}"
         )
-    for rival in (OZ_LTO, GCC):
-        own_parts = [
-            saved_of_own(line, rival)
-            for line in lines
-            if rival in line.get("library", {}) and rival in line["flash"]
-        ]
-        if own_parts:
-            low, high = interval(own_parts)
-            print(
-                f"without the C library, against {rival}: {statistics.fmean(own_parts):.2%} "
-                f"[{low:.2%}, {high:.2%}]"
-            )
+    own_parts = [saved_of_own(line, OZ_LTO) for line in lines if "library" in line]
+    if own_parts:
+        low, high = interval(own_parts)
+        print(
+            f"without the C library, against {OZ_LTO}: {statistics.fmean(own_parts):.2%} "
+            f"[{low:.2%}, {high:.2%}]"
+        )
     gcc = sum(line["answer_by"] == GCC_LTO for line in lines)
     own = sum(line["answer_by"] not in ("trimtab", GCC_LTO) for line in lines)
     print(f"{gcc} answers are the whole program by gcc, which the search tries")
