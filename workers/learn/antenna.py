@@ -47,7 +47,7 @@ class AntennaLearner:
     """`Learner` of surrogates."""
 
     target = TARGET
-    metric = Metric(name="mean error of |S11| against the fast solver", unit="dB")
+    metric = Metric(name="error of |S11| against the fast solver", unit="dB")
     least_instances = 40
     most_sources = MOST_FILES
     judge_share = 0.25
