@@ -43,7 +43,8 @@ def sequence(
     for at, phrase in cuts:
         at = _before_its_job(scene, phrase, places) if phrase.senses else at
         before = [i for place, i in places if place < at]
-        after = [i for place, i in places if place > at]
+        # A design's place is the token in front of its band, which may be the "then" itself.
+        after = [i for place, i in places if place >= at]
         if not before and scene.word(phrase.start) == "after":
             edges += _after_clause(scene, phrase, places)
             continue
@@ -51,7 +52,7 @@ def sequence(
             # "then …" about a job that is named by a pronoun has no job of its own.
             continue
         last = max(place for place, i in places if place < at)
-        first = min(place for place, i in places if place > at)
+        first = min(place for place, i in places if place >= at)
         if scene.crossing(at, first) > 12.0:
             continue
         arrow = scene.word(at) == "-" and not phrase.senses
@@ -62,7 +63,7 @@ def sequence(
             i for place, i in places if place < at and _joined(scene, place, last)
         ]
         following = [
-            i for place, i in places if place > at and _joined(scene, first, place)
+            i for place, i in places if place >= at and _joined(scene, first, place)
         ]
         edges += [ordered(scene, phrase, p, c) for p in previous for c in following]
     return edges

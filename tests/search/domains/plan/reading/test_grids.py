@@ -89,3 +89,10 @@ def test_a_french_band_is_a_range() -> None:
     found = values(reading)
     assert found["spec.bands.0.f_lo_hz"] == 3.3e9
     assert found["spec.bands.0.f_hi_hz"] == 3.7e9
+
+
+def test_designs_in_a_chain_of_then_follow_each_other() -> None:
+    reading = read(
+        "Three antennas, one after another: 2.3-2.4 GHz, then 2.5-2.6 GHz, then 3.4-3.5 GHz."
+    )
+    assert {(edge.parent, edge.child) for edge in reading.order} == {(0, 1), (1, 2)}
