@@ -150,7 +150,7 @@ def test_the_models_process_and_its_actor_are_restarted(
                 model.describe()["state"] == "ready"
                 and model.describe()["actor_pid"] != first
             ),
-            seconds=120,
+            within_s=120,
         )
         assert (await text_of(model, request("again")))[0] == "again "
 
