@@ -35,10 +35,11 @@ def read_by_row(tokens: Sequence[Token], is_title: Titles) -> list[Token]:
     result: list[Token] = []
     number = 0
     while number < len(lines):
-        rows = _table(lines, number, is_title)
-        if len(rows) < 2:
-            result += _quoted(lines[number])
-            number += 1
+        rows = _rows(lines, number)
+        if not _has_header(rows, is_title):
+            end = number + max(1, len(rows))
+            result += [token for line in lines[number:end] for token in _quoted(line)]
+            number = end
             continue
         header, body = rows[0], [row for row in rows[1:] if not _is_rule(row)]
         above: list[list[Token]] = []
@@ -98,24 +99,27 @@ def _quoted(line: Sequence[Token]) -> list[Token]:
     return [quote, last] if last is not None else [quote]
 
 
-def _table(
-    lines: Sequence[Sequence[Token]], start: int, is_title: Titles
-) -> list[list[list[Token]]]:
-    """Return the rows of the table that starts at a line; none if it has no header."""
+def _rows(lines: Sequence[Sequence[Token]], start: int) -> list[list[list[Token]]]:
+    """Return the cells of the lines from one on that are rows with as many cells."""
     rows: list[list[list[Token]]] = []
-    for line in lines[start:]:
-        cells = _cells(line)
+    for number in range(start, len(lines)):
+        cells = _cells(lines[number])
         if not 2 <= len(cells) <= _MOST_CELLS or (rows and len(cells) != len(rows[0])):
             break
         rows.append(cells)
+    return rows
+
+
+def _has_header(rows: Sequence[Sequence[Sequence[Token]]], is_title: Titles) -> bool:
+    """Return whether the first row names fields, but for one of three or more."""
     if len(rows) < 2 or _is_rule(rows[0]):
-        return []
+        return False
     titles = [cell for cell in rows[0] if cell]
     words = all(t.form in (Form.WORD, Form.MARK) for cell in titles for t in cell)
     known = [cell for cell in titles if _is_name(cell) or is_title(cell)]
     named = any(not _is_name(cell) for cell in known)
     others = len(titles) - len(known)
-    return rows if words and named and others <= (len(titles) > 2) else []
+    return words and named and others <= (len(titles) > 2)
 
 
 def _is_rule(row: Sequence[Sequence[Token]]) -> bool:
