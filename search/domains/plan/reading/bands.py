@@ -60,6 +60,7 @@ def bands_of(
         else:
             bands += [_Band(v, v, tokens, avoid=each.path == _AVOID) for v in values]
     doubts = _with_edges(bands, edges)
+    bands = _named_once(bands)
     for band in bands:
         if band.low == band.high and width is None and not band.avoid:
             doubts.append(_how_wide(band))
@@ -101,6 +102,28 @@ def _with_edges(
         (low, a), (high, b) = pending["low"], pending["high"]
         bands.append(_Band(low, high, (*a, *b)))
     return []
+
+
+def _named_once(bands: Sequence[_Band]) -> list[_Band]:
+    """Drop a frequency that only names a band stated by its edges: "28 GHz (27.5 to 28.35)"."""
+    ranges = [band for band in bands if band.low < band.high]
+    kept: list[_Band] = []
+    for band in bands:
+        around = next(
+            (
+                each
+                for each in ranges
+                if band.low == band.high
+                and each.avoid == band.avoid
+                and each.low <= band.low <= each.high
+            ),
+            None,
+        )
+        if around is None:
+            kept.append(band)
+        else:
+            around.tokens = (*around.tokens, *band.tokens)
+    return kept
 
 
 def _widen(band: _Band, width: tuple[float, tuple[int, ...]] | None) -> None:
