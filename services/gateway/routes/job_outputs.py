@@ -114,6 +114,12 @@ async def job_picture(
     ],
     ctx: Ctx,
     principal: Viewer,
+    at: Annotated[
+        float | None,
+        Query(
+            description="seconds of the incumbent, so that a browser asks again for the next"
+        ),
+    ] = None,
 ) -> Response:
     """A picture of the best solution so far, in kinds that draw any, as SVG.
 
