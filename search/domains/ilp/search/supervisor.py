@@ -224,7 +224,7 @@ class Run:
         """Report incumbents and bounds until the run is over."""
         self._early_until = time.monotonic() + _EARLY_S
         while True:
-            alive = {role for role, process in self.processes.items() if process.alive}
+            alive = self._alive()
             self._receive()
             changed = self._read_incumbents()
             self._follow_jump(alive)
@@ -237,11 +237,17 @@ class Run:
             if refusal is not None:
                 raise refusal
             if self._stop(self._point) or self._settled():
-                return
+                break
             self._note_ends(alive)
             if not alive & {Role.ENGINE, Role.LNS} or time.monotonic() >= self._deadline:
-                return
+                break
             self._wait(alive)
+        alive = self._alive()
+        self._receive()
+        self._note_ends(alive)  # one may have crashed since
+
+    def _alive(self) -> set[Role]:
+        return {role for role, process in self.processes.items() if process.alive}
 
     def _receive(self) -> None:
         """Take in the messages of all processes."""

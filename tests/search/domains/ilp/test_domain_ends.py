@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from search import isolation
 from search.types import InvalidInput
 from tests.search.domains.ilp.jobs import KNAPSACK, hard, inline, segfault, solve
-from tests.waiting import sooner_than
-from trimtab.results import Limit, Reason, VerificationStatus
+from tests.solvers.llvm.processes import alive
+from tests.waiting import eventually, sooner_than
+from trimtab.results import Incumbent, Limit, Reason, VerificationStatus
 from trimtab.specs.ilp import LnsOptions
 
 
@@ -36,15 +38,24 @@ def test_a_crashed_search_is_noted_and_the_engine_continues(
 ) -> None:
     from search.domains.ilp.search import supervisor
 
-    monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
+    mark = tmp_path / "pid"
+
+    def crash(_say: object) -> None:
+        mark.write_text(f"{os.getpid()}")
+        segfault()
+
+    def crashed() -> bool:
+        pid = mark.read_text() if mark.is_file() else ""
+        return bool(pid) and not alive(int(pid))
+
+    def found_beside(point: Incumbent) -> bool:
+        if point.source == "highs":
+            eventually(crashed)
+        return point.source == "highs"
+
+    monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: crash)
     spec, inputs = hard(tmp_path, 500, 400)
-    result = solve(
-        spec,
-        tmp_path,
-        seconds=120.0,
-        inputs=inputs,
-        until=lambda point: point.source == "highs",
-    )
+    result = solve(spec, tmp_path, seconds=120.0, inputs=inputs, until=found_beside)
     assert result.verification.status is VerificationStatus.VALID
     assert result.summary["best_found_by"] == "highs"
     assert sum("SIGSEGV" in note for note in result.summary["notes"]) == 1
