@@ -42,8 +42,6 @@ _EXPORTS = {
 __all__ = ["__version__", *sorted(_EXPORTS)]
 
 if TYPE_CHECKING:
-    from typing import Any
-
     # `X as X` and `*` tell type checkers that the name is exported.
     from trimtab._plan import Plan as Plan
     from trimtab._plan_aio import AsyncPlan as AsyncPlan
@@ -65,7 +63,7 @@ if TYPE_CHECKING:
     from trimtab.text import TextAnswer as TextAnswer
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     module = _EXPORTS.get(name)
     if module is None:
         raise AttributeError(

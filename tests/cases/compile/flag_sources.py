@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-X86, ARM, THUMB, AARCH64 = (
+X86, ARM, THUMB, AARCH64, RISCV32 = (
     "x86_64-unknown-linux-gnu",
     "armv7-unknown-linux-gnueabihf",
     "thumbv7em-none-eabi",
     "aarch64-unknown-linux-gnu",
+    "riscv32-unknown-elf",
 )
 
 
@@ -251,6 +252,11 @@ CASES: list[Case] = [
         "mstrict-align",
         "struct __attribute__((packed)) s { char c; int i; }; int f(struct s *p) { return p->i; }",
         triple=AARCH64,
+    ),
+    *_pair(
+        "msave-restore",
+        "int g(int); int f(int a, int b) { return g(a) + g(b) + a * b; }",
+        triple=RISCV32,
     ),
     *_alone("-mthumb", _PLAIN, triple=ARM),
     *_alone("-marm", _PLAIN, triple=ARM, with_=("-mthumb",)),

@@ -83,12 +83,14 @@ def test_an_upload_is_refused_and_leaves_nothing(served: TextServer) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_generation_ends(served: TextServer, stream: bool) -> None:
     key = served.key(tenant="t", scopes=["submitter"])
-    threading.Timer(0.4, revoke, (served, key)).start()
+    revoking = threading.Timer(0.4, revoke, (served, key))
+    revoking.start()
     body = {"messages": [{"role": "user", "content": "long slowly"}], "stream": stream}
     with sooner_than(900 * SLOW_TOKEN_S):
         answer = served.post(
             "/v1/chat/completions", {"model": "echo", "max_tokens": 900, **body}, key=key
         )
+    revoking.join()
     assert "revoked" in answer.text
     assert answer.status_code == (200 if stream else 401)
 

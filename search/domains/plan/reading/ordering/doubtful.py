@@ -41,9 +41,8 @@ def doubt_of_order(
         if token.word in _WORDS
         and i not in scene.used
         and not _is_limit(scene, i)
-        and not (
-            token.word == "queue" and scene.sentence_start(i) == i
-        )  # "Queue a.lp, b.lp"
+        # "Queue a.lp, b.lp" asks for no order.
+        and not (token.word == "queue" and scene.sentence_start(i) == i)
         and not _NOT_ORDER & {scene.word(i - 1), scene.word(i + 1)}
     ]
     if not tokens:
