@@ -9,6 +9,9 @@
     ├── PayloadTooLarge       413
     ├── UnsupportedMedia      415
     ├── InvalidBody           422  well-formed, but does not match the schema
+    ├── InvalidQuery          422  a parameter of the query does not match the schema
+    ├── InvalidPath           422  part of the path
+    ├── InvalidHeader         422  a header
     ├── TooManyRequests       429  rate limit or quota; retry_after_s
     ├── StoreUnavailable      503  retry_after_s
     ├── ModelOffline          503  the language model does not answer
@@ -106,6 +109,24 @@ class InvalidBody(ServiceError):
     """Well-formed JSON that does not match the schema."""
 
     status, slug, title = 422, "invalid-body", "Invalid body"
+
+
+class InvalidQuery(ServiceError):
+    """A parameter of the query that does not match the schema."""
+
+    status, slug, title = 422, "invalid-query", "Invalid query"
+
+
+class InvalidPath(ServiceError):
+    """Part of the path that does not match the schema."""
+
+    status, slug, title = 422, "invalid-path", "Invalid path"
+
+
+class InvalidHeader(ServiceError):
+    """A header that does not match the schema."""
+
+    status, slug, title = 422, "invalid-header", "Invalid header"
 
 
 class TooManyRequests(ServiceError):

@@ -152,7 +152,7 @@ class BadRequest(ApiError):
 
 
 class InvalidBody(BadRequest):
-    """422: well-formed JSON that does not fit the schema."""
+    """422: well-formed JSON, or a parameter, that does not fit the schema."""
 
 
 class AuthError(ApiError):

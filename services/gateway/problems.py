@@ -16,7 +16,16 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from search.kinds import Kind
-from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence, field_error
+from services.errors import (
+    BadRequest,
+    InvalidBody,
+    InvalidHeader,
+    InvalidPath,
+    InvalidQuery,
+    ServiceError,
+    StaleFence,
+    field_error,
+)
 from trimtab.faults import (
     dotted,
     fault_of,
@@ -32,6 +41,11 @@ MEDIA_TYPE = "application/problem+json"
 _TITLES = {
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "Method not allowed"),
+}
+_INVALID: Mapping[str, type[ServiceError]] = {
+    "query": InvalidQuery,
+    "path": InvalidPath,
+    "header": InvalidHeader,
 }
 # Clients of OpenAI's API read the member `error` of a body, so problems of its routes have it too.
 # OR-Tools' remote client reads the member `error` with a code and a message.
@@ -207,14 +221,13 @@ def install(app: FastAPI) -> None:
     async def on_request_validation(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             return await on_unexpected(request, error)
-        # The location of a parameter starts with its place: "query", "path" or "header".
-        entries = [
-            _entry({**item, "loc": item["loc"][1:] or item["loc"]})
-            for item in error.errors()[:50]
-        ]
+        # A location starts with the place of the parameter: "query", "path", "header" or "body".
+        items = error.errors()[:50]
+        entries = [_entry({**item, "loc": item["loc"][1:] or item["loc"]}) for item in items]
+        invalid = _INVALID.get(str(items[0]["loc"][0]), InvalidBody)
         return service_error(
             request,
-            InvalidBody(
+            invalid(
                 _summary(entries),
                 errors=entries,
                 fix="see the parameters in /openapi.json",

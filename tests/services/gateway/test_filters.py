@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Body, Depends, FastAPI, Header
 from fastapi.testclient import TestClient
 
 from search.kinds import KINDS
@@ -15,6 +16,8 @@ from services.gateway import filters, problems
 from services.gateway.app import ROUTERS
 from services.gateway.listing import Listing
 from services.store.upkeep import ACTIONS, Deed
+from trimtab.errors import InvalidBody, api_error
+from trimtab.results import Problem
 
 
 def test_an_unknown_kind_is_refused_with_the_kinds_that_exist() -> None:
@@ -82,6 +85,33 @@ def test_parameters_that_no_route_has_are_refused() -> None:
         answer = client.get(path)
         assert answer.status_code == 400
         assert told in answer.json()["detail"]
+
+
+def test_the_title_names_the_place_of_a_bad_parameter() -> None:
+    app = FastAPI()
+
+    @app.post("/job/{number}")
+    async def job(
+        number: int,
+        limit: int = 1,
+        x_wait: Annotated[int, Header()] = 1,
+        body: Annotated[int, Body()] = 1,
+    ) -> int:
+        return number + limit + x_wait + body
+
+    problems.install(app)
+    client = TestClient(app)
+    for place, answer in {
+        "path": client.post("/job/a"),
+        "query": client.post("/job/1?limit=a"),
+        "header": client.post("/job/1", headers={"x-wait": "a"}),
+        "body": client.post("/job/1", json="a"),
+    }.items():
+        assert answer.status_code == 422
+        told = answer.json()
+        assert told["title"] == f"Invalid {place}"
+        assert told["type"] == f"urn:trimtab:problem:invalid-{place}"
+        assert isinstance(api_error(Problem.model_validate(told)), InvalidBody)
 
 
 def test_parameters_of_a_query_model_are_known() -> None:
