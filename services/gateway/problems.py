@@ -223,7 +223,9 @@ def install(app: FastAPI) -> None:
             return await on_unexpected(request, error)
         # A location starts with the place of the parameter: "query", "path", "header" or "body".
         items = error.errors()[:50]
-        entries = [_entry({**item, "loc": item["loc"][1:] or item["loc"]}) for item in items]
+        entries = [
+            _entry({**item, "loc": item["loc"][1:] or item["loc"]}) for item in items
+        ]
         invalid = _INVALID.get(str(items[0]["loc"][0]), InvalidBody)
         return service_error(
             request,

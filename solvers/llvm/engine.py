@@ -184,8 +184,10 @@ class Engine:
         counts: list[int] = self._all(request, stopped=stopped)[-1]["counts"]
         return counts
 
-    def build(self, recipe: Recipe) -> Built:
+    def build(self, recipe: Recipe, *, patience: float = 1.0) -> Built:
         """Return the optimised module as bitcode, text and object.
+
+        patience: times the limit of a candidate that it may take.
 
         Raises CandidateFailed or EngineDied.
         """
@@ -195,6 +197,7 @@ class Engine:
                 "recipes": [recipe.as_json()],
                 "emit": True,
                 "keep": "built",
+                "patience": patience,
             },
             first=True,
         )
@@ -372,7 +375,10 @@ class Engine:
         if process is None or self._closed:
             raise EngineDied("the engine was closed")
         return process.ask(
-            request, seconds=BUSY * self.limits.candidate_s + _GRACE_S, stopped=stopped
+            request,
+            seconds=BUSY * request.get("patience", 1.0) * self.limits.candidate_s
+            + _GRACE_S,
+            stopped=stopped,
         )
 
     def _all(

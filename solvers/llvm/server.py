@@ -110,7 +110,10 @@ class Server:
         )
         wall_s = request.get("seconds")
         for number, answers, outcome, detail, seconds in self._run(
-            jobs, int(request.get("jobs", 1)), None if wall_s is None else float(wall_s)
+            jobs,
+            int(request.get("jobs", 1)),
+            None if wall_s is None else float(wall_s),
+            patience=float(request.get("patience", 1.0)),
         ):
             line = {"outcome": outcome, "detail": detail}
             if outcome == "ok" and not answers:
@@ -344,12 +347,14 @@ class Server:
         jobs: Iterable[tuple[int, Job]],
         side_by_side: int,
         wall_s: float | None = None,
+        patience: float = 1.0,
     ) -> Iterator[tuple[int, list[dict[str, Any]], str, str, float]]:
+        seconds = patience * self.seconds
         ended = run_all(
             iter(jobs),
             side_by_side=max(1, side_by_side),
-            seconds=self.seconds,
-            wall_s=BUSY * self.seconds if wall_s is None else wall_s,
+            seconds=seconds,
+            wall_s=BUSY * seconds if wall_s is None else wall_s,
             memory_bytes=self.memory_bytes,
             stop=0,
         )

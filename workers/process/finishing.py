@@ -22,6 +22,7 @@ from workers.types import Execution, Finish, Outcome, OutcomeStatus, Progress, T
 _FINAL = frozenset({Reason.INVALID_INPUT, Reason.VERIFICATION_FAILED})
 _SALVAGED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.LOST})
 _BEFORE, _PRODUCE = ("start", "parse"), "produce"
+_BASELINE = 2.0  # times the allowance, for a run that has no solution to verify yet
 
 
 class FirstRun(Execution, Protocol):
@@ -68,6 +69,8 @@ def finishing_task(
         detail = f"stopped by its owner, but it did not end in time ({ended.detail})"
         ended = Termination(reason=ended.reason, limit=Limit.STOPPED, detail=detail)
     seconds = task.limits.finish_seconds(float(task.budget["seconds"]))
+    if data is None:
+        seconds *= _BASELINE  # it is made first, from the input
     # A run that died while it wrote files may die again of an extra file.
     finish = Finish(ended=ended, decorate=phase != _PRODUCE)
     return replace(task, start=data, finish=finish, budget={"seconds": seconds})

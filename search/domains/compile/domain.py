@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from search.domains.compile.answer import CompileSolution
-from search.domains.compile.encode import Prepared, prepare, prepare_oz
+from search.domains.compile.encode import OZ_PATIENCE, Prepared, prepare, prepare_oz
 from search.domains.compile.parse.problem import CompileProblem, parse_problem
 from search.domains.compile.produce.files import CHECKED, produce
 from search.domains.compile.resume import from_bytes, outcome_of, to_bytes
@@ -124,7 +124,7 @@ class CompileDomain:
             return None
         prepared = prepare_oz(problem)
         with prepared.engine as engine:
-            built = engine.build(prepared.rows["Oz"])
+            built = engine.build(prepared.rows["Oz"], patience=OZ_PATIENCE)
             prepared.levels["Oz"] = built.measured
             value = value_of(built.measured, problem.metric)
             oz = Accepted(name="Oz", value=value, built=built)

@@ -13,7 +13,7 @@ from search.domains.compile.builds import OZ_GC, OZ_LTO, build_own
 from search.domains.compile.parse.module import engine_limits
 from search.domains.compile.parse.problem import CompileProblem
 from search.types import InvalidInput
-from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.engine import Built, CandidateFailed, Engine
 from solvers.llvm.frontend import SourceError
 from solvers.llvm.install import Installed, find_llvm
 from solvers.llvm.keeps import share_saves
@@ -46,6 +46,8 @@ SHOWN_LEVELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 _PATIENCE = 3.0  # times the user's builds, before a candidate counts as hanging
+# -Oz is the answer if nothing else is: it may take so many times the limit of a candidate.
+OZ_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +60,8 @@ class Prepared:
     rows: Mapping[str, Recipe]  # level of the size table → recipe
     levels: dict[str, Measured]  # levels measured so far
     notes: tuple[str, ...]
+    # Programs that were built, by `Measured.program`: -Oz, after `prepare`.
+    built: dict[str, Built] = field(default_factory=dict)
     # Linked programs only: the user's own builds by name.
     baselines: dict[str, Baseline] = field(default_factory=dict)
     builds_s: float = 0.0  # that they took
@@ -132,7 +136,8 @@ def _measured_at_oz(
         for level in SHOWN_LEVELS[problem.flavour]
     }
     # Only -Oz here: the search measures the other levels, because it watches the clock.
-    (oz,) = engine.measure([rows["Oz"]])
+    # Built at once, not only measured: a run that ends early has an answer that much sooner.
+    oz, built = _build_oz(engine, rows["Oz"])
     notes = list(problem.notes)
     if oz.outcome is Outcome.REFUSED and problem.image is not None:
         # The linker misses a symbol: better a larger program than none.
@@ -142,14 +147,16 @@ def _measured_at_oz(
         problem.module.write_bytes(problem.image.linked.read_bytes())
         engine.close()
         engine, completed = _start_engine(problem, engine_limits(problem.module))
-        (oz,) = engine.measure([rows["Oz"]])
-    if oz.outcome is not Outcome.OK:
+        oz, built = _build_oz(engine, rows["Oz"])
+    if built is None:
         raise InvalidInput(
             f"-Oz itself fails on this module ({oz.outcome.value}): "
             f"{oz.detail or 'LLVM gave no message'}"
         )
-    engine, oz, shared = _saving_apart(problem, engine, rows["Oz"], oz)
-    if shared:
+    saving = _saving_apart(problem, rows["Oz"], oz)
+    if saving is not None:
+        engine.close()
+        engine, oz, built = saving
         notes.append(
             "registers are saved and restored by functions of libgcc, as with -msave-restore, "
             "because that is smaller"
@@ -171,33 +178,47 @@ def _measured_at_oz(
         rows=rows,
         levels={"Oz": oz},
         notes=tuple(notes),
+        built={oz.program: built},
     )
 
 
+def _build_oz(engine: Engine, recipe: Recipe) -> tuple[Measured, Built | None]:
+    """Return the measures of -Oz, and the program if it was made."""
+    try:
+        built = engine.build(recipe, patience=OZ_PATIENCE)
+    except CandidateFailed as error:
+        return error.measured, None
+    return built.measured, built
+
+
 def _saving_apart(
-    problem: CompileProblem, engine: Engine, recipe: Recipe, oz: Measured
-) -> tuple[Engine, Measured, bool]:
+    problem: CompileProblem, recipe: Recipe, oz: Measured
+) -> tuple[Engine, Measured, Built] | None:
     """Take the module as `-msave-restore` makes it, where RISC-V's -Oz is smaller with it.
 
-    Returns the engine to go on with, its -Oz, and whether it has that module.
+    Returns an engine with that module, and its -Oz.
     """
     image = problem.image
     if image is None or not re.match(r"riscv(32|64)-.*(elf|none)", problem.target.triple):
-        return engine, oz, False
+        return None
     other = problem.workdir / "saving.bc"
     if not share_saves(problem.module, other):
-        return engine, oz, False
+        return None
     plain = problem.module.read_bytes()
     problem.module.write_bytes(other.read_bytes())
     trial, _ = _start_engine(problem, engine_limits(problem.module))
-    (measured,) = trial.measure([recipe])
+    measured, built = _build_oz(trial, recipe)
     metric = problem.metric
-    if measured.sizes and oz.sizes and measured.sizes.of(metric) < oz.sizes.of(metric):
-        engine.close()
-        return trial, measured, True
+    if (
+        built
+        and measured.sizes
+        and oz.sizes
+        and measured.sizes.of(metric) < oz.sizes.of(metric)
+    ):
+        return trial, measured, built
     trial.close()
     problem.module.write_bytes(plain)
-    return engine, oz, False
+    return None
 
 
 def _baselines(problem: CompileProblem) -> dict[str, Baseline]:

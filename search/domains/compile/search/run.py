@@ -28,7 +28,6 @@ from search.domains.compile.search.state import SearchState, Trials
 from search.domains.compile.search.summary import summary_of, termination_of
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
-from solvers.llvm.engine import Built, CandidateFailed
 from solvers.llvm.types import Recipe
 from trimtab.results import Incumbent
 from trimtab.specs.compile import Mode
@@ -58,8 +57,9 @@ def search_program(
     fitted: pipelines mined on the owner's code base, tried before the shipped ones.
     """
     began = time.monotonic()
-    built = {} if problem.timed else report_oz(problem, prepared, on_incumbent)
-    state = _new_state(problem, prepared, stop, rng, on_incumbent, built)
+    if not problem.timed:
+        report_oz(problem, prepared, on_incumbent)
+    state = _new_state(problem, prepared, stop, rng, on_incumbent)
     state.fitted = fitted
     _record_reference(state)
     notes = [*prepared.notes, *state.oracle.notes]
@@ -107,23 +107,16 @@ def search_program(
 
 def report_oz(
     problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent
-) -> dict[str, Built]:
-    """Report -Oz before anything is run, so that a job that ends early has an answer.
-
-    Returns the built program by `Measured.program`, so that it is not built again.
-    """
+) -> None:
+    """Report -Oz before anything is run, so that a job that ends early has an answer."""
     measured = prepared.levels["Oz"]
-    try:
-        built = prepared.engine.build(measured.recipe)
-    except CandidateFailed:
-        return {}  # the search meets the same failure and handles it
+    built = prepared.built[measured.program]
     oz = Accepted(name="Oz", value=value_of(measured, problem.metric), built=built)
     value, source = _answered(problem, prepared, oz)
     on_incumbent(
         Incumbent(elapsed_s=0.0, objective=value, source=source),
         lambda: write_unchecked(problem, prepared, oz, "reported"),
     )
-    return {measured.program: built}
 
 
 def _answered(
@@ -156,7 +149,6 @@ def _new_state(
     stop: StoppingCriterion,
     rng: np.random.Generator,
     on_incumbent: OnIncumbent,
-    built: dict[str, Built],
 ) -> SearchState:
     oracle = BehaviourOracle(
         problem, folder=problem.workdir / "runs", stopped=lambda: stop.remaining_s() <= 0
@@ -184,7 +176,7 @@ def _new_state(
         metric=problem.metric,
         build_id=prepared.installed.build_id,
         report=report,
-        built=built,
+        built=prepared.built,
     )
     return SearchState(
         problem=problem,

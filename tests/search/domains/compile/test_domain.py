@@ -8,23 +8,29 @@ import shutil
 import subprocess
 import tarfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search import pipeline
 from search.domains.compile import build
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.encode import OZ_PATIENCE
 from search.kinds import KINDS
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput
+from solvers.llvm.children import BUSY
 from solvers.llvm.elf import sizes_of
+from solvers.llvm.engine import Engine
 from solvers.llvm.install import find_llvm
+from solvers.llvm.types import EngineDied, EngineLimits, Recipe
 from tests.contracts.domain import DomainContract
-from trimtab.results import Reason, VerificationStatus
+from trimtab.results import Incumbent, Reason, VerificationStatus
 from trimtab.specs.common import ArtifactRef, Spec
 from trimtab.specs.compile import Build, CompileSpec, CompileTarget, Language, Run
 
@@ -114,6 +120,46 @@ class TestCompile(DomainContract):
                 solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1
             ),
         )
+
+
+def test_oz_is_kept_by_a_run_that_dies_when_the_search_begins(tmp_path: Path) -> None:
+    domain = build()
+    spec = CompileSpec(source_text=PROGRAM, language=Language.C)
+    problem = domain.parse(spec, {}, tmp_path)
+    encoding = domain.encode(problem)
+    encoding.engine.kill()
+    reported: list[tuple[Incumbent, Callable[[], CompileSolution]]] = []
+
+    def record(incumbent: Incumbent, solution: Any = None) -> None:
+        reported.append((incumbent, solution))
+
+    stop = from_budget({"seconds": 30.0}, threading.Event())
+    with pytest.raises(EngineDied):
+        domain.search(problem, encoding, stop, np.random.default_rng(0), record)
+    ((incumbent, solution),) = reported
+    kept = domain.keep(problem, solution())
+    restored = domain.restore(problem, kept)
+    assert restored.objective == incumbent.objective
+    checked = domain.verify(problem, restored.solution)
+    assert checked.status is VerificationStatus.VALID
+
+
+def test_oz_has_more_time_than_a_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Engine(b"define i32 @f() {\n ret i32 1\n}\n") as engine:
+        asked: list[float] = []
+
+        def ask(request: dict[str, Any], *, seconds: float, stopped: object) -> Any:
+            asked.append(seconds)
+            raise EngineDied("not asked")
+
+        assert engine._process is not None
+        monkeypatch.setattr(engine._process, "ask", ask)
+        monkeypatch.setattr(engine, "_restart", lambda: None)
+        for patience in (1.0, OZ_PATIENCE):
+            with pytest.raises(EngineDied):
+                engine.build(Recipe(pipeline="no-op-module"), patience=patience)
+    candidate_s = EngineLimits().candidate_s
+    assert asked[-1] - asked[0] == pytest.approx(BUSY * candidate_s * (OZ_PATIENCE - 1))
 
 
 def test_the_answer_is_checked_run_and_not_larger_than_oz(tmp_path: Path) -> None:
