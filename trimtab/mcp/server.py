@@ -18,14 +18,15 @@ from mcp.server import MCPServer
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, ValidationError
 
 from trimtab import __version__, config
 from trimtab.aio import AsyncClient
 from trimtab.errors import TrimtabError
 from trimtab.mcp.service import Service
-from trimtab.mcp.tools import add_tools
+from trimtab.mcp.tools import add_tools, refusal
 
 INSTRUCTIONS = (
     "trimtab solves optimization problems: integer programs, sharding of embedding tables, "
@@ -70,8 +71,29 @@ def over_http(*, url: str | None = None, public_url: str) -> MCPServer[Any]:
     return server
 
 
+class _Server(MCPServer[Any]):
+    """The SDK's server; it refuses arguments in our words."""
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        context: Context[Any, Any] | None = None,
+    ) -> Any:
+        """Call a tool. Raises ToolError with every fault of the arguments."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            refused = error.__cause__
+            tool = self._tool_manager.get_tool(name)
+            if tool is None or not isinstance(refused, ValidationError):
+                raise
+            told = refusal(name, tool.fn_metadata.arg_model, refused)
+            raise ToolError(told) from refused
+
+
 def _new(**more: Any) -> MCPServer[Any]:
-    return MCPServer(
+    return _Server(
         "trimtab",
         instructions=INSTRUCTIONS,
         version=__version__,

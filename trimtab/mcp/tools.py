@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 from trimtab.errors import (
     AuthError,
@@ -24,6 +24,7 @@ from trimtab.errors import (
     TooManyRequests,
     TrimtabError,
 )
+from trimtab.faults import faults_in
 from trimtab.mcp import wording
 from trimtab.mcp.service import Service, as_base64
 
@@ -40,6 +41,19 @@ Text = Annotated[str, Field(max_length=MAX_TEXT, description="Content")]
 Name = Annotated[
     str, Field(max_length=200, description="File name; its ending tells the format")
 ]
+
+State = Literal[
+    "WAITING",
+    "QUEUED",
+    "RUNNING",
+    "SUCCEEDED",
+    "FAILED",
+    "CANCELLED",
+    "DEAD",
+    "SKIPPED",
+    "NEEDS_INPUT",
+    "AWAITING_APPROVAL",
+]  # JobState; a schema with the enum's docstring would be longer
 
 ServiceOf = Callable[[], Service]
 """Returns the calls for the caller of the current tool."""
@@ -111,7 +125,7 @@ def _add_reading(server: MCPServer[Any], service: ServiceOf) -> None:
     @server.tool(annotations=_READ, structured_output=False)
     async def list_jobs(
         kind: Annotated[str | None, Field(max_length=40)] = None,
-        state: Literal["QUEUED", "RUNNING", "SUCCEEDED", "FAILED"] | None = None,
+        state: State | None = None,
         limit: Annotated[int, Field(ge=1, le=50)] = 10,
     ) -> str:
         """List your newest jobs: id, kind, state, time, objective, labels."""
@@ -270,6 +284,13 @@ def _progress(ctx: Context[Any, Any]) -> Callable[[int, str], Any]:
     return report
 
 
+def refusal(tool: str, model: type[BaseModel], error: ValidationError) -> str:
+    """Return what is wrong with the arguments of a tool, and what to do."""
+    faults = faults_in(model, error)
+    told = wording.clean("\n".join(map(str, faults[:5])), keep=wording.LINES)
+    return f"{told[:_MAX_MESSAGE]}\nnext: {tool} with corrected arguments"
+
+
 def _forbid_unknown_arguments(server: MCPServer[Any]) -> None:
     """Refuse arguments that no tool has: the SDK drops them, and the default would be taken."""
     for tool in server._tool_manager.list_tools():
@@ -281,7 +302,10 @@ def _forbid_unknown_arguments(server: MCPServer[Any]) -> None:
 
 
 def _shorten(node: Any) -> None:
-    """Remove from a schema what says nothing to a model: titles, and the branch null."""
+    """Remove from a schema what says nothing to a model: titles, null, empty defaults.
+
+    Choices tell their type.
+    """
     if isinstance(node, list):
         for part in node:
             _shorten(part)
@@ -289,6 +313,8 @@ def _shorten(node: Any) -> None:
         return
     if isinstance(node.get("title"), str):
         del node["title"]
+    if node.get("default") == "":
+        del node["default"]
     choices = node.get("anyOf")
     if isinstance(choices, list):
         left = [one for one in choices if one != {"type": "null"}]
@@ -296,5 +322,7 @@ def _shorten(node: Any) -> None:
             del node["anyOf"]
             node.pop("default", None)
             node.update(left[0])
+    if "enum" in node:
+        node.pop("type", None)
     for part in node.values():
         _shorten(part)
