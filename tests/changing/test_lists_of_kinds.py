@@ -50,6 +50,8 @@ def test_type_checkers_see_the_same_exports() -> None:
     seen = {"__version__"}
     for statement in block.body:
         assert isinstance(statement, ast.ImportFrom)
+        if statement.module == "typing":
+            continue
         for alias in statement.names:
             if alias.name == "*":
                 assert statement.module == "trimtab.specs"
@@ -73,7 +75,7 @@ def test_suffixes_choose_one_kind_and_name_a_field() -> None:
 
 
 def test_no_docstring_repeats_the_suffixes() -> None:
-    for name in ("aio", "client", "cli/jobs"):
+    for name in ("aio", "client", "cli/submitting"):
         text = (ROOT / f"trimtab/{name}.py").read_text()
         assert not re.search(r"\.cpp|\.csv", text.replace("--csv", "")), name
 

@@ -17,7 +17,22 @@ import typer
 from pydantic import ValidationError
 
 from trimtab import __version__
-from trimtab.cli import admin, chat, jobs, live, mcp, models, plans, server, sizes, solve
+from trimtab.cli import (
+    admin,
+    chat,
+    following,
+    jobs,
+    listing,
+    live,
+    mcp,
+    models,
+    plans,
+    reports,
+    server,
+    sizes,
+    solve,
+    submitting,
+)
 from trimtab.errors import (
     AuthError,
     BadRequest,
@@ -55,22 +70,22 @@ app = typer.Typer(
 )
 app.command(context_settings=_PASS_ON)(server.serve)
 app.command()(solve.solve)
-app.command()(jobs.submit)
-app.command()(jobs.watch)
-app.command("list")(jobs.list_jobs)
+app.command()(submitting.submit)
+app.command()(following.watch)
+app.command("list")(listing.list_jobs)
 app.command()(jobs.get)
 app.command()(jobs.logs)
 app.command()(jobs.rename)
-app.command()(jobs.views)
-app.command()(jobs.compare)
+app.command()(listing.views)
+app.command()(reports.compare)
 for _name, _help in jobs.VERBS.items():
     app.command(_name, help=_help)(jobs.verb(_name))
 app.command()(jobs.delete)
-app.command()(jobs.result)
-app.command()(jobs.report)
+app.command()(reports.result)
+app.command()(reports.report)
 app.command()(jobs.download)
 app.command()(jobs.incumbent)
-app.command(context_settings=_PASS_ON)(jobs.batch)
+app.command(context_settings=_PASS_ON)(submitting.batch)
 app.command()(plans.plan)
 app.command()(plans.outline)
 app.command()(plans.answer)

@@ -45,6 +45,14 @@ def show(view: JobView, as_json: bool) -> None:
         say(f"webhook {view.webhook.state} ({view.webhook.tries} tries){detail}")
 
 
+def labels_of(texts: list[str] | None) -> dict[str, str]:
+    """Return the labels of texts KEY=VALUE. Raises typer.BadParameter."""
+    for text in texts or ():
+        if "=" not in text:
+            raise typer.BadParameter(f"--label: expected KEY=VALUE, got {text!r}")
+    return dict(text.split("=", 1) for text in texts or ())
+
+
 def say_failure(view: JobView) -> None:
     """Print why a job failed, including a compiler's own message."""
     ended = view.termination

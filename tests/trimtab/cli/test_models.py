@@ -19,7 +19,7 @@ from services.store.types import Completion, NewJob
 from tests.doubles.fitted_models import card_of, model_id, new_model
 from tests.doubles.memory_store import MemoryStore
 from trimtab.cards import Card
-from trimtab.cli import app, jobs, live, models
+from trimtab.cli import app, live, models, submitting
 from trimtab.client import Client
 from trimtab.errors import BadRequest, Conflict, NotFound
 
@@ -77,7 +77,7 @@ def served(
         def connect() -> Client:
             return Client(URL, api_key=key, transport=http._transport)
 
-        for module in (models, jobs):
+        for module in (models, submitting):
             monkeypatch.setattr(module, "connect", connect)
 
         def call(*arguments: str) -> Result:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from tests.doubles.plan_server import PLAN_ID, QUESTION, REPORT, URL, PlanServer, outline
 from trimtab import _plan
-from trimtab.cli import app, jobs, live, live_plan, plans
+from trimtab.cli import app, following, live, live_plan, plans
 from trimtab.client import Client
 from trimtab.errors import JobAtRest
 
@@ -30,7 +30,7 @@ def run(server: PlanServer, monkeypatch: pytest.MonkeyPatch) -> Run:
         return Client(URL, api_key="k", transport=httpx2.MockTransport(server))
 
     monkeypatch.setattr(plans, "connect", connect)
-    monkeypatch.setattr(jobs, "connect", connect)
+    monkeypatch.setattr(following, "connect", connect)
     monkeypatch.setattr(_plan, "POLL_S", 0.0)
     monkeypatch.setattr(live_plan, "LOOK_S", 0.01)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import typer
 
-from trimtab.cli.jobs import _submit_json
+from trimtab.cli.submitting import _submit_json
 from trimtab.errors import SpecError
 from trimtab.files import LocalFile
 from trimtab.specs.by_file import kind_of_file, set_field, spec_of_file, suffixes
