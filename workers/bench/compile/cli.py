@@ -4,7 +4,8 @@ Names: executed, images, plain, audit, overhead, own, speed.
 Without one: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
 one after another. The corpus comes from `python -m workers.corpus`; nothing was tuned on the
 held-out packages. The modules are compiled alone and not run here: the service runs a program
-before an answer counts.
+before an answer counts. With `--linked`, the programs of `images` instead, each linked as LLVM IR
+with everything internal but what its link keeps.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import argparse
 import importlib
 import json
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from search.domains.compile.parse.problem import parse_problem
 from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.types import InvalidInput
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
@@ -26,6 +30,8 @@ from workers.bench.compile.report import print_report
 from workers.bench.lines import earlier_lines
 from workers.bench.stats import machine
 from workers.corpus.build import read
+from workers.corpus.images import PROGRAMS
+from workers.corpus.sources import CorpusMissing
 
 BUDGETS = (1, 10, 60)
 NAMED = (
@@ -50,7 +56,7 @@ def main(argv: list[str]) -> int:
         named = importlib.import_module(f"workers.bench.compile.{argv[0]}").main
         return named(argv[1:])
     options = _parser().parse_args(argv)
-    modules = _modules(options)
+    modules = _linked_programs(options) if options.linked else _modules(options)
     if not modules:
         print(
             f"{options.corpus}: expected held-out modules, got none; run python -m "
@@ -65,8 +71,13 @@ def main(argv: list[str]) -> int:
         pending = [run for run in _runs(options) if (row["name"], *run) not in done]
         if not pending:
             continue
-        bitcode = (options.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
+        try:
+            bitcode = _bitcode(row, options)
+        except (InvalidInput, CorpusMissing) as error:
+            print(f"{row['name']} is left out: {error}", file=sys.stderr, flush=True)
+            continue
         with Engine(bitcode) as engine:
+            row = {"ir_instructions": engine.info.ir_instructions} | row
             task = Task.of(engine, options.metric)
             fresh = [_run(task, row, method, n, options.seed) for method, n in pending]
         lines += fresh
@@ -98,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
     parser.add_argument("--packages", nargs="*", help="default: every held-out one")
+    parser.add_argument(
+        "--linked", action="store_true", help="whole programs, linked and internalised"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
     parser.add_argument(
         "--most-instructions", type=int, default=5000, help="larger modules are left out"
@@ -120,6 +134,30 @@ def _modules(options: argparse.Namespace) -> list[dict[str, object]]:
         and int(str(row["ir_instructions"])) <= options.most_instructions
     ]
     return modules[:: max(1, round(1 / options.scale))]
+
+
+def _linked_programs(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Return a row for each whole program, without digest and size."""
+    names = [n for n in PROGRAMS if options.packages is None or n in options.packages]
+    rows: list[dict[str, object]] = [{"package": name, "name": name} for name in names]
+    return rows[:: max(1, round(1 / options.scale))]
+
+
+def _bitcode(row: Mapping[str, object], options: argparse.Namespace) -> bytes:
+    """Return the module of a row; a whole program is linked and internalised.
+
+    Raises InvalidInput and CorpusMissing.
+    """
+    if not options.linked:
+        digest = str(row["sha"])[:16]
+        return bytes((options.corpus / "modules" / f"{digest}.bc").read_bytes())
+    program = PROGRAMS[str(row["name"])]
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+        archive = program.archive(options.corpus, Path(scratch))
+        work = Path(scratch) / "work"
+        work.mkdir()
+        problem = parse_problem(program.spec(image={}), {"source": archive}, work)
+        return problem.module.read_bytes()
 
 
 def _runs(options: argparse.Namespace) -> list[tuple[str, int]]:
