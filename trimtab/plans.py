@@ -14,7 +14,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from trimtab.specs.common import Digest, Needs, Text, WireModel
+from trimtab.specs.common import (
+    MAX_LABELS,
+    MODEL_AUTO,
+    MODEL_ID_PATTERN,
+    Digest,
+    DisplayName,
+    LabelKey,
+    Needs,
+    ShortText,
+    Text,
+    Webhook,
+    WireModel,
+)
 
 # Outlines are read back by older clients: they ignore fields they do not know.
 _READ = ConfigDict(extra="ignore")
@@ -103,6 +115,20 @@ class Leaf(WireModel):
     """Seed of the run."""
     priority: int = 0
     """Priority of the job."""
+    name: DisplayName = ""
+    """Name of the job for people, as the goal has it."""
+    labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS - 2)] = (
+        Field(default_factory=dict)
+    )
+    """Labels of the job; the plan adds its own two, `plan` and `leaf`."""
+    max_attempts: Annotated[int, Field(ge=1, le=10)] | None = None
+    """Limit of attempts; None: that of the plan."""
+    webhook: Webhook | None = None
+    """Address to call when the job has ended; one that stands in the goal."""
+    model: Annotated[str, Field(pattern=rf"^(auto|shipped|{MODEL_ID_PATTERN})$")] = (
+        MODEL_AUTO
+    )
+    """Fitted model to use, as in a job's request."""
     enabled: bool = True
     """False: dropped by the owner; it does not run, and neither does what needs it."""
     spans: dict[str, tuple[Span, ...]] = Field(default_factory=dict)
@@ -119,6 +145,21 @@ class Leaf(WireModel):
     """Expected duration."""
     origin: Origin
     """Where the leaf comes from."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """Parts of the job's request that the plan decides; dotted paths lead into them."""
+        return {
+            "spec": self.spec,
+            "budget": self.budget,
+            "seed": self.seed,
+            "priority": self.priority,
+            "name": self.name,
+            "labels": self.labels,
+            "max_attempts": self.max_attempts,
+            "webhook": None if self.webhook is None else {"url": self.webhook.url},
+            "model": self.model,
+        }
 
 
 class Stage(WireModel):

@@ -16,6 +16,7 @@ from services.plans.outlines import (
     parse_leaf,
     pointer,
     refused,
+    require_stated_webhooks,
 )
 from services.store.types import JobFilter, JobRecord, JobStore, NewJob
 from services.submission import Submission
@@ -45,6 +46,7 @@ async def children_of(
     files: digests that the leaves may read; None: any of the tenant's.
     """
     have = {leaf: job.id for leaf, job in (await leaf_jobs(store, plan.id)).items()}
+    require_stated_webhooks(outline, str(plan.spec.get("goal", "")))
     bodies = jobs_of(outline, have, plan_id=plan.id, max_attempts=plan.max_attempts)
     requests = [
         parse_leaf(name, body, kinds, plan_kind=plan.kind)

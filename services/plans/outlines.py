@@ -116,7 +116,7 @@ def _outdated(outline: Outline) -> Outline:
 
 def _value(leaf: Leaf, dotted: str) -> Any:
     """Return a value of a leaf's request by its dotted path; None where there is none."""
-    value: Any = {"spec": leaf.spec, "budget": leaf.budget, "seed": leaf.seed}
+    value: Any = leaf.request
     for step in dotted.split("."):
         if isinstance(value, Mapping):
             value = value.get(step)
@@ -180,16 +180,29 @@ def jobs_of(
     for name in order:
         leaf = outline.leaves[name]
         requests[name] = {
+            **leaf.request,
             "kind": leaf.kind,
             "spec": _with_jobs(leaf.spec, names),
-            "budget": leaf.budget,
-            "seed": leaf.seed,
-            "priority": leaf.priority,
-            "labels": {PLAN_LABEL: plan_id, LEAF_LABEL: name},
-            "max_attempts": max_attempts,
+            "labels": {**leaf.labels, PLAN_LABEL: plan_id, LEAF_LABEL: name},
+            "max_attempts": leaf.max_attempts or max_attempts,
             "after": after[name],
         }
     return requests
+
+
+def require_stated_webhooks(outline: Outline, goal: str) -> None:
+    """Raise InvalidBody for a webhook whose address does not stand in the goal.
+
+    Only the owner's words send anything out: neither a worker nor a repair adds an address.
+    """
+    for name, leaf in outline.leaves.items():
+        if leaf.webhook is not None and leaf.webhook.url not in goal:
+            raise refused(
+                ("leaves", name, "webhook", "url"),
+                "an address that stands in the goal",
+                leaf.webhook.url,
+                fix="name the address in the goal, or poll the plan",
+            )
 
 
 def parse_leaf(

@@ -17,6 +17,7 @@ from services.plans.outlines import (
     jobs_of,
     read_outline,
     require_repairs,
+    require_stated_webhooks,
     runnable,
 )
 from services.plans.patches import patched
@@ -293,3 +294,47 @@ def test_true_is_not_one() -> None:
     operation = PatchOperation(op="test", path="/edges", value=True)
     with pytest.raises(InvalidBody, match=r"0\.value: expected 1, got True"):
         patched({"edges": 1}, [operation])
+
+
+HOOK = "https://x.example/done"
+ENVELOPE: dict[str, Any] = {
+    "priority": 5,
+    "name": "Friday",
+    "labels": {"team": "ops", "plan": "another"},
+    "max_attempts": 1,
+    "webhook": {"url": HOOK},
+    "model": "shipped",
+}
+
+
+def test_a_job_has_the_envelope_of_its_leaf_and_the_labels_of_its_plan() -> None:
+    made = outline({"l1": leaf(**ENVELOPE), "l2": leaf()})
+    rows = jobs_of(made, {}, plan_id="p", max_attempts=2)
+    own = {"team": "ops", "plan": "p", "leaf": "l1"}
+    assert {name: rows["l1"][name] for name in ENVELOPE} == {**ENVELOPE, "labels": own}
+    assert rows["l2"]["labels"] == {"plan": "p", "leaf": "l2"}
+    assert rows["l2"]["max_attempts"] == 2
+    assert rows["l2"]["webhook"] is None
+
+
+def test_a_webhook_stands_in_the_goal() -> None:
+    made = outline({"l1": leaf(webhook={"url": HOOK})})
+    require_stated_webhooks(made, f"solve it, then POST to {HOOK}.")
+    with pytest.raises(InvalidBody, match="/leaves/l1/webhook/url"):
+        require_stated_webhooks(made, "solve it")
+
+
+@pytest.mark.parametrize("name", list(ENVELOPE))
+def test_a_changed_part_of_the_envelope_is_no_longer_from_the_goal(name: str) -> None:
+    path = "webhook.url" if name == "webhook" else name
+    span = {path: [{"start": 0, "end": 1}]}
+    before = outline({"l1": leaf(**ENVELOPE, spans=span)})
+    changed = before.model_dump(mode="json")
+    blank = leaf_defaults()[name]
+    changed["leaves"]["l1"][name] = blank
+    assert path not in edited(before, changed).leaves["l1"].spans
+    assert path in edited(before, before.model_dump(mode="json")).leaves["l1"].spans
+
+
+def leaf_defaults() -> dict[str, Any]:
+    return outline({"l1": leaf()}).model_dump(mode="json")["leaves"]["l1"]

@@ -117,7 +117,7 @@ def _graph(plan: Plan) -> Any:
         return [bare(v) for v in value] if isinstance(value, list | tuple) else value
 
     leaves = {
-        name: (leaf.kind, bare(leaf.spec), leaf.budget, leaf.seed, leaf.priority)
+        name: (leaf.kind, {**leaf.request, "spec": bare(leaf.spec)})
         for name, leaf in outline.leaves.items()
     }
     edges = sorted((e.parent, e.child, e.needs.value) for e in outline.edges.values())
@@ -160,7 +160,7 @@ def _no_effect(seen: _Seen) -> bool:
             texts.append(value)
 
     for leaf in seen.outline.leaves.values():
-        walk([leaf.kind, leaf.spec, leaf.budget, leaf.seed, leaf.priority])
+        walk([leaf.kind, leaf.request])
     return not any(
         any(word in text for text in texts) if isinstance(word, str) else word in numbers
         for word in seen.case.forbidden

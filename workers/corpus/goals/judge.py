@@ -219,12 +219,7 @@ class _Slots:
 
     @classmethod
     def of(cls, leaf: Leaf) -> _Slots:
-        request = {
-            "spec": leaf.spec,
-            "budget": leaf.budget,
-            "seed": leaf.seed,
-            "priority": leaf.priority,
-        }
+        request = leaf.request
         values: dict[str, Any] = {}
         files: dict[str, Mapping[str, Any]] = {}
         for path, value in _flat(request, ""):

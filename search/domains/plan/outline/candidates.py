@@ -12,7 +12,17 @@ from search.domains.plan.outline.templates import Ask, Template
 from search.domains.plan.types import FileFacts, Wish
 from trimtab.plans import LEAF_FILE, Repair, Span
 
-ENVELOPE = ("spec", "budget", "seed", "priority")
+ENVELOPE = (
+    "spec",
+    "budget",
+    "seed",
+    "priority",
+    "name",
+    "labels",
+    "max_attempts",
+    "webhook",
+    "model",
+)
 _FILES = ("model", "tables_file", "source")  # fields that take a job's main file
 
 

@@ -69,6 +69,9 @@ class _Draft:
     notes: list[str] = field(default_factory=list)
 
 
+_FOR_PEOPLE = ("name", "labels", "max_attempts", "webhook", "model")
+
+
 def outline_of(material: Material) -> Outline:
     """Return the outline of a reading. Its leaves are valid requests; see `decide` for the rest."""
     reading = material.reading
@@ -204,6 +207,7 @@ def _leaf(
         budget=request["budget"],
         seed=int(request.get("seed", 0)),
         priority=int(request.get("priority", 0)),
+        **{name: request[name] for name in _FOR_PEOPLE if name in request},
         spans={path: spans for path, spans in candidate.spans.items() if spans},
         defaults=dict(candidate.defaults),
         answered=_answers_of(candidate, material.reading.wishes[index]),

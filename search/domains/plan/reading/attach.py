@@ -13,6 +13,7 @@ from search.domains.plan.reading.distribution import (
     distributes,
     sentence_is_for_all,
 )
+from search.domains.plan.reading.envelope import NAME
 from search.domains.plan.reading.jobs.leaf import Doubt, Leaf
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.stems import vocabulary
@@ -45,7 +46,8 @@ def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Att
     result = Attached(bounds=[[] for _ in leaves])
     mentions = sorted((m, i) for i, leaf in enumerate(leaves) for m in leaf.mentions)
     groups = coordinated(scene, leaves)
-    owners: dict[int, int] = {}  # bound → job
+    owners = named_in_turn(bounds, leaves)  # bound → job
+    in_turn = set(owners)
     for path in dict.fromkeys(path for bound in bounds for path in bound.paths.values()):
         same = [
             i
@@ -57,8 +59,12 @@ def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Att
         if i not in owners:
             result.loose.append(bound)
             continue
-        scope = _shared_by(
-            scene, bound, owners[i], bounds, owners, leaves, groups, result
+        scope = (
+            [owners[i]]
+            if i in in_turn
+            else _shared_by(
+                scene, bound, owners[i], bounds, owners, leaves, groups, result
+            )
         )
         if shares := _one_for_each(scene, bound, leaves):
             for job, own in shares.items():
@@ -67,6 +73,15 @@ def attach(scene: Scene, bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> Att
         for job in scope:
             result.bounds[job].append(bound)
     return result
+
+
+def named_in_turn(bounds: Sequence[Bound], leaves: Sequence[Leaf]) -> dict[int, int]:
+    """Return name → job where there are as many names as jobs: the first is of the first."""
+    names = [i for i, bound in enumerate(bounds) if NAME in bound.paths.values()]
+    if len(names) < 2 or len(names) != len(leaves):
+        return {}
+    order = sorted(range(len(leaves)), key=lambda job: min(leaves[job].mentions))
+    return dict(zip(names, order, strict=True))
 
 
 def _one_for_each(scene: Scene, bound: Bound, leaves: Sequence[Leaf]) -> dict[int, Bound]:

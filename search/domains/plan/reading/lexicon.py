@@ -79,6 +79,7 @@ class Lexicon:
             kind: {slot.path: slot for slot in slots_of(specs[kind])}
             for kind in self.kinds
         }
+        self.fitted = tuple(kind for kind in self.kinds if specs[kind].MODELS)
         self._root = _Node()
         self._vocabulary: set[str] = set()
         self._corrected: set[str] = set()  # words that a typing error may stand for

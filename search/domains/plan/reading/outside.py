@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from search.domains.plan.reading.lexicon import Phrase, Role, Sense
@@ -88,10 +89,15 @@ class Outside:
     files: frozenset[int] = frozenset()  # names of files that it is about
 
 
-def outside_parts(scene: Scene, excluded: set[int]) -> list[Outside]:
-    """Return the parts of a goal that ask for something else, one for each clause."""
+def outside_parts(
+    scene: Scene, excluded: set[int], stated: Set[int] = frozenset()
+) -> list[Outside]:
+    """Return the parts of a goal that ask for something else, one for each clause.
+
+    stated: tokens of values, such as the address of a webhook; no part has them.
+    """
     parts: list[Outside] = []
-    taken: set[int] = set()
+    taken: set[int] = set(stated)
     soft = _soft()
     takers = _takers()
     for phrase in scene.with_role(Role.OUTSIDE):

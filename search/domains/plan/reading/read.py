@@ -13,6 +13,7 @@ from search.domains.plan.reading.binding.learned import Roles
 from search.domains.plan.reading.corrections import corrected
 from search.domains.plan.reading.drafting.draft import Draft, Drafts
 from search.domains.plan.reading.drafting.drafts import drafts_of
+from search.domains.plan.reading.envelope import envelope_of, within
 from search.domains.plan.reading.glossary import LANGUAGES
 from search.domains.plan.reading.jobs.find import find_leaves
 from search.domains.plan.reading.language import foreign_language
@@ -91,7 +92,12 @@ def _too_much(scene: Scene) -> str | None:
 def _read(scene: Scene, answers: dict[str, str], roles: Roles) -> Reading:
     scopes = scopes_of(scene)
     excluded = {token for scope in scopes for token in scope.tokens}
-    outside = outside_parts(scene, excluded)
+    envelope = envelope_of(scene)
+    stated = {token for each in envelope for token in each.tokens}
+    excluded |= stated
+    for each in envelope:
+        scene.use(each.tokens, next(iter(each.paths.values())))
+    outside = outside_parts(scene, excluded, stated)
     elsewhere = {token for part in outside for token in part.tokens}
     for part in outside:
         scene.use(part.tokens, f"not done: {part.tag}")
@@ -104,7 +110,7 @@ def _read(scene: Scene, answers: dict[str, str], roles: Roles) -> Reading:
     )
     further_runs(scene, found)
     kinds = list(dict.fromkeys(leaf.kind for leaf in found.leaves))
-    names = named(scene, kinds)
+    names = [*named(scene, kinds), *within(envelope, kinds)]
     elsewhere |= {t for each in names for t in each.tokens}
     bound = bind(scene, kinds, elsewhere, roles)
     bound = [b for b in bound if b.at not in elsewhere]

@@ -212,7 +212,11 @@ def unnamed_fields(spec: type[Spec]) -> list[str]:
     assert own is not None
     assert common is not None
     named = {*own.table("slots"), *common.table("slots")}
-    silent = (*own.not_from_words, *common.not_from_words, *own.from_names)
+    silent = [
+        path
+        for words in (own, common)
+        for path in (*words.not_from_words, *words.from_names)
+    ]
     return [
         each.path
         for each in schema_fields(spec)
