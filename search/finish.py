@@ -21,7 +21,7 @@ from search.conclude import (
     wake,
 )
 from search.rest import Woken
-from search.types import Domain, HasBaseline, OnPhase, SearchOutcome
+from search.types import Domain, HasBaseline, OnPhase, ProvesByBound, SearchOutcome
 from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.common import Spec
 
@@ -87,7 +87,9 @@ def finish(
         outcome = domain.baseline(problem) if isinstance(domain, HasBaseline) else None
         origin = "the baseline, as it had reported nothing better"
     else:
-        outcome = domain.restore(problem, packed.solution)
+        outcome = _with_bound(
+            domain, problem, domain.restore(problem, packed.solution), packed.bound
+        )
         origin = "the best solution it had reported"
     if outcome is None:
         raise CannotFinish("there is no solution to finish")
@@ -95,7 +97,7 @@ def finish(
     finished = conclude(
         course,
         problem,
-        _ended_early(outcome, dead.termination, origin, packed.bound),
+        _ended_early(outcome, dead.termination, origin),
         searched_s=0.0 if newest is None else newest.elapsed_s,
     )
     if finished.result.termination.reason is Reason.VERIFICATION_FAILED:
@@ -103,18 +105,34 @@ def finish(
     return finished
 
 
-def _ended_early(
-    outcome: SearchOutcome, died: Termination, origin: str, bound: float | None
+def _with_bound(
+    domain: Domain[Any, Any, Any],
+    problem: Any,
+    outcome: SearchOutcome,
+    bound: float | None,
 ) -> SearchOutcome:
-    """Return the outcome with the termination of a dead run and a note about it."""
+    """Return a restored outcome with the bound that the dead run had."""
+    if bound is not None and isinstance(domain, ProvesByBound):
+        return domain.with_bound(problem, outcome, bound)
+    return replace(outcome, bound=bound)
+
+
+def _ended_early(outcome: SearchOutcome, died: Termination, origin: str) -> SearchOutcome:
+    """Return the outcome with the termination of a dead run and a note about it.
+
+    A proof outlives the run that made it: then no limit ended the search.
+    """
     note = (
         f"the run ended early: {died.detail}; the result is {origin}, verified afterwards"
     )
+    proof = outcome.termination
+    proved = proof.reason is Reason.OPTIMAL
     return replace(
         outcome,
         termination=Termination(
-            reason=Reason.FEASIBLE, limit=died.limit or Limit.OTHER, detail=note
+            reason=proof.reason if proved else Reason.FEASIBLE,
+            limit=None if proved else died.limit or Limit.OTHER,
+            detail=f"{proof.detail}; {note}" if proved else note,
         ),
-        bound=bound,
         summary={**outcome.summary, "notes": [*outcome.summary.get("notes", ()), note]},
     )

@@ -34,6 +34,8 @@ __all__ = ["Callbacks", "Finished", "OnCheckpoint", "run"]
 
 # Solutions that the check may fall back to: the first one reported and this many of the newest.
 _NEWEST = 3
+# A bound this close (relative) is a proof of optimality, and kept with its solution.
+_PROOF_GAP = 1e-6
 _WITHOUT_SOLUTION = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
 # Takes a function that makes the bytes of the newest checkpoint.
@@ -136,6 +138,8 @@ class _Recorder:
             if len(earlier) > _NEWEST + 1:
                 del earlier[_NEWEST]
             self.checkpoint(solution, point.bound)
+        elif self._course.earlier and point.gap is not None and point.gap <= _PROOF_GAP:
+            self.checkpoint(self._course.earlier[0], point.bound)
         self._callbacks.on_incumbent(point)
 
     def take_over(self, earlier: SearchOutcome) -> None:

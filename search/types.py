@@ -24,6 +24,7 @@ __all__ = [
     "Incumbent",
     "InvalidInput",
     "Produced",
+    "ProvesByBound",
     "RunResult",
     "SearchOutcome",
     "Termination",
@@ -186,6 +187,20 @@ class ShowsIncumbents(Protocol):
 
     def show(self, problem: Any, solution: Any) -> bytes:
         """Return a reported solution as the JSON document that its owner reads."""
+        ...
+
+
+@runtime_checkable
+class ProvesByBound(Protocol):
+    """A domain in which a solution is optimal where the bound of its run meets it."""
+
+    def with_bound(
+        self, problem: Any, outcome: SearchOutcome, bound: float
+    ) -> SearchOutcome:
+        """Return a restored outcome with the bound of the run that reported it, as far as it holds.
+
+        OPTIMAL where bound and objective meet, by the tolerance of `search`.
+        """
         ...
 
 

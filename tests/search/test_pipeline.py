@@ -96,6 +96,28 @@ def test_phases_in_order_and_callbacks(tmp_path: Path) -> None:
     assert [item.name for item in finished.produced] == ["probe.txt"]
 
 
+class ProvesLate(ProbeDomain):
+    def search(self, problem: Any, encoding: Any, stop: Any, rng: Any, on: Any) -> Any:
+        def without_bound(point: Incumbent, solution: Any = None, /) -> None:
+            on(point.model_copy(update={"bound": None}), solution)
+
+        outcome = super().search(problem, encoding, stop, rng, without_bound)
+        for bound in (-1.0, 0.0):
+            on(Incumbent(elapsed_s=0.0, objective=0.0, bound=bound))
+        return outcome
+
+
+def test_a_proof_is_kept_with_the_solution(tmp_path: Path) -> None:
+    dumps: list[bytes] = []
+    callbacks = Callbacks(on_checkpoint=lambda dump: dumps.append(dump()))
+    run(tmp_path, ProvesLate(), callbacks=callbacks)
+    kept = [unpack(data, kind="probe") for data in dumps]
+    assert [(one.solution, one.bound) for one in kept][2:4] == [
+        (b"0.0", None),
+        (b"0.0", 0.0),
+    ]
+
+
 def test_invalid_input_is_raised(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="outcome: expected"):
         run(tmp_path, spec=ProbeSpec(outcome="invalid"))

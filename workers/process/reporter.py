@@ -6,6 +6,7 @@ So every reported incumbent can be restored, however the run ends.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,39 +23,39 @@ class Reporter:
     def __init__(self, send: Callable[[Incumbent], None], *, workdir: Path) -> None:
         self._send = send
         self._path = workdir / checkpoint.FILE_NAME
-        self._offered: Dump | None = None  # belongs to the next incumbent
-        self._throttle: NewestThrottle[tuple[Incumbent, Dump | None]] = NewestThrottle(
-            self._pass_on
-        )
+        # Not written yet. It outlives the incumbent it came with, which a newer point may replace.
+        self._offered: Dump | None = None
+        self._taking = threading.Lock()
+        self._throttle: NewestThrottle[Incumbent] = NewestThrottle(self._pass_on)
         self._warned = False
 
     def checkpoint(self, dump: Dump) -> None:
         """Set the checkpoint of the next incumbent, or of the run's last solution."""
-        self._offered = dump
+        with self._taking:
+            self._offered = dump
 
     def incumbent(self, point: Incumbent) -> None:
         """Report an incumbent now, or soon unless a newer one replaces it."""
-        dump, self._offered = self._offered, None
-        self._throttle.offer((point, dump))
+        self._throttle.offer(point)
 
     def flush(self) -> None:
         """Write and report what is pending, because the next phase begins."""
         self._throttle.flush()
-        dump, self._offered = self._offered, None
-        if dump is not None:
-            self._write(dump)
+        self._write_offered()
 
     def close(self) -> None:
         """Report what is pending and end."""
         self._throttle.close()
 
-    def _pass_on(self, item: tuple[Incumbent, Dump | None]) -> None:
-        point, dump = item
-        if dump is not None:
-            self._write(dump)
+    def _pass_on(self, point: Incumbent) -> None:
+        self._write_offered()
         self._send(point)
 
-    def _write(self, dump: Dump) -> None:
+    def _write_offered(self) -> None:
+        with self._taking:
+            dump, self._offered = self._offered, None
+        if dump is None:
+            return
         try:
             checkpoint.write(self._path, dump())
         except (

@@ -21,7 +21,7 @@ from search.domains.ilp.search.policy import choose_policy
 from search.domains.ilp.search.polish import candidates
 from search.domains.ilp.search.pool import PoolBuilder, pool_summary
 from search.domains.ilp.search.recorder import Recorder
-from search.domains.ilp.search.settle import Settlement
+from search.domains.ilp.search.settle import Settlement, settled_bound
 from search.domains.ilp.search.state import cutoff_of
 from search.domains.ilp.search.supervisor import supervise
 from search.domains.ilp.search.warm_start import WarmStart, prepare, summary_after
@@ -184,6 +184,27 @@ class IlpDomain:
             bound=None,
             sense="maximize" if model.maximize else "minimize",
             summary={**figures, "notes": list(problem.notes)},
+        )
+
+    def with_bound(
+        self, problem: IlpProblem, outcome: SearchOutcome, bound: float
+    ) -> SearchOutcome:
+        """Return a restored outcome with its run's bound; OPTIMAL where the two meet."""
+        assert outcome.objective is not None
+        assert outcome.solution is not None
+        held, optimal = settled_bound(
+            encode_stage.encode(problem.model), objective=outcome.objective, bound=bound
+        )
+        outcome = replace(outcome, bound=held)
+        if not optimal:
+            return outcome
+        return replace(
+            outcome,
+            termination=Termination(
+                reason=Reason.OPTIMAL,
+                detail="no better solution exists (by the bound that the run had proved)",
+            ),
+            solution=replace(outcome.solution, optimal=True),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,20 @@ def test_a_reported_incumbent_can_be_restored(tmp_path: Path) -> None:
     reporter.incumbent(point(1.0))
     reporter.close()
     assert on_disk == [b"one"]
+
+
+def test_a_newer_bound_does_not_drop_the_checkpoint_of_its_solution(
+    tmp_path: Path,
+) -> None:
+    reporter = Reporter(lambda _: None, workdir=tmp_path)
+    reporter.checkpoint(lambda: b"first")
+    reporter.incumbent(point(2.0))
+    reporter._throttle._next_at = math.inf
+    reporter.checkpoint(lambda: b"better")
+    reporter.incumbent(point(1.0))
+    reporter.incumbent(point(1.0))  # its bound has risen
+    reporter.close()
+    assert checkpoint.read(tmp_path / checkpoint.FILE_NAME) == b"better"
 
 
 def test_a_checkpoint_without_an_incumbent_is_written_at_the_next_phase(

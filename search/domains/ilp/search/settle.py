@@ -274,6 +274,22 @@ class Settlement:
         return replace(first, termination=termination, solution=x)
 
 
+def settled_bound(
+    scaled: ScaledModel, *, objective: float, bound: float
+) -> tuple[float | None, bool]:
+    """Return (bound that holds, whether it proves the solution optimal), as `Settlement` decides.
+
+    objective: of a checked solution. bound: that an earlier process reported. Both are in the
+        user's units and sense.
+    """
+    sign = -1.0 if scaled.original.maximize else 1.0
+    if scaled.doubt:
+        return None, False
+    if _meet(objective, bound):
+        return sign * min(sign * objective, sign * bound), True
+    return (bound if sign * (bound - objective) < 0 else None), False
+
+
 def takes_size(model: MilpModel) -> bool:
     """Return True for models that the exact branch and bound takes."""
     extras = model.extras

@@ -12,7 +12,7 @@ import pytest
 
 from search.domains.ilp.encode import encode
 from search.domains.ilp.search import settle
-from search.domains.ilp.search.settle import Settlement, takes_size
+from search.domains.ilp.search.settle import Settlement, settled_bound, takes_size
 from search.stop import from_budget
 from search.types import SearchOutcome
 from solvers.scaling import ScaledModel
@@ -142,6 +142,21 @@ def test_numbers_too_far_apart_withdraw_a_claim(tmp_path: Path) -> None:
     assert outcome.bound is None, "no bound is certain"
     outcome = settled(model, tmp_path, inexact, Engines(inexact), doubtful)
     assert outcome.termination.reason is Reason.OPTIMAL, "CP-SAT works in integers"
+
+
+@pytest.mark.parametrize(("maximize", "sign"), [(False, 1.0), (True, -1.0)])
+def test_a_stored_bound_proves_by_the_same_rules(maximize: bool, sign: float) -> None:
+    scaled = encode(replace(random_cover(6, 9, 2), maximize=maximize))
+
+    def held(bound: float, scaled: ScaledModel = scaled) -> tuple[float | None, bool]:
+        return settled_bound(scaled, objective=sign * 10.0, bound=sign * bound)
+
+    assert held(10.0) == (sign * 10.0, True)
+    assert held(10.0 + 5e-6) == (sign * 10.0, True), "it overshoots by the tolerance"
+    assert held(10.0 - 5e-6) == (sign * (10.0 - 5e-6), True)
+    assert held(9.99) == (sign * 9.99, False)
+    assert held(10.01) == (None, False), "it contradicts the solution"
+    assert held(10.0, replace(scaled, doubt="numbers are too far apart")) == (None, False)
 
 
 def test_no_solution_that_holds_is_left_to_the_pipeline(tmp_path: Path) -> None:
