@@ -18,6 +18,7 @@ from workers.failures import failure_of
 from workers.process.finishing import finished_outcome, finishing_task
 from workers.process.reporter import Reporter
 from workers.process.run_task import run_task
+from workers.progress import ProgressQueue
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 
@@ -73,7 +74,7 @@ class InlineExecution:
         self._cancelled = False
         self._began = time.monotonic()
         self._loop = loop or asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._progress = ProgressQueue()
         self._done: asyncio.Task[Outcome] | None = None
 
     def begin(self, on_end: Any) -> None:
@@ -81,16 +82,15 @@ class InlineExecution:
 
         async def whole() -> Outcome:
             outcome = await asyncio.to_thread(self._run)
-            self._queue.put_nowait(None)
+            self._progress.end()
             on_end(self)
             return outcome
 
         self._done = asyncio.create_task(whole())
 
-    async def events(self) -> AsyncIterator[Progress]:
+    def events(self) -> AsyncIterator[Progress]:
         """Yield the run's events."""
-        while (progress := await self._queue.get()) is not None:
-            yield progress
+        return self._progress.events()
 
     async def result(self) -> Outcome:
         """Wait for the end."""
@@ -135,7 +135,7 @@ class InlineExecution:
         progress = Progress(
             type=kind, data=data, elapsed_s=time.monotonic() - self._began
         )
-        self._loop.call_soon_threadsafe(self._queue.put_nowait, progress)
+        self._loop.call_soon_threadsafe(self._progress.put, progress)
 
     def _run(self) -> Outcome:
         task = self._task

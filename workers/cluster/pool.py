@@ -33,6 +33,7 @@ from workers.cluster.pool_text import PoolText
 from workers.llm.wire import ANSWERS
 from workers.process import frames
 from workers.process.text_host import TEXT_KEY, TextOptions
+from workers.progress import ProgressQueue
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 from workers.wire import Json, outcome_from_json, task_to_json
 
@@ -303,7 +304,7 @@ class RayExecution:
         self._folder = folder
         self._send = send
         self._on_end = on_end
-        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._progress = ProgressQueue()
         self._outcome: asyncio.Future[Outcome] = (
             asyncio.get_running_loop().create_future()
         )
@@ -316,10 +317,9 @@ class RayExecution:
         """Wait until a child has the task, or the attempt has ended."""
         await self._begun.wait()
 
-    async def events(self) -> AsyncIterator[Progress]:
+    def events(self) -> AsyncIterator[Progress]:
         """Yield the child's events until it ends."""
-        while (progress := await self._queue.get()) is not None:
-            yield progress
+        return self._progress.events()
 
     async def result(self) -> Outcome:
         """Wait for the end."""
@@ -368,7 +368,7 @@ class RayExecution:
                     data=frame["data"],
                     elapsed_s=float(frame["elapsed_s"]),
                 )
-                self._queue.put_nowait(progress)
+                self._progress.put(progress)
             case "checkpoint":
                 self._checkpoint = base64.b64decode(frame["data"])
             case "outcome":
@@ -393,6 +393,6 @@ class RayExecution:
         if self._outcome.done():
             return
         self._outcome.set_result(outcome)
-        self._queue.put_nowait(None)
+        self._progress.end()
         self._begun.set()
         self._on_end(self)

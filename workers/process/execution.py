@@ -22,6 +22,7 @@ from workers.process import frames, process_tree
 from workers.process.output_log import OutputLog
 from workers.process.output_tail import OutputTail
 from workers.process.sandbox import ChildProcess
+from workers.progress import ProgressQueue
 from workers.types import (
     Outcome,
     OutcomeStatus,
@@ -34,8 +35,6 @@ from workers.wire import rest_from_json, task_to_json
 
 # Signals that the input itself causes: a second attempt would end the same way.
 _OWN_FAULT = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"})
-MAX_WAITING = 2_000
-"""Events that nobody took yet. A run sends some ten a second; a flood must not fill our memory."""
 OVERTIME_S = 10.0
 """Seconds beyond budget and grace in which a run reads, verifies and writes."""
 MOST_WAITED = 5.0
@@ -55,7 +54,7 @@ class ProcessExecution:
         self._task = task
         self._child = child
         self._text = TextRelay(text, self._send, owner=f"job {task.job_id}")
-        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._progress = ProgressQueue()
         self._outcome: asyncio.Future[Outcome] = (
             asyncio.get_running_loop().create_future()
         )
@@ -120,10 +119,9 @@ class ProcessExecution:
         target.write_bytes(data)
         return str(target)
 
-    async def events(self) -> AsyncIterator[Progress]:
+    def events(self) -> AsyncIterator[Progress]:
         """Yield the child's events until it ends."""
-        while (progress := await self._queue.get()) is not None:
-            yield progress
+        return self._progress.events()
 
     async def result(self) -> Outcome:
         """Wait for the end."""
@@ -186,7 +184,7 @@ class ProcessExecution:
             return
         self._cancelled = True
         self._settle_cancelled()
-        self._queue.put_nowait(None)
+        self._progress.end()
 
     def _send(self, frame: frames.Frame) -> None:
         if not self._child.writer.is_closing():
@@ -234,7 +232,7 @@ class ProcessExecution:
             self._reading.set()
         data = self._with_sound_pictures(data)
         elapsed_s = float(frame["elapsed_s"])
-        self._publish(Progress(type=EventType(name), data=data, elapsed_s=elapsed_s))
+        self._progress.put(Progress(type=EventType(name), data=data, elapsed_s=elapsed_s))
 
     def _with_sound_pictures(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the event without its pictures if they are not what a page can draw.
@@ -252,20 +250,15 @@ class ProcessExecution:
             return {key: value for key, value in data.items() if key != "pictures"}
         return data
 
-    def _publish(self, progress: Progress) -> None:
-        if self._queue.qsize() >= MAX_WAITING:
-            self._queue.get_nowait()  # drop the oldest: a newer incumbent supersedes it
-        self._queue.put_nowait(progress)
-
     def _publish_log(self, text: str) -> None:
         data = {"level": "error", "message": text[-8000:]}
         elapsed_s = time.monotonic() - self._began
-        self._publish(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
+        self._progress.put(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
 
     def _publish_output(self, text: str) -> None:
         data = {"level": PRINTED, "message": text}
         elapsed_s = time.monotonic() - self._began
-        self._publish(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
+        self._progress.put(Progress(type=EventType.LOG, data=data, elapsed_s=elapsed_s))
 
     # --- its end
 
@@ -287,7 +280,7 @@ class ProcessExecution:
         else:
             await asyncio.wait({self._output}, timeout=DRAIN_S)
             self._log.close()
-        self._queue.put_nowait(None)
+        self._progress.end()
         self._ended.set()
 
     def _settle_frame(self, frame: frames.Frame) -> None:

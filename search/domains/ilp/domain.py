@@ -191,7 +191,7 @@ class IlpDomain:
     ) -> SearchOutcome:
         """Return a restored outcome with its run's bound; OPTIMAL where the two meet."""
         assert outcome.objective is not None
-        assert outcome.solution is not None
+        assert isinstance(outcome.solution, IlpSolution)
         held, optimal = settled_bound(
             encode_stage.encode(problem.model), objective=outcome.objective, bound=bound
         )
