@@ -191,7 +191,8 @@ class IlpDomain:
     ) -> SearchOutcome:
         """Return a restored outcome with its run's bound; OPTIMAL where the two meet."""
         assert outcome.objective is not None
-        assert isinstance(outcome.solution, IlpSolution)
+        solution = outcome.solution
+        assert isinstance(solution, IlpSolution)
         held, optimal = settled_bound(
             encode_stage.encode(problem.model), objective=outcome.objective, bound=bound
         )
@@ -204,7 +205,7 @@ class IlpDomain:
                 reason=Reason.OPTIMAL,
                 detail="no better solution exists (by the bound that the run had proved)",
             ),
-            solution=replace(outcome.solution, optimal=True),
+            solution=replace(solution, optimal=True),
         )
 
 
