@@ -124,7 +124,9 @@ def _quality(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
 
 
 def _advisor(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
-    from workers.bench.llm import advisor, texts
+    from workers.bench.llm import texts
+    from workers.bench.llm.advisor.card import layer_budgets
+    from workers.bench.llm.advisor.stages import run
     from workers.bench.llm.model import load
     from workers.llm.budgets import LAYERS_FILE
 
@@ -146,13 +148,13 @@ def _advisor(options: argparse.Namespace, lines: list[Line]) -> Iterator[Line]:
             for stage, chosen in numbers.items()
         }
         measured = [r for r in lines if r["type"] == name and r["stage"] != "card"]
-        for line in advisor.run(model, segments, lines=measured):
+        for line in run(model, segments, lines=measured):
             line["type"] = name
             if line["stage"] == "card":
                 cards[name] = line
             yield line
     if options.publish:
-        text = json.dumps(advisor.layer_budgets(cards), indent=1) + "\n"
+        text = json.dumps(layer_budgets(cards), indent=1) + "\n"
         LAYERS_FILE.write_text(text)
 
 

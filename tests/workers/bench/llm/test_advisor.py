@@ -10,14 +10,9 @@ import torch
 
 from search.text_model import Sampling, TextModelError
 from tests.workers.bench.llm.test_quality import MODEL
-from workers.bench.llm.advisor import (
-    PREDICTED,
-    UNIFORM,
-    divergences,
-    layered,
-    proposals,
-    run,
-)
+from workers.bench.llm.advisor.divergence import divergences, layered
+from workers.bench.llm.advisor.proposals import PREDICTED, UNIFORM, proposals
+from workers.bench.llm.advisor.stages import run
 from workers.bench.llm.model import Endless, bare_engine
 from workers.bench.llm.oracle import FULL, simulate
 from workers.bench.llm.quality import arm
