@@ -103,6 +103,7 @@ class Lexicon:
                 *ORDINALS,
                 *NUMERALS,
             },
+            others={*self._vocabulary, *self.plain, *NUMERALS},
         )
 
     def correct(self, token: Token) -> Token:

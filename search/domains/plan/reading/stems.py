@@ -8,6 +8,19 @@ from collections.abc import Iterable, Mapping
 _NO_PLURALS = ("highs", "times", "does", "has", "this", "its", "less", "gaps", "news")
 _VOWELS = frozenset("aeiouy")
 _LEAST_FOR_ONE, _LEAST_FOR_TWO = 4, 8
+_NEVER = 99.0
+_MARGIN = 0.15  # of `error`; words that are as near as this to the nearest are as likely
+_ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+_VOWELS_AND_SOUNDS = ("aeiouy", "ck", "sz", "sc", "gj", "vw", "td", "mn", "lr")
+_BESIDE: dict[str, str] = {}
+for _r, _row in enumerate(_ROWS):
+    for _i, _key in enumerate(_row):
+        _BESIDE[_key] = _row[max(0, _i - 1) : _i] + _row[_i + 1 : _i + 2]
+        for _other in _ROWS[max(0, _r - 1) : _r] + _ROWS[_r + 1 : _r + 2]:
+            _BESIDE[_key] += _other[max(0, _i - 1) : _i + 2]
+for _group in _VOWELS_AND_SOUNDS:  # letters that sound alike
+    for _key in _group:
+        _BESIDE[_key] += _group
 
 
 def vocabulary(words: str) -> frozenset[str]:
@@ -75,13 +88,55 @@ def distance(left: str, right: str, limit: int) -> int:
     return min(row[-1], limit + 1)
 
 
+def error(typed: str, meant: str) -> float:
+    """Return how unlikely it is that a word is typed like this, in units of one wrong letter.
+
+    Swapped neighbours (0.6) and a letter doubled or missing from a double (0.6) are likelier than a
+    letter too few or too many (0.9) or a key beside the right one (0.8); another letter costs 1.2,
+    and an error in the first letter 0.3 more.
+    """
+    rows: list[list[float]] = [[0.9 * j + 0.3 * (j > 0) for j in range(len(meant) + 1)]]
+    for i, a in enumerate(typed, 1):
+        row = [rows[0][0] + 0.9 * i + 0.3]
+        for j, b in enumerate(meant, 1):
+            first = 0.3 * (i == 1 or j == 1)
+            extra = 0.6 if i > 1 and a == typed[i - 2] else 0.9
+            missing = 0.6 if j > 1 and b == meant[j - 2] else 0.9
+            other = 0.0 if a == b else first + (0.8 if b in _BESIDE.get(a, "") else 1.2)
+            cost = min(
+                rows[i - 1][j] + extra, row[j - 1] + missing, rows[i - 1][j - 1] + other
+            )
+            if i > 1 and j > 1 and a != b and a == meant[j - 2] and typed[i - 2] == b:
+                cost = min(cost, rows[i - 2][j - 2] + 0.6 + 0.3 * (i == 2))
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]
+
+
 class Speller:
     """Corrections within a closed vocabulary, by deletions (as in SymSpell)."""
 
-    def __init__(self, words: Iterable[str], *, right: Iterable[str]) -> None:
-        """Take the vocabulary, and further words that are spelt right and never corrected."""
+    def __init__(
+        self,
+        words: Iterable[str],
+        *,
+        right: Iterable[str],
+        others: Iterable[str] = (),
+    ) -> None:
+        """Take the vocabulary, and further words that are spelt right and never corrected.
+
+        others: words of which only swapped neighbours are an error; what else is near them is often
+        another English word.
+        """
         self._words = frozenset(words)
         self._right = frozenset(right) | self._words
+        self._swapped: dict[str, set[str]] = {}
+        for word in others:
+            if len(word) >= _LEAST_FOR_ONE and word.isalpha():
+                for i in range(len(word) - 1):
+                    typed = word[:i] + word[i + 1] + word[i] + word[i + 2 :]
+                    if typed != word:
+                        self._swapped.setdefault(typed, set()).add(word)
         deleted: dict[str, set[str]] = {}
         for word in self._words:
             if len(word) >= _LEAST_FOR_ONE:
@@ -98,21 +153,31 @@ class Speller:
         if len(word) < _LEAST_FOR_ONE or len(word) > 24 or self.knows(word):
             return None
         limit = 2 if len(word) >= _LEAST_FOR_TWO else 1
-        near: dict[str, float] = {}
-        for key in _deletions(word):
-            for candidate in self._deleted.get(key, ()):
-                if candidate not in near:
-                    near[candidate] = distance(word, candidate, limit)
-                    # Letters in the wrong order are the likelier error.
-                    near[candidate] -= 0.3 * (sorted(word) == sorted(candidate))
-        best = min(near.values(), default=limit + 1)
-        if best > limit:
-            return None
-        chosen = sorted(c for c, d in near.items() if d == best)
-        if len(word) == _LEAST_FOR_ONE or best == 2:
-            chosen = [c for c in chosen if c[0] == word[0]]
-        stems = {stem(c) for c in chosen}
-        return chosen[0] if len(stems) == 1 else None
+        near = {
+            candidate
+            for key in _deletions(word)
+            for candidate in self._deleted.get(key, ())
+            if _may_be(word, candidate, limit)
+        }
+        costs = {candidate: error(word, candidate) for candidate in near}
+        costs |= {c: error(word, c) for c in self._swapped.get(word, ())}
+        best = min(costs.values(), default=_NEVER)
+        chosen = sorted((cost, c) for c, cost in costs.items() if cost < best + _MARGIN)
+        return chosen[0][1] if len({stem(c) for _, c in chosen}) == 1 else None
+
+
+def _may_be(typed: str, meant: str, limit: int) -> bool:
+    """Return whether a word is near enough; with two errors its first letter is right.
+
+    "undivided" is no "divided".
+    """
+    same_start = typed[0] == meant[0]
+    if same_start and sorted(typed) == sorted(meant):
+        return True
+    errors = distance(typed, meant, limit)
+    return errors <= limit and (
+        same_start or (errors < 2 and len(typed) > _LEAST_FOR_ONE)
+    )
 
 
 def _deletions(word: str) -> set[str]:

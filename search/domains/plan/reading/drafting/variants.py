@@ -42,7 +42,7 @@ def combined(
     for path, values in options.items():
         slot = slots.get(path)
         if slot is not None and slot.is_list and path != WHAT_IF:
-            if len(values) > 1 and (compares or _one_each(scene)):
+            if len(values) > 1 and (compares or _one_each(scene, values)):
                 many[path] = [
                     Option(value=[o.value], tokens=o.tokens, note=o.note) for o in values
                 ]
@@ -174,13 +174,21 @@ def _fallback(
             return
 
 
-def _one_each(scene: Scene) -> bool:
-    """Return whether the goal asks for one run for each value of a list."""
-    return any(
-        scene.words(phrase.start, phrase.end).lower()
-        in ("per run", "each", "per job", "apiece", "a run", "a cell")
-        for phrase in scene.marks("each")
-    )
+def _one_each(scene: Scene, values: Sequence[Option]) -> bool:
+    """Return whether the goal asks for one run for each value of a list.
+
+    In "rins and crossover, sub-MIPs of 8 s each" the word goes with the number between.
+    """
+    places = sorted(t for option in values for t in option.tokens)
+    for phrase in scene.marks("each"):
+        words = scene.words(phrase.start, phrase.end).lower()
+        if words not in ("per run", "each", "per job", "apiece", "a run", "a cell"):
+            continue
+        nearest = min(places, key=lambda t: abs(t - phrase.start))
+        low, high = sorted((nearest, phrase.start))
+        if not any(low < quantity.start < high for quantity in scene.quantities):
+            return True
+    return False
 
 
 def _listed(values: Sequence[Option]) -> Setting:

@@ -134,3 +134,12 @@ def test_a_vague_improvement_of_a_program_is_asked_about(verb: str) -> None:
 def test_a_controller_without_a_name_is_asked_about() -> None:
     reading = read("Make main.c smaller for our microcontroller.", "main.c")
     assert [q.about for q in reading.questions] == ["target.triple"]
+
+
+def test_each_goes_with_the_number_between_it_and_a_list() -> None:
+    reading = read(
+        "On a.mps I want only rins and crossover in the LNS, sub-MIPs of 8 s each, 15 min in all.",
+        "a.mps",
+    )
+    assert len(reading.wishes) == 1
+    assert values(reading)["spec.lns.neighbourhoods"] == ["rins", "crossover"]
