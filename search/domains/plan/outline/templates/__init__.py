@@ -101,7 +101,9 @@ def library() -> Library:
 def library_of(documents: Sequence[Mapping[str, Any]]) -> Library:
     """Return the templates of parsed TOML documents. Raises ValueError or KeyError."""
     templates = [
-        _template(row) for document in documents for row in document.get("template", ())
+        _template(row, document.get("default", ()))
+        for document in documents
+        for row in document.get("template", ())
     ]
     joiners = [
         _joiner(row) for document in documents for row in document.get("joiner", ())
@@ -112,7 +114,8 @@ def library_of(documents: Sequence[Mapping[str, Any]]) -> Library:
     return Library(templates=tuple(templates), joiners=tuple(joiners))
 
 
-def _template(row: Mapping[str, Any]) -> Template:
+def _template(row: Mapping[str, Any], shared: Sequence[Mapping[str, Any]]) -> Template:
+    """Return a template; `shared` are defaults of every template of its file, after its own."""
     keys = {"id", "kind", "when", "requires", "title", "stage", "post"}
     _closed(row, keys | {"default", "question", "repair"}, row["id"])
     for text in row.get("post", ()):
@@ -131,7 +134,7 @@ def _template(row: Mapping[str, Any]) -> Template:
                 words=part["words"],
                 when=_conditions(part),
             )
-            for part in row.get("default", ())
+            for part in (*row.get("default", ()), *shared)
         ),
         asks=tuple(
             Ask(

@@ -375,3 +375,24 @@ def test_any_reading_gives_an_outline_that_the_gateway_accepts(
         assert names.index(edge.parent) < names.index(edge.child)
     again = Outline.model_validate_json(outline.model_dump_json())
     assert again == outline
+
+
+# -- defaults that follow the band --
+
+
+@pytest.mark.parametrize("eps_r", [2.2, 4.4])
+@pytest.mark.parametrize("ghz", [1, 2.4, 5.8, 8, 10, 12, 14, 20, 24, 28, 38])
+def test_the_cells_of_an_antenna_fit_its_band(ghz: float, eps_r: float) -> None:
+    band = {"spec.bands.0.f_lo_hz": ghz * 1e9, "spec.bands.0.f_hi_hz": ghz * 1.01e9}
+    row = wish("antenna", values={**band, "spec.board.eps_r": eps_r})
+    made = candidate(row, "antenna.design")
+    validated("antenna", made.request, SPECS)
+    assert ("spec.grid.cell_mm" in made.defaults) == (ghz * eps_r**0.5 > 16.6)
+
+
+def test_stated_cells_stay() -> None:
+    band = {"spec.bands.0.f_lo_hz": 24e9, "spec.bands.0.f_hi_hz": 24.2e9}
+    row = wish("antenna", values={**band, "spec.grid.cell_mm": 0.5})
+    made = candidate(row, "antenna.design")
+    assert made.request["spec"]["grid"] == {"cell_mm": 0.5}
+    assert "spec.grid.cell_mm" not in made.defaults
