@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.plans import LEAF_FILE, Leaf, Origin, Outline, Seconds, Span
+from trimtab.specs.common import MODEL_AUTO
 
 MAX_UNFOLDED = 4  # entries of a list of objects; longer lists are counted
 MAX_TEXT = 120  # characters of one value
@@ -36,10 +37,12 @@ class LeafValue:
 
 
 def values_of(outline: Outline, leaf: Leaf) -> list[LeafValue]:
-    """Return the values of a leaf: its spec, its budget, and a seed that is not 0."""
+    """Return the values of a leaf: its spec, its budget, and what is set of the envelope."""
     request: dict[str, Any] = {"spec": leaf.spec, "budget": dict(leaf.budget)}
-    if leaf.seed or "seed" in leaf.spans or "seed" in leaf.defaults:
-        request["seed"] = leaf.seed
+    for part, value in leaf.request.items():
+        blank = value in (0, "", {}, None, MODEL_AUTO)
+        if not blank or part in leaf.spans or part in leaf.defaults:
+            request.setdefault(part, value)
     values = []
     for path, value in _flat(request):
         spans = tuple(dict.fromkeys(_about(leaf.spans, path)))

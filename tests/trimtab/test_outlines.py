@@ -108,3 +108,26 @@ def test_questions_and_privacy() -> None:
     assert "were sent" in privacy_text(given.model_copy(update={"sends_text": True}))
     bare = given.model_copy(update={"text_model": ""})
     assert "without a language model" in privacy_text(bare)
+
+
+def test_what_is_set_of_the_envelope_is_shown() -> None:
+    given = with_leaf(
+        {},
+        priority=5,
+        name="Friday",
+        labels={"team": "ops"},
+        max_attempts=1,
+        webhook={"url": "https://x.example/d"},
+        model="shipped",
+    )
+    shown = {path: text for path, (text, _, _) in rows(given).items()}
+    assert {
+        path: text for path, text in shown.items() if path[:6] not in ("budget",)
+    } == {
+        "priority": "5",
+        "name": "Friday",
+        "labels.team": "ops",
+        "max_attempts": "1",
+        "webhook.url": "https://x.example/d",
+        "model": "shipped",
+    }

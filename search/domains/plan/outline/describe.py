@@ -9,6 +9,7 @@ from typing import Any
 
 from search.domains.plan.outline.paths import MISSING, get, leaves
 from trimtab.plans import LEAF_FILE, Leaf, Outline
+from trimtab.specs.common import MODEL_AUTO
 
 _SLOT = re.compile(r"\{([a-z_][\w.]*)\}")
 _NAMES: Mapping[str, str] = MappingProxyType(
@@ -126,8 +127,22 @@ def _sentence(leaf: Leaf, parents: Sequence[str]) -> str:
         ):
             details.append(f"{_label(path)} {shown}")
     details += [f"{_label(path)} {why}" for path, why in leaf.defaults.items()]
+    details += _envelope(leaf)
     after = f"; after {listed(list(parents))}" if parents else ""
     return sentence + (f" ({', '.join(details)})" if details else "") + f"{after}."
+
+
+def _envelope(leaf: Leaf) -> list[str]:
+    """Return what is set of a job's envelope, in words."""
+    said = {
+        f"priority {leaf.priority}": leaf.priority != 0,
+        f"called “{leaf.name}”": bool(leaf.name),
+        f"attempts at most {leaf.max_attempts}": leaf.max_attempts is not None,
+        f"fitted model {leaf.model}": leaf.model != MODEL_AUTO,
+    }
+    labels = [f"label {name}={value}" for name, value in leaf.labels.items()]
+    url = [] if leaf.webhook is None else [f"calls {leaf.webhook.url} at its end"]
+    return [*(text for text, is_set in said.items() if is_set), *labels, *url]
 
 
 def _stated(request: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -89,3 +89,19 @@ def test_the_plan_is_read_back_with_every_value() -> None:
         assert said in text, (said, text)
     assert not any(word in text for word in ("mail me", "nine"))
     assert len(text.splitlines()) == 2
+
+
+def test_the_plan_is_read_back_with_the_envelope_of_a_job() -> None:
+    values = {
+        "priority": 5,
+        "name": "Friday",
+        "labels": {"team": "ops"},
+        "max_attempts": 1,
+        "webhook.url": "https://x.example/d",
+        "model": "shipped",
+    }
+    said = (
+        "priority 5, called “Friday”, attempts at most 1, fitted model shipped, label team=ops, "
+        "calls https://x.example/d at its end)"
+    )
+    assert said in outlined(read(ilp("a.lp", values=values))).understood
