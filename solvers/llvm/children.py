@@ -231,7 +231,7 @@ def _run_job(
                 os.close(file)
         os.dup2(stderr, 2)
         os.dup2(stderr, 1)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
+        limit_processor_time(int(seconds) + 2)
         limit_memory(memory_bytes)
 
         def reply(answer: dict[str, Any]) -> None:
@@ -259,6 +259,14 @@ def limit_memory(more_bytes: int) -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def limit_processor_time(seconds: int) -> None:
+    """Limit the processor time of this process, which gets SIGXCPU and a second later SIGKILL."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if hard != resource.RLIM_INFINITY:
+        seconds = min(seconds, hard - 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
 
 
 def limit_files(byte_count: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,3 +166,15 @@ def test_last_words_prefer_assertions_to_the_end_of_the_log() -> None:
     assert last_words(log) == "LLVM ERROR: out of registers"
     assert last_words("\n".join("abcdefghijkl")) == "\n".join("efghijkl")
     assert last_words("PLEASE submit a bug report\n\n") == ""
+
+
+def test_limits_stay_below_those_of_the_process() -> None:
+    code = (
+        "import resource; from solvers.llvm.children import limit_processor_time as limit;"
+        "resource.setrlimit(resource.RLIMIT_CPU, (50, 60)); limit(400);"
+        "print(*resource.getrlimit(resource.RLIMIT_CPU))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["59", "60"]
