@@ -42,6 +42,7 @@ Name = Annotated[
     str, Field(max_length=200, description="File name; its ending tells the format")
 ]
 
+# JobState; a schema with the enum's docstring would be longer.
 State = Literal[
     "WAITING",
     "QUEUED",
@@ -53,7 +54,7 @@ State = Literal[
     "SKIPPED",
     "NEEDS_INPUT",
     "AWAITING_APPROVAL",
-]  # JobState; a schema with the enum's docstring would be longer
+]
 
 ServiceOf = Callable[[], Service]
 """Returns the calls for the caller of the current tool."""
