@@ -255,22 +255,26 @@ def limit_memory(more_bytes: int) -> None:
     """Limit the address space of this process to `more_bytes` beyond what it uses now."""
     with open("/proc/self/statm", encoding="ascii") as file:
         pages = int(file.read().split()[0])
-    limit = pages * resource.getpagesize() + more_bytes
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    _limit(resource.RLIMIT_AS, pages * resource.getpagesize() + more_bytes)
 
 
 def limit_processor_time(seconds: int) -> None:
     """Limit the processor time of this process, which gets SIGXCPU and a second later SIGKILL."""
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    if hard != resource.RLIM_INFINITY:
-        seconds = min(seconds, hard - 1)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    last = _allowed(resource.RLIMIT_CPU, seconds + 1)
+    resource.setrlimit(resource.RLIMIT_CPU, (last - 1, last))
 
 
 def limit_files(byte_count: int) -> None:
     """Limit the files that this process writes to `byte_count` bytes; longer writes fail."""
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    soft = byte_count if hard == resource.RLIM_INFINITY else min(byte_count, hard)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    _limit(resource.RLIMIT_FSIZE, byte_count)
+
+
+def _limit(what: int, value: int) -> None:
+    """Set a soft limit, and leave the hard one."""
+    resource.setrlimit(what, (_allowed(what, value), resource.getrlimit(what)[1]))
+
+
+def _allowed(what: int, value: int) -> int:
+    """Return the limit, or the process's hard one if that is lower."""
+    hard = resource.getrlimit(what)[1]
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -9,7 +9,7 @@ from typing import Any
 from search.domains.compile.builds import OZ, OZ_GC, OZ_LTO
 from search.domains.compile.gcc_builds import GCC, GCC_LTO
 from workers.bench.compile.images import interval, machine_of, saved, saved_of_own
-from workers.bench.compile.plain import SETS
+from workers.bench.compile.plain import SETS, best_of_sets, flash_by_set
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import rows_of, source
 from workers.corpus.firmware import MACHINES
@@ -69,15 +69,9 @@ def sixty_table() -> Table:
 
 def plain_table() -> Table:
     """Return the table of the search against the best of the plain flag sets."""
-    flash: dict[str, dict[str, int]] = {}
-    for row in rows_of(PLAIN_FILE):
-        if "flash" in row:
-            flash.setdefault(row["program"], {})[row["set"]] = row["flash"]
+    flash = flash_by_set(rows_of(PLAIN_FILE))
     ours = {row["program"]: row["flash"] for row in rows_of(IMAGES_FILE)}
-    best = {
-        name: min(sizes[each] for each in SETS if each in sizes)
-        for name, sizes in flash.items()
-    }
+    best = {name: best_of_sets(sizes) for name, sizes in flash.items()}
     by_sets = [1 - best[name] / sizes["none"] for name, sizes in flash.items()]
     by_search = [1 - ours[name]["trimtab"] / best[name] for name in best]
     smaller = sum(value > 0 for value in by_search)

@@ -178,23 +178,30 @@ def _problem(name: str, flags: FlagSet, archive: Path, folder: Path) -> CompileP
     return parse_problem(spec, {"source": archive}, folder)
 
 
-def report(
-    lines: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]]
-) -> None:
-    """Print what each set saves on the mean, and the search against the best of the 33."""
+def flash_by_set(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return program → set → bytes, of the programs that were built without further flags."""
     flash: dict[str, dict[str, int]] = {}
     for line in lines:
         if "flash" in line:
             flash.setdefault(line["program"], {})[line["set"]] = line["flash"]
-    whole = {name: row for name, row in flash.items() if "none" in row}
+    return {name: row for name, row in flash.items() if "none" in row}
+
+
+def best_of_sets(flash: Mapping[str, int]) -> int:
+    """Return the fewest bytes of a program by any of SETS."""
+    return min(flash[each] for each in SETS if each in flash)
+
+
+def report(
+    lines: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]]
+) -> None:
+    """Print what each set saves on the mean, and the search against the best of the 33."""
+    whole = flash_by_set(lines)
     for each in ALL:
         saved = [1 - row[each] / row["none"] for row in whole.values() if each in row]
         if saved:
             print(f"{each:45s} {statistics.fmean(saved):7.2%} on {len(saved)} programs")
-    best = {
-        name: min(row[each] for each in SETS if each in row)
-        for name, row in whole.items()
-    }
+    best = {name: best_of_sets(row) for name, row in whole.items()}
     if best:
         mean = statistics.fmean(1 - best[name] / whole[name]["none"] for name in best)
         print(f"{'best of the sets for each program':45s} {mean:7.2%}")
