@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from search import stop
+from search.conclude import Finished
 from tests.changing.test_kind import KIND, RootDomain
 from workers.needs import provide
 from workers.process import run_task as run_module
@@ -51,19 +52,25 @@ def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
         provide(["weights"], providers=TABLE)
 
 
-def test_a_kind_that_needs_something_is_built_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
-    reporter = Reporter(lambda incumbent: None, workdir=tmp_path)
+def _run(workdir: Path) -> Finished:
+    """Run the task as a child does, without listeners."""
+    reporter = Reporter(lambda incumbent: None, workdir=workdir)
     finished = run_task(
         _task(),
-        tmp_path,
+        workdir,
         stop_event=threading.Event(),
         reporter=reporter,
         on_phase=lambda name, detail: None,
     )
     reporter.close()
+    return finished
+
+
+def test_a_kind_that_needs_something_is_built_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
+    finished = _run(tmp_path)
     assert arguments == ["a model"]
     assert finished.result.objective == 1.0
 
@@ -83,13 +90,5 @@ def test_the_budget_begins_after_the_imports(
     monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
     monkeypatch.setattr(run_module, "load", note("load", run_module.load))
     monkeypatch.setattr(stop, "from_budget", note("budget", stop.from_budget))
-    reporter = Reporter(lambda incumbent: None, workdir=tmp_path)
-    run_task(
-        _task(),
-        tmp_path,
-        stop_event=threading.Event(),
-        reporter=reporter,
-        on_phase=lambda name, detail: None,
-    )
-    reporter.close()
+    _run(tmp_path)
     assert order == ["load", "load", "budget"]
