@@ -26,7 +26,7 @@ class Submission:
     store: JobStore
     kinds: Mapping[str, Kind]
     tenant: str
-    webhook_hosts: Collection[str] = ()  # private addresses that webhooks may call
+    webhook_hosts: Collection[str]  # private addresses that webhooks may call
 
     async def new_job(self, requests: Sequence[JobRequest], index: int) -> NewJob:
         """Return request `index` of a submit as a job to store.

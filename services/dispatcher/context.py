@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from search.kinds import Kind
@@ -34,4 +34,5 @@ class DispatchContext:
     rng: random.Random
     kinds: Mapping[str, Kind]
     metrics: Metrics
+    webhook_hosts: Collection[str]  # private addresses that webhooks may call
     max_queued_jobs: int  # of a tenant: a plan beyond it waits for its owner's approval

@@ -84,6 +84,7 @@ class Dispatcher:
             backoff=Backoff(),
             rng=self._rng,
             kinds=kinds,
+            webhook_hosts=settings.webhook_allowed_hosts,
             max_queued_jobs=settings.max_queued_jobs,
             metrics=self._metrics,
         )

@@ -17,7 +17,7 @@ from services.plans.outlines import (
 )
 from services.store.lifecycle import Verb
 from services.store.types import Claim, Completion, JobRecord, MemoRecord, NewJob
-from services.submission import queued_jobs
+from services.submission import Submission, queued_jobs
 from trimtab.plans import Outline
 from trimtab.results import JobState, Reason, Termination
 from trimtab.specs.common import Spec
@@ -89,8 +89,12 @@ async def _children(
     children = await children_of(
         outline,
         job,
-        store=context.store,
-        kinds=context.kinds,
+        submission=Submission(
+            store=context.store,
+            kinds=context.kinds,
+            tenant=job.tenant,
+            webhook_hosts=context.webhook_hosts,
+        ),
         files=None if approved else _files(context, job),
     )
     if rest.state is JobState.WAITING:

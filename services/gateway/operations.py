@@ -48,6 +48,16 @@ _VIEWS = "list the views: GET /v1/views"
 _DISPLAY_NAME: TypeAdapter[str] = TypeAdapter(DisplayName)
 
 
+def submission_of(context: Context, tenant: str) -> Submission:
+    """Return where requests of a tenant go."""
+    return Submission(
+        store=context.store,
+        kinds=context.kinds,
+        tenant=tenant,
+        webhook_hosts=context.settings.webhook_allowed_hosts,
+    )
+
+
 async def submit(
     context: Context,
     principal: Principal,
@@ -63,12 +73,7 @@ async def submit(
     context.limiter.take(
         principal.key_id, "submits", per_minute=per_minute, count=len(requests)
     )
-    submission = Submission(
-        store=context.store,
-        kinds=context.kinds,
-        tenant=principal.tenant,
-        webhook_hosts=context.settings.webhook_allowed_hosts,
-    )
+    submission = submission_of(context, principal.tenant)
     jobs = [await submission.new_job(requests, n) for n in range(len(requests))]
     await check_queue_quota(context, principal, len(jobs))
     idempotency = None

@@ -55,7 +55,8 @@ async def edit(
 
     outline = await asyncio.to_thread(change)
     if job.state is JobState.AWAITING_APPROVAL:
-        await children_of(outline, job, store=context.store, kinds=context.kinds)
+        submission = operations.submission_of(context, job.tenant)
+        await children_of(outline, job, submission=submission)
     new = memo_of(memo.body, outline)
     if (size := len(codec.dumps(new.body))) > MAX_MEMO_BYTES:
         raise InvalidBody(
@@ -115,9 +116,8 @@ async def approve(
     if job.state is JobState.AWAITING_APPROVAL and memo.digest == digest:
         outline = read_outline(memo.body)
         require_runnable(outline)
-        children = await children_of(
-            outline, job, store=context.store, kinds=context.kinds
-        )
+        submission = operations.submission_of(context, job.tenant)
+        children = await children_of(outline, job, submission=submission)
         await operations.check_queue_quota(context, principal, len(children))
         approval = Approval(digest=digest, children=children)
     approved = await context.store.approve(

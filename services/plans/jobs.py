@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 import orjson
 
-from search.kinds import Kind
 from search.rest import EndedJob, Woken
 from services.errors import InvalidBody, ServiceError, StoreUnavailable
 from services.plans.outlines import (
@@ -37,22 +36,22 @@ async def children_of(
     outline: Outline,
     plan: JobRecord,
     *,
-    store: JobStore,
-    kinds: Mapping[str, Kind],
+    submission: Submission,
     files: Collection[str] | None = None,
 ) -> list[NewJob]:
     """Return the jobs that are still to start for an outline. Raises InvalidBody.
 
-    files: digests that the leaves may read; None: any of the tenant's.
+    submission: where the jobs of the plan's tenant go. files: digests that the leaves may read;
+    None: any of the tenant's.
     """
-    have = {leaf: job.id for leaf, job in (await leaf_jobs(store, plan.id)).items()}
+    started = await leaf_jobs(submission.store, plan.id)
+    have = {leaf: job.id for leaf, job in started.items()}
     require_stated_webhooks(outline, str(plan.spec.get("goal", "")))
     bodies = jobs_of(outline, have, plan_id=plan.id, max_attempts=plan.max_attempts)
     requests = [
-        parse_leaf(name, body, kinds, plan_kind=plan.kind)
+        parse_leaf(name, body, submission.kinds, plan_kind=plan.kind)
         for name, body in bodies.items()
     ]
-    submission = Submission(store=store, kinds=kinds, tenant=plan.tenant)
     children = []
     for index, name in enumerate(bodies):
         try:

@@ -45,6 +45,8 @@ class ErrandSpec(Spec):
     """Also take the root of the first root, from its file."""
     probes: int = 0
     """Jobs that run until they are stopped, beside those."""
+    goal: str = ""
+    """Words of the owner: an address that is called when a job has ended."""
     approve: Literal["manual", "auto"] = "manual"
     """When the jobs start."""
     fault: Fault = ""
@@ -146,6 +148,10 @@ def _first_rest(spec: ErrandSpec, woken: Woken | None) -> Rest:
     leaves = {f"l{n}": _leaf({"square": x}) for n, x in enumerate(squares, 1)}
     endless = {"steps": 100_000, "step_seconds": 0.02}
     leaves |= {f"p{n}": _leaf(endless, kind="probe") for n in range(spec.probes)}
+    if spec.goal:
+        leaves = {
+            name: leaf | {"webhook": {"url": spec.goal}} for name, leaf in leaves.items()
+        }
     edges: dict[str, LeafEdge] = {}
     if spec.chain:
         leaves["chain"] = _leaf({"file": {"leaf": "l1", "output": "root.txt"}})

@@ -69,6 +69,30 @@ def test_an_unsound_rest_fails_the_plan_and_starts_nothing(tmp_path: Path) -> No
     run(tmp_path, body)
 
 
+@pytest.mark.parametrize("approve", ["auto", "manual"])
+def test_jobs_of_a_plan_may_call_the_hosts_that_the_server_allows(
+    tmp_path: Path, approve: str
+) -> None:
+    hook = "http://127.0.0.1:9/ended"
+
+    async def allowed(api: Api) -> None:
+        plan = await api.submit(squares=[16], goal=hook, approve=approve)
+        if approve == "manual":
+            await api.until(plan, "AWAITING_APPROVAL")
+            await api.approve(plan)
+        await api.until(plan, "SUCCEEDED")
+        jobs = (await api.http.get(f"/v1/jobs?graph={plan}&kind=root")).json()["items"]
+        assert [(await api.job(job["id"]))["webhook"]["url"] for job in jobs] == [hook]
+
+    async def refused(api: Api) -> None:
+        plan = await api.submit(squares=[16], goal=hook, approve=approve)
+        view = await api.until(plan, "FAILED")
+        assert "/leaves/l1: webhook.url" in view["termination"]["detail"]
+
+    run(tmp_path / "allowed", allowed, webhook_allowed_hosts=("127.0.0.1",))
+    run(tmp_path / "refused", refused)
+
+
 def test_a_question_an_edit_and_an_approval(tmp_path: Path) -> None:
     async def body(api: Api) -> None:
         plan = await api.submit(squares=[16], ask=True)
