@@ -222,8 +222,7 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
         bound, gap = (
             (result.bound, result.gap) if model is None else (model.bound, model.gap)
         )
-        rows += [
-            ("objective", number(result.objective)),
+        proved = [
             ("bound", number(bound) + about),
             (
                 "gap",
@@ -232,6 +231,11 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
                 else f"{gap:.4%}" + ("" if model is None else f" ({MODEL})"),
             ),
             ("primal integral", number(result.primal_integral)),
+        ]
+        rows += [
+            ("objective", number(result.objective)),
+            # A card is one figure at the end: nothing is proved, or improves on the way.
+            *(proved if view.kind != "learn" else ()),
             (
                 "verification",
                 f"{checked.status}, {checked.method}"

@@ -86,7 +86,8 @@ def submit(
     }
     fields = _fields(setting)
     with connect() as client:
-        if file.suffix == ".json":
+        # With a target, a .json is data to learn from, such as a board.
+        if file.suffix == ".json" and not (kind == "learn" and "target" in fields):
             if warm_start is not None or fields:
                 raise typer.BadParameter(
                     "--warm-start, --set: expected an input file with them, got a JSON spec; "

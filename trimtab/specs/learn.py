@@ -101,7 +101,8 @@ class LearnSpec(Spec):
     ] = ()
     """Uploaded files, one instance each; for sharding the collector's files."""
     archive: ArtifactRef | None = None
-    """Uploaded .zip, .tar or .tar.gz with the instances, instead of `instances`."""
+    """Uploaded .zip, .tar or .tar.gz with the instances, instead of `instances`; a file of another
+    name is one instance."""
     measured: ArtifactRef | None = None
     """Uploaded .csv of measured labels with columns instance and value, where the target takes
     them; the collector's files hold theirs."""

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from cost_models.antenna.surrogate import Surrogate, SurrogateRefused
 from search.domains.antenna.search.model import SURROGATE
-from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
+from search.domains.learn.types import (
+    FitRun,
+    Fitted,
+    Instance,
+    NothingFitted,
+    Point,
+    Source,
+)
 from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from trimtab.cards import Metric
@@ -119,9 +126,8 @@ class AntennaLearner:
             on_part=on_part,
         )
         if not solved:
-            raise InvalidInput(
-                "budget: expected time to solve at least the first designs, got none; give more "
-                "seconds"
+            raise NothingFitted(
+                "the run ended before the first designs were solved; give more time"
             )
         plan = _plan(options, seed=run.seed % 2**31)
         surrogate = fit_own(

@@ -18,14 +18,21 @@ import torch
 
 from search.domains.ilp.encode import encode
 from search.domains.ilp.parse import read_isolated
-from search.domains.learn.types import FitRun, Fitted, Instance, Point, Source
+from search.domains.learn.types import (
+    FitRun,
+    Fitted,
+    Instance,
+    NothingFitted,
+    Point,
+    Source,
+)
 from search.lns.fitted_policy import TARGET, scope_of
 from search.model_files import FittedModel, write_model
 from search.types import InvalidInput
 from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
 from trimtab.cards import Compared, Metric
-from trimtab.specs.ilp import LnsOptions
+from trimtab.specs.ilp import IlpSpec, LnsOptions
 from trimtab.specs.learn import MOST_FILES
 from workers.train.ilp.fitting import (
     CannotFit,
@@ -34,10 +41,12 @@ from workers.train.ilp.fitting import (
     fit,
     key_of,
     load_policy,
+    states_path,
 )
 from workers.train.ilp.trial import first_solution, run_trial
 
 LEAST_INTEGERS = 20
+_SUFFIXES = () if IlpSpec.FILES is None else IlpSpec.FILES.suffixes
 _WARM_SHARE, _RUN_SHARE = 0.3, 0.6  # of the time of one measurement
 _LEAST_AREA = 1e-9
 
@@ -55,7 +64,7 @@ class IlpLearner:
     """`Learner` of the neighbourhood policy. All seconds of the search are processor time."""
 
     target = TARGET
-    metric = Metric(name="mean distance to the LP bound", compared=Compared.RATIO)
+    metric = Metric(name="distance to the LP bound over time", compared=Compared.RATIO)
     least_instances = 10
     most_sources = MOST_FILES
     judge_share = 0.4
@@ -78,8 +87,7 @@ class IlpLearner:
             try:
                 read, _ = read_isolated(source.path, "auto", source.name, saved)
             except InvalidInput as error:
-                text = str(error).removeprefix(f"{source.name}: ")
-                raise InvalidInput(f"instances: {source.name}: {text}") from None
+                raise InvalidInput(_refusal(source, str(error))) from None
             model = encode(read).model
             _require_searchable(source.name, model)
             instances.append(Instance(key=key_of(model), name=source.name, data=model))
@@ -106,23 +114,28 @@ class IlpLearner:
             )
 
         models = [instance.data for instance in instances]
+        seconds = max(1.0, run.remaining_s())
         try:
             path = fit(
                 models,
-                seconds=max(1.0, run.remaining_s()),
+                seconds=seconds,
+                clock_s=seconds,
                 seed=run.seed,
                 folder=run.folder,
                 progress=progress,
                 stop=run.stop,
             )
         except CannotFit as error:
+            if run.stop():
+                raise NothingFitted(_searched(models, run)) from None
             raise InvalidInput(str(error)) from None
         arrays = load_policy(path)
         written = run.workdir / "fitted.safetensors"
         write_model(written, arrays, target=TARGET, scope=scope_of(models))
-        return Fitted(
-            path=written, notes=tuple(text[:1].upper() + text[1:] + "." for text in texts)
-        )
+        notes = [text[:1].upper() + text[1:] + "." for text in texts]
+        if not all(states_path(run.folder, model).is_file() for model in models):
+            notes.append(f"The time was short: {_searched(models, run)}.")
+        return Fitted(path=written, notes=tuple(notes))
 
     def evaluate(
         self, instance: Instance, model: FittedModel | None, *, seed: int, limit_s: float
@@ -143,6 +156,24 @@ class IlpLearner:
             bound=common.bound,
         )
         return 1.0 if judged is None else max(_LEAST_AREA, judged.area)
+
+
+def _searched(models: Sequence[MilpModel], run: FitRun) -> str:
+    done = sum(states_path(run.folder, model).is_file() for model in models)
+    return (
+        f"{done} of {len(models)} instances to fit were searched for what to learn from before "
+        "the time ended; give more"
+    )
+
+
+def _refusal(source: Source, error: str) -> str:
+    """Return why a file is not read, by its name: most other files are there by mistake."""
+    if source.name.lower().endswith(_SUFFIXES):
+        return f"instances: {source.name}: {error.removeprefix(f'{source.name}: ')}"
+    return (
+        f"instances: {source.name}: expected model files alone ({', '.join(_SUFFIXES)}), got "
+        "another file; leave it out"
+    )
 
 
 def _require_searchable(name: str, model: MilpModel) -> None:

@@ -12,6 +12,7 @@ from search.types import InvalidInput
 from trimtab.specs.learn import LearnSpec
 
 Learners = Mapping[str, Callable[[], Learner]]
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
 LIMITS = ArchiveLimits(members=5_000, total_bytes=512 * 2**20, file_bytes=256 * 2**20)
 
 
@@ -56,16 +57,22 @@ def make_learner(spec: LearnSpec, learners: Learners) -> Learner:
 def read_sources(
     spec: LearnSpec, learner: Learner, inputs: Mapping[str, Path], workdir: Path
 ) -> list[Source]:
-    """Return the uploaded files, or the members of the archive. Raises InvalidInput."""
+    """Return the uploaded files, or the members of the archive. Raises InvalidInput.
+
+    A file of another name than an archive's is one instance, as if it came in `instances`.
+    """
     if spec.archive is None:
         return [
             Source(name=file.name or f"instances.{n}", path=inputs[f"instances.{n}"])
             for n, file in enumerate(spec.instances)
         ]
+    name = spec.archive.name or "archive"
+    if Path(name).suffix and not name.lower().endswith(_ARCHIVES):
+        return [Source(name=name, path=inputs["archive"])]
     tree = unpack(
         inputs["archive"],
         workdir / "instances",
-        name=spec.archive.name or "archive",
+        name=name,
         limits=LIMITS,
     )
     hidden = [name for name in tree.files if Path(name).name.startswith(".")]

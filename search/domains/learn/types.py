@@ -19,6 +19,10 @@ from search.model_files import FittedModel
 from trimtab.cards import Metric
 
 
+class NothingFitted(Exception):
+    """The run ended before there was a model to judge; the message has cause and remedy."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """An uploaded file, or a member of the uploaded archive."""
@@ -127,7 +131,11 @@ class Learner(Protocol):
         ...
 
     def fit(self, instances: Sequence[Instance], run: FitRun, options: Any) -> Fitted:
-        """Fit a model; equal seed and instances give equal weights. Never sees held-out ones."""
+        """Fit a model; equal seed and instances give equal weights. Never sees held-out ones.
+
+        Raises InvalidInput for instances that nothing can be learned from, and NothingFitted when
+        the run ended too early for a model.
+        """
         ...
 
     def evaluate(

@@ -174,6 +174,15 @@ def test_a_job_names_its_model(run: Run, registry: Registry, tmp_path: Path) -> 
     assert run("submit", str(spec), "--model", "newest").exit_code != 0
 
 
+def test_a_board_is_a_file_to_learn_from_and_no_spec(run: Run, tmp_path: Path) -> None:
+    board = tmp_path / "board.json"
+    board.write_text('{"board": {"eps_r": 3.5, "height_mm": 0.8}}')
+    learn = ("submit", str(board), "--kind", "learn", "--set", "target=antenna")
+    done = run(*learn, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["kind"] == "learn"
+
+
 @pytest.mark.parametrize(
     ("summary", "rows"),
     [

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from search.domains.learn.parse import parse  # noqa: E402
-from search.domains.learn.types import Instance, Point, Source  # noqa: E402
+from search.domains.learn.types import (  # noqa: E402
+    Instance,
+    NothingFitted,
+    Point,
+    Source,
+)
 from search.model_files import parse_model  # noqa: E402
 from search.types import InvalidInput  # noqa: E402
 from trimtab.specs.common import ArtifactRef  # noqa: E402
@@ -20,6 +27,7 @@ from workers.corpus.mixed_programs import generate  # noqa: E402
 from workers.corpus.mps import write_mps  # noqa: E402
 from workers.learn.ilp import IlpLearner  # noqa: E402
 from workers.learn.table import learners  # noqa: E402
+from workers.train.ilp import fitting  # noqa: E402
 
 
 @dataclass(kw_only=True)
@@ -62,7 +70,12 @@ def sources(folder: Path, count: int) -> list[Source]:
     return listed
 
 
-def test_it_fits_to_files_and_measures_both_models(tmp_path: Path) -> None:
+def test_it_fits_to_files_and_measures_both_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A machine without company: the clock goes as fast as the processor.
+    quiet = SimpleNamespace(process_time=time.process_time, monotonic=time.process_time)
+    monkeypatch.setattr(fitting, "time", quiet)
     learner = IlpLearner()
     listed = learner.prepare(sources(tmp_path, 4), None, tmp_path)
     assert len({instance.key for instance in listed}) == 4
@@ -90,8 +103,15 @@ def test_bad_files_end_clearly(tmp_path: Path) -> None:
         source = Source(name=path.name, path=path)
         return learner.prepare([source], None, tmp_path)
 
-    with pytest.raises(InvalidInput, match=r"instances: broken\.mps: "):
+    with pytest.raises(InvalidInput, match=r"instances: broken\.mps: line 4: "):
         read(broken)
+    tables = tmp_path / "tables.csv"
+    tables.write_text("name,rows,dim\n")
+    with pytest.raises(
+        InvalidInput,
+        match=r"tables\.csv: expected model files alone \(\.mps.*leave it out",
+    ):
+        read(tables)
     with pytest.raises(
         InvalidInput,
         match=r"instances: small\.lp: expected at least 20 integer variables",
@@ -108,3 +128,58 @@ def test_instances_without_improvements_end_clearly(tmp_path: Path) -> None:
     listed = learner.prepare(sources(tmp_path, 1), None, tmp_path)
     with pytest.raises(InvalidInput, match="give more time or harder instances"):
         learner.fit(listed, run_of(tmp_path, 2.0), None)
+
+
+def test_a_fit_that_ended_too_early_blames_the_time_and_not_the_instances(
+    tmp_path: Path,
+) -> None:
+    learner = IlpLearner()
+    listed = learner.prepare(sources(tmp_path, 3), None, tmp_path)
+    run = run_of(tmp_path, 2.0)
+    run.ends = lambda: True
+    with pytest.raises(NothingFitted, match="0 of 3 instances to fit were searched"):
+        learner.fit(listed, run, None)
+
+
+def test_beside_other_work_every_instance_is_searched_and_time_to_train_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used_s, least_s, given = 0.0, 0.0, []
+
+    def collect(model: object, seconds: float, **_: object) -> list[object]:
+        nonlocal used_s
+        used_s += seconds
+        given.append(seconds)
+        return [] if seconds < least_s else [None]
+
+    # The clock goes four times as fast as the processor.
+    busy = SimpleNamespace(process_time=lambda: used_s, monotonic=lambda: 4 * used_s)
+    monkeypatch.setattr(fitting, "time", busy)
+    monkeypatch.setattr(fitting, "collect", collect)
+    monkeypatch.setattr(fitting, "save", lambda states, path: None)
+    models = [generate("lot-sizing", seed, size="tiny") for seed in range(8)]
+
+    def fit(**more: float) -> list[float]:
+        given.clear()
+        with pytest.raises(fitting.CannotFit):
+            fitting.fit(
+                models,
+                seconds=200.0,
+                folder=tmp_path,
+                progress=lambda at: None,
+                **{"seed": 0, **more},
+            )
+        return given
+
+    assert fit() == pytest.approx([200 * 0.7 / 8] * 8)
+    shares = fit(clock_s=200.0)
+    assert len(shares) == 8
+    assert 4 * sum(shares) == pytest.approx(0.7 * 200)
+    assert max(shares) / min(shares) < 2.5
+
+    # Where that is too short to find anything, fewer instances get more each.
+    least_s = 30.0
+    assert [seconds >= least_s for seconds in fit(seed=1)] == [
+        *(False, True, True, True),
+        False,  # what was left
+    ]

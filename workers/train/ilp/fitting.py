@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,8 @@ _START_SHARE = 0.5  # of an instance's time, at most
 _RUN_SHARE = 0.5  # of the rest; the experts have the other part
 # Below, the experts of an instance find nothing, and the run has their time.
 _LEAST_EXPERTS_S = 20.0
+_FIRST_SHARE = 0.5  # of a part's time, where the clock ends the stage
+_MOST_FACTOR = 4.0  # of an equal share, after instances that gave nothing
 _LONGEST_S = 150.0  # of one instance
 _SHORTEST_S = 1.0
 _VALIDATION_EVERY = 5
@@ -80,27 +83,32 @@ def fit(
     folder: Path,
     progress: Report,
     stop: Callable[[], bool] = _never,
+    clock_s: float = math.inf,
 ) -> Path:
     """Fit a policy to the models; return its weights file in `folder`.
 
-    seconds: processor time of all stages together. Raises CannotFit when fewer than two instances
-    have states to learn from.
+    seconds: processor time of all stages together. clock_s: seconds of the clock, which beside
+    other work end earlier: instances are then searched for less time each, so that all are, and
+    time to train is left. Raises CannotFit when fewer than two instances have states to learn from.
     """
     if seconds <= 0:
         raise ValueError(f"seconds: expected a positive number, got {seconds:g}")
     until = time.process_time() + seconds
-    share_s = _COLLECT_SHARE * seconds / max(1, len(models))
-    each_s = min(_LONGEST_S, max(_SHORTEST_S, share_s))
+    pace = _Pace(seconds=_COLLECT_SHARE * seconds, clock_s=_COLLECT_SHARE * clock_s)
+    factor = 1.0
     for number, model in enumerate(models):
         path = states_path(folder, model)
         if path.is_file():
             continue
-        left_s = until - time.process_time() - (1 - _COLLECT_SHARE) * seconds
-        if stop() or left_s <= 0:
+        if stop() or pace.over():
             break
+        each_s = pace.share_s(len(models), len(models) - number, factor)
         states = collect(model, each_s, seed=seed, folder=folder, stop=stop)
         if stop():
             break  # its states are not complete
+        # Where an instance gave nothing, its time was too short: fewer instances get more each.
+        if not states:
+            factor = min(_MOST_FACTOR, 2 * factor)
         save(states, path)
         text = f"{len(states)} states of instance {number + 1}"
         progress(Progress(stage="collect", step=number + 1, steps=len(models), text=text))
@@ -132,6 +140,38 @@ def fit(
     )
     os.replace(part, path)
     return path
+
+
+class _Pace:
+    """Time of a stage in processor seconds that also has to end by the clock."""
+
+    def __init__(self, *, seconds: float, clock_s: float) -> None:
+        self._seconds, self._clock_s = seconds, clock_s
+        self._began, self._began_cpu = time.monotonic(), time.process_time()
+
+    def over(self) -> bool:
+        """Return True once either time is used."""
+        used_s = time.process_time() - self._began_cpu
+        return used_s >= self._seconds or self._clock_left_s() <= 0
+
+    def share_s(self, parts: int, left: int, factor: float) -> float:
+        """Return the processor seconds of the next part, of `parts` in all and `left` to do.
+
+        factor: of an equal share.
+        """
+        used_s = time.process_time() - self._began_cpu
+        share_s = min(factor * self._seconds / parts, self._seconds - used_s)
+        if math.isfinite(self._clock_s):
+            if used_s < 0.5 * _SHORTEST_S:  # too little to tell how busy the machine is
+                share_s *= _FIRST_SHARE
+            else:
+                clock_s = time.monotonic() - self._began
+                left_s = self._clock_left_s() * used_s / clock_s
+                share_s = min(share_s, factor * left_s / left, left_s)
+        return min(_LONGEST_S, max(_SHORTEST_S, share_s))
+
+    def _clock_left_s(self) -> float:
+        return self._clock_s - (time.monotonic() - self._began)
 
 
 def load_policy(path: Path) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import orjson
 from search.domains.learn.problem import LearnProblem, Split, split
 from search.domains.learn.search.course import Course, Fitting
 from search.domains.learn.state import LearnState, write_folder
-from search.domains.learn.types import Instance
+from search.domains.learn.types import Instance, NothingFitted
 from search.model_files import parse_model, read_bounded
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
@@ -51,13 +51,13 @@ def run_search(
     seed = int(rng.integers(2**53))
     parts = split(problem.instances, share=problem.spec.held_out, seed=seed)
     course = Course(state=start or LearnState(), on_incumbent=on_incumbent)
-    if course.state.model is None:
-        _fit(problem, parts, course, workdir=workdir, stop=stop, seed=seed)
-        course.report("fitted", now=True)
     try:
+        if course.state.model is None:
+            _fit(problem, parts, course, workdir=workdir, stop=stop, seed=seed)
+            course.report("fitted", now=True)
         _judge(problem, parts, course, stop=stop, seed=seed)
         card = _card(problem, parts, course.state, seed=seed)
-    except CannotJudge as error:
+    except (CannotJudge, NothingFitted) as error:
         return _without_card(problem, course.state, stop.limit, str(error))
     course.update(replace(course.state, card=card.model_dump(mode="json"), files={}))
     outcome = outcome_of(course.state)

@@ -15,6 +15,7 @@ import pytest
 from search import checkpoint, pipeline
 from search.domains.learn import build
 from search.domains.learn.state import LearnState
+from search.domains.learn.types import Fitted, NothingFitted
 from search.finish import CannotFinish, DeadRun, finish
 from search.kinds import KINDS
 from search.stop import from_budget
@@ -25,6 +26,7 @@ from trimtab.results import Incumbent, Reason, Termination
 from trimtab.specs.common import ArtifactRef, Spec
 from trimtab.specs.learn import LearnSpec, ShardingLearnOptions, Target
 from workers.bench.learn.simulated_file import write_measured
+from workers.learn.sharding import ShardingLearner
 from workers.learn.table import learners
 
 OPTIONS = ShardingLearnOptions(steps=50)
@@ -149,6 +151,14 @@ def test_instances_may_come_as_an_archive(tmp_path: Path) -> None:
     assert finished.result.summary["instances"]["instances"] == 50
 
 
+def test_a_file_that_is_no_archive_is_an_instance(tmp_path: Path) -> None:
+    path = write_measured(tmp_path / "slow.jsonl")
+    finished = run(
+        spec_of(archive=reference("slow.jsonl")), {"archive": path}, tmp_path / "run"
+    )
+    assert finished.result.summary["decision"] == "adopted"
+
+
 def test_a_run_without_time_for_the_card_has_no_model(tmp_path: Path) -> None:
     path = write_measured(tmp_path / "slow.jsonl")
     event = threading.Event()
@@ -162,6 +172,27 @@ def test_a_run_without_time_for_the_card_has_no_model(tmp_path: Path) -> None:
     termination = finished.result.termination
     assert termination.reason is Reason.NO_SOLUTION_FOUND
     assert "the card cannot be computed, so no model is adopted" in termination.detail
+    assert not finished.produced
+
+
+def test_a_learner_that_ended_too_early_has_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner's stop while fitting, or a short budget, are no fault of the instances."""
+
+    def fit(*args: object) -> Fitted:
+        raise NothingFitted("0 of 7 instances were searched")
+
+    monkeypatch.setattr(ShardingLearner, "fit", fit)
+    path = write_measured(tmp_path / "slow.jsonl")
+    finished = run(
+        spec_of(instances=(reference("slow.jsonl"),)),
+        {"instances.0": path},
+        tmp_path / "run",
+    )
+    termination = finished.result.termination
+    assert termination.reason is Reason.NO_SOLUTION_FOUND
+    assert "no model is adopted: 0 of 7 instances were searched" in termination.detail
     assert not finished.produced
 
 
