@@ -36,7 +36,7 @@ class Encoder:
 
     def __init__(self, path: Path | None = None) -> None:
         """Read the weights of `path`, or of the installed package."""
-        path = path or _installed()
+        path = path or installed()
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
         if digest != SHA256:
@@ -108,7 +108,7 @@ class Encoder:
         return functional.layer_norm(x, x.shape[-1:], weight, bias, _EPS)
 
 
-def _installed() -> Path:
+def installed() -> Path:
     try:
         files = importlib.metadata.distribution(PACKAGE).files or ()
     except importlib.metadata.PackageNotFoundError:

@@ -1,11 +1,14 @@
-"""`python -m workers.train plan order | roles`: the order of a display, the roles of numbers."""
+"""`python -m workers.train plan order | roles | graphs`.
+
+The order of a display, the roles of numbers, the graph of a goal.
+"""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from workers.train.steps import add_step, progress, run_step, step_parser
+from workers.train.steps import Steps, add_step, progress, run_step, step_parser
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +35,33 @@ def parser() -> argparse.ArgumentParser:
         help="to resume from",
     )
     roles.add_argument("--out", type=Path, help="folder of the weights; default shipped")
+    _add_graphs(steps)
     return root
+
+
+def _add_graphs(steps: Steps) -> None:
+    graphs = add_step(
+        steps, "graphs", _graphs, "train the reader of whole graphs on marked goals"
+    )
+    graphs.add_argument(
+        "--epochs", type=int, default=9, help="without the left-out authors"
+    )
+    graphs.add_argument("--more-epochs", type=int, default=5, help="on all authors")
+    graphs.add_argument("--layers", type=int, default=3, help="of MiniLM")
+    graphs.add_argument("--seed", type=int, default=0)
+    graphs.add_argument(
+        "--leave-out", nargs="*", default=["fourteenth"], help="authors to measure on"
+    )
+    graphs.add_argument(
+        "--goals", nargs="*", type=Path, default=[], help="files; default: the tree's"
+    )
+    graphs.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/plan-graphs"),
+        help="to resume from",
+    )
+    graphs.add_argument("--out", type=Path, help="folder of the weights; default shipped")
 
 
 def main(argv: list[str]) -> int:
@@ -59,6 +88,24 @@ def _roles(options: argparse.Namespace) -> None:
         made_up=options.made_up,
         seed=options.seed,
         leave_out=options.leave_out,
+        work=options.work,
+        out=options.out,
+        say=progress(options),
+    )
+
+
+def _graphs(options: argparse.Namespace) -> None:
+    from workers.train.plan.graph_fit import Plan
+    from workers.train.plan.graph_net import Sizes
+    from workers.train.plan.graph_steps import train
+
+    train(
+        plan=Plan(
+            epochs=options.epochs, seed=options.seed, sizes=Sizes(layers=options.layers)
+        ),
+        more_epochs=options.more_epochs,
+        leave_out=options.leave_out,
+        files=options.goals,
         work=options.work,
         out=options.out,
         say=progress(options),

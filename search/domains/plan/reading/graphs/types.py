@@ -16,8 +16,10 @@ class Operator(StrEnum):
 
     SAME = "same"  # equal to it
     NEXT = "next"  # one more: "the next seed"
-    TWICE = "twice"
-    HALF = "half"
+    TIMES = "times"  # `argument` times it: 2, 0.5, …
+    MORE = (
+        "more"  # more by what the words say, less if `argument` is -1: "a minute longer"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class ReadValue:
     closed: bool = False  # `value` is the value; the words only say where it was seen
     value: Any = None
     operator: Operator | None = None
+    argument: float = 0.0
     of: int | None = None  # index of the job that the operator takes the path of
 
 
