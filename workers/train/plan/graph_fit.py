@@ -93,11 +93,11 @@ def fit(
     while state.epoch < plan.epochs and time.monotonic() - began < until_s:
         rng = np.random.default_rng((plan.seed, state.epoch))
         torch.manual_seed(plan.seed * 1000 + state.epoch)
-        start = time.process_time()
+        at = time.process_time()
         examples = _epoch(kept, draws, rng, pieces, labels)
         mean = _pass(state, optimizer, examples, labels, plan, rng, steps)
         state.epoch += 1
-        state.seconds += time.process_time() - start
+        state.seconds += time.process_time() - at
         _keep(state, optimizer, work)
         say(f"epoch {state.epoch}: loss {mean:.4f}, {state.seconds:.0f} CPU s so far")
     return state, vocabulary
@@ -165,7 +165,8 @@ _FROM_MINILM = ("pieces.", "raise_.", "places", "norm.", "layers.")
 
 
 def _optimizer(net: GraphNet) -> torch.optim.Optimizer:
-    slow, fast = [], []
+    slow: list[Tensor] = []
+    fast: list[Tensor] = []
     for name, parameter in net.named_parameters():
         (slow if name.startswith(_FROM_MINILM) else fast).append(parameter)
     groups = [

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from search.domains.plan.reading.graphs.types import ReadGraph, ReadJob, ReadValue, Words
-from workers.corpus.goals.judge import reduced, same
+from workers.corpus.goals.judge import same
 from workers.corpus.goals.references import schema_default, written_out
-from workers.train.plan.graph_oracle import NUMERAL, Row, oracle
+from workers.train.plan.graph_oracle import NUMERAL, Row, oracle, reduced_pairs
 
 
 def faults(row: Row, got: ReadGraph | None) -> list[str]:
@@ -41,7 +41,7 @@ def faults(row: Row, got: ReadGraph | None) -> list[str]:
     maybe = _maybe(row)
     for i, j in pairs.items():
         found += _differences(text, want.jobs[i], got.jobs[j], pairs, maybe)
-    edges = [reduced((*graph.order, *_flow(graph))) for graph in (want, got)]
+    edges = [reduced_pairs(graph.order | _flow(graph)) for graph in (want, got)]
     moved = {(pairs.get(a, -1), pairs.get(b, -1)) for a, b in edges[0]}
     found += [f"order {a}>{b}" for a, b in moved ^ edges[1]]
     found += [

@@ -98,7 +98,8 @@ def _in_order(row: Row) -> list[Any]:
         for file in job["files"].values():
             if not isinstance(file, str):
                 before[job["name"]].add(file["output_of"])
-    left, found = list(row["jobs"]), []
+    left: list[Any] = list(row["jobs"])
+    found: list[Any] = []
     while left:
         done = {job["name"] for job in found}
         ready = next((job for job in left if before[job["name"]] <= done), left[0])
@@ -117,7 +118,15 @@ def _edges(
         if not isinstance(file, str)
     }
     stated = {(places[a], places[b]) for a, b in row["order"]}
-    return {edge for edge in reduced(stated | outputs) - outputs if edge[0] < edge[1]}
+    return {
+        edge for edge in reduced_pairs(stated | outputs) - outputs if edge[0] < edge[1]
+    }
+
+
+def reduced_pairs(edges: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return the edges without those that follow from others."""
+    names = reduced((str(a), str(b)) for a, b in edges)
+    return {(int(a), int(b)) for a, b in names}
 
 
 def _wanted(job: Row) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from search.domains.plan.reading.graphs.grammar import Labels, Machine, Step
 from search.domains.plan.reading.graphs.words import FILE, MAX_FILES, Coded
 
 Array = NDArray[np.float32]
+Stored = NDArray[Any]
 
 FAR, HEADS, DECODER_HEADS, MAX_SPAN_WORDS = 24, 12, 8, 24
 _EPS_ENCODER, _EPS_DECODER = 1e-12, 1e-5
@@ -35,7 +37,7 @@ class Weights:
     decoder_layers: int
 
     @classmethod
-    def of(cls, stored: Mapping[str, NDArray]) -> Weights:
+    def of(cls, stored: Mapping[str, Stored]) -> Weights:
         """Return the weights of a stored file: rows × scales, `meta` as text."""
         meta = json.loads(stored["meta"].tobytes().decode())
         arrays: dict[str, Array] = {}
@@ -59,9 +61,9 @@ class Weights:
         )
 
 
-def stored(arrays: Mapping[str, Array], meta: Mapping[str, object]) -> dict[str, NDArray]:
+def stored(arrays: Mapping[str, Array], meta: Mapping[str, object]) -> dict[str, Stored]:
     """Return what `Weights.of` reads: matrices as rows of 8 bits with scales, the rest as 16."""
-    found: dict[str, NDArray] = {}
+    found: dict[str, Stored] = {}
     for name, array in arrays.items():
         if array.ndim == 2 and array.size > 4096:
             scale = np.maximum(np.abs(array).max(1) / 127, 1e-12).astype(np.float32)
