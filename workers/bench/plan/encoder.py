@@ -109,6 +109,7 @@ class Encoder:
 
 
 def installed() -> Path:
+    """Return the file of the installed package. Raises EncoderMissing."""
     try:
         files = importlib.metadata.distribution(PACKAGE).files or ()
     except importlib.metadata.PackageNotFoundError:
