@@ -40,10 +40,11 @@ from search.text_model import (
     TextRequest,
 )
 from workers.bench.lines import earlier_lines
-from workers.bench.plan.encoder import Encoder, EncoderMissing
+from workers.bench.plan.encoder import Encoder
 from workers.bench.plan.report import passages_of
 from workers.bench.plan.results import plan_of
 from workers.bench.stats import bootstrap_interval
+from workers.corpus.minilm import EncoderMissing
 
 Line = dict[str, Any]
 Similarity = Callable[[Sequence[str], Sequence[str]], NDArray[np.float64]]

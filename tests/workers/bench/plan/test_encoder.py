@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("tokenizers", reason="needs tokenizers: make setup-llm")
 
-from workers.bench.plan.encoder import Encoder, EncoderMissing
+from workers.bench.plan.encoder import Encoder
+from workers.corpus.minilm import EncoderMissing
 
 
 def test_texts_of_one_meaning_are_near() -> None:
