@@ -18,6 +18,7 @@ from tests.search.domains.plan.goals import files
 from tests.search.domains.plan.goals.check import check
 from tests.search.domains.plan.goals.load import (
     DEVELOPER,
+    FOURTH_HELD_OUT,
     HELD_OUT,
     HERE,
     OTHER_AUTHORS,
@@ -44,7 +45,7 @@ SETS = [
     pytest.param(SECOND_HELD_OUT, 6, id="second-held-out"),
 ]
 ALL = [*SETS, *(pytest.param(path, None, id=path.stem) for path in TRAINING)]
-SEALED = (HELD_OUT, SECOND_HELD_OUT, THIRD_HELD_OUT)
+SEALED = (HELD_OUT, SECOND_HELD_OUT, THIRD_HELD_OUT, FOURTH_HELD_OUT)
 
 
 @pytest.mark.parametrize(("path", "per_stratum"), SETS)

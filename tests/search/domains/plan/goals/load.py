@@ -28,11 +28,18 @@ TRAINING = tuple(
         "thirteenth",
         "fourteenth",
         "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+        "twenty-first",
     )
 )
 """The same, in other shares of the strata; from the tenth on with `marks`."""
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 THIRD_HELD_OUT = HERE / "third_held_out.sealed"
+FOURTH_HELD_OUT = HERE / "fourth_held_out.sealed"
 
 STRATA = (
     "single_leaf",
