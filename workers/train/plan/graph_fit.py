@@ -42,6 +42,7 @@ class Plan:
     seed: int
     sizes: Sizes
     batch: int = _BATCH
+    rate: float = 1.0  # of learning, times that of a training from the start
 
 
 @dataclass
@@ -146,7 +147,7 @@ def _pass(
         share = min(done / steps, 1.0)
         rate = min(1.0, done / (_WARM * steps)) * max(1.0 - share, 0.02)
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
+            group["lr"] = group["peak"] * plan.rate * rate
         batch = batch_of([examples[i] for i in places], labels)
         loss, _ = loss_of(net, batch, len(labels.names))
         optimizer.zero_grad()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from workers.train.plan.role_files import digest_of
 from workers.train.steps import Say, StepError
 
 _COMMONEST = 14000
+_AGAIN = 0.6  # rate of learning of the second training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def train(
     plan: Plan,
     more_epochs: int,
     leave_out: Sequence[str],
+    never: Sequence[str],
     files: Sequence[Path],
     work: Path,
     out: Path | None,
@@ -59,42 +61,51 @@ def train(
 ) -> None:
     """Fit, measure, fit on all, publish. Raises StepError for an author that has no marked goals.
 
+    leave_out: authors that the first training has not seen.
+    never: authors that neither has seen; what is published is measured and calibrated on them, or
+        without any as the first training.
     files: files of marked goals; none: those of the tree. An author is a file's stem.
     """
     sets = {path.stem: path for path in files} or marked_sets()
-    if unknown := sorted(set(leave_out) - set(sets)):
+    if unknown := sorted({*leave_out, *never} - set(sets)):
         raise StepError(
             f"--leave-out: expected some of {', '.join(sets)}, got {', '.join(unknown)}"
         )
     rows = {name: rows_of(path.read_text().splitlines()) for name, path in sets.items()}
     goals = [goal for name, own in rows.items() for goal in marked(name, own)]
     labels = labels_of(goal.graph for goal in goals)
-    seen = [goal for goal in goals if goal.author not in leave_out]
+    seen = [goal for goal in goals if goal.author not in (*leave_out, *never)]
     state, vocabulary = fit(seen, labels, plan, work=work / "first.pt", say=say)
     weights = weights_of(state, labels, vocabulary)
-    measured = [measure(weights, name, rows[name]) for name in leave_out]
-    for each in measured:
-        say(f"{each.author} left out: {each.right} of {each.goals} graphs right")
-    calibration = calibrated(measured)
-    final = Plan(
-        epochs=more_epochs, seed=plan.seed + 1, sizes=plan.sizes, batch=plan.batch
-    )
+    measured = [measure(weights, name, rows[name]) for name in (*leave_out, *never)]
+    say(f"left out: {_listed(measured)} graphs right")
+    final = replace(plan, epochs=more_epochs, seed=plan.seed + 1, rate=_AGAIN)
+    rest = [goal for goal in goals if goal.author not in never]
     state, _ = fit(
-        goals, labels, final, work=work / "all.pt", say=say, start=(state, labels)
+        rest, labels, final, work=work / "all.pt", say=say, start=(state, labels)
     )
-    left = " ".join(leave_out)
+    if never:
+        weights = weights_of(state, labels, vocabulary)
+        last = [measure(weights, name, rows[name]) for name in never]
+        say(f"never seen: {_listed(last)} graphs right")
+    calibration = calibrated(last if never else measured)
     publish(
         NAME,
         stored_of(state, labels, vocabulary, calibration),
         folder=out or SHIPPED,
         command=(
             f"python -m workers.train plan graphs --epochs {plan.epochs} --more-epochs "
-            f"{more_epochs} --layers {plan.sizes.layers} --seed {plan.seed} --leave-out {left}"
+            f"{more_epochs} --layers {plan.sizes.layers} --seed {plan.seed} --leave-out "
+            f"{' '.join(leave_out)} --never {' '.join(never)}"
         ),
         data=digest_of(list(sets.values())),
-        metric="graphs right, before the authors measured on were added: "
-        + ", ".join(map(str, measured)),
+        metric=f"graphs right of authors left out: {_listed(measured)}"
+        + (f"; as published: {_listed(last)}" if never else ""),
     )
+
+
+def _listed(measured: Sequence[Measured]) -> str:
+    return ", ".join(map(str, measured))
 
 
 def marked_sets(folder: Path = FOLDER) -> dict[str, Path]:

@@ -12,6 +12,7 @@ from search.domains.plan.reading.graphs.decode import decoded
 from search.domains.plan.reading.graphs.grammar import Act, Labels, Machine, linearised
 from search.domains.plan.reading.graphs.network import Network, after_step
 from search.domains.plan.reading.graphs.words import Pieces, coded
+from workers.train.plan.cli import main
 from workers.train.plan.graph_data import Marked, batch_of, changed, example_of
 from workers.train.plan.graph_fit import Plan, fit
 from workers.train.plan.graph_judge import faults
@@ -204,3 +205,10 @@ def test_calibration_follows_what_was_right() -> None:
     low = 1 / (1 + np.exp(-(constant + slope * np.log(0.2))))
     high = 1 / (1 + np.exp(-(constant + slope * np.log(0.9))))
     assert low < 0.4 < 0.6 < high
+
+
+def test_an_author_without_marked_goals_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["graphs", "--never", "nobody", "--work", str(tmp_path)]) == 2
+    assert "got nobody" in capsys.readouterr().err
