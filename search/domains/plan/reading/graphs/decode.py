@@ -58,7 +58,7 @@ def decoded(weights: Weights, coded: Coded, *, width: int = 1) -> list[Found]:
         beams = []
         for total, one, beam, memory, step in rows[:width]:
             machine = beam.machine.copy() if width > 1 else beam.machine
-            machine.push(step)
+            machine.push(step, one)
             begins = step.act is Act.LABEL and weights.labels.sorts[step.at] == Sort.JOB
             new = _Beam(
                 (*beam.steps, step),

@@ -208,6 +208,7 @@ class Machine:
         self._ref: int | None = None
         self._op: tuple[Operator, float] | None = None
         self._tail = False
+        self._log = 0.0  # of the steps of the value that is being said
         self.ended = False
 
     def copy(self) -> Machine:
@@ -227,6 +228,7 @@ class Machine:
         other._asks, other._spans = list(self._asks), list(self._spans)
         other._file, other._ref, other._op = self._file, self._ref, self._op
         other._tail, other.ended = self._tail, self.ended
+        other._log = self._log
         return other
 
     @property
@@ -296,8 +298,9 @@ class Machine:
             allowed[self._labels.setting[path]] = False
         return allowed
 
-    def push(self, step: Step) -> None:
-        """Take a step. It must be a legal one."""
+    def push(self, step: Step, log_probability: float = 0.0) -> None:
+        """Take a step, which must be a legal one, with its natural logarithm of probability."""
+        self._log += log_probability
         match step.act:
             case Act.WORDS:
                 words = self._coded.words
@@ -308,6 +311,8 @@ class Machine:
                 self._file = step.at
             case Act.LABEL:
                 self._label(step.at)
+                if self._labels.sorts[step.at] not in (Sort.REF, Sort.OP):
+                    self._log = 0.0
 
     def _label(self, at: int) -> None:
         tail, path = self._labels.tails[at], self._labels.paths[at]
@@ -362,6 +367,7 @@ class Machine:
             operator=self._op[0] if self._op else None,
             argument=self._op[1] if self._op else 0.0,
             of=self._ref,
+            log_probability=self._log,
         )
         self._own(path)
         self._jobs[-1].values[path] = value

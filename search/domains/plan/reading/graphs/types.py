@@ -6,7 +6,7 @@ Places are characters of the goal's text: `goal[start:end]`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +45,8 @@ class ReadValue:
     operator: Operator | None = None
     argument: float = 0.0
     of: int | None = None  # index of the job that the operator takes the path of
+    # Of the steps that say this value, natural logarithm; 0 for graphs that were not predicted.
+    log_probability: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

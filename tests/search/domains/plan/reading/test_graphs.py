@@ -131,6 +131,7 @@ def _check(graph: ReadGraph, text: str, files: tuple[str, ...]) -> None:
         assert all(k < index for k, _ in job.outputs.values())
         assert len({v.path for v in job.values}) == len(job.values)
         assert all(v.of is None or v.of < index for v in job.values)
+        assert all(v.log_probability <= 0 for v in job.values)
         for label, kinds in _KINDS.items():
             path = label.partition(":")[2].partition("=")[0]
             if job.kind not in kinds and not label.startswith(("file", "out")):
