@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from solvers.types import Floats, MilpModel
+from trimtab import cards
 from trimtab.specs.ilp import LnsOptions
 from workers.bench.ilp import metrics
 from workers.bench.lines import earlier_lines
@@ -32,6 +33,7 @@ from workers.train.ilp.trial import first_solution, run_trial
 
 WITH, WITHOUT = "with", "without"
 FIRST_SEED = 1000
+_LEAST_S = 1e-9  # of a primal integral, of which ratios are taken
 Row = dict[str, Any]
 
 
@@ -253,6 +255,9 @@ class Compared:
     without_s: float
     ratio: tuple[float, float, float]  # of the means, and its 95 % interval
     ends: tuple[int, ...]  # of each instance: -1 with the better final objective, 0, 1
+    card: (
+        cards.Decision | None
+    )  # by the rule of a card; None with too few instances for one
 
 
 def compared(rows: Sequence[Row]) -> list[Compared]:
@@ -282,9 +287,27 @@ def compared(rows: Sequence[Row]) -> list[Compared]:
                 ends=tuple(
                     metrics.compared(a["objective"], b["objective"]) for a, b in pairs
                 ),
+                card=_card(own, other),
             )
         )
     return results
+
+
+def _card(own: Sequence[float], other: Sequence[float]) -> cards.Decision | None:
+    """Return what a card of these primal integrals decides."""
+    if len(own) < cards.LEAST_HELD_OUT:
+        return None
+    rows = [
+        cards.CardRow(
+            instance=str(number),
+            key=str(number),
+            shipped=max(_LEAST_S, shipped),
+            fitted=max(_LEAST_S, fitted),
+        )
+        for number, (fitted, shipped) in enumerate(zip(own, other, strict=True))
+    ]
+    metric = cards.Metric(name="primal integral", unit="s", compared=cards.Compared.RATIO)
+    return cards.judged(rows, metric, seed=0)[1]
 
 
 def _integrals(one: Row, other: Row) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""`python -m workers.bench learn sharding`: few-shot fitting of cost models to another device."""
+"""`python -m workers.bench learn NAME`: few-shot fitting of cost models to another device."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from workers.bench.lines import write_lines
+from workers.bench.tables.results import RESULTS
 
-PUBLISHED = (("sharding",),)  # arguments of `python -m workers.bench all`
-SUITES = ("sharding",)
+# Arguments of `python -m workers.bench all`.
+PUBLISHED = (("sharding",), ("measured", "--seeds", "3"))
+SUITES = ("sharding", "measured")
+# 200 sets of tables on a CPU that no model was trained on.
+MEASURED = RESULTS / "2026-11-23-tbe-cpu.jsonl"
 
 
 def main(argv: list[str]) -> int:
@@ -19,7 +23,13 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench learn", description=__doc__
     )
-    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument(
+        "suite",
+        choices=SUITES,
+        help="`sharding`: a simulated device, also against training from scratch; `measured`: the "
+        "cards of jobs on a file of the collector's",
+    )
+    parser.add_argument("--file", type=Path, default=MEASURED, help="of `measured`")
     parser.add_argument(
         "--measurements", type=int, default=500, help="of the other device"
     )
@@ -38,6 +48,12 @@ def main(argv: list[str]) -> int:
 
 
 def _lines(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    if options.suite == "measured":
+        from workers.bench.learn.measured import judge
+
+        for seed in range(options.seed, options.seed + options.seeds):
+            yield judge(options.file, seed, steps=options.steps)
+        return
     from workers.bench.learn.sharding import compare
 
     for seed in range(options.seed, options.seed + options.seeds):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from workers.bench.ilp.families import main, print_report
+from trimtab.cards import Decision
+from workers.bench.ilp.families import compared, main, print_report
 
 
 def row(arm: str, instance: int, trace: list[tuple[float, float]]) -> dict[str, Any]:
@@ -37,6 +38,23 @@ def test_ratios_are_against_the_better_end_of_both_runs(
         "2 instances  primal integral 0.750 s with, 1.000 s without, ratio 0.750" in text
     )
     assert "final better 0, tied 2, worse 0" in text
+
+
+def test_a_card_needs_five_instances() -> None:
+    """Of equal runs it adopts none; where the arm always helps, it does."""
+    slow, fast = [(0.0, 20.0), (2.0, 10.0)], [(0.0, 20.0), (1.0, 10.0)]
+    for count, trace, decision in (
+        (4, fast, None),
+        (5, fast, Decision.ADOPTED),
+        (5, slow, Decision.REJECTED),
+    ):
+        rows = [
+            row(arm, number, trace if arm == "with" else slow)
+            for number in range(count)
+            for arm in ("with", "without")
+        ]
+        (one,) = compared(rows)
+        assert one.card is decision
 
 
 def test_nothing_measured_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

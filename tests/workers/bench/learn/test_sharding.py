@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from workers.bench.learn import cli
+from workers.bench.learn.simulated_file import write_measured
 
 
 def test_all_arms_are_measured(tmp_path: Path) -> None:
@@ -28,3 +29,13 @@ def test_all_arms_are_measured(tmp_path: Path) -> None:
     ]
     errors = {row["arm"]: row["mape"] for row in rows}
     assert errors["fitted"] < errors["shipped"] / 3
+
+
+def test_the_card_of_a_file_is_a_line(tmp_path: Path) -> None:
+    file, out = write_measured(tmp_path / "slow.jsonl"), tmp_path / "lines.jsonl"
+    options = ["--file", str(file), "--seeds", "1", "--steps", "50", "--out", str(out)]
+    cli.main(["measured", *options])
+    (line,) = [json.loads(line) for line in out.read_text().splitlines()]
+    assert line["decision"] == "adopted"
+    assert line["fitted"] < line["shipped"] / 3
+    assert line["sizes"]["held_out"] >= 5
