@@ -47,15 +47,24 @@ def seconds_of(
         low, high = (runs[min(len(runs) - 1, int(q * len(runs)))] for q in (0.5, 0.9))
         basis = f"{len(runs)} earlier runs of this kind"
     else:
-        row = shares()[kind]
-        low, high = (_share(row, row[name], limit, budget) for name in ("p50", "p90"))
-        basis = f"{row['runs']} measured runs of this kind"
+        low, high, basis = _by_table(kind, limit, budget)
     most = limit + _OVERHEAD_S
     return Seconds(
         p50=round(min(most, limit * low + _OVERHEAD_S), 1),
         p90=round(min(most, limit * high + _OVERHEAD_S), 1),
         basis=f"{limit:g} s allowed; {basis}",
     )
+
+
+def _by_table(
+    kind: str, limit_s: float, budget: Mapping[str, Any]
+) -> tuple[float, float, str]:
+    """Return shares of the limit by the shipped table; all of it for a kind without a row."""
+    row = shares().get(kind)
+    if row is None:
+        return 1.0, 1.0, "no measured runs of this kind"
+    low, high = (_share(row, row[name], limit_s, budget) for name in ("p50", "p90"))
+    return low, high, f"{row['runs']} measured runs of this kind"
 
 
 def _share(

@@ -171,6 +171,12 @@ def slots_of(spec: type[Spec]) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
+def dimension_of(path: str) -> Dimension | None:
+    """Return the dimension that the last word of a path names; None where it names none."""
+    found = [meaning for suffix, meaning in _SUFFIXES.items() if path.endswith(suffix)]
+    return found[-1] if found else None
+
+
 def _slot(
     kind: str, path: str, row: Mapping[str, Any], known: FieldOfSchema | None
 ) -> Slot:
@@ -179,9 +185,7 @@ def _slot(
     whole = "{}" in row.get("values", {})
     types = known.types if known else frozenset({"object" if whole else "number"})
     if dimension is None:
-        for suffix, meaning in _SUFFIXES.items():
-            if path.endswith(suffix):
-                dimension = meaning
+        dimension = dimension_of(path)
     if path == "_bandwidth":
         dimension = Dimension.FREQUENCY
     numeric = bool(types & {"number", "integer"})

@@ -33,7 +33,7 @@ def multiply(
     if source is None and sides[0] != sides[1]:
         path = SECONDS  # what stands in front named no slot that the other job has
         source = _value(leaves, attached, sides[1], path)
-    if source is None:
+    if source is None or not is_number_of(source):
         return False
     factor = phrase.of(Role.RELATION)[0].value
     _replace(
@@ -51,7 +51,7 @@ def multiply(
 
 def add_differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) -> None:
     """Apply "a minute less", "10 s more than a.mps", "the seed is one higher"."""
-    for quantity in scene.quantities:
+    for quantity in scene.quantities if leaves else ():
         if not is_difference(scene, quantity):
             continue
         noun = scene.word(quantity.end) not in DIFFERENCES
@@ -70,12 +70,21 @@ def add_differences(scene: Scene, leaves: Sequence[Leaf], attached: Attached) ->
         if sides is None or delta is None or path is None:
             continue
         source = _value(leaves, attached, sides[1], path)
-        if source is None:
+        if source is None or not is_number_of(source):
             continue
         change = sign * delta[0]
         if next(iter(source.values.values()))[0] + change > 0:
             add = functools.partial(operator.add, change)
             _replace(scene, leaves, attached, sides, path, source, add, phrase)
+
+
+def is_number_of(bound: Bound) -> bool:
+    """Return whether a value can be multiplied: an engine's name cannot."""
+    return all(
+        isinstance(v, int | float) and not isinstance(v, bool)
+        for values in bound.values.values()
+        for v in values
+    )
 
 
 def _path_of(
