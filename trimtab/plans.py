@@ -250,6 +250,8 @@ class Outline(WireModel):
     """The plan read back in words."""
     seconds: Seconds | None = None
     """Expected duration of the whole on this server."""
+    reader: str = ""
+    """Who read the goal, in words: rules, the learned reader, or both; empty for rules alone."""
     text_model: str = ""
     """Language model that proposed candidates; empty for none."""
     sends_text: bool = False

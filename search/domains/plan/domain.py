@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import ValidationError
 
+from search.domains.plan.choosing import read_goal
 from search.domains.plan.ledger import ledger_of
 from search.domains.plan.outline.decide import (
     nothing_open,
@@ -29,7 +30,7 @@ from search.domains.plan.outline.repair import repairs_of
 from search.domains.plan.outline.summary import summary_of
 from search.domains.plan.outline.tree import Material, outline_of
 from search.domains.plan.problem import PlanProblem
-from search.domains.plan.reading import facts_of, read_goal
+from search.domains.plan.reading import facts_of
 from search.domains.plan.report import report_files, write_report
 from search.domains.plan.reports import Report
 from search.domains.plan.types import FileFacts, Reading
@@ -56,7 +57,7 @@ OFFERED: Mapping[str, type[Spec]] = MappingProxyType(
 
 
 class Read(Protocol):
-    """A reader of goals: see `search.domains.plan.reading.read_goal`."""
+    """A reader of goals: see `search.domains.plan.choosing.read_goal`."""
 
     def __call__(
         self,

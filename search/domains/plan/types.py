@@ -87,6 +87,9 @@ class Reading:
     questions: tuple[Question, ...] = ()  # at most 3
     not_understood: tuple[Span, ...] = ()
     notes: tuple[str, ...] = ()
+    reader: str = (
+        ""  # who read it and what the other reader says, in words; empty: rules alone
+    )
     # Set: the goal is refused as a whole (another language, hidden characters, too long).
     refused: str | None = None
 

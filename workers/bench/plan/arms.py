@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from search.domains.plan import PlanDomain
+from search.domains.plan.choosing.graphs import shipped_graphs
+from search.domains.plan.reading.joint.both import learned_reading
+from search.domains.plan.reading.read import read_goal as read_by_rules
+from search.domains.plan.types import FileFacts, Reading
 from search.text_model import TextModel
+from trimtab.specs.common import Spec
 from workers.corpus.goals.planning import Planner, Plans
 
 _PATIENCE_S = 300.0
@@ -38,6 +43,26 @@ def unseen(file: Path) -> Plans:
     return planner_with(model_in(file))
 
 
+def _learned(
+    goal: str,
+    files: Sequence[FileFacts],
+    *,
+    answers: Mapping[str, str] | None = None,
+    specs: Mapping[str, type[Spec]],
+) -> Reading:
+    """Return the reading of the learned graph alone."""
+    rules = read_by_rules(goal, files, specs=specs)
+    if rules.refused is not None:
+        return rules
+    found = shipped_graphs(goal, [file.name for file in files])
+    got = (
+        learned_reading(found[0], goal, files, rules, answers or {}, specs)
+        if found
+        else "no graph was read"
+    )
+    return Reading(goal=goal, wishes=(), refused=got) if isinstance(got, str) else got
+
+
 def _keywords() -> Plans:
     from workers.bench.plan.keywords import read_goal
 
@@ -52,13 +77,16 @@ def _free() -> Plans:
 
 ARMS: Mapping[str, Callable[[], Plans]] = MappingProxyType(
     {
-        # Templates alone, as without a language model.
+        # The product without a language model: both readers, and the choice between them.
         "templates": lambda: Planner(PlanDomain),
         # With candidates of the embedded model; other work on the machine costs none of them, and
         # CPU seconds tell what the limit of the product would leave.
         "embedded": lambda: Planner(
             lambda: PlanDomain(_embedded(), model_s=_PATIENCE_S), budget_s=3 * _PATIENCE_S
         ),
+        # Each reader alone; what the learned one cannot read is refused.
+        "rules": lambda: Planner(lambda: PlanDomain(read=read_by_rules)),
+        "learned": lambda: Planner(lambda: PlanDomain(read=_learned)),
         # Keywords and suffixes in place of the reader.
         "keywords": _keywords,
         # The embedded model writes the plan itself.

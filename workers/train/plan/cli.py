@@ -1,6 +1,6 @@
-"""`python -m workers.train plan order | roles | graphs`.
+"""`python -m workers.train plan order | roles | graphs | choice`.
 
-The order of a display, the roles of numbers, the graph of a goal.
+The order of a display, the roles of numbers, the graph of a goal, the choice of a reader.
 """
 
 from __future__ import annotations
@@ -36,6 +36,20 @@ def parser() -> argparse.ArgumentParser:
     )
     roles.add_argument("--out", type=Path, help="folder of the weights; default shipped")
     _add_graphs(steps)
+    choice = add_step(steps, "choice", _choice, "fit the choice between two readers")
+    choice.add_argument(
+        "--graphs",
+        type=Path,
+        help="folder of weights of a graph reader that has not seen the authors of --goals",
+    )
+    choice.add_argument("--goals", type=Path, nargs="*", default=[], help="JSON lines")
+    choice.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/plan-choice"),
+        help="rated goals, to resume from and to fit again",
+    )
+    choice.add_argument("--out", type=Path, help="file of the weights; default shipped")
     return root
 
 
@@ -110,5 +124,18 @@ def _graphs(options: argparse.Namespace) -> None:
         files=options.goals,
         work=options.work,
         out=options.out,
+
+
+def _choice(options: argparse.Namespace) -> None:
+    from search.domains.plan.choosing.choice import WEIGHTS
+    from workers.train.plan.choice import train
+
+    goals = " ".join(path.stem for path in options.goals)
+    train(
+        graphs=options.graphs,
+        goals=options.goals,
+        work=options.work,
+        out=options.out or WEIGHTS,
+        command=f"python -m workers.train plan choice; goals: {goals or 'as rated before'}",
         say=progress(options),
     )

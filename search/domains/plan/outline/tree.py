@@ -184,6 +184,7 @@ def _composed(
         questions=_questions(reading, draft),
         not_done=(*reading.not_done, *_lost(reading, draft)),
         not_understood=reading.not_understood,
+        reader=reading.reader,
         notes=tuple(dict.fromkeys([*draft.notes, *_value_notes(reading, draft)])),
     )
     return outline.model_copy(

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from search.domains.plan.reading.joint.place import Place
+from search.domains.plan.reading.joint.place import Place, unquoted
+from search.domains.plan.reading.lexicon import Role
 from search.domains.plan.reading.stems import distance, vocabulary
 
 _QUOTES = "\"'`“”‘’ "
@@ -25,6 +26,9 @@ _MACRO = re.compile(r"[A-Za-z_]\w*(?:=[\w.\"+-]+)?")
 _OPTION = re.compile(r"(?<![\w-])-[A-Za-z][\w=+,.-]*")
 _STANDARD = re.compile(r"(?<![\w=+-])(?:c|gnu)(?:\+\+)?\d\d\b", re.I)
 _KEY = re.compile(r"([A-Za-z0-9][\w.\-/]{0,62})\s?[=:]\s?$")
+_PROCESSOR = re.compile(
+    r"cortex[- ]?[amrx]\d+\+?|[a-z][a-z0-9]*(?:-[a-z0-9]+)*\d[a-z0-9+-]*|[a-z][\w-]{3,}"
+)
 _PATH = re.compile(r"[\w.*/+-]*[\w*][\w.*/+-]*")
 _SYMBOL = re.compile(r"[A-Za-z_$][\w$.]*\*?|\*")
 _ARGUMENT = re.compile(r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`|([^\s,;]+)")
@@ -104,9 +108,8 @@ def macros(places: Sequence[Place]) -> list[str]:
     for place in places:
         text = re.sub(r"(?<![\w-])-D\s?", " ", plain_text([place]))
         text = re.sub(r"\s+(?:set to|equal to|equals|to|is|=)\s+(?=[\w\"])", "=", text)
-        for match in _MACRO.finditer(text):
-            if match[0].lower() not in _LITTLE:
-                found.append(match[0])
+        names = (match[0] for match in _MACRO.finditer(text))
+        found += [name for name in names if name.lower() not in _LITTLE]
     return list(dict.fromkeys(found))
 
 
@@ -250,3 +253,35 @@ def first_word(places: Sequence[Place], pattern: re.Pattern[str]) -> Any | None:
     """Return the first piece of some words that has a form; None without one."""
     match = pattern.search(plain_text(places))
     return None if match is None else match[0]
+
+
+def value_named(places: Sequence[Place], kind: str, path: str) -> Any | None:
+    """Return the choice of a slot that some words name, by the files of words; None without one."""
+    for place in places:
+        bare = unquoted(place)
+        for here in (place, bare):
+            inside = set(here.tokens)
+            for phrase in here.scene.items:
+                if not inside & set(range(phrase.start, phrase.end)):
+                    continue
+                for sense in phrase.of(Role.VALUE):
+                    if (sense.kind, sense.path) == (kind, path) and isinstance(
+                        sense.value, str
+                    ):
+                        return sense.value
+    return None
+
+
+def processor(places: Sequence[Place]) -> str | None:
+    """Return LLVM's name of a processor, as it stands or by the files of words."""
+    known = value_named(places, "compile", "spec.target.cpu")
+    if known is not None:
+        return str(known)
+    text = plain_text(places).lower()
+    match = _PROCESSOR.search(text)
+    return None if match is None else match[0].replace(" ", "-").replace("+", "plus")
+
+
+def only_or_last(names: Sequence[str]) -> str | None:
+    """Return the last of some names; None of none."""
+    return names[-1] if names else None

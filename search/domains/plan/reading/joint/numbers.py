@@ -40,6 +40,7 @@ _SO = re.compile(
 _CORRECTED = re.compile(
     r"\b(?:no|not|actually|sorry|hmm|rather|instead|wait|make)\b|->|→"
 )
+_UNIT = re.compile(r"%|\b(?:percent|per cent|per ?mille|permil)\b")
 _OF_NODES = re.compile(
     r"\b(?:of|by|times|nodes?|boxes|hosts?|machines?|servers?|each|with|per)\b|[x×*]"
 )
@@ -147,6 +148,12 @@ def _spelt(place: Place, slot: Slot) -> tuple[float, ...] | None:
     written = spelt(text)
     fraction = fraction_of(written)
     factor = 1.0
+    if fraction is not None and slot.dimension is Dimension.RATIO:
+        share_of_one = not _has_number(fraction[1], place) and not _UNIT.search(
+            fraction[1]
+        )
+        if share_of_one:
+            return (fraction[0],)
     if fraction is not None and fraction[1]:
         factor, written = fraction
         if not _has_number(written, place):

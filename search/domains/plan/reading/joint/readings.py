@@ -11,6 +11,7 @@ from typing import Any
 
 from search.domains.plan.reading.accounting.words import left_over
 from search.domains.plan.reading.answers import settings_of
+from search.domains.plan.reading.binding.conversion import plain
 from search.domains.plan.reading.drafting.draft import Draft, Drafts, Setting
 from search.domains.plan.reading.graphs.types import (
     Operator,
@@ -20,6 +21,7 @@ from search.domains.plan.reading.graphs.types import (
     ReadValue,
     Words,
 )
+from search.domains.plan.reading.joint.numbers import number_at
 from search.domains.plan.reading.joint.place import Place, place_of
 from search.domains.plan.reading.joint.relations import (
     is_a_chain,
@@ -41,7 +43,6 @@ from trimtab.specs.common import Spec
 
 MAX_QUESTIONS = 3
 _MOST_JOBS = 40
-_FACTORS: Mapping[Operator, float] = {Operator.TWICE: 2.0, Operator.HALF: 0.5}
 
 
 class Unusable(ValueError):
@@ -164,18 +165,17 @@ def _made(
     slot = slot_of(context.scene.lexicon, context.specs, kind, base_of(value.path))
     names = [tuple(job.files.values()) for job in jobs]
     named = [n for place in places if (n := job_named(place, names)) is not None]
-    for before in range(index):  # the same words for two jobs say the same of both
-        twin = next((v for v in jobs[before].values if v.path == value.path), None)
-        if twin is not None and twin.words == value.words and value.path in known[before]:
-            if places and value.operator is None and not any(map(is_a_chain, places)):
-                return known[before][value.path]
+    twin = _twin(value, index, jobs, known)
+    if twin is not None and places and not any(map(is_a_chain, places)):
+        return twin
     for other in _bases(value, index, jobs, named):
         base = known[other].get(value.path)
         if base is None:
             continue
         if value.operator is not None:
-            return Value(
-                path=value.path, value=_operated(value.operator, base.value), spans=spans
+            made = _operated(value, base.value, places, slot)
+            return (
+                None if made is None else Value(path=value.path, value=made, spans=spans)
             )
         if any(map(names_the_same, places)) and (slot is None or slot.dimension is None):
             return replace(base, spans=spans)
@@ -203,6 +203,22 @@ def _made(
     if read is None or read is NotImplemented:
         return None
     return Value(path=value.path, value=read, spans=spans)
+
+
+def _twin(
+    value: ReadValue,
+    index: int,
+    jobs: Sequence[ReadJob],
+    known: Sequence[Mapping[str, Value]],
+) -> Value | None:
+    """Return the value that an earlier job has by the same words: they say it of both."""
+    if value.operator is not None:
+        return None
+    for before in range(index):
+        for other in jobs[before].values:
+            if (other.path, other.words) == (value.path, value.words):
+                return known[before].get(value.path)
+    return None
 
 
 def _before(
@@ -236,17 +252,25 @@ def _bases(
     )
 
 
-def _operated(operator: Operator, base: Any) -> Any:
-    if (
-        operator is Operator.SAME
-        or isinstance(base, bool)
-        or not isinstance(base, int | float)
-    ):
+def _operated(
+    value: ReadValue, base: Any, places: Sequence[Place], slot: Slot | None
+) -> Any | None:
+    """Return what an operator makes of another job's value; None where its words state no size."""
+    number = isinstance(base, int | float) and not isinstance(base, bool)
+    if value.operator is Operator.SAME:
         return base
-    if operator is Operator.NEXT:
+    if not number or slot is None:
+        return None
+    if value.operator is Operator.NEXT:
         return base + 1
-    made = base * _FACTORS[operator]
-    return int(made) if isinstance(base, int) and made == int(made) else made
+    if value.operator is Operator.TIMES:
+        made = scaled(float(base), value.argument)
+        return plain(made, is_integer=slot.is_integer and made.is_integer())
+    sizes = [abs(size) for p in places if (size := number_at(p, slot)) is not None]
+    if not sizes:
+        return None
+    sign = -1.0 if value.argument < 0 else 1.0
+    return plain(scaled(base + sign * sizes[-1], 1), is_integer=slot.is_integer)
 
 
 def _wish(job: ReadJob, values: list[Value], group: int, context: Context) -> Wish:

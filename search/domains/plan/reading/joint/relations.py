@@ -35,16 +35,23 @@ _SCALES = ("million", "thousand", "hundred", "dozen", "billion", "lakh")
 _OF_THE_BEST = ("worse", "off", "from", "away", "or", "below")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _COUNT = r"(\d+(?:\.\d+)?|" + "|".join(NUMBER_WORDS) + ")"
+_AS_MUCH = r"(?=\s+(?:as|the|that|longer|more|what|times?)\b)"
 _TIMES = re.compile(
-    rf"\b{_COUNT}[ -](?:times|fold)\b|(?<![\w.])(\d+(?:\.\d+)?)\s?[x×](?=\s+(?:as|the|that|longer|more|what|times?)\b)|\btimes {_COUNT}\b"
+    rf"\b{_COUNT}[ -](?:times|fold)\b|(?<![\w.])(\d+(?:\.\d+)?)\s?[x×]{_AS_MUCH}"
+    rf"|\btimes {_COUNT}\b"
 )
 _MORE = re.compile(
-    r"\b(?:more|longer|higher|larger|greater|up|plus|further|above|additional|extra|on top|wider|thicker|later|bigger|next)\b"
+    r"\b(?:more|longer|higher|larger|greater|up|plus|further|above|additional|extra|on top|wider"
+    r"|thicker|later|bigger|next)\b"
 )
 _LESS = re.compile(
     r"\b(?:less|shorter|lower|fewer|smaller|down|minus|below|thinner|narrower|earlier|under)\b"
 )
 _EITHER_SIDE = re.compile(r"plus\s*/?\s*minus|plus or minus|\+\s*/\s*-|±")
+_SAME_NAME = re.compile(
+    r"(?:the |those |these )?(?:same|identical|likewise|ditto|like|unchanged"
+    r"|as (?:the )?(?:first|above|before))\b"
+)
 _NEXT = re.compile(r"\b(?:next|one (?:higher|more|up|further)|following)\b")
 _SAME = re.compile(
     r"\b(?:same|as|like|identical|identically|likewise|also|too|ditto|unchanged|equal|equally|alike|those|these|that|this|both|otherwise|everything|copy)\b"
@@ -63,8 +70,13 @@ def is_related(place: Place, slot: Slot) -> bool:
         return True
     fraction = fraction_of(text) if FRACTION.match(text) else None
     if fraction is not None:
-        if not fraction[1] and fraction[0] < 0.02:
-            return False  # "three thousandth"
+        alone = not fraction[1] or fraction[1].partition(" ")[0] in (
+            "held",
+            "out",
+            "back",
+        )
+        if alone and (fraction[0] < 0.02 or slot.dimension is Dimension.RATIO):
+            return False  # "three thousandth", "hold out a fifth"
         return not _states_an_amount(fraction[1])
     numbers = any(c.isdigit() for c in text) or bool(words & set(NUMBER_WORDS))
     if numbers or re.match(r"an? ", text):
@@ -136,14 +148,7 @@ def says_how_often(place: Place) -> bool:
 
 def names_the_same(place: Place) -> bool:
     """Return whether words for a name or a list say only that it is another job's."""
-    text = place.text.lower().strip()
-    return (
-        re.match(
-            r"(?:the |those |these )?(?:same|identical|likewise|ditto|as (?:the )?(?:first|above|before)|like|unchanged)\b",
-            text,
-        )
-        is not None
-    )
+    return _SAME_NAME.match(place.text.lower().strip()) is not None
 
 
 def job_named(place: Place, names: Sequence[Sequence[str]]) -> int | None:

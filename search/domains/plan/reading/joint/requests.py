@@ -71,7 +71,7 @@ def refused(wish: Wish, specs: Mapping[str, type[Spec]]) -> str | None:
         faults = [
             fault
             for fault in error.errors(include_url=False, include_input=False)
-            if fault["type"] != "missing"
+            if fault["type"] not in ("missing", "too_short")
             and not (_may_be_missing(wish) and len(fault["loc"]) <= 1)
         ]
         if not faults:

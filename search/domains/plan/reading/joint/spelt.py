@@ -181,7 +181,9 @@ def fraction_of(text: str) -> tuple[float, str] | None:
     match = FRACTION.match(text.lower().strip())
     if match is None:
         return None
-    rest = re.sub(r"^(?:its|the|one|our|their|these)\s+", "", match[3].strip())
+    rest = re.sub(
+        r"^(?:its|the|one|our|their|these)\s+", "", match[3].strip().lstrip("- ")
+    )
     return _count(match[1]) / _PARTS[match[2]], rest
 
 

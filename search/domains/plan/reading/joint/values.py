@@ -23,7 +23,17 @@ from trimtab.specs.common import MODEL_ID_PATTERN, MODEL_SHIPPED, Spec
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
 _URL = re.compile(r"https?://[^\s<>\"')]+")
 _TRIPLE = re.compile(r"[\w.]+(?:-[\w.]+){1,3}")
-_LISTS_OF_NUMBERS = ("spec.what_if", "spec.feed", "devices")
+_LISTS_OF_NAMES = (
+    "spec.build.defines",
+    "spec.build.flags",
+    "spec.build.files",
+    "spec.build.include",
+    "spec.build.exclude",
+    "spec.link.libraries",
+    "spec.image.keep",
+    "spec.constraints.no_split",
+    "spec.lns.neighbourhoods",
+)
 _WHOLE_LISTS = ("spec.what_if", "spec.feed")
 _COLUMNS = {  # of tables inline
     "rows": Dimension.COUNT,
@@ -46,6 +56,10 @@ def value_at(
     """
     if not places:
         return None
+    parent, _, rank = path.rpartition(".")
+    if rank.isdigit() and parent in _LISTS_OF_NAMES:
+        whole = value_at(places, kind, parent, lexicon, specs)
+        return whole[-1] if isinstance(whole, list) else None
     base = base_of(path)
     last = path.rpartition(".")[2]
     if (name := _name(places, kind, path, last)) is not NotImplemented:
@@ -80,6 +94,14 @@ def value_at(
         # "seven nodes of six: forty-two devices" says the product too.
         return known[-1] if math.prod(known[:-1]) == known[-1] else product
     return known[-1]
+
+
+def surrogate(text: str) -> str:
+    """Return which learned surrogate a search of antennas uses: `auto`, `none` or its name."""
+    low = text.lower()
+    if re.search(r"\b(?:no|not|none|without|off|don't|dont|skip|spare)\b", low):
+        return "none"
+    return "auto" if re.search(r"\b(?:auto|shipped|surrogate|default)\b", low) else text
 
 
 def _unrolled(places: Sequence[Place], devices: Sequence[int]) -> list[int] | None:
@@ -172,6 +194,12 @@ def _name(places: Sequence[Place], kind: str, path: str, last: str) -> Any:
         case "webhook.url":
             match = names.first_word(places, _URL)
             return None if match is None else match.rstrip(".,;:!?")
+        case "spec.target.cpu":
+            return names.processor(places)
+        case "spec.model" if kind == "antenna":
+            return surrogate(names.plain_text(places))
+        case "spec.tables.0.access.type":
+            return "zipf" if "zipf" in names.plain_text(places).lower() else None
         case "model":
             own = names.first_word(places, re.compile(MODEL_ID_PATTERN))
             return own or MODEL_SHIPPED
@@ -185,7 +213,7 @@ def _name(places: Sequence[Place], kind: str, path: str, last: str) -> Any:
             return groups or None
         case "spec.constraints.together.0":
             return names.tables(places) or None
-        case "spec.constraints.pin.0.table":
+        case "spec.constraints.pin.0.table" | "spec.constraints.current_plan.0.table":
             return next(iter(names.tables(places)), None)
         case "spec.build.defines":
             return names.macros(places) or None

@@ -1,0 +1,222 @@
+"""The one reader of goals that a plan uses: rules and a learned model side by side.
+
+Where both say the same, that is the reading. Where they differ, the one that is right more often
+on goals like this is taken (`weights.toml`, fitted on authors that the model had not seen); where
+that is too rarely, one closed question shows the readings in words. Without weights of the learned
+reader the rules alone serve.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.domains.plan.choosing.features import NAMES, features
+from search.domains.plan.choosing.forms import Comparison, compared
+from search.domains.plan.choosing.graphs import shipped_graphs
+from search.domains.plan.choosing.merge import with_values
+from search.domains.plan.choosing.question import ABOUT, chosen, question_of
+from search.domains.plan.reading.graphs.types import ReadGraph
+from search.domains.plan.reading.joint.both import learned_reading
+from search.domains.plan.reading.read import read_goal as read_by_rules
+from search.domains.plan.types import FileFacts, Reading
+from trimtab.specs.common import Spec
+
+WEIGHTS = Path(__file__).with_name("weights.toml")
+MODEL, RULES, MERGED, SECOND = "model", "rules", "merged", "second"
+SORTS = (MODEL, RULES, MERGED, SECOND)
+"""The model's likeliest graph, the rules' reading, both together, the model's second graph."""
+ReadGraphs = Callable[[str, Sequence[str]], Sequence[ReadGraph]]
+_MOST_CHARACTERS = 4_000  # longer goals are the rules' alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Logistic regressions over `features.NAMES`, one for each sort of reading, and thresholds."""
+
+    of: Mapping[str, tuple[float, ...]]
+    accept: float  # least probability at which a reading is taken without a question
+    offer: float  # least probability of a reading that is worth showing
+
+    def probability(self, sort: str, row: Sequence[float]) -> float:
+        """Return how probably a reading of this sort is right."""
+        score = sum(w * x for w, x in zip(self.of[sort], row, strict=True))
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Readings of a goal with what was chosen, for the bench and the fit."""
+
+    readings: Mapping[
+        str, Reading
+    ]  # by sort; a sort that says what another says is left out
+    row: tuple[float, ...]
+    comparison: Comparison
+
+
+@functools.cache
+def weights() -> Weights:
+    """Return the shipped weights of the choice."""
+    document = tomllib.loads(WEIGHTS.read_text(encoding="utf-8"))
+    return Weights(
+        of={sort: tuple(float(document[sort][name]) for name in NAMES) for sort in SORTS},
+        accept=float(document["accept"]),
+        offer=float(document["offer"]),
+    )
+
+
+def read_goal(
+    goal: str,
+    files: Sequence[FileFacts],
+    *,
+    answers: Mapping[str, str] | None = None,
+    specs: Mapping[str, type[Spec]],
+    read_graphs: ReadGraphs | None = None,
+    by: Weights | None = None,
+) -> Reading:
+    """Return what a goal says, by the reader that is to be believed on it.
+
+    Pure and deterministic like both readers. read_graphs, by: other than the shipped ones.
+    """
+    rules = read_by_rules(goal, files, specs=specs)
+    answers = dict(answers or {})
+    graphs = _graphs(goal, files, rules, read_graphs)
+    choice = choice_of(graphs, goal, files, rules, specs)
+    if choice is None:
+        return _by_rules(goal, files, answers, specs, rules)
+    decided = decide(choice, by or weights())
+    if isinstance(decided, str):
+        sort = decided
+    else:
+        index = chosen(answers.get(ABOUT, ""), len(decided))
+        if index is None:
+            shown = [choice.readings[sort] for sort in decided]
+            return replace(
+                shown[0],
+                questions=(question_of(shown, specs),),
+                reader="not decided: the readers differ",
+            )
+        sort = decided[index]
+    return _answered(sort, choice, graphs, goal, files, answers, specs, rules)
+
+
+def choice_of(
+    graphs: Sequence[ReadGraph],
+    goal: str,
+    files: Sequence[FileFacts],
+    rules: Reading,
+    specs: Mapping[str, type[Spec]],
+) -> Choice | None:
+    """Return the readings of a goal; None where the model's first graph is no reading.
+
+    graphs: of the model, the likeliest first; all but two are left out.
+    """
+    if not graphs:
+        return None
+    graph = graphs[0]
+    learned = learned_reading(graph, goal, files, rules, {}, specs)
+    if isinstance(learned, str):
+        return None
+    comparison = compared(learned, rules, specs)
+    readings = {MODEL: learned}
+    if not comparison.same:
+        readings[RULES] = rules
+        merged = with_values(learned, rules, comparison, specs)
+        if merged is not None and not compared(merged, rules, specs).same_graph:
+            readings[MERGED] = merged
+        second = _second(graphs, goal, files, rules, specs)
+        if second is not None and not any(
+            compared(second, each, specs).same_graph for each in readings.values()
+        ):
+            readings[SECOND] = second
+    return Choice(
+        readings=readings,
+        row=features(graph, learned, rules, comparison),
+        comparison=comparison,
+    )
+
+
+def decide(choice: Choice, by: Weights) -> str | tuple[str, ...]:
+    """Return the sort of reading to take; or those to ask about, the likeliest first."""
+    if len(choice.readings) == 1:
+        return next(iter(choice.readings))
+    ranked = sorted(choice.readings, key=lambda sort: -by.probability(sort, choice.row))
+    best = by.probability(ranked[0], choice.row)
+    offered = tuple(s for s in ranked if by.probability(s, choice.row) >= by.offer)
+    if best >= by.accept or len(offered) < 2:
+        return ranked[0]
+    return offered
+
+
+def _second(
+    graphs: Sequence[ReadGraph],
+    goal: str,
+    files: Sequence[FileFacts],
+    rules: Reading,
+    specs: Mapping[str, type[Spec]],
+) -> Reading | None:
+    if len(graphs) < 2:
+        return None
+    reading = learned_reading(graphs[1], goal, files, rules, {}, specs)
+    return None if isinstance(reading, str) else reading
+
+
+def _graphs(
+    goal: str, files: Sequence[FileFacts], rules: Reading, read_graphs: ReadGraphs | None
+) -> Sequence[ReadGraph]:
+    if rules.refused is not None or len(goal) > _MOST_CHARACTERS:
+        return ()
+    return (read_graphs or shipped_graphs)(goal, [file.name for file in files])
+
+
+def _answered(
+    sort: str,
+    choice: Choice,
+    graphs: Sequence[ReadGraph],
+    goal: str,
+    files: Sequence[FileFacts],
+    answers: Mapping[str, str],
+    specs: Mapping[str, type[Spec]],
+    rules: Reading,
+) -> Reading:
+    """Return the chosen reading after the other questions were answered."""
+    who = _who(sort, choice)
+    if sort == RULES:
+        return replace(_by_rules(goal, files, answers, specs, rules), reader=who)
+    if not answers:
+        return replace(choice.readings[sort], reader=who)
+    graph = graphs[1] if sort == SECOND else graphs[0]
+    learned = learned_reading(graph, goal, files, rules, answers, specs)
+    if isinstance(learned, str):
+        return replace(_by_rules(goal, files, answers, specs, rules), reader=who)
+    if sort == MERGED:
+        comparison = compared(learned, rules, specs)
+        learned = with_values(learned, rules, comparison, specs) or learned
+    return replace(learned, reader=who)
+
+
+def _by_rules(
+    goal: str,
+    files: Sequence[FileFacts],
+    answers: Mapping[str, str],
+    specs: Mapping[str, type[Spec]],
+    rules: Reading,
+) -> Reading:
+    others = {about: text for about, text in answers.items() if about != ABOUT}
+    return read_by_rules(goal, files, answers=others, specs=specs) if others else rules
+
+
+def _who(sort: str, choice: Choice) -> str:
+    if len(choice.readings) == 1:
+        return "rules and learned reader agree"
+    return {
+        RULES: "rules; the learned reader differs",
+        MODEL: "learned reader; the rules differ",
+        MERGED: "learned reader, with values that only the rules read",
+        SECOND: "learned reader, its second reading",
+    }[sort]

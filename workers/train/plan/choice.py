@@ -1,0 +1,304 @@
+"""Fit of the choice between two readings of a goal: how often each sort of reading is right.
+
+Each goal of an author whom the graph reader was not trained on is planned once by each sort of
+reading, and judged. A logistic regression for each sort tells from what both readers say how
+probably its reading is right; thresholds are set so that few plans are silently wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from cost_models.weights import load_weights
+from search.domains.plan import PlanDomain
+from search.domains.plan.choosing.choice import (
+    MODEL,
+    SORTS,
+    Choice,
+    ReadGraphs,
+    Weights,
+    choice_of,
+    read_goal,
+)
+from search.domains.plan.choosing.features import NAMES
+from search.domains.plan.choosing.graphs import graphs_of
+from search.domains.plan.reading.graphs.network import Weights as GraphWeights
+from search.domains.plan.reading.graphs.predict import NAME as NAME_OF_GRAPHS
+from search.domains.plan.reading.read import read_goal as read_by_rules
+from search.domains.plan.types import FileFacts, Reading
+from trimtab.specs.common import Spec
+from workers.bench.plan.goals import AFTER_ONE, AFTER_OWN, AT_ONCE, MARKED, SILENT, judged
+from workers.corpus.goals.files import Contents, contents
+from workers.corpus.goals.planning import Planner
+from workers.corpus.goals.references import Goal, load
+from workers.train.steps import Say, StepError
+
+_RIDGE = 0.3
+_MOST_SILENT = 0.025  # share of goals, of the thresholds
+_WORTH = (
+    0.6  # of a plan that is right after one question, beside one that is right at once
+)
+_COST_OF_SILENCE = 4.0
+_THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """A goal with what became of each sort of reading."""
+
+    author: str
+    goal: str
+    row: tuple[float, ...]  # features; empty where the graph was no reading
+    outcomes: Mapping[str, str]  # sort → outcome; one alone where both readers agree
+    rules: str  # outcome of the rules alone
+
+
+def forced(sort: str) -> Weights:
+    """Return weights that always take one sort of reading where there is one of it."""
+    zeros = (0.0,) * (len(NAMES) - 1)
+    return Weights(
+        of={each: (9.0 if each == sort else -9.0, *zeros) for each in SORTS},
+        accept=0.0,
+        offer=0.0,
+    )
+
+
+class _Seen:
+    """A reader that keeps the choice that a goal left open."""
+
+    def __init__(self, graphs: ReadGraphs, by: Weights) -> None:
+        self._graphs, self._by = graphs, by
+        self.choice: Choice | None = None
+
+    def __call__(
+        self,
+        goal: str,
+        files: Sequence[FileFacts],
+        *,
+        answers: Mapping[str, str] | None = None,
+        specs: Mapping[str, type[Spec]],
+    ) -> Reading:
+        if self.choice is None:
+            rules = read_by_rules(goal, files, specs=specs)
+            found = self._graphs(goal, [file.name for file in files])
+            if rules.refused is None:
+                self.choice = choice_of(found, goal, files, rules, specs)
+        return read_goal(
+            goal,
+            files,
+            answers=answers,
+            specs=specs,
+            read_graphs=self._graphs,
+            by=self._by,
+        )
+
+
+def rated(author: str, goal: Goal, content: Contents, graphs: ReadGraphs) -> Rated:
+    """Return what becomes of a goal by each sort of reading."""
+    known: dict[str, Any] = {}
+
+    def once(text: str, files: Sequence[str]) -> Any:
+        if text not in known:
+            known[text] = graphs(text, files)
+        return known[text]
+
+    rules = judged(Planner(lambda: PlanDomain(read=read_by_rules)), goal, content).outcome
+    first = _Seen(once, forced(MODEL))
+    outcomes = {
+        MODEL: judged(Planner(lambda: PlanDomain(read=first)), goal, content).outcome
+    }
+    if first.choice is None:
+        return Rated(author=author, goal=goal.id, row=(), outcomes={}, rules=rules)
+    for sort in first.choice.readings:
+        if sort == MODEL:
+            continue
+        reader = _Seen(once, forced(sort))
+        planner = Planner(functools.partial(PlanDomain, read=reader))
+        outcomes[sort] = judged(planner, goal, content).outcome
+    return Rated(
+        author=author, goal=goal.id, row=first.choice.row, outcomes=outcomes, rules=rules
+    )
+
+
+def written(rows: Sequence[Rated], path: Path) -> None:
+    """Write rated goals as JSON lines, to fit again without planning."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+
+
+def kept(path: Path) -> list[Rated]:
+    """Return the rated goals of a file; none without it."""
+    if not path.is_file():
+        return []
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [Rated(**{**line, "row": tuple(line["row"])}) for line in lines]
+
+
+def fit(rows: Sequence[Rated]) -> dict[str, tuple[float, ...]]:
+    """Return the weights of each sort: maximal likelihood with a ridge, where readers differ."""
+    open_ = [row for row in rows if len(row.outcomes) > 1]
+    found = {}
+    for sort in SORTS:
+        own = [row for row in open_ if sort in row.outcomes]
+        x = np.array([row.row for row in own]).reshape(len(own), len(NAMES))
+        y = np.array([is_right(row.outcomes[sort]) for row in own], dtype=float)
+        found[sort] = (
+            _logit(x, y) if len(own) >= 10 else (-2.0, *(0.0,) * (len(NAMES) - 1))
+        )
+    return found
+
+
+def is_right(outcome: str) -> bool:
+    """Return whether an outcome is right at once, or after a question that the goal allows."""
+    return outcome in (AT_ONCE, AFTER_ONE)
+
+
+def _logit(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, ...]:
+    def cost(w: NDArray[np.float64]) -> float:
+        z = x @ w
+        return float((np.logaddexp(0, z) - y * z).sum() + _RIDGE * (w[1:] ** 2).sum())
+
+    found = minimize(cost, np.zeros(x.shape[1]), method="L-BFGS-B").x
+    return tuple(round(float(w), 4) for w in found)
+
+
+def cross_fitted(rows: Sequence[Rated]) -> Iterator[tuple[Rated, Mapping[str, float]]]:
+    """Yield each goal with the probabilities by weights fitted without its author.
+
+    With one author alone: without its fifth of the goals.
+    """
+    authors = sorted({row.author for row in rows})
+    parts = [[row for row in rows if row.author == author] for author in authors]
+    if len(parts) == 1:
+        parts = [list(rows)[k::5] for k in range(5)]
+    for part in parts:
+        names = {row.goal for row in part}
+        weights = fit([row for row in rows if row.goal not in names])
+        by = Weights(of=weights, accept=0.0, offer=0.0)
+        for row in part:
+            yield (
+                row,
+                {sort: by.probability(sort, row.row) for sort in row.outcomes if row.row},
+            )
+
+
+def outcome_of(
+    row: Rated, sure: Mapping[str, float], accept: float, offer: float
+) -> tuple[str, str]:
+    """Return what becomes of a goal by the choice, and the sort taken; `asked` for a question."""
+    if not row.outcomes:
+        return row.rules, "rules alone"
+    if len(row.outcomes) == 1:
+        return row.outcomes[MODEL], "agree"
+    ranked = sorted(sure, key=lambda sort: -sure[sort])
+    offered = [sort for sort in ranked if sure[sort] >= offer]
+    if sure[ranked[0]] >= accept or len(offered) < 2:
+        return row.outcomes[ranked[0]], ranked[0]
+    right = any(row.outcomes[sort] == AT_ONCE for sort in offered)
+    return (AFTER_OWN if right else MARKED), "asked"
+
+
+def thresholds(
+    pairs: Sequence[tuple[Rated, Mapping[str, float]]],
+) -> tuple[float, float]:
+    """Return the thresholds `accept` and `offer` of most worth with few silently wrong plans."""
+    best, found = -1e9, (0.5, 0.05)
+    for accept in _THRESHOLDS:
+        for offer in (0.01, 0.02, 0.05, 0.1, 0.15):
+            ends = Counter(outcome_of(row, sure, accept, offer)[0] for row, sure in pairs)
+            worth = ends[AT_ONCE] + ends[AFTER_ONE] + _WORTH * ends[AFTER_OWN]
+            worth -= _COST_OF_SILENCE * max(0.0, ends[SILENT] - _MOST_SILENT * len(pairs))
+            if worth > best:
+                best, found = worth, (accept, offer)
+    return found
+
+
+def measured(rows: Sequence[Rated], accept: float, offer: float) -> Iterator[str]:
+    """Yield lines with what becomes of the goals: by rules, by the model, by the choice."""
+    pairs = list(cross_fitted(rows))
+    for author in ("all", *sorted({row.author for row in rows})):
+        own = [pair for pair in pairs if author in ("all", pair[0].author)]
+        arms = {
+            "rules": Counter(row.rules for row, _ in own),
+            "model": Counter(row.outcomes.get(MODEL, MARKED) for row, _ in own),
+            "choice": Counter(
+                outcome_of(row, sure, accept, offer)[0] for row, sure in own
+            ),
+        }
+        for arm, ends in arms.items():
+            yield (
+                f"{author}, {len(own)} goals, {arm}: {ends[AT_ONCE]} right at once, "
+                f"{ends[AT_ONCE] + ends[AFTER_ONE]} after a listed question, "
+                f"{ends[AT_ONCE] + ends[AFTER_ONE] + ends[AFTER_OWN]} after one of any kind, "
+                f"{ends[SILENT]} silently wrong"
+            )
+        ways = Counter(outcome_of(row, sure, accept, offer)[1] for row, sure in own)
+        yield f"{author}: taken {dict(ways.most_common())}"
+
+
+def train(
+    *,
+    graphs: Path | None,
+    goals: Sequence[Path],
+    work: Path,
+    out: Path,
+    command: str,
+    say: Say,
+) -> None:
+    """Plan the goals by each sort of reading where that is not done yet, fit, and write weights.
+
+    graphs: folder of weights of a graph reader that has not seen these goals' authors.
+    """
+    file = work / "rated.jsonl"
+    rows = kept(file)
+    if graphs is not None:
+        weights = GraphWeights.of(load_weights(NAME_OF_GRAPHS, folder=graphs))
+        content = contents()
+        done = {row.goal for row in rows}
+        for path in goals:
+            for goal in load(path):
+                if goal.id not in done:
+                    rows.append(
+                        rated(
+                            path.stem,
+                            goal,
+                            content,
+                            functools.partial(graphs_of, weights=weights),
+                        )
+                    )
+            written(rows, file)
+            say(f"{path.stem}: {len(rows)} goals rated")
+    if not rows:
+        raise StepError(
+            f"--work: expected rated goals in {file}, got none; give --graphs"
+        )
+    accept, offer = thresholds(list(cross_fitted(rows)))
+    for line in measured(rows, accept, offer):
+        say(line)
+    out.write_text(document(fit(rows), accept, offer, command))
+
+
+def document(
+    weights: Mapping[str, Sequence[float]], accept: float, offer: float, command: str
+) -> str:
+    """Return the file of the choice's weights."""
+    lines = [
+        "# How probably each sort of reading is right; see choice.py. Made by",
+        f"# {command}",
+        f"accept = {accept}",
+        f"offer = {offer}",
+    ]
+    for sort in SORTS:
+        lines += ["", f"[{sort}]"]
+        lines += [f'"{name}" = {w}' for name, w in zip(NAMES, weights[sort], strict=True)]
+    return "\n".join(lines) + "\n"
