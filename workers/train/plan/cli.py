@@ -124,6 +124,8 @@ def _graphs(options: argparse.Namespace) -> None:
         files=options.goals,
         work=options.work,
         out=options.out,
+        say=progress(options),
+    )
 
 
 def _choice(options: argparse.Namespace) -> None:
