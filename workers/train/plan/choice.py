@@ -37,8 +37,15 @@ from search.domains.plan.reading.graphs.predict import NAME as NAME_OF_GRAPHS
 from search.domains.plan.reading.read import read_goal as read_by_rules
 from search.domains.plan.types import FileFacts, Reading
 from trimtab.specs.common import Spec
-from workers.bench.plan.goals import AFTER_ONE, AFTER_OWN, AT_ONCE, MARKED, SILENT, judged
 from workers.corpus.goals.files import Contents, contents
+from workers.corpus.goals.outcomes import (
+    AFTER_ONE,
+    AFTER_OWN,
+    AT_ONCE,
+    MARKED,
+    SILENT,
+    judged,
+)
 from workers.corpus.goals.planning import Planner
 from workers.corpus.goals.references import Goal, load
 from workers.train.steps import Say, StepError
