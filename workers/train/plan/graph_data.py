@@ -30,7 +30,7 @@ from search.domains.plan.reading.graphs.words import (
 from search.domains.plan.reading.graphs.words import Sort as WordSort
 from workers.train.plan.graph_net import Batch
 
-_NUMBERS, _NAMES, _TYPOS, _LOWER, _SPLICED, _MUTED = 0.4, 0.3, 0.2, 0.12, 0.2, 0.03
+_NUMBERS, _NAMES, _TYPOS, _LOWER, _SPLICED, _MUTED = 0.5, 0.3, 0.3, 0.15, 0.25, 0.1
 _JOINERS = (
     " Also: ",
     "\n",

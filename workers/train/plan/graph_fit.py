@@ -27,6 +27,7 @@ from workers.train.plan.graph_data import (
 from workers.train.plan.graph_net import GraphNet, Sizes, from_minilm, loss_of
 
 _BATCH = 16
+_CHANGED = 0.9  # share of the examples that are not as they were written
 _MEAN = 0.99  # of the running mean of the weights
 _ENCODER, _DECODER, _DECAY, _WARM = 2e-4, 1e-3, 0.01, 0.06
 
@@ -118,7 +119,7 @@ def _epoch(
     for (goal, plain), count in zip(kept, whole, strict=True):
         for _ in range(count):
             row: Example | None = plain
-            if rng.random() < 0.75:
+            if rng.random() < _CHANGED:
                 row = example_of(changed(goal, goals, rng), pieces, labels)
             found.append(muted(row or plain, rng))
     return found

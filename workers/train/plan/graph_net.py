@@ -34,7 +34,7 @@ class Sizes:
     width: int = 256  # of the decoder
     decoder_layers: int = 2
     heads: int = 8
-    dropout: float = 0.1
+    dropout: float = 0.2
 
 
 @dataclass
