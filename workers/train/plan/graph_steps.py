@@ -30,7 +30,7 @@ from workers.train.plan.graph_oracle import Row, labels_of, oracle, rows_of
 from workers.train.plan.role_files import digest_of
 from workers.train.steps import Say, StepError
 
-_COMMONEST = 14000
+_COMMONEST = 8000
 _AGAIN = 0.6  # rate of learning of the second training
 
 

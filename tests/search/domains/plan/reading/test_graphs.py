@@ -11,7 +11,7 @@ import pytest
 from search.domains.plan.reading.graphs.decode import decoded
 from search.domains.plan.reading.graphs.grammar import MAX_JOBS, Labels, Machine, Sort
 from search.domains.plan.reading.graphs.network import Weights, stored
-from search.domains.plan.reading.graphs.predict import read_graph
+from search.domains.plan.reading.graphs.predict import read_graph, shipped
 from search.domains.plan.reading.graphs.types import ReadGraph
 from search.domains.plan.reading.graphs.words import (
     MAX_FILES,
@@ -21,6 +21,7 @@ from search.domains.plan.reading.graphs.words import (
     coded,
     words_of,
 )
+from workers.corpus.goals.references import look_up
 
 _NAMES = (
     "after",
@@ -250,3 +251,22 @@ def test_a_beam_finds_no_less_likely_sequence_first() -> None:
     totals = [each.log_probability for each in found]
     assert totals == sorted(totals, reverse=True)
     assert all(weights.labels.sorts[each.steps[-1].at] == Sort.END for each in found)
+
+
+def test_the_shipped_weights_read_a_plain_goal() -> None:
+    text = "Solve plant.mps with scip for 90 s on 4 threads."
+    graph = read_graph(text, ("plant.mps",))
+    assert graph is not None
+    assert [job.kind for job in graph.jobs] == ["ilp"]
+    assert dict(graph.jobs[0].files) == {"model": "plant.mps"}
+    paths = {value.path for value in graph.jobs[0].values}
+    assert paths == {"spec.engine", "budget.seconds", "spec.threads"}
+    assert 0 < graph.confidence < 1
+    assert graph == read_graph(text, ("plant.mps",))
+
+
+def test_labels_of_the_shipped_weights_name_fields_of_their_kinds() -> None:
+    labels = shipped().labels
+    for label, path in zip(labels.names, labels.paths, strict=True):
+        for kind in labels.kinds.get(label, ()):
+            assert look_up(kind, path)[0].startswith(path.split(".")[0]), label
