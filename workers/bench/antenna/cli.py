@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         "--designs",
         type=int,
         default=20,
-        help="designs of `agreement`, and of each search of `surrogate-ranks`",
+        help="designs of `agreement` and `meshes`, and of each search of `surrogate-ranks`",
     )
     parser.add_argument(
         "--cells", type=int, default=12, help="cells of the grid in `agreement`"
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verify-runs", type=int, default=3, help="openEMS runs a task")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/antenna.jsonl"))
+    parser.add_argument("--boards", nargs="*", help="of `meshes`; default all")
     _surrogate_options(parser)
     return parser
 
@@ -234,7 +235,11 @@ def _surrogate_use(options: argparse.Namespace) -> Iterator[Line]:
 def _meshes(options: argparse.Namespace) -> Iterator[Line]:
     from workers.bench.antenna import meshes
 
-    return meshes.run(work=options.work)
+    return meshes.run(
+        boards=options.boards or list(meshes.BOARDS),
+        designs=options.designs,
+        seed=options.seed,
+    )
 
 
 def _surrogate_search(options: argparse.Namespace) -> Iterator[Line]:

@@ -11,14 +11,19 @@ from workers.bench.tables.results import Row, rows_of
 BUSY = "Other work ran on the machine: CPU seconds, not wall seconds, are stated."
 
 
-def newest(suite: str, *, required: bool = True) -> str:
-    """Return the newest result file that holds lines of a suite, without its ending."""
+def files_of(suite: str) -> tuple[str, ...]:
+    """Return the result files that hold lines of a suite, without their ending, oldest first."""
     suite_field = f'"suite": "antenna-{suite}"'
-    files = [
+    return tuple(
         file.stem
         for file in sorted(results.RESULTS.glob("*-antenna-*.jsonl"))
         if suite_field in file.read_text()
-    ]
+    )
+
+
+def newest(suite: str, *, required: bool = True) -> str:
+    """Return the newest result file that holds lines of a suite, without its ending."""
+    files = files_of(suite)
     if required and not files:
         raise FileNotFoundError(
             f"{results.RESULTS}: expected lines of suite antenna-{suite}"
@@ -26,9 +31,10 @@ def newest(suite: str, *, required: bool = True) -> str:
     return files[-1] if files else ""
 
 
-def lines_of(file: str, suite: str) -> list[Row]:
-    """Return the lines of a suite in a result file."""
-    return [row for row in rows_of(file) if row["suite"] == f"antenna-{suite}"]
+def lines_of(files: str | Sequence[str], suite: str) -> list[Row]:
+    """Return the lines of a suite in a result file, or in several."""
+    names = (files,) if isinstance(files, str) else files
+    return [row for row in rows_of(*names) if row["suite"] == f"antenna-{suite}"]
 
 
 def counted(line: Row, name: str) -> str:

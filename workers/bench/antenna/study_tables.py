@@ -18,9 +18,15 @@ _MODES, _CIRCUITS = 20, 12
 _COMMAND = "python -m workers.bench antenna surrogate"
 
 
-def study_tables(file: str) -> list[Table]:
-    """Return the tables; those without lines are left out."""
-    lines = lines_of(file, "surrogate")
+Files = tuple[str, ...]
+
+
+def study_tables(files: Files) -> list[Table]:
+    """Return the tables; those without lines are left out.
+
+    A study goes on in later files: of two lines on the same net or yardstick the first counts.
+    """
+    lines = _once(lines_of(files, "surrogate"))
     nets = [line for line in lines if "net" in line]
     groups: dict[tuple[Net, int], list[Row]] = defaultdict(list)
     for line in nets:
@@ -29,7 +35,7 @@ def study_tables(file: str) -> list[Table]:
             groups[(net["trunk"], net["head"]), net["samples"]].append(line)
     tables = [
         _by_samples(
-            file,
+            files,
             groups,
             "Surrogate: error of S11",
             "Mean |ΔS11| on held-out designs, in the complex plane, by the number of training "
@@ -40,7 +46,7 @@ def study_tables(file: str) -> list[Table]:
             _passes(groups),
         ),
         _by_samples(
-            file,
+            files,
             groups,
             "Surrogate: error of the level",
             "Mean error in dB, with a floor at -26 dB, of the same nets.",
@@ -48,23 +54,31 @@ def study_tables(file: str) -> list[Table]:
             2,
         ),
         _by_samples(
-            file,
+            files,
             groups,
             "Surrogate: order of band scores",
             "Spearman's correlation of predicted and true band scores on random designs.",
             lambda line: line.get("random", {}).get("rank_correlation"),
             3,
         ),
-        _against_direct(file, groups),
-        _picked(file, lines),
-        _yardsticks(file, lines),
-        _ablations(file, nets),
+        _against_direct(files, groups),
+        _picked(files, lines),
+        _yardsticks(files, lines),
+        _ablations(files, nets),
     ]
     return [table for table in tables if table.rows]
 
 
+def _once(lines: Sequence[Row]) -> list[Row]:
+    first: dict[str, Row] = {}
+    for line in lines:
+        names = ("net", "yardstick", "modes", "poles", "samples")
+        first.setdefault(repr([line.get(name) for name in names]), line)
+    return list(first.values())
+
+
 def _by_samples(
-    file: str,
+    files: Files,
     groups: Groups,
     title: str,
     intro: str,
@@ -89,7 +103,7 @@ def _by_samples(
         rows=rows,
         notes=notes,
         command=_COMMAND,
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 
@@ -117,7 +131,7 @@ def _passes(groups: Groups) -> tuple[str, ...]:
     )
 
 
-def _against_direct(file: str, groups: Groups) -> Table:
+def _against_direct(files: Files, groups: Groups) -> Table:
     """Return how much closed forms lower the error of direct regression."""
     rows = []
     for (net, samples), direct in sorted(groups.items()):
@@ -166,11 +180,11 @@ def _against_direct(file: str, groups: Groups) -> Table:
         ),
         rows=rows,
         command=_COMMAND,
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 
-def _picked(file: str, lines: Sequence[Row]) -> Table:
+def _picked(files: Files, lines: Sequence[Row]) -> Table:
     """Return how many specifications the first designs by prediction meet."""
     groups: dict[tuple[str, int], list[Mapping[str, int]]] = defaultdict(list)
     for line in lines:
@@ -206,11 +220,11 @@ def _picked(file: str, lines: Sequence[Row]) -> Table:
             )
         ],
         command=_COMMAND,
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 
-def _yardsticks(file: str, lines: Sequence[Row]) -> Table:
+def _yardsticks(files: Files, lines: Sequence[Row]) -> Table:
     rows = []
     for line in sorted(lines, key=lambda line: line.get("samples", 0)):
         if "yardstick" not in line:
@@ -238,11 +252,11 @@ def _yardsticks(file: str, lines: Sequence[Row]) -> Table:
         columns=("prediction", "error of S11", "error, dB", "rank"),
         rows=rows,
         command=_COMMAND,
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 
-def _ablations(file: str, nets: Sequence[Row]) -> Table:
+def _ablations(files: Files, nets: Sequence[Row]) -> Table:
     groups: dict[str, list[Row]] = defaultdict(list)
     changed = [line["net"] for line in nets if not _plain(line["net"])]
     same = {(net["trunk"], net["head"], net["samples"]) for net in changed}
@@ -268,7 +282,7 @@ def _ablations(file: str, nets: Sequence[Row]) -> Table:
             for words, lines in sorted(groups.items())
         ],
         command=f"{_COMMAND} --ablations",
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from workers.bench.antenna.stored import BUSY, counted, lines_of, newest
+from workers.bench.antenna.stored import BUSY, counted, files_of, lines_of, newest
 from workers.bench.antenna.study_tables import study_tables
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import Row, source
@@ -35,7 +35,7 @@ def page() -> Page:
         _patches_table(newest("patches"), published=False),
         _patches_table(newest("published"), published=True),
     ]
-    if study := newest("surrogate", required=False):
+    if study := files_of("surrogate"):
         tables += study_tables(study)
     if shipped := newest("surrogate-ranks", required=False):
         tables.append(_shipped_table(shipped))

@@ -18,7 +18,8 @@ from cost_models.antenna.facts import BoardFacts
 from cost_models.antenna.modes import BoardTables, nodes
 from search.domains.antenna.parse import FINE, field_board, field_grid
 from solvers.field.board import Board, Cell, Grid
-from solvers.field.tables import Tables, compute_tables, load_tables
+from solvers.field.coarse import VERSION, coarse_tables, corrected
+from solvers.field.tables import Tables, load_tables
 from trimtab.faults import faults_of
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid, AntennaSpec
 from workers.train.steps import StepError
@@ -70,14 +71,15 @@ class TrainingBoard:
     def tables(self, *, fine: bool, cache: Path | None) -> Tables:
         """Return the tables of the coarse or the fine solver."""
         grid = self.pixels.refined(FINE) if fine else self.pixels
-        return load_tables(self.slab, grid, self.frequencies_hz, cache=cache)
+        tables = load_tables(self.slab, grid, self.frequencies_hz, cache=cache)
+        return tables if fine else corrected(tables)
 
     @cached_property
     def mode_tables(self) -> BoardTables:
         """The tables of reduced models, head `modal`: the coarse solver's at a few frequencies."""
         low, high, reference = self.f_min_hz, self.f_max_hz, REFERENCE_OHM
         frequencies = (low + high) / 2 + (high - low) / 2 * nodes()
-        solved = compute_tables(self.slab, self.pixels, frequencies)
+        solved = coarse_tables(self.slab, self.pixels, frequencies)
         omega, middle = 2 * np.pi * frequencies, np.pi * (low + high)
         # Of a unit rooftop with itself and with the next one along: `MomentMethod.loss_impedance`.
         loss = 2 * self.slab.surface_impedance(frequencies) / (1j * omega)
@@ -126,7 +128,8 @@ class TrainingBoard:
     @property
     def digest(self) -> str:
         """Hash of everything that the labels depend on but the designs."""
-        text = repr((self.slab, self.pixels, self.frequencies_hz.tobytes(), FINE))
+        grid = self.pixels, self.frequencies_hz.tobytes(), FINE
+        text = repr((self.slab, *grid, VERSION))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

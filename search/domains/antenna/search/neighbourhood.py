@@ -12,6 +12,7 @@ from search.domains.antenna.parse import FINE
 from search.domains.antenna.search.samples import BandSamples
 from search.domains.antenna.search.solve import Evaluator, Fidelity
 from solvers.field.board import Cell
+from solvers.field.coarse import coarse_tables
 from solvers.field.reanalysis import Reanalysis, memory_bytes
 from solvers.field.tables import compute_tables
 
@@ -37,10 +38,12 @@ class Neighbourhood:
         factor = FINE if fidelity == "fine" else 1
         tables = evaluator.coarse
         if fidelity == "fine" or samples is not None:
-            grid = problem.grid.refined(factor) if factor > 1 else problem.grid
-            tables = compute_tables(
-                problem.board, grid, self.samples.solved_frequencies_hz
-            )
+            frequencies = self.samples.solved_frequencies_hz
+            if factor > 1:
+                grid = problem.grid.refined(factor)
+                tables = compute_tables(problem.board, grid, frequencies)
+            else:
+                tables = coarse_tables(problem.board, problem.grid, frequencies)
         self._reanalysis = Reanalysis(
             tables,
             _posts(evaluator),

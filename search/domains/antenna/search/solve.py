@@ -13,11 +13,12 @@ from search.domains.antenna.design import Design
 from search.domains.antenna.parse import FINE, AntennaProblem
 from search.domains.antenna.search.samples import BandSamples
 from search.domains.antenna.search.score import Score, Scorer
+from solvers.field.coarse import coarse_tables
 from solvers.field.far_field import far_field
 from solvers.field.moments import MomentMethod, antenna, refined_antenna
 from solvers.field.rational import Rational
 from solvers.field.sweep import sweep
-from solvers.field.tables import Tables, compute_tables
+from solvers.field.tables import Tables
 
 Fidelity = Literal["coarse", "fine"]
 # By which the coarse bands are wider at each edge, relative: the meshes differ by up to 2 %.
@@ -45,7 +46,7 @@ class Evaluator:
     @cached_property
     def coarse(self) -> Tables:
         """Tables of the coarse solver, computed on first use."""
-        return compute_tables(
+        return coarse_tables(
             self.problem.board, self.problem.grid, self.samples.frequencies_hz
         )
 

@@ -1,20 +1,23 @@
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workers.bench.antenna import meshes
-from workers.train.antenna import shards
-from workers.train.antenna.boards import DEFAULT
 
 
-def test_designs_on_both_meshes_are_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_correction_brings_the_coarse_mesh_nearer_to_the_fine_one(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shards, "SIZE", 20)
-    shards.make_shards(DEFAULT, tmp_path, samples=20, fine=2, seed=0, say=lambda _: None)
-    lines = list(meshes.run(work=tmp_path))
-    assert sum(line["designs"] for line in lines) == 2
+    monkeypatch.setattr(meshes, "_FREQUENCIES", 13)
+    monkeypatch.setattr(meshes, "_A_SEARCH", 8)
+    lines: list[dict[str, Any]] = list(meshes.run(boards=["ro3010"], designs=5, seed=0))
+    assert {line["designs_of"] for line in lines} >= {"rectangles", "trajectory"}
+    assert sum(line["designs"] for line in lines) == 9
     for line in lines:
         low, high = line["coarse_fine_interval"]
         assert 0.005 < low <= line["coarse_fine"] <= high < 0.2
-        assert 0 < line["coarse_scaled_fine"] != line["coarse_fine"]
+    (plain, after) = (
+        sum(line[name] * line["designs"] for line in lines)
+        for name in ("coarse_plain_fine", "coarse_fine")
+    )
+    assert after < 0.8 * plain
