@@ -61,7 +61,7 @@ def run(
     }
     coarse = corrected(tables[1])
     lines = []
-    for number, design in enumerate(_designs(count, cells, seed)):
+    for number, design in enumerate(random_designs(count, cells, seed)):
         low, coarse_s = _by_moments(coarse, design, 1)
         plain, _ = _by_moments(tables[1], design, 1)
         high, fine_s = _by_moments(tables[2], design, 2)
@@ -98,7 +98,7 @@ def run(
     yield _summary(lines, seed)
 
 
-def _designs(count: int, cells: int, seed: int) -> list[Design]:
+def random_designs(count: int, cells: int, seed: int) -> list[Design]:
     """Return random designs of up to five rectangles with the feed at (n/4, n/2)."""
     spec = AntennaSpec.model_validate(
         {

@@ -17,7 +17,7 @@ from solvers.field.moments import MomentMethod, refined_antenna
 from solvers.field.sweep import sweep
 from solvers.field.tables import Tables, compute_tables
 from trimtab.specs.antenna import AntennaBoard, AntennaGrid
-from workers.bench.antenna.agreement import mean_difference
+from workers.bench.antenna.agreement import mean_difference, random_designs
 from workers.bench.antenna.search import interval
 from workers.train.antenna.boards import DEFAULT, TrainingBoard
 from workers.train.antenna.designs import Sample, Source, draw, independent
@@ -28,6 +28,8 @@ _A_SEARCH = 60  # designs; those of its second half are compared
 _SEARCHES = 4
 _SEARCH_SHARD = 3  # a number of a shard that `draw` fills by searches
 _FITTED = ("default", "fr4", "ro4003")
+# The designs of `agreement`, on the default board: random ones, at all its frequencies.
+TWENTY = "agreement"
 
 
 def _board(
@@ -43,6 +45,7 @@ def _board(
 
 BOARDS: Mapping[str, TrainingBoard] = MappingProxyType(
     {
+        TWENTY: DEFAULT,
         "default": DEFAULT,
         "fr4": _board(4.4, 0.02, 1.6, 12, 3.0, f_max_hz=6e9),
         "ro4003": _board(3.38, 0.0027, 0.813, 12, 3.0, f_max_hz=7e9),
@@ -61,14 +64,20 @@ def run(*, boards: Sequence[str], designs: int, seed: int) -> Iterator[dict[str,
     """
     for name in boards:
         board = BOARDS[name]
-        frequencies = np.linspace(board.f_min_hz, board.f_max_hz, _FREQUENCIES)
+        count = len(DEFAULT.frequencies_hz) if name == TWENTY else _FREQUENCIES
+        frequencies = np.linspace(board.f_min_hz, board.f_max_hz, count)
         plain = compute_tables(board.slab, board.pixels, frequencies)
         fine = compute_tables(board.slab, board.pixels.refined(2), frequencies)
         coarse = corrected(plain)
         meshes = (plain, 1), (coarse, 1), (fine, 2)
         rng = np.random.default_rng(seed)
         pairs: dict[Source, list[tuple[float, float]]] = {}
-        for sample in _samples(board, coarse, designs, rng):
+        samples = (
+            _of_agreement(seed)
+            if name == TWENTY
+            else _samples(board, coarse, designs, rng)
+        )
+        for sample in samples:
             before, after, truth = (_curve(sample, *mesh) for mesh in meshes)
             pairs.setdefault(sample.source, []).append(
                 (mean_difference(before, truth), mean_difference(after, truth))
@@ -79,7 +88,7 @@ def run(*, boards: Sequence[str], designs: int, seed: int) -> Iterator[dict[str,
                 "board": name,
                 "eps_r": board.slab.eps_r,
                 "thickness_over_cell": board.slab.height_m / board.pixels.cell_m,
-                "fitted": name in _FITTED,
+                "fitted": name in (TWENTY, *_FITTED),
                 "designs_of": Source(source).name.lower(),
                 "designs": len(some),
                 "coarse_fine": float(np.mean(with_it)),
@@ -87,6 +96,15 @@ def run(*, boards: Sequence[str], designs: int, seed: int) -> Iterator[dict[str,
                 "coarse_plain_fine": float(np.mean(without)),
                 "coarse_plain_fine_interval": interval(without, np.mean),
             }
+
+
+def _of_agreement(seed: int) -> Iterator[Sample]:
+    designs = random_designs(20, DEFAULT.grid.cells, seed)
+    for number, design in enumerate(designs):
+        feeds = (design.feed,)
+        yield Sample(
+            mask=design.mask, feeds=feeds, source=Source.RECTANGLES, family=number
+        )
 
 
 def _samples(

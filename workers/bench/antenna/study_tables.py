@@ -15,6 +15,7 @@ Net = tuple[str, str]  # trunk, head
 Groups = Mapping[tuple[Net, int], Sequence[Row]]  # by net and number of samples
 _CLOSED = ("rlc", "pr", "czps")  # closed forms of an image head that give a complex S11
 _MODES, _CIRCUITS = 20, 12
+_MOST_STEPS = 2000  # of the comparison; longer training is a change
 _COMMAND = "python -m workers.bench antenna surrogate"
 
 
@@ -30,7 +31,7 @@ def study_tables(files: Files) -> list[Table]:
     nets = [line for line in lines if "net" in line]
     groups: dict[tuple[Net, int], list[Row]] = defaultdict(list)
     for line in nets:
-        if _plain(line["net"]):
+        if compared(line["net"]):
             net = line["net"]
             groups[(net["trunk"], net["head"]), net["samples"]].append(line)
     tables = [
@@ -190,7 +191,7 @@ def _picked(files: Files, lines: Sequence[Row]) -> Table:
     for line in lines:
         if "picked" not in line:
             continue
-        if "net" in line and _plain(line["net"]):
+        if "net" in line and compared(line["net"]):
             net = line["net"]
             groups[f"{net['trunk']}, {net['head']}", net["samples"]].append(
                 line["picked"]
@@ -258,7 +259,7 @@ def _yardsticks(files: Files, lines: Sequence[Row]) -> Table:
 
 def _ablations(files: Files, nets: Sequence[Row]) -> Table:
     groups: dict[str, list[Row]] = defaultdict(list)
-    changed = [line["net"] for line in nets if not _plain(line["net"])]
+    changed = [line["net"] for line in nets if not compared(line["net"])]
     same = {(net["trunk"], net["head"], net["samples"]) for net in changed}
     for line in nets:
         net = line["net"]
@@ -291,16 +292,19 @@ def _change(net: Mapping[str, Any]) -> str:
         return "without the cavity model"
     if net.get("feeds", 6) == 1:
         return "one feed a design and step, not six"
-    if not _plain(net):
+    if net.get("steps", 0) > _MOST_STEPS:
+        return f"{net['steps']:,} steps"
+    if not compared(net):
         return f"{net['poles']} poles"
     return "as above"
 
 
-def _plain(net: Mapping[str, Any]) -> bool:
+def compared(net: Mapping[str, Any]) -> bool:
     """Return whether a net is one of the comparison, not of an ablation."""
     return (
         bool(net.get("cavity", True))
         and net.get("feeds", 6) != 1
+        and net.get("steps", 0) <= _MOST_STEPS
         and net.get("poles") == (_MODES if net["head"] == "modal" else _CIRCUITS)
     )
 

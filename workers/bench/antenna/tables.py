@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from workers.bench.antenna.meshes import TWENTY
 from workers.bench.antenna.stored import BUSY, counted, files_of, lines_of, newest
 from workers.bench.antenna.study_tables import study_tables
+from workers.bench.antenna.summary import summary_table
 from workers.bench.tables.page import Headline, Page, Table
 from workers.bench.tables.results import Row, source
 
 _LONGEST_S = 60.0  # of a design on two cores, openEMS apart: the goal
 _DIFFERENCES = {
     "coarse_fine": ("1 x 1 against 2 x 2 cells a pixel", "0.05"),
-    "coarse_scaled_fine": ("the same, coarse frequencies scaled by 1.006", ""),
+    "coarse_plain_fine": ("the same, without the coarse mesh's correction", ""),
     "fine_finest": ("2 x 2 against 3 x 3 cells a pixel", ""),
     "fine_openems_raw": ("2 x 2 against openEMS, as they are", ""),
     "fine_openems": ("2 x 2 against openEMS, after the port's analytic inductance", ""),
@@ -30,38 +32,61 @@ _DIFFERENCES = {
 def page() -> Page:
     """Return the page; suites without results yet have no table."""
     solvers = newest("agreement")
+    search_files = files_of("search")
+    total = _agreement(solvers)
+    searches = {
+        line["arm"]: line
+        for line in (lines_of(search_files, "search") if search_files else ())
+        if line.get("on") == "the 20 specifications"
+    }
+    shipped = newest("surrogate-ranks", required=False)
     tables = [
-        _agreement_table(solvers),
+        summary_table(
+            total, searches, lines_of(shipped, "surrogate-ranks") if shipped else ()
+        ),
+        _agreement_table(solvers, total),
+        *_boards_table(),
         _patches_table(newest("patches"), published=False),
         _patches_table(newest("published"), published=True),
     ]
     if study := files_of("surrogate"):
         tables += study_tables(study)
-    if shipped := newest("surrogate-ranks", required=False):
+    if shipped:
         tables.append(_shipped_table(shipped))
     if alone := newest("surrogate-search", required=False):
         tables.append(_alone_table(alone))
-    if search := newest("search", required=False):
-        tables.append(_search_table(search))
+    if search_files:
+        tables.append(_search_table(search_files))
     return Page(
         title="Measured: antennas",
         intro="The method of moments on an endless board (with which designs are searched) against "
         "openEMS on a finite one (which checks them), both against theory and publications; then "
         "the surrogate and the search.",
         tables=tables,
-        headline=_headline(solvers, search),
+        headline=_headline(total, searches),
     )
 
 
-def _agreement_table(file: str) -> Table:
+def _agreement(file: str) -> Row:
+    """Return the summary of `agreement`, with the coarse mesh as `meshes` measured it since."""
     lines = lines_of(file, "agreement")
     (total,) = (line for line in lines if line["design"] == "all")
+    later = [line for line in _mesh_lines() if line["board"] == TWENTY]
+    return {**total, **{k: v for line in later for k, v in line.items() if "fine" in k}}
+
+
+def _mesh_lines() -> list[Row]:
+    return [line for line in lines_of(files_of("meshes"), "meshes") if "board" in line]
+
+
+def _agreement_table(file: str, total: Row) -> Table:
+    lines = lines_of(file, "agreement")
     designs = [line for line in lines if line["design"] != "all"]
     rows = []
     for name, (words, goal) in _DIFFERENCES.items():
         if name not in total:
             continue
-        count = sum(name in line for line in designs)
+        count = sum(name in line for line in designs) or total["designs"]
         low, high = total[f"{name}_interval"]
         rows.append(
             [
@@ -85,7 +110,6 @@ def _agreement_table(file: str) -> Table:
         rows=rows,
         notes=(
             *_missed(total),
-            *_meshes(),
             f"The fitted scales are {100 * min(scales):+.1f} to {100 * max(scales):+.1f} %, "
             f"{100 * statistics.mean(scales):+.2f} % on average"
             + (
@@ -103,36 +127,41 @@ def _agreement_table(file: str) -> Table:
     )
 
 
-def _meshes() -> list[str]:
-    """Return a sentence on more designs, where they were measured."""
-    file = newest("meshes", required=False)
-    rows = {row["designs_of"]: row for row in lines_of(file, "meshes")} if file else {}
-    if "rectangles" not in rows:
+def _boards_table() -> list[Table]:
+    """Return the coarse mesh with and without its correction by board, where measured."""
+    lines = [line for line in _mesh_lines() if line["board"] != TWENTY]
+    if not lines:
         return []
-    parts = ", ".join(
-        f"{row['coarse_fine']:.4f} [{row['coarse_fine_interval'][0]:.4f}, "
-        f"{row['coarse_fine_interval'][1]:.4f}] over {row['designs']} {words}"
-        for name, words in (
-            ("rectangles", "random designs"),
-            ("mutation", "mutations of such"),
-            ("trajectory", "designs of searches"),
-        )
-        if (row := rows.get(name))
-    )
-    sentences = [
-        "More designs, without openEMS, 1 x 1 against 2 x 2 cells a pixel: "
-        f"{parts} (`python -m workers.bench antenna meshes`)."
+    words = {
+        "rectangles": "random",
+        "mutation": "mutations",
+        "trajectory": "late ones of searches",
+    }
+    rows = [
+        [
+            f"{line['board']}, ε_r {line['eps_r']:g}, {line['thickness_over_cell']:.2f}"
+            + ("" if line["fitted"] else ", not fitted"),
+            words[line["designs_of"]],
+            str(line["designs"]),
+            f"{line['coarse_plain_fine']:.3f}",
+            f"{line['coarse_fine']:.3f} [{line['coarse_fine_interval'][0]:.3f}, "
+            f"{line['coarse_fine_interval'][1]:.3f}]",
+        ]
+        for line in lines
     ]
-    scaled = {name: row.get("coarse_scaled_fine") for name, row in rows.items()}
-    if scaled.get("trajectory") and scaled["rectangles"]:
-        sentences.append(
-            "The scale of 1.006 was fitted on 60 other random designs: open edges make the "
-            "coarse mesh's resonances too high. Slots and holes make them too low, so that it "
-            f"lowers the difference to {scaled['rectangles']:.4f} on random designs and raises "
-            f"it to {scaled['trajectory']:.4f} on those of searches. Searches use the coarse mesh "
-            "as it is."
+    return [
+        Table(
+            title="The coarse mesh by board",
+            intro="Mean |ΔS11| between 1 x 1 and 2 x 2 cells a pixel, without and with the "
+            "correction of the coarse mesh's tables (`solvers/field/coarse.py`). Boards by "
+            "permittivity and by thickness over the width of a cell. The correction was fitted to "
+            "other designs of three of them.",
+            columns=("board", "designs", "number", "plain", "corrected"),
+            rows=rows,
+            command="python -m workers.bench antenna meshes",
+            source=source(*files_of("meshes")[-1:], remark=BUSY),
         )
-    return sentences
+    ]
 
 
 def _missed(total: Row) -> list[str]:
@@ -318,9 +347,9 @@ def _alone_table(file: str) -> Table:
     )
 
 
-def _search_table(file: str) -> Table:
-    runs = [line for line in lines_of(file, "search") if "task" in line]
-    lines = [line for line in lines_of(file, "search") if "on" in line]
+def _search_table(files: tuple[str, ...]) -> Table:
+    runs = [line for line in lines_of(files, "search") if "task" in line]
+    lines = [line for line in lines_of(files, "search") if "on" in line]
     return Table(
         title="Search, judged by openEMS",
         intro="Specifications that openEMS confirms at the exact band, and within a shift of 2 %; "
@@ -358,7 +387,7 @@ def _search_table(file: str) -> Table:
             "settings.",
         ),
         command="python -m workers.bench antenna search",
-        source=source(file, remark=BUSY),
+        source=source(*files, remark=BUSY),
     )
 
 
@@ -387,17 +416,11 @@ def _search_costs(runs: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _headline(solvers: str, search: str) -> Headline:
-    (total,) = (row for row in lines_of(solvers, "agreement") if row["design"] == "all")
+def _headline(total: Row, arms: Mapping[str, Row]) -> Headline:
     better = (
         f"fine solver and openEMS differ by {total['fine_openems']:.3f} in S11 "
         f"({total['designs']} random designs)"
     )
-    arms = {
-        line["arm"]: line
-        for line in (lines_of(search, "search") if search else ())
-        if line.get("on") == "the 20 specifications"
-    }
     if "funnel" in arms:
         medians = ", ".join(
             f"{name} {arms[arm]['exact']}"

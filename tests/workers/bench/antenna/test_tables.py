@@ -16,6 +16,7 @@ NET = {
     "trunk": "cnn",
     "head": "rlc",
     "samples": 1000,
+    "seed": 0,
     "cavity": True,
     "feeds": 6,
     "poles": 12,
@@ -32,6 +33,9 @@ SEARCH = {
     "median_fine_solves": 12.0,
     "median_cpu_s": 31.0,
 }
+
+
+BOARDS = ("agreement", "thin")
 
 
 def test_the_stored_lines_give_a_page() -> None:
@@ -105,11 +109,14 @@ def test_rows_of_the_shipped_surrogate_and_of_searches_on_one(
     met |= {f"met_after_{k}_interval": [0, k + 1] for k in (1, 2, 4)}
     alone = {"on": "all", "model": "modal", "active": True, "runs": 30, **met}
     alone |= {"mean_error_of_chosen_db": 0.25, "mean_cpu_s": 4.0}
-    mesh = {"coarse_fine": 0.0487, "coarse_fine_interval": [0.04, 0.05], "designs": 300}
+    mesh = {"coarse_fine": 0.0287, "coarse_fine_interval": [0.02, 0.03], "designs": 300}
+    mesh |= {"coarse_plain_fine": 0.05, "coarse_plain_fine_interval": [0.04, 0.06]}
+    mesh |= {"eps_r": 2.2, "thickness_over_cell": 1.06, "fitted": False}
+    mesh |= {"designs_of": "rectangles"}
     lines = [
         *({"suite": "antenna-surrogate-ranks", **head, **row} for row in ranks),
         {"suite": "antenna-surrogate-search", **head, **alone},
-        {"suite": "antenna-meshes", **head, "designs_of": "rectangles", **mesh},
+        *({"suite": "antenna-meshes", **head, "board": b, **mesh} for b in BOARDS),
     ]
     stored = sorted(results.RESULTS.glob("*-antenna-solvers.jsonl"))[-1]
     (tmp_path / stored.name).write_text(stored.read_text())
@@ -124,4 +131,6 @@ def test_rows_of_the_shipped_surrogate_and_of_searches_on_one(
         "| modal, learning | 30 | 1 [0, 2] / 2 [0, 3] / 4 [0, 5] / – | 0.25 | 4.0 |"
         in text
     )
-    assert "0.0487 [0.0400, 0.0500] over 300 random designs" in " ".join(text.split())
+    assert "| thin, ε_r 2.2, 1.06, not fitted | random | 300 | 0.050 | 0.029 [" in text
+    assert "| 1 x 1 against 2 x 2 cells a pixel | 0.029 [0.020, 0.030] |" in text
+    assert "20 designs | 0.05 | 0.0287 (0.0500 without correction) | met | meshes" in text
