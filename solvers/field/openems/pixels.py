@@ -11,6 +11,13 @@ from solvers.field.openems.document import Box, Simulation
 from solvers.field.openems.mesh import MeshSettings, pixel_lines, smooth
 
 _DEFAULT_MESH = MeshSettings()
+# Of the pulse, relative to its centre: a narrow pulse is a long one, and its run too. With 0.35
+# instead of 0.16 a run over ±10 % took 27 % fewer steps; S11 changed by 0.002 on average.
+_LEAST_HALF_WIDTH = 0.35
+_END, _END_OF_WIDE_PULSE = (
+    1e-4,
+    3e-5,
+)  # more of a wide pulse's energy lies beside the band
 
 
 def simulation(
@@ -30,7 +37,7 @@ def simulation(
     """
     h, a = board.height_m * 1e3, grid.cell_m * 1e3
     low, high = band_hz
-    centre = (low + high) / 2
+    centre, half_width = (low + high) / 2, (high - low) / 2 * 1.3
     largest = C0 / (high * 1.1) * 1e3 / mesh.cells_per_wavelength
     nx, ny = mask.shape
     margin, air = mesh.board_margin_mm, mesh.air_mm
@@ -79,7 +86,10 @@ def simulation(
         port=_column(port, a, h, mesh.edge_mm),
         port_ohm=port_ohm,
         centre_hz=centre,
-        half_bandwidth_hz=(high - low) / 2 * 1.3,
+        half_bandwidth_hz=max(half_width, _LEAST_HALF_WIDTH * centre),
+        end_criterion=_END
+        if half_width >= _LEAST_HALF_WIDTH * centre
+        else _END_OF_WIDE_PULSE,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -109,6 +110,7 @@ def run(
                     stopped,
                     on_progress,
                     lambda: on_output(printed.read()),
+                    simulation.end_criterion,
                 )
         finally:
             _kill(process)
@@ -135,19 +137,24 @@ def _watch(
     stopped: Callable[[], bool],
     on_progress: Callable[[Progress], None],
     on_tick: Callable[[], None],
+    end_criterion: float,
 ) -> bool:
     """Wait for the end. False when stopped. Raises OpenEmsFailed at the deadline."""
-    last_step = -1
+    last = Progress(step=-1, decay_db=0.0)
     while process.poll() is None:
         if stopped():
             return False
         if time.monotonic() > deadline:
-            raise OpenEmsFailed("openEMS did not end within its time limit")
+            raise OpenEmsFailed(
+                "openEMS did not end within its time limit: after "
+                f"{max(0, last.step):,} steps the fields had decayed by {last.decay_db:.0f} of "
+                f"{-10 * math.log10(end_criterion):.0f} dB"
+            )
         time.sleep(_TICK_S)
         on_tick()
         progress = _last_progress(log)
-        if progress is not None and progress.step > last_step:
-            last_step = progress.step
+        if progress is not None and progress.step > last.step:
+            last = progress
             on_progress(progress)
     on_tick()
     return True

@@ -21,7 +21,7 @@ from solvers.field.openems.process import TO_INSTALL, OpenEmsFailed, OpenEmsMiss
 
 NOT_CHECKED = "not checked by a second solver"
 _AIR_MM = 20.0
-_EDGE_MM, _EDGE_OF_CELL = 0.25, 1 / 12  # distance of the mesh lines at an edge
+_EDGE_OF_CELL = 1 / 12  # distance of the mesh lines at an edge
 _LEAST_S = 2.0  # a run of less time ends nowhere
 _MOST_S = 600.0
 
@@ -58,6 +58,7 @@ class Opinions:
 
     def __init__(self) -> None:
         self._made: dict[bytes, SecondOpinion] = {}
+        self._failed: dict[bytes, SecondOpinion] = {}
 
     def __call__(
         self,
@@ -71,11 +72,13 @@ class Opinions:
         made = self._made.get(design.key)
         if made is None:
             made = second_opinion(problem, design, left_s=left_s, stopped=stopped)
-            if made.verdict != NOT_CHECKED:
-                for array in (made.frequencies_hz, made.s11):
-                    if array is not None:
-                        array.setflags(write=False)
-                self._made[design.key] = made
+            if made.verdict == NOT_CHECKED:
+                # A later try without time says less than the first one's end.
+                return self._failed.setdefault(design.key, made)
+            for array in (made.frequencies_hz, made.s11):
+                if array is not None:
+                    array.setflags(write=False)
+            self._made[design.key] = made
         return made
 
 
@@ -91,7 +94,7 @@ def simulation_of(problem: AntennaProblem, design: Design) -> Simulation:
         band_hz=problem.range_hz,
         port_ohm=spec.z0_ohm,
         mesh=MeshSettings(
-            edge_mm=min(_EDGE_MM, spec.grid.cell_mm * _EDGE_OF_CELL),
+            edge_mm=spec.grid.cell_mm * _EDGE_OF_CELL,
             slab_layers=layers_of(spec.board.height_mm, spec.grid.cell_mm),
             board_margin_mm=spec.margin_mm,
             air_mm=min(_AIR_MM, spec.longest_mm / 2),

@@ -36,6 +36,18 @@ def test_rectangles_are_the_mask_shrunk_at_its_outline(seed: int) -> None:
     assert np.array_equal(drawn.astype(bool), eroded)
 
 
+def test_a_narrow_band_has_a_short_pulse_and_a_stricter_end() -> None:
+    narrow, broad = (
+        simulation(
+            BOARD, GRID, random_mask(0), port=FEED, band_hz=(5e9 - half, 5e9 + half)
+        )
+        for half in (0.3e9, 3e9)
+    )
+    assert narrow.half_bandwidth_hz == pytest.approx(0.35 * 5e9)
+    assert broad.half_bandwidth_hz == pytest.approx(1.3 * 3e9)
+    assert narrow.end_criterion < broad.end_criterion == 1e-4
+
+
 def test_loss_is_exact_at_the_centre_of_the_band() -> None:
     built = simulation(BOARD, GRID, random_mask(0), port=FEED, band_hz=(4e9, 6e9))
     eps0 = 8.8541878e-12

@@ -96,7 +96,9 @@ def test_stop_ends_the_program_and_its_children(
 
 def test_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, "sleep 600")
-    with pytest.raises(OpenEmsFailed, match="time limit"):
+    with pytest.raises(
+        OpenEmsFailed, match=r"time limit: after 0 steps .* by 0 of 40 dB"
+    ):
         run(SIMULATION, workdir=tmp_path, limit_s=0.5)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from search.domains.antenna.verify import second_solver
 from search.domains.antenna.verify.second_solver import (
     NOT_CHECKED,
+    Opinions,
     second_opinion,
     simulation_of,
 )
@@ -56,3 +58,32 @@ def test_a_failed_run_is_no_verdict(
     opinion = second_opinion(problem(tmp_path), PATCH, left_s=9.0, stopped=lambda: False)
     assert opinion.verdict == NOT_CHECKED
     assert "time limit" in opinion.detail
+
+
+def test_a_check_without_time_repeats_why_the_search_had_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OpenEmsFailed(
+            "openEMS did not end within its time limit: after 9,000 steps"
+        )
+
+    monkeypatch.setattr(second_solver, "run", fail)
+    opinions, job = Opinions(), problem(tmp_path)
+    for left_s in (9.0, 0.5):
+        made = opinions(job, PATCH, left_s=left_s, stopped=lambda: False)
+        assert "after 9,000 steps; give the job more seconds" in made.detail
+
+
+def test_lines_at_edges_scale_with_the_cells(tmp_path: Path) -> None:
+    """A larger antenna at a lower frequency is the same one: so is its mesh."""
+    steps = []
+    for factor in (1, 4):
+        job = problem(
+            tmp_path,
+            bands=[{"f_lo_hz": 5.6e9 / factor, "f_hi_hz": 5.9e9 / factor}],
+            board={"height_mm": 2.0 * factor, "size_mm": None},
+            grid={"cells": 6, "cell_mm": 2.5 * factor},
+        )
+        steps.append(float(np.diff(simulation_of(job, PATCH).x).min()) / factor)
+    assert steps[1] == pytest.approx(steps[0])
