@@ -56,6 +56,20 @@ def test_the_correction_is_of_near_neighbours_in_proportion_on_thin_boards() -> 
         assert np.array_equal(after.scalar[:, 0, 0], plain.scalar[:, 0, 0])
         assert np.array_equal(after.post_post, plain.post_post)
         assert np.allclose(after.vector_x, after.vector_y.transpose(0, 2, 1))
+        assert np.array_equal(after.vector_x[:, :, 3:], plain.vector_x[:, :, 3:])
         own = plain.scalar[:, 0, 0].real
         changes.append((after.scalar[:, 1, 0] - plain.scalar[:, 1, 0]).real / own)
     assert np.allclose(changes[1], 0.1 * changes[0])
+
+
+@pytest.mark.parametrize(
+    ("eps_r", "height_m"), [(2.2, 3.175e-3), (1.07, 6e-3), (10.2, 2.5e-3), (3.4, 1e-4)]
+)
+def test_energies_stay_positive(eps_r: float, height_m: float) -> None:
+    """A current or charge of negative energy would make resonances that nothing has."""
+    board = Board(eps_r=eps_r, tan_d=0.0, height_m=height_m)
+    tables = coarse_tables(board, Grid(cells=9, cell_m=3e-3), np.array([3e9]))
+    for table, shape in ((tables.vector_x, (8, 9)), (tables.scalar, (9, 9))):
+        i, j = (index.ravel() for index in np.indices(shape))
+        full = table[0].real[abs(i[:, None] - i), abs(j[:, None] - j)]
+        assert np.linalg.eigvalsh(full)[0] > 0.03 * table[0, 0, 0].real

@@ -189,7 +189,7 @@ def test_the_textbook_patch_is_reported_before_any_table_of_the_search(
     def killed(*arguments: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.domains.antenna.search.solve.compute_tables", killed)
+    monkeypatch.setattr("search.domains.antenna.search.solve.coarse_tables", killed)
     with pytest.raises(KeyboardInterrupt):
         funnel.run_search(
             problem,
