@@ -16,8 +16,9 @@ from cost_models.antenna.modes import (
     turned_input,
 )
 from cost_models.antenna.tape import Node
+from solvers.field.coarse import coarse_tables
 from solvers.field.moments import MomentMethod, antenna, reflection
-from solvers.field.tables import Tables, compute_tables
+from solvers.field.tables import Tables
 from tests.cost_models.antenna.conftest import CELLS, TRAINING, designs
 
 TABLES = TRAINING.mode_tables
@@ -41,7 +42,7 @@ def solved(mask: np.ndarray, feed: np.ndarray) -> np.ndarray:
 def _solver() -> Tables:
     low, high = TRAINING.f_min_hz, TRAINING.f_max_hz
     frequencies = (low + high) / 2 + (high - low) / 2 * X
-    return compute_tables(TRAINING.slab, TRAINING.pixels, frequencies)
+    return coarse_tables(TRAINING.slab, TRAINING.pixels, frequencies)
 
 
 def test_more_modes_come_closer_to_the_method_of_moments():
