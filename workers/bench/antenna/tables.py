@@ -378,9 +378,9 @@ def _search_table(files: tuple[str, ...]) -> Table:
             *_search_costs(runs),
             "Specification 1 was run twice: the first run needed 111 fine solves, over the limit "
             "of 100; counted as a miss, the funnel confirms 17 of 20.",
-            "The funnel with coarse frequencies scaled by 1.006 is an experiment (lab notes). Runs of "
-            "2026-11-30 had no correction of the coarse mesh; those with it are named so, on the "
-            "specifications that there was time for.",
+            "The funnel with coarse frequencies scaled by 1.006 is an experiment (lab notes). Runs "
+            "of 2026-11-30 had no correction of the coarse mesh; those with it are named so, on "
+            "the specifications that there was time for.",
             "No learned surrogate takes part: screening starts by it reached a margin of 4 dB in "
             "19 of 24 searches against 18 without, at 1.4 times the processor time (measured with "
             "the surrogate before the present one).",
