@@ -151,7 +151,7 @@ def _study_rows(lines: Sequence[Row]) -> Iterator[Cells]:
 
 
 def _mean(lines: Mapping[int, Row]) -> float:
-    return statistics.mean(line["complex_mae"] for line in lines.values())
+    return float(statistics.mean(line["complex_mae"] for line in lines.values()))
 
 
 def _shipped_rows(lines: Sequence[Row]) -> Iterator[Cells]:
