@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Self
 from solvers.llvm.children import BUSY
 from solvers.llvm.defaults import LEVELS, parsable, printed_pipeline
 from solvers.llvm.install import Installed, find_llvm
+from solvers.llvm.lld import lld
 from solvers.llvm.module import BITCODE_MAGIC
 from solvers.llvm.process import ServerProcess
 from solvers.llvm.types import (
     BadModule,
     EngineDied,
     EngineLimits,
+    LlvmMissing,
     Measured,
     Outcome,
     Recipe,
@@ -326,6 +328,7 @@ class Engine:
                 "memory_bytes": self.limits.memory_bytes,
                 "instructions": self.limits.instructions,
                 "link": self._link,
+                "linker": _linker(),
             }
             try:
                 reply = list(process.ask(request, seconds=_START_S))[-1]
@@ -407,6 +410,18 @@ class Engine:
 
 
 _DEFAULTS: dict[tuple[str, ...], str] = {}  # default pipelines by LLVM build and target
+
+
+def _linker() -> dict[str, list[str]] | None:
+    """Return lld and the folders it reads; None without one."""
+    try:
+        program = lld()
+    except LlvmMissing:
+        return None
+    return {
+        "words": [*program.words],
+        "readable": [str(path) for path in program.folders],
+    }
 
 
 def _failure(text: str) -> Exception:

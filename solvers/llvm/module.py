@@ -496,7 +496,7 @@ class Module:
         ignore, instead of .init_array. Raises RuntimeError.
         """
         if not self.session.exact and (self.session.words or self.has_constructors()):
-            return self._emit_by_llc(llc, folder, options)
+            return self.emit_by_llc(llc, folder, options)
         message, buffer = c_void_p(), c_void_p()
         failed = self.api.lib.LLVMTargetMachineEmitToMemoryBuffer(
             self.session.machine, self.ref, _OBJECT_FILE, byref(message), byref(buffer)
@@ -507,7 +507,11 @@ class Module:
             )
         return self.api.buffer(buffer.value)
 
-    def _emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:
+    def emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:
+        """Generate the ELF object by `llc`, whose options those of this process do not touch.
+
+        Raises RuntimeError.
+        """
         if not llc:
             raise RuntimeError(
                 "the module's object needs llc of the same LLVM build; install its tools"

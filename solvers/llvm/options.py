@@ -127,6 +127,25 @@ def options_for(metric: Metric) -> frozenset[str]:
     return frozenset((*OF_PASSES, *_OF_CODE))
 
 
+def of_functions(options: Iterable[str]) -> str | None:
+    """Return what is wrong with options of the code generator for single functions, or None."""
+    words = list(options)
+    for word in words:
+        if word not in OF_CODE_GENERATION:
+            return f"function_options: {word[:200]!r} is no option of the code generator"
+    return unknown_option(words)
+
+
+def code_generation(options: Iterable[str]) -> tuple[str, ...]:
+    """Return those options that are of the code generator."""
+    return tuple(word for word in options if word in OF_CODE_GENERATION)
+
+
+def with_code_generation(options: Iterable[str], own: Iterable[str]) -> tuple[str, ...]:
+    """Return options with others of the code generator in place of theirs."""
+    return (*(word for word in options if word not in OF_CODE_GENERATION), *own)
+
+
 def unknown_option(options: Iterable[str]) -> str | None:
     """Return what is wrong with the first unknown or repeated option, or None."""
     seen: set[str] = set()

@@ -31,8 +31,9 @@ from solvers.llvm.children import (
 )
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.module import Module, Refused, Session
-from solvers.llvm.options import unknown_option
-from solvers.llvm.server_link import LinkFailed, link_and_measure
+from solvers.llvm.options import of_functions, unknown_option, with_code_generation
+from solvers.llvm.parts import OWN, CannotSplit, split
+from solvers.llvm.server_link import LinkFailed, join, link_and_measure
 from solvers.parent import die_with_parent
 
 _DETAIL = 2000
@@ -49,6 +50,7 @@ class Server:
         self._out = out
         self.folder, self.llc = str(request["folder"]), str(request["llc"])
         self.link: dict[str, Any] | None = request.get("link")
+        self.linker: dict[str, Any] | None = request.get("linker")
         self.seconds, self.memory_bytes = (
             float(request["seconds"]),
             int(request["memory_bytes"]),
@@ -226,18 +228,18 @@ class Server:
                 self._keep(f"{keep}.bc", bitcode)
                 self._keep(f"{keep}.ll", module.text().encode())
             if emit:
-                made = module.emit(
-                    llc=self.llc,
-                    folder=self.folder,
-                    options=self._options(recipe["options"]),
-                )
+                try:
+                    made = self._object(module, recipe)
+                except (CannotSplit, LinkFailed) as failed:
+                    reply({"outcome": "refused", "detail": str(failed)[:_DETAIL]})
+                    return
                 sizes = sizes_of(made)
                 answer |= {
                     "code": sizes.code,
                     "loadable": sizes.loadable,
                     "sections": sizes.sections,
-                    "functions": sizes.functions,
-                    "unwind": sizes.unwind,
+                    "functions": _by_name(sizes.functions),
+                    "unwind": _by_name(sizes.unwind),
                 }
                 if self.link is not None:
                     try:
@@ -250,6 +252,31 @@ class Server:
             reply(answer)
 
         return job
+
+    def _object(self, module: Module, recipe: Request) -> bytes:
+        """Generate code, for some functions by options of their own.
+
+        Raises CannotSplit, LinkFailed, RuntimeError.
+        """
+        options = recipe["options"]
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for name, words in recipe.get("function_options", ()):
+            groups.setdefault(tuple(words), []).append(name)
+        if not groups:
+            effective = self._options(options)
+            return module.emit(llc=self.llc, folder=self.folder, options=effective)
+        if self.linker is None:
+            raise LinkFailed(
+                "function_options: this server has no linker to join objects"
+            )
+        first, parts = split(module, list(groups.values()))
+        sets = [with_code_generation(options, words) for words in groups]
+        made = [(first, options), *((part, sets[n]) for n, part in parts.items())]
+        codes = [
+            part.emit_by_llc(self.llc, self.folder, self._options(words))
+            for part, words in made
+        ]
+        return join(self.linker, codes, self.folder)
 
     def _linked(self, order: dict[str, Any], made: bytes) -> dict[str, Any]:
         """Return the sizes of the program that the linker makes of an object."""
@@ -279,7 +306,8 @@ class Server:
     def _optimise(self, module: Module, recipe: Request) -> tuple[str | None, str]:
         """Apply a recipe and return (problem, remark)."""
         options = recipe["options"]
-        if problem := unknown_option(options):
+        own = (of_functions(words) for _, words in recipe.get("function_options", ()))
+        if problem := unknown_option(options) or next(filter(None, own), None):
             return problem, ""
         if effective := self._options(options):
             self.session.api.set_options(effective)
@@ -380,6 +408,11 @@ class Server:
                 return {**shown(answers), "outcome": outcome, "detail": detail}
             return {"error": f"{outcome}: {detail}", "what": "candidate"}
         return {"error": "stopped", "what": "stopped"}
+
+
+def _by_name(sizes: dict[str, int]) -> dict[str, int]:
+    """Return sizes by the names of the module's functions."""
+    return {name.removesuffix(OWN): size for name, size in sizes.items()}
 
 
 def _loadable(module: Module, server: Server) -> int:

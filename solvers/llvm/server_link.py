@@ -51,6 +51,29 @@ def link_and_measure(
         shutil.rmtree(own, ignore_errors=True)
 
 
+def join(order: Mapping[str, Any], codes: Sequence[bytes], folder: str) -> bytes:
+    """Return objects as one, their sections apart.
+
+    order: `words` of the linker itself, and the folders `readable`. Raises LinkFailed.
+    """
+    own = os.path.join(folder, f"join-{os.getpid()}")
+    os.mkdir(own)
+    try:
+        names = [os.path.join(own, f"{i}.o") for i in range(len(codes))]
+        for name, code in zip(names, codes, strict=True):
+            with open(name, "wb") as file:
+                file.write(code)
+        message = _link(
+            [*order["words"], "-r", *names, "-o", OUT], order["readable"], own
+        )
+        if message:
+            raise LinkFailed(message)
+        with open(os.path.join(own, "image"), "rb") as file:
+            return file.read()
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def _link(words: Sequence[str], readable: Sequence[str], folder: str) -> str:
     """Run the linker; return its message when it refuses, else ""."""
     paths = {INPUTS: f"{folder}/input.o", OUT: f"{folder}/image"}

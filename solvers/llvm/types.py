@@ -55,7 +55,8 @@ class Recipe:
 
     Order: `attributes` are set on the input's functions, `pipeline` runs on the module, each
     function of `function_tails` runs its own function pipeline, `late_attributes` are set, and code
-    is generated. `options` hold throughout.
+    is generated, for the functions of `function_options` by their own options. `options` hold
+    throughout.
     """
 
     pipeline: str  # as `opt -passes=` takes it
@@ -66,22 +67,33 @@ class Recipe:
     late_attributes: tuple[tuple[str, str, bool], ...] = ()
     # LLVM's own options (cl::opt), as opt and llc take them, and clang after -mllvm.
     options: tuple[str, ...] = ()
+    # (function, options of the code generator that it has in place of those of `options`)
+    function_options: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
+        own = [[name, list(words)] for name, words in self.function_options]
         return {
             "pipeline": self.pipeline,
             "function_tails": [list(pair) for pair in self.function_tails],
             "attributes": [list(row) for row in self.attributes],
             "late_attributes": [list(row) for row in self.late_attributes],
             "options": list(self.options),
+            # Left out where there are none: digests of earlier recipes stay.
+            **({"function_options": own} if own else {}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Recipe:
         """Read the form of `as_json`. Raises KeyError, TypeError or ValueError on other shapes."""
         lists: dict[str, Sequence[Any]] = {}
-        for name in ("function_tails", "attributes", "late_attributes", "options"):
+        for name in (
+            "function_tails",
+            "attributes",
+            "late_attributes",
+            "options",
+            "function_options",
+        ):
             value = data.get(name, ())
             if not isinstance(value, (list, tuple)):
                 raise TypeError(
@@ -102,6 +114,10 @@ class Recipe:
                 for name, word, added in lists["late_attributes"]
             ),
             options=tuple(map(str, lists["options"])),
+            function_options=tuple(
+                (str(name), tuple(map(str, words)))
+                for name, words in lists["function_options"]
+            ),
         )
 
     @property
@@ -109,11 +125,12 @@ class Recipe:
         """True when `opt` can run all of it.
 
         It has no option for a function's own pipeline, for attributes set before a pipeline, and
-        for those with a value.
+        for those with a value; and `llc` none for a function's own code generation.
         """
         names = "".join(name for name, *_ in self.late_attributes)
         return (
             not self.function_tails
+            and not self.function_options
             and not self.attributes
             and not any("=" in word for _, word, _ in self.late_attributes)
             and "," not in names
@@ -185,7 +202,8 @@ class Measured:
     @property
     def program(self) -> str:
         """Key that is equal for equal machine code: digest of the bitcode, and options."""
-        return " ".join((self.ir_sha256, *self.recipe.options))
+        own = (word for row in self.recipe.function_options for word in (row[0], *row[1]))
+        return " ".join((self.ir_sha256, *self.recipe.options, *own))
 
 
 @dataclass(frozen=True, kw_only=True)

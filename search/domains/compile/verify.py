@@ -180,6 +180,8 @@ class Check:
                 self._compare_late_attributes(out, maker)
         else:
             maker = "the replay command"
+            # Joined of parts: the object shows more than the bitcode, which has no parts.
+            out = out.with_suffix(".o") if recipe.function_options else out
             _replay_by_command(self.problem, self.solution, out)
         same = self._same_as_answer(out)
         self.checks["replay"] = f"{maker} makes {same or 'other bitcode'}"
@@ -198,8 +200,14 @@ class Check:
             )
 
     def _same_as_answer(self, bitcode: Path) -> str:
-        """Name the strictest sense in which `bitcode` equals the answer; "" when in none."""
+        """Name the strictest sense in which `bitcode`, or an object, equals the answer's.
+
+        "" when in none.
+        """
         answer = self.solution
+        if bitcode.suffix == ".o":
+            same = _digest(bitcode) == _digest(answer.object)
+            return "the same object" if same else ""
         if _digest(bitcode) == _digest(answer.bitcode):
             return "the same bitcode"
         text = canonical(self.programs.disassemble(bitcode))

@@ -25,7 +25,7 @@ from search.domains.compile.search.edits import Candidate, Op
 from solvers.llvm.types import Metric, Sizes
 
 Floats = NDArray[np.float64]
-NAME = "compile-coreset"
+NAME, FIRMWARE = "compile-coreset", "compile-firmware"
 # Metric → name of its list.
 LISTS: Mapping[Metric, str] = MappingProxyType(
     {
@@ -91,6 +91,22 @@ def load_linked(folder: Path = FOLDER) -> tuple[Candidate, ...]:
     """
     rows = _document(folder)["candidates"].get(LINKED, ())
     return tuple(Candidate.from_json(row) for row in rows)
+
+
+def load_firmware(
+    architecture: str, folder: Path = FOLDER
+) -> tuple[tuple[Candidate, ...], tuple[tuple[str, ...], ...]]:
+    """Load what was mined on firmware of an architecture, both in greedy order.
+
+    Returns the candidates, and the sets of options of the code generator that are tried for single
+    functions; nothing for an architecture that nothing was mined on. Raises WeightsRefused.
+    """
+    document = json.loads(read_learned(f"{FIRMWARE}.json", folder=folder))
+    mined = document.get(architecture, {})
+    return (
+        tuple(Candidate.from_json(row) for row in mined.get("candidates", ())),
+        tuple(tuple(map(str, row)) for row in mined.get("code", ())),
+    )
 
 
 def list_for(metric: Metric, oz: Sizes) -> Metric:

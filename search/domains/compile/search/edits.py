@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from solvers.llvm.defaults import LEVELS
+from solvers.llvm.options import OF_CODE_GENERATION
 from solvers.llvm.pipeline import (
     BadPipeline,
     Leaf,
@@ -145,6 +146,16 @@ class Candidate:
             tier=Tier.EXPERIMENTAL if experimental else Tier.DEFAULT,
             base=self.base,
         )
+
+    def generated_by(self, options: Sequence[str]) -> Candidate:
+        """Return a candidate with these options of the code generator in place of its own."""
+        kept = (
+            edit
+            for edit in self.edits
+            if edit.op is not Op.OPTION or edit.text not in OF_CODE_GENERATION
+        )
+        own = (Edit(op=Op.OPTION, text=option) for option in options)
+        return replace(self, name=f"{self.name}+code", edits=(*kept, *own))
 
     @property
     def digest(self) -> str:

@@ -1,9 +1,9 @@
 """Local search of product mode, by whole compilations of the program.
 
-In this order: -Oz, the coreset, library calls, `minsize` and frame pointers for each function,
-fixed additions, a (1+1) search, per-function pipelines. A step of the (1+1) search changes the
-recipe of the best program by one move (`moves.py`); a discounted bandit picks the kind of move by
-what it gained recently.
+In this order: -Oz, the coreset, code generation for each function, library calls, `minsize` and
+frame pointers for each function, fixed additions, a (1+1) search, per-function pipelines. A step of
+the (1+1) search changes the recipe of the best program by one move (`moves.py`); a discounted
+bandit picks the kind of move by what it gained recently.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from search.domains.compile.search.moves import MOVES, Moves, Point
 from search.domains.compile.search.per_function import (
     FRAME_POINTER,
     best_tails,
+    mixed,
     smaller_functions,
     toggle_minsize,
     with_frame_pointers,
@@ -59,6 +60,8 @@ class ProductSpace:
     usefulness: Floats | None = None
     # Name → pipeline for one function.
     tails: Mapping[str, str] = field(default_factory=dict)
+    # Options of the code generator to try, from which each function gets its own.
+    code_sets: Sequence[tuple[str, ...]] = ()
     library_calls: bool = False  # try to do without library functions that LLVM adds
     minsize: bool = True  # decide on `minsize` for each function
     frame_pointers: bool = False  # decide on a frame pointer for each function
@@ -108,9 +111,11 @@ def optimise(
     search = _LocalSearch(engine, space, limits, baseline, on_better)
     search.try_coreset()
     bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
+    if space.code_sets and bytes_count:
+        search.decide_code()
     if space.library_calls and bytes_count:
         search.forbid_new_calls()
-    if space.minsize and bytes_count:
+    if space.minsize and bytes_count and not space.code_sets:
         search.decide_minsize()
     if space.frame_pointers and bytes_count:
         search.decide_frame_pointers()
@@ -165,6 +170,28 @@ class _LocalSearch:
             if self.over():
                 break
             self._evaluate(Point(candidate=space.coreset[index]))
+
+    def decide_code(self) -> None:
+        """Generate code by other options and with `minsize` toggled, then mix by function.
+
+        Each function is then generated as where it was smallest, for two compilations more than the
+        sets.
+        """
+        point, start, tried = self.point, self.best, len(self.table)
+        for options in self._space.code_sets[: max(0, self._evaluations_left - 2)]:
+            if self.over():
+                break
+            self._evaluate(
+                replace(point, candidate=point.candidate.generated_by(options))
+            )
+        toggled = toggle_minsize(self.best) if self._space.minsize else None
+        if toggled is not None and not self.over():
+            self._evaluate_late("minsize", self.point, toggled)
+        others = [start, *(measured for _, measured in self.table[tried:])]
+        recipe = mixed(self.best, others, self._space.metric)
+        if recipe is not None and not self.over():
+            point = replace(self.point, function_options=recipe.function_options)
+            self._evaluate_late("functions", point, recipe)
 
     def try_additions(self) -> None:
         """Add each change to the best program, with its decisions on single functions."""
@@ -288,7 +315,10 @@ class _LocalSearch:
         except BadPipeline:
             return None
         return replace(
-            recipe, attributes=point.attributes, late_attributes=point.late_attributes
+            recipe,
+            attributes=point.attributes,
+            late_attributes=point.late_attributes,
+            function_options=point.function_options,
         )
 
     def _evaluate(self, point: Point, recipe: Recipe | None = None) -> float:

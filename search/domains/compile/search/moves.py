@@ -22,6 +22,8 @@ class Point:
     candidate: Candidate
     attributes: tuple[tuple[str, str, bool], ...] = ()  # Recipe.attributes
     late_attributes: tuple[tuple[str, str, bool], ...] = ()  # Recipe.late_attributes
+    # Recipe.function_options
+    function_options: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

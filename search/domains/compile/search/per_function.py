@@ -13,10 +13,11 @@ described.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from solvers.llvm.engine import Engine
+from solvers.llvm.options import code_generation
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 
 _MINSIZE = "minsize"
@@ -116,6 +117,33 @@ def smaller_functions(
         if row[1] != word or row[0] in chosen
     )
     return replace(toggled.recipe, late_attributes=late)
+
+
+def mixed(base: Measured, others: Sequence[Measured], metric: Metric) -> Recipe | None:
+    """Return `base` with each function generated as in the program where it is smallest.
+
+    others: `base` with other options of the code generator, or late attributes. None when no
+    function is smaller in any.
+    """
+    assert base.sizes is not None
+    sizes = base.sizes.of_functions(metric)
+    chosen = dict.fromkeys(sizes, base)
+    for other in others:
+        if other.sizes is None:
+            continue
+        for name, size in other.sizes.of_functions(metric).items():
+            if size < sizes.get(name, 0):
+                sizes[name], chosen[name] = size, other
+    if all(one is base for one in chosen.values()):
+        return None
+    late = [row for row in base.recipe.late_attributes if row[0] not in chosen]
+    own = []
+    for name, one in sorted(chosen.items()):
+        late += [row for row in one.recipe.late_attributes if row[0] == name]
+        words = code_generation(one.recipe.options)
+        if words != code_generation(base.recipe.options):
+            own.append((name, words))
+    return replace(base.recipe, late_attributes=tuple(late), function_options=tuple(own))
 
 
 def _decided(recipe: Recipe, word: str) -> set[str]:

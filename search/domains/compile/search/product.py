@@ -20,14 +20,16 @@ from search.domains.compile.search.candidates import (
     candidate_space,
     function_tails,
 )
-from search.domains.compile.search.coreset import NAME as CORESET
 from search.domains.compile.search.coreset import (
+    FIRMWARE,
     list_for,
     load_coreset,
+    load_firmware,
     load_linked,
     usefulness,
     without_options,
 )
+from search.domains.compile.search.coreset import NAME as CORESET
 from search.domains.compile.search.edits import Candidate
 from search.domains.compile.search.fitted import FittedCoreset, complete
 from search.domains.compile.search.local_search import (
@@ -52,6 +54,8 @@ _MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
 # The list of linked programs was mined, and their frame pointers were measured, there alone.
 _MINED_ON = "x86_64"
+# Candidates of the coreset before code generation is decided for each function.
+MAX_OF_FIRMWARE = 3
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 
 
@@ -61,6 +65,7 @@ def search_product(state: SearchState) -> Trials:
     assert oz.sizes is not None
     coreset_of = list_for(state.problem.metric, oz.sizes)
     space, policy, uses_network = _product_space(state, coreset_of)
+    most = MAX_OF_FIRMWARE if space.code_sets else MAX_CORESET
     evaluations = state.evaluations_left
 
     def only_tails() -> bool:
@@ -71,7 +76,7 @@ def search_product(state: SearchState) -> Trials:
         space,
         SearchLimits(
             evaluations=_MOST_EVALUATIONS if evaluations is None else evaluations,
-            max_coreset=MAX_CORESET,
+            max_coreset=most,
             patience=_PATIENCE,
             only_tails=only_tails,
             stopped=state.over,
@@ -82,6 +87,7 @@ def search_product(state: SearchState) -> Trials:
         on_better=state.incumbents.accept,
     )
     files = [CORESET, weights_name(coreset_of)] if uses_network else [CORESET]
+    files += [FIRMWARE] if space.code_sets else []
     return Trials(
         table=result.table,
         policy=policy,
@@ -104,6 +110,9 @@ def _product_space(
     # The list of code bytes is for programs without unwind tables.
     has_list = like_mined and coreset_of is Metric.LOADABLE_BYTES
     mined = load_linked() if has_list else ()
+    code_sets: tuple[tuple[str, ...], ...] = ()
+    if _is_firmware(state.problem) and coreset_of is Metric.CODE_BYTES:
+        mined, code_sets = load_firmware(_architecture(state.problem))
     coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
     if not spec.llvm_options:
@@ -138,6 +147,7 @@ def _product_space(
         changes=changes,
         usefulness=usefulness(changes, metric),
         tails=tails,
+        code_sets=code_sets if spec.per_function and spec.llvm_options else (),
         library_calls=state.problem.image is not None,
         minsize=spec.per_function,
         frame_pointers=spec.per_function and like_mined,
@@ -149,6 +159,16 @@ def _product_space(
 def _is_like_mined(problem: CompileProblem) -> bool:
     """Tell whether what was learned and measured on linked programs is about this one."""
     return problem.image is not None and problem.target.triple.startswith(_MINED_ON)
+
+
+def _is_firmware(problem: CompileProblem) -> bool:
+    return problem.image is not None and problem.image.library is not None
+
+
+def _architecture(problem: CompileProblem) -> str:
+    """Return the family of instruction sets that firmware was mined on."""
+    name = problem.target.triple.partition("-")[0]
+    return "arm" if name.startswith(("arm", "thumb")) and "64" not in name else name
 
 
 def _fitted_first(

@@ -85,6 +85,7 @@ class _Bisection:
     def _without_function_decisions(self, recipe: Recipe) -> Recipe:
         """Drop attributes and function tails that the difference does not need."""
         for smaller in (
+            replace(recipe, function_options=()),
             replace(recipe, function_tails=(), attributes=(), late_attributes=()),
             replace(recipe, attributes=(), late_attributes=()),
             replace(recipe, function_tails=()),

@@ -303,6 +303,31 @@ def test_additions_join_the_best_program_and_stay_where_they_gain(module: bytes)
     assert [edit.text for edit in result.candidate.edits] == ["mergefunc"]
 
 
+def test_functions_get_their_own_code_generation(module: bytes) -> None:
+    """Two sets, `minsize` toggled, and the mix: never more compilations than there are."""
+    sets = (("-regalloc=basic",), ("-disable-lsr", "-misched=ilpmin"))
+    for evaluations in (1, 4):
+        result = searched(
+            module,
+            coreset=(),
+            changes=(),
+            tails={},
+            inlining=False,
+            metric=Metric.CODE_BYTES,
+            code_sets=sets,
+            limits=SearchLimits(evaluations=evaluations),
+        )
+        assert len(result.table) <= evaluations
+    names = [name for name, _ in result.table]
+    assert names[:2] == ["Oz+code", "Oz+code"]
+    assert names[-1].endswith("+functions")
+    ((_, last),) = result.table[-1:]
+    whole = [one for _, one in result.table[:-1] if one.sizes is not None]
+    assert last.sizes is not None
+    for name, code in last.sizes.functions.items():
+        assert code <= max(one.sizes.functions[name] for one in whole if one.sizes)
+
+
 def test_functions_get_frame_pointers_where_these_are_smaller() -> None:
     """Many pushes are described in .eh_frame, each in three bytes; a leaf has none."""
     pushes = SOURCE_OF_PUSHES.encode()

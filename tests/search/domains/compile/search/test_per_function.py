@@ -8,6 +8,7 @@ import pytest
 
 from search.domains.compile.search.per_function import (
     best_tails,
+    mixed,
     smaller_functions,
     toggle_minsize,
 )
@@ -75,3 +76,31 @@ def test_the_toggle_stays_on_smaller_functions_alone() -> None:
     for all_or_none in ({"f": 2, "g": 3}, {"f": 3, "g": 4}):
         other = measured(recipe, **all_or_none)
         assert smaller_functions(base, other, Metric.CODE_BYTES) is None
+
+
+def test_each_function_is_generated_as_where_it_was_smallest() -> None:
+    base = measured(
+        Recipe(pipeline="p", options=("-disable-lsr", "-replexitval=never")),
+        f=9,
+        g=9,
+        h=9,
+    )
+    plain = measured(
+        Recipe(pipeline="p", options=("-replexitval=never",)), f=8, g=10, h=9
+    )
+    late = (("f", "minsize", False), ("g", "minsize", False), ("h", "minsize", False))
+    toggled = measured(
+        Recipe(pipeline="p", options=base.recipe.options, late_attributes=late),
+        f=9,
+        g=7,
+        h=9,
+    )
+    failed = Measured(recipe=Recipe(pipeline="p"), outcome=Outcome.CRASHED, seconds=0.0)
+    recipe = mixed(base, [plain, failed, toggled], Metric.CODE_BYTES)
+    assert recipe is not None
+    assert recipe.options == base.recipe.options
+    assert recipe.function_options == (("f", ()),)
+    assert recipe.late_attributes == (("g", "minsize", False),)
+    assert mixed(base, [failed], Metric.CODE_BYTES) is None
+    back = mixed(toggled, [base], Metric.CODE_BYTES)
+    assert back is None, "where nothing is smaller, everything stays"
