@@ -55,7 +55,7 @@ def _with_main(main: str, program: Whole, **headers: str) -> Whole:
     return replace(program, headers={**program.headers, **texts})
 
 
-def _small_printf(program: Whole) -> Whole:
+def small_printf(program: Whole) -> Whole:
     """Return a program that prints no floating-point numbers with the C library's smaller printf.
 
     The user's own builds get it too.
@@ -76,7 +76,7 @@ def _crypto(main: str, files: str) -> Whole:
 
 
 PROGRAMS: Mapping[str, Whole] = {
-    "jsmn": _small_printf(
+    "jsmn": small_printf(
         Whole(package="jsmn", files=r"example/simple\.c|jsmn\.h", build={}, runs=({},))
     ),
     "libfixmath": _with_main(
@@ -97,7 +97,7 @@ PROGRAMS: Mapping[str, Whole] = {
             runs=({},),
         ),
     ),
-    "mini-gmp": _small_printf(
+    "mini-gmp": small_printf(
         _with_main(
             "minigmp.c",
             Whole(
@@ -108,13 +108,13 @@ PROGRAMS: Mapping[str, Whole] = {
             ),
         )
     ),
-    "mbedtls-ciphers": _small_printf(
+    "mbedtls-ciphers": small_printf(
         _crypto(
             "crypto",
             "aes|cipher|cipher_wrap|gcm|hmac_drbg|md|sha256|platform_util|constant_time",
         )
     ),
-    "mbedtls-curves": _small_printf(
+    "mbedtls-curves": small_printf(
         _crypto("curves", "bignum|ecdh|ecp|ecp_curves|platform_util|constant_time")
     ),
     "libscrypt": _with_main(
@@ -128,7 +128,7 @@ PROGRAMS: Mapping[str, Whole] = {
             headers={"sys/mman.h": ""},
         ),
     ),
-    "bzip2": _small_printf(
+    "bzip2": small_printf(
         _with_main(
             "bzip2.c",
             Whole(
@@ -140,7 +140,7 @@ PROGRAMS: Mapping[str, Whole] = {
             **{"packed.h": "packed.h"},
         )
     ),
-    "lz4": _small_printf(
+    "lz4": small_printf(
         _with_main(
             "lz4.c",
             Whole(
@@ -162,7 +162,7 @@ PROGRAMS: Mapping[str, Whole] = {
             runs=({},),
         ),
     ),
-    "picosat": _small_printf(
+    "picosat": small_printf(
         _with_main(
             "satisfy.c",
             Whole(

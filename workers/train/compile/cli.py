@@ -111,7 +111,15 @@ def _add_ordering_steps(steps: Steps) -> None:
         steps, "linked", _linked, "measure the coreset on linked programs, and publish it"
     )
     linked.add_argument("--programs", nargs="*", help="default: all for training")
-    for step in (coreset, policy, linked):
+    firmware = _add(
+        steps,
+        "firmware",
+        _firmware,
+        "measure coreset and code generation on firmware, and publish both orders",
+    )
+    firmware.add_argument("--programs", nargs="*", help="default: all for training")
+    firmware.add_argument("--machines", nargs="*", help="default: all")
+    for step in (coreset, policy, linked, firmware):
         step.add_argument(
             "--out", type=Path, default=FOLDER, help="folder of the weights"
         )
@@ -298,6 +306,33 @@ def _linked(options: argparse.Namespace) -> None:
         )
     except ValueError as error:
         raise StepError(str(error)) from None
+
+
+def _firmware(options: argparse.Namespace) -> None:
+    from workers.corpus.training_firmware import TRAINING
+    from workers.train.compile.firmware import (
+        ARCHITECTURES,
+        measure_firmware,
+        publish_firmware,
+    )
+
+    say = progress(options)
+    options.work.mkdir(parents=True, exist_ok=True)
+    for words, known in ((options.programs, TRAINING), (options.machines, ARCHITECTURES)):
+        if wrong := [name for name in words or () if name not in known]:
+            raise StepError(f"expected some of {', '.join(known)}, got {wrong[0]!r}")
+    for machine in ARCHITECTURES if options.machines is None else options.machines:
+        names = TRAINING if options.programs is None else options.programs
+        measure_firmware(options.work, machine=machine, programs=list(names), say=say)
+    try:
+        publish_firmware(
+            options.work,
+            out=options.out,
+            command="python -m workers.train compile firmware",
+            say=say,
+        )
+    except (ValueError, TypeError) as error:
+        raise StepError(f"nothing to publish: {error}") from None
 
 
 def _policy(options: argparse.Namespace) -> None:
