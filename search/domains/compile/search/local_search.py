@@ -1,6 +1,6 @@
 """Local search of product mode, by whole compilations of the program.
 
-In this order: -Oz, the coreset, code generation for each function, library calls, `minsize` and
+In this order: -Oz, the coreset, library calls, code generation for each function, `minsize` and
 frame pointers for each function, fixed additions, a (1+1) search, per-function pipelines. A step of
 the (1+1) search changes the recipe of the best program by one move (`moves.py`); a discounted
 bandit picks the kind of move by what it gained recently.
@@ -111,10 +111,10 @@ def optimise(
     search = _LocalSearch(engine, space, limits, baseline, on_better)
     search.try_coreset()
     bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
-    if space.code_sets and bytes_count:
-        search.decide_code()
     if space.library_calls and bytes_count:
         search.forbid_new_calls()
+    if space.code_sets and bytes_count:
+        search.decide_code()
     if space.minsize and bytes_count and not space.code_sets:
         search.decide_minsize()
     if space.frame_pointers and bytes_count:

@@ -46,6 +46,7 @@ from search.domains.compile.search.policy import (
 from search.domains.compile.search.state import SearchState, Trials
 from solvers.llvm.engine import CandidateFailed
 from solvers.llvm.options import options_for
+from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 
@@ -54,8 +55,8 @@ _MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
 # The list of linked programs was mined, and their frame pointers were measured, there alone.
 _MINED_ON = "x86_64"
-# Candidates of the coreset before code generation is decided for each function.
-MAX_OF_FIRMWARE = 3
+# Candidates of the coreset where a smaller budget is better spent on code generation.
+_FEW_OF_CORESET, _SMALL_BUDGET = 2, 20
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 
 
@@ -65,7 +66,6 @@ def search_product(state: SearchState) -> Trials:
     assert oz.sizes is not None
     coreset_of = list_for(state.problem.metric, oz.sizes)
     space, policy, uses_network = _product_space(state, coreset_of)
-    most = MAX_OF_FIRMWARE if space.code_sets else MAX_CORESET
     evaluations = state.evaluations_left
 
     def only_tails() -> bool:
@@ -76,7 +76,7 @@ def search_product(state: SearchState) -> Trials:
         space,
         SearchLimits(
             evaluations=_MOST_EVALUATIONS if evaluations is None else evaluations,
-            max_coreset=most,
+            max_coreset=_most_of_coreset(space, evaluations),
             patience=_PATIENCE,
             only_tails=only_tails,
             stopped=state.over,
@@ -95,6 +95,12 @@ def search_product(state: SearchState) -> Trials:
     )
 
 
+def _most_of_coreset(space: ProductSpace, evaluations: int | None) -> int:
+    """Return how many candidates of the coreset to try before everything else."""
+    small = evaluations is not None and evaluations < _SMALL_BUDGET
+    return _FEW_OF_CORESET if space.code_sets and small else MAX_CORESET
+
+
 def _product_space(
     state: SearchState, coreset_of: Metric
 ) -> tuple[ProductSpace, str, bool]:
@@ -111,7 +117,7 @@ def _product_space(
     has_list = like_mined and coreset_of is Metric.LOADABLE_BYTES
     mined = load_linked() if has_list else ()
     code_sets: tuple[tuple[str, ...], ...] = ()
-    if _is_firmware(state.problem) and coreset_of is Metric.CODE_BYTES:
+    if _is_firmware(state.problem) and coreset_of is not Metric.IR_INSTRUCTIONS:
         mined, code_sets = load_firmware(_architecture(state.problem))
     coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
@@ -162,7 +168,8 @@ def _is_like_mined(problem: CompileProblem) -> bool:
 
 
 def _is_firmware(problem: CompileProblem) -> bool:
-    return problem.image is not None and problem.image.library is not None
+    """Tell whether a linked program has no operating system."""
+    return problem.image is not None and not is_hosted(problem.target.triple)
 
 
 def _architecture(problem: CompileProblem) -> str:

@@ -18,6 +18,7 @@ from search.domains.compile.search.local_search import (
 )
 from search.domains.compile.search.state import SearchState
 from search.stop import from_budget
+from solvers.llvm.options import unknown_option
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
 from trimtab.specs.compile import CompileSpec, Image, Tier
 
@@ -113,6 +114,19 @@ def test_the_list_of_linked_programs_is_for_the_machine_it_was_mined_on(
     assert own.policy == "greedy order of the linked programs' coreset"
     other, _, _ = searched(image=Image(), triple="aarch64-linux-gnu")
     assert other.policy != own.policy
+
+
+@pytest.mark.parametrize("triple", ["thumbv7em-none-eabi", "riscv32-unknown-elf"])
+def test_firmware_has_lists_of_its_own(searched: Any, triple: str) -> None:
+    trials, space, limits = searched(image=Image(), triple=triple, evaluations=10)
+    assert "compile-firmware" in trials.weights
+    assert space.code_sets
+    assert not unknown_option(space.code_sets[0])
+    assert limits.max_coreset < searched(image=Image(), triple=triple)[2].max_coreset
+    assert not searched(image=Image(), triple=triple, per_function=False)[1].code_sets
+    assert not searched(image=Image(), triple=triple, llvm_options=False)[1].code_sets
+    for other in ("riscv64-unknown-elf", "aarch64-none-elf", "thumbv7em-linux-gnueabi"):
+        assert not searched(image=Image(), triple=other)[1].code_sets
 
 
 def test_a_budget_of_evaluations_limits_compilations(searched: Any) -> None:
