@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from trimtab.wrapper.clang import EMBED, NoClang, find_clang
+from trimtab.wrapper.clang import EMBED, NoClang, find_clang, with_linker
 from trimtab.wrapper.command import BUILD, COMPILE, LINK, OTHER, Command, read_command
 
 TYPE_CHECKING = False  # as the name of `typing`, which is slow to import
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str], *, cxx: bool) -> int:
     command = _read(arguments)
     if command.action == COMPILE:
         return _compile(clang, arguments, command)
+    clang = with_linker(clang, command.words)
     seconds = _seconds()
     if command.action == OTHER or seconds <= 0:
         sys.stdout.flush()

@@ -12,7 +12,7 @@ import pytest
 
 from trimtab.flash import read_usage
 from trimtab.wrapper import link
-from trimtab.wrapper.clang import find_clang
+from trimtab.wrapper.clang import find_clang, with_linker
 from trimtab.wrapper.command import (
     BUILD,
     COMPILE,
@@ -243,3 +243,36 @@ def test_archives_repeat_to_the_byte() -> None:
 def test_objects_without_ir_carry_none() -> None:
     assert carried_ir(b"\x7fELF" + bytes(60)) is None
     assert carried_ir(b"") is None
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/usr/bin:/bin"])
+def test_the_wheels_clang_is_told_where_lld_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It finds `ld.lld` neither beside itself nor on PATH, where Debian's has a number."""
+    zig = next(
+        (
+            Path(p) / "ziglang/zig"
+            for p in sys.path
+            if (Path(p) / "ziglang/zig").is_file()
+        ),
+        None,
+    )
+    if zig is None or shutil.which("ld.lld"):
+        pytest.skip("needs the wheel ziglang and no ld.lld on PATH")
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setenv("TRIMTAB_CC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TRIMTAB_CLANG", raising=False)
+    clang = [str(zig), "clang", "-target", "x86_64-linux-gnu"]
+    assert with_linker(clang, ["a.o"]) == clang
+    assert with_linker(["/usr/bin/clang"], ["-fuse-ld=lld"]) == ["/usr/bin/clang"]
+    words = with_linker(clang, ["-fuse-ld=lld", "a.o"])
+    (tmp_path / "a.c").write_text("int main(void) { return 3; }\n")
+    done = subprocess.run(
+        [*words, "-fuse-ld=lld", "a.c", "-o", "a"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([tmp_path / "a"], check=False).returncode == 3
