@@ -80,7 +80,7 @@ def test_a_run_that_had_no_time_to_report_anything_ends_with_the_baseline(
     finishing = finishing_task(task, over, None, phase=phase, stopped=False)
     assert finishing is not None
     assert finishing.start is None
-    assert finishing.budget == {"seconds": 100.0}, "the baseline is made first"
+    assert finishing.budget == {"seconds": 300.0}, "the baseline is made first"
     crashed = ended(status=OutcomeStatus.FAILED, reason=Reason.NUMERICAL_ERROR)
     begun = phase not in ("start", "parse")
     finishing = finishing_task(task, crashed, None, phase=phase, stopped=False)

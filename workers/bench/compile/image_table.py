@@ -10,16 +10,105 @@ from search.domains.compile.builds import OZ, OZ_GC, OZ_LTO
 from search.domains.compile.gcc_builds import GCC, GCC_LTO
 from workers.bench.compile.images import interval, machine_of, saved, saved_of_own
 from workers.bench.compile.plain import SETS, best_of_sets, flash_by_set
+from workers.bench.compile.report import saved as saved_ir
 from workers.bench.tables.page import Table
 from workers.bench.tables.results import rows_of, source
 from workers.corpus.firmware import MACHINES
 
 IMAGES_FILE = "2026-12-01-compile-images"
-FIRMWARE_FILE = "2026-12-01-compile-firmware"
+FIRMWARE_FILE = "2026-12-01-compile-firmware-functions"
 SIXTY_FILE = "2026-12-01-compile-images-sixty"
+LINKED_IR_FILE = "2026-12-01-compile-linked-ir"
+# Firmware before functions had their own code generation.
+_EARLIER_FILE = "2026-12-01-compile-firmware"
 PLAIN_FILE = "2026-12-01-compile-plain"
 _GOAL, _GOAL_OF_SIXTY = 0.08, 0.10  # below `clang -Oz -flto` with --gc-sections
 _COLUMNS = ("against", "saved, mean [95 % interval]", "smaller on", "larger on")
+
+
+def asked_table() -> Table:
+    """Return what was asked of linked programs, beside what was measured."""
+    rows, sixty, firmware = (
+        rows_of(file) for file in (IMAGES_FILE, SIXTY_FILE, FIRMWARE_FILE)
+    )
+    best = {
+        n: best_of_sets(sizes) for n, sizes in flash_by_set(rows_of(PLAIN_FILE)).items()
+    }
+    ours = {row["program"]: row["flash"]["trimtab"] for row in rows}
+    smaller = sum(ours[name] < size for name, size in best.items())
+    linked_ir = [
+        row
+        for row in rows_of(LINKED_IR_FILE)
+        if (row["method"], row["pipelines"]) == ("trimtab", 10)
+    ]
+    bench = "python -m workers.bench compile"
+    images = f"{bench} images --without-plain-flags"
+    lines = [
+        [
+            "20 programs, x86-64, ten compilations: 8 % below LTO, none larger, all run",
+            f"{_of(rows)}; {_larger(rows)} larger, {_equal(rows)} equal",
+            f"`{images}`",
+        ],
+        [
+            "below `gcc -Os`",
+            _mean([saved(row, GCC) for row in rows if GCC in row["flash"]]),
+            "the same",
+        ],
+        [
+            "sixty compilations: 10 %",
+            _of(sixty),
+            f"`{images} --pipelines 60 --programs …` (below)",
+        ],
+    ]
+    for machine in MACHINES:
+        mine = [row for row in firmware if machine_of(row) == machine]
+        own = _mean([saved_of_own(row, OZ_LTO) for row in mine])
+        lines.append(
+            [
+                f"12 programs, {machine}, ten compilations: 8 %",
+                f"{_of(mine)} of the image, **{own} without the C library**; "
+                f"{_larger(mine)} larger, {_equal(mine)} equal",
+                f"`{images} --machine {machine}`",
+            ]
+        )
+    return Table(
+        title="Linked programs: what was asked",
+        intro=f"Flash below `{OZ_LTO}`, mean over programs [95 % interval]. The C library of "
+        "firmware is linked as it is and is half of an image: both figures are given.",
+        columns=("asked", "measured", "command"),
+        rows=[
+            *lines,
+            [
+                "smaller than the best of 33 sets of plain flags on 90 %",
+                f"{smaller} of {len(best)}",
+                f"`{bench} plain --images FILE`",
+            ],
+            [
+                "IR instructions of linked modules, ten pipelines: 4 %",
+                f"{100 * statistics.fmean(saved_ir(row, 'ir') for row in linked_ir):.1f} % on "
+                f"{len(linked_ir)}",
+                f"`{bench} --linked --metric ir_instructions`",
+            ],
+        ],
+        command="python -m workers.bench tables",
+        source=source(
+            IMAGES_FILE, FIRMWARE_FILE, remark="Each figure's own table is below."
+        ),
+    )
+
+
+def _of(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"**{_mean([saved(row, OZ_LTO) for row in rows])}** on {len(rows)}"
+
+
+def _larger(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(saved(row, OZ_LTO) < 0 for row in rows)
+
+
+def _equal(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many answers were run and behave as the unoptimised program."""
+    same = [row for row in rows if len(set(str(row["runs_equal"]).split(" of "))) == 1]
+    return f"{len(same)} of {len(rows)} run and"
 
 
 def images_table() -> Table:
@@ -142,13 +231,27 @@ def firmware_table() -> Table:
         rows=lines,
         notes=(
             f"All {len(rows)} answers were run and behave as the unoptimised programs; {by_gcc} "
-            "of them are gcc's program.",
+            "of them are gcc's program. "
+            "Before functions had their own code generation: " + "; ".join(_earlier()),
         ),
         command="python -m workers.bench compile images --without-plain-flags "
         "--machine cortex-m4\npython -m workers.bench compile images --without-plain-flags "
         "--machine rv32imc",
         source=source(FIRMWARE_FILE, remark="Bytes do not depend on the load."),
     )  # fmt: skip
+
+
+def _earlier() -> list[str]:
+    """Return the same figures before functions had their own code generation."""
+    texts = []
+    for machine in MACHINES:
+        rows = [row for row in rows_of(_EARLIER_FILE) if machine_of(row) == machine]
+        whole, own = (
+            100 * statistics.fmean(of(row, OZ_LTO) for row in rows)
+            for of in (saved, saved_of_own)
+        )
+        texts.append(f"{machine} {whole:.1f} %, without the C library {own:.1f} %")
+    return texts
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from workers.bench.compile.image_table import (
+    LINKED_IR_FILE,
+    asked_table,
     firmware_table,
     images_headline,
     images_table,
@@ -18,7 +20,6 @@ from workers.bench.tables.results import rows_of, source
 
 LOADABLE_FILE = "2026-11-28-compile"
 IR_FILE = "2026-11-28-compile-ir"
-LINKED_IR_FILE = "2026-12-01-compile-linked-ir"
 CODE_FILE = "2026-11-28-compile-code"
 EXECUTED_FILE = "2026-11-28-compile-executed"
 AUDIT_FILE = "2026-11-28-compile-audit"
@@ -56,6 +57,7 @@ def page() -> Page:
             ),
             _metric_table("Code bytes", CODE_FILE, "code", "code_bytes", (1, 10)),
             _linked_ir_table(),
+            asked_table(),
             images_table(),
             sixty_table(),
             plain_table(),
