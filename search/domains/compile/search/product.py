@@ -97,8 +97,8 @@ def search_product(state: SearchState) -> Trials:
 
 def _most_of_coreset(space: ProductSpace, evaluations: int | None) -> int:
     """Return how many candidates of the coreset to try before everything else."""
-    small = evaluations is not None and evaluations < _SMALL_BUDGET
-    return _FEW_OF_CORESET if space.code_sets and small else MAX_CORESET
+    few = space.code_sets and _is_small(evaluations)
+    return _FEW_OF_CORESET if few else MAX_CORESET
 
 
 def _product_space(
@@ -117,9 +117,11 @@ def _product_space(
     has_list = like_mined and coreset_of is Metric.LOADABLE_BYTES
     mined = load_linked() if has_list else ()
     code_sets: tuple[tuple[str, ...], ...] = ()
-    if _is_firmware(state.problem) and coreset_of is not Metric.IR_INSTRUCTIONS:
+    if coreset_of is not Metric.IR_INSTRUCTIONS and _has_lists(state):
         mined, code_sets = load_firmware(_architecture(state.problem))
-    coreset = [c for c in mined or load_coreset(coreset_of) if allowed(c.tier)]
+    shipped = load_coreset(coreset_of)
+    listed = complete(mined, shipped) if code_sets else list(mined or shipped)
+    coreset = [c for c in listed if allowed(c.tier)]
     options = options_for(metric) if spec.llvm_options else frozenset()
     if not spec.llvm_options:
         coreset = without_options(coreset)
@@ -167,9 +169,20 @@ def _is_like_mined(problem: CompileProblem) -> bool:
     return problem.image is not None and problem.target.triple.startswith(_MINED_ON)
 
 
-def _is_firmware(problem: CompileProblem) -> bool:
-    """Tell whether a linked program has no operating system."""
-    return problem.image is not None and not is_hosted(problem.target.triple)
+def _has_lists(state: SearchState) -> bool:
+    """Tell whether a program has no operating system, and the lists mined on such are of use.
+
+    Those of Arm were no better than the list for objects on held-out programs, with ten
+    compilations (ADR 79).
+    """
+    problem = state.problem
+    if problem.image is None or is_hosted(problem.target.triple):
+        return False
+    return _architecture(problem) != "arm" or not _is_small(state.evaluations_left)
+
+
+def _is_small(evaluations: int | None) -> bool:
+    return evaluations is not None and evaluations < _SMALL_BUDGET
 
 
 def _architecture(problem: CompileProblem) -> str:
