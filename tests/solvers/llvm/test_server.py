@@ -40,6 +40,7 @@ def test_start_up_imports_neither_numpy_nor_dataclasses() -> None:
             "link_order",
             "module",
             "options",
+            "parts",
             "pipeline_text",
             "server",
             "server_link",
