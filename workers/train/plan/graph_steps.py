@@ -20,7 +20,7 @@ from cost_models.weights.publish import publish
 from search.domains.plan.reading.graphs.decode import decoded
 from search.domains.plan.reading.graphs.grammar import Labels
 from search.domains.plan.reading.graphs.network import Weights, stored
-from search.domains.plan.reading.graphs.predict import BEAM, NAME, signs_of
+from search.domains.plan.reading.graphs.predict import BEAM, PARTS, signs_of
 from search.domains.plan.reading.graphs.words import Pieces, coded
 from workers.corpus.goals.files import FOLDER
 from workers.train.plan.graph_data import Marked
@@ -89,8 +89,7 @@ def train(
         last = [measure(weights, name, rows[name]) for name in never]
         say(f"never seen: {_listed(last)} graphs right")
     calibration = calibrated(last if never else measured)
-    publish(
-        NAME,
+    publish_parts(
         stored_of(state, labels, vocabulary, calibration),
         folder=out or SHIPPED,
         command=(
@@ -102,6 +101,18 @@ def train(
         metric=f"graphs right of authors left out: {_listed(measured)}"
         + (f"; as published: {_listed(last)}" if never else ""),
     )
+
+
+def publish_parts(
+    arrays: Mapping[str, Any], *, folder: Path, command: str, data: str, metric: str
+) -> None:
+    """Publish arrays in files of about equal size, as `predict.PARTS` names them."""
+    parts: list[dict[str, Any]] = [{} for _ in PARTS]
+    for name in sorted(arrays, key=lambda name: (-arrays[name].nbytes, name)):
+        least = min(parts, key=lambda part: sum(a.nbytes for a in part.values()))
+        least[name] = arrays[name]
+    for part, own in zip(PARTS, parts, strict=True):
+        publish(part, own, folder=folder, command=command, data=data, metric=metric)
 
 
 def _listed(measured: Sequence[Measured]) -> str:

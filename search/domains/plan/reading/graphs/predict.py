@@ -13,6 +13,8 @@ from search.domains.plan.reading.graphs.types import ReadGraph
 from search.domains.plan.reading.graphs.words import Pieces, coded
 
 NAME = "plan-graphs"
+PARTS = (NAME, f"{NAME}-2", f"{NAME}-3")
+"""Files of the weights, each below the 4 MiB that one file in the tree may have."""
 BEAM = 3
 
 
@@ -58,4 +60,4 @@ def confidence(weights: Weights, found: Sequence[Found]) -> float:
 @functools.cache
 def shipped() -> Weights:
     """Return the shipped weights. Raises WeightsRefused."""
-    return Weights.of(load_weights(NAME))
+    return Weights.of({k: v for part in PARTS for k, v in load_weights(part).items()})
