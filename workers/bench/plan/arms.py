@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from search.domains.plan import PlanDomain
-from search.domains.plan.choosing.graphs import shipped_graphs
+from search.domains.plan.choosing.choice import graphs_for
 from search.domains.plan.reading.joint.both import learned_reading
 from search.domains.plan.reading.read import read_goal as read_by_rules
 from search.domains.plan.types import FileFacts, Reading
@@ -54,7 +54,7 @@ def _learned(
     rules = read_by_rules(goal, files, specs=specs)
     if rules.refused is not None:
         return rules
-    found = shipped_graphs(goal, [file.name for file in files])
+    found = graphs_for(goal, files, rules, None)
     got = (
         learned_reading(found[0], goal, files, rules, answers or {}, specs)
         if found

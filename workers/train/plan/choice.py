@@ -8,10 +8,11 @@ probably its reading is right; thresholds are set so that few plans are silently
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from search.domains.plan.choosing.choice import (
     ReadGraphs,
     Weights,
     choice_of,
+    graphs_for,
     read_goal,
 )
 from search.domains.plan.choosing.features import NAMES
@@ -52,11 +54,12 @@ from workers.train.steps import Say, StepError
 
 _RIDGE = 0.3
 _MOST_SILENT = 0.025  # share of goals, of the thresholds
-_WORTH = (
-    0.6  # of a plan that is right after one question, beside one that is right at once
-)
+# Worth of a plan that is right after one question, beside one that is right at once.
+_WORTH = 0.45
 _COST_OF_SILENCE = 4.0
-_THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
+_THRESHOLDS = (0.01, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_ASKS = NAMES.index("the rules ask")
+_MARKS = NAMES.index("words that the rules do not understand")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +79,8 @@ def forced(sort: str) -> Weights:
     return Weights(
         of={each: (9.0 if each == sort else -9.0, *zeros) for each in SORTS},
         accept=0.0,
+        accept_marked=0.0,
+        accept_asked=0.0,
         offer=0.0,
     )
 
@@ -97,9 +102,8 @@ class _Seen:
     ) -> Reading:
         if self.choice is None:
             rules = read_by_rules(goal, files, specs=specs)
-            found = self._graphs(goal, [file.name for file in files])
-            if rules.refused is None:
-                self.choice = choice_of(found, goal, files, rules, specs)
+            found = graphs_for(goal, files, rules, self._graphs)
+            self.choice = choice_of(found, goal, files, rules, specs)
         return read_goal(
             goal,
             files,
@@ -191,7 +195,7 @@ def cross_fitted(rows: Sequence[Rated]) -> Iterator[tuple[Rated, Mapping[str, fl
     for part in parts:
         names = {row.goal for row in part}
         weights = fit([row for row in rows if row.goal not in names])
-        by = Weights(of=weights, accept=0.0, offer=0.0)
+        by = replace(forced(MODEL), of=weights)
         for row in part:
             yield (
                 row,
@@ -199,38 +203,39 @@ def cross_fitted(rows: Sequence[Rated]) -> Iterator[tuple[Rated, Mapping[str, fl
             )
 
 
-def outcome_of(
-    row: Rated, sure: Mapping[str, float], accept: float, offer: float
-) -> tuple[str, str]:
+def outcome_of(row: Rated, sure: Mapping[str, float], by: Weights) -> tuple[str, str]:
     """Return what becomes of a goal by the choice, and the sort taken; `asked` for a question."""
     if not row.outcomes:
         return row.rules, "rules alone"
     if len(row.outcomes) == 1:
         return row.outcomes[MODEL], "agree"
     ranked = sorted(sure, key=lambda sort: -sure[sort])
-    offered = [sort for sort in ranked if sure[sort] >= offer]
-    if sure[ranked[0]] >= accept or len(offered) < 2:
+    offered = [sort for sort in ranked if sure[sort] >= by.offer]
+    least = by.least(asks=row.row[_ASKS] > 0, marks=row.row[_MARKS] > 0)
+    if sure[ranked[0]] >= least or len(offered) < 2:
         return row.outcomes[ranked[0]], ranked[0]
     right = any(row.outcomes[sort] == AT_ONCE for sort in offered)
     return (AFTER_OWN if right else MARKED), "asked"
 
 
-def thresholds(
-    pairs: Sequence[tuple[Rated, Mapping[str, float]]],
-) -> tuple[float, float]:
-    """Return the thresholds `accept` and `offer` of most worth with few silently wrong plans."""
-    best, found = -1e9, (0.5, 0.05)
-    for accept in _THRESHOLDS:
-        for offer in (0.01, 0.02, 0.05, 0.1, 0.15):
-            ends = Counter(outcome_of(row, sure, accept, offer)[0] for row, sure in pairs)
-            worth = ends[AT_ONCE] + ends[AFTER_ONE] + _WORTH * ends[AFTER_OWN]
-            worth -= _COST_OF_SILENCE * max(0.0, ends[SILENT] - _MOST_SILENT * len(pairs))
-            if worth > best:
-                best, found = worth, (accept, offer)
+def thresholds(pairs: Sequence[tuple[Rated, Mapping[str, float]]]) -> Weights:
+    """Return weights with the thresholds of most worth at few silently wrong plans."""
+    best, found = -1e9, forced(MODEL)
+    for accept, marked, asked, offer in itertools.product(
+        _THRESHOLDS, _THRESHOLDS, _THRESHOLDS, (0.02, 0.05, 0.1)
+    ):
+        by = replace(
+            found, accept=accept, accept_marked=marked, accept_asked=asked, offer=offer
+        )
+        ends = Counter(outcome_of(row, sure, by)[0] for row, sure in pairs)
+        worth = ends[AT_ONCE] + ends[AFTER_ONE] + _WORTH * ends[AFTER_OWN]
+        worth -= _COST_OF_SILENCE * max(0.0, ends[SILENT] - _MOST_SILENT * len(pairs))
+        if worth > best:
+            best, found = worth, by
     return found
 
 
-def measured(rows: Sequence[Rated], accept: float, offer: float) -> Iterator[str]:
+def measured(rows: Sequence[Rated], by: Weights) -> Iterator[str]:
     """Yield lines with what becomes of the goals: by rules, by the model, by the choice."""
     pairs = list(cross_fitted(rows))
     for author in ("all", *sorted({row.author for row in rows})):
@@ -238,9 +243,7 @@ def measured(rows: Sequence[Rated], accept: float, offer: float) -> Iterator[str
         arms = {
             "rules": Counter(row.rules for row, _ in own),
             "model": Counter(row.outcomes.get(MODEL, MARKED) for row, _ in own),
-            "choice": Counter(
-                outcome_of(row, sure, accept, offer)[0] for row, sure in own
-            ),
+            "choice": Counter(outcome_of(row, sure, by)[0] for row, sure in own),
         }
         for arm, ends in arms.items():
             yield (
@@ -249,7 +252,7 @@ def measured(rows: Sequence[Rated], accept: float, offer: float) -> Iterator[str
                 f"{ends[AT_ONCE] + ends[AFTER_ONE] + ends[AFTER_OWN]} after one of any kind, "
                 f"{ends[SILENT]} silently wrong"
             )
-        ways = Counter(outcome_of(row, sure, accept, offer)[1] for row, sure in own)
+        ways = Counter(outcome_of(row, sure, by)[1] for row, sure in own)
         yield f"{author}: taken {dict(ways.most_common())}"
 
 
@@ -289,23 +292,23 @@ def train(
         raise StepError(
             f"--work: expected rated goals in {file}, got none; give --graphs"
         )
-    accept, offer = thresholds(list(cross_fitted(rows)))
-    for line in measured(rows, accept, offer):
+    by = thresholds(list(cross_fitted(rows)))
+    for line in measured(rows, by):
         say(line)
-    out.write_text(document(fit(rows), accept, offer, command))
+    out.write_text(document(replace(by, of=fit(rows)), command))
 
 
-def document(
-    weights: Mapping[str, Sequence[float]], accept: float, offer: float, command: str
-) -> str:
+def document(by: Weights, command: str) -> str:
     """Return the file of the choice's weights."""
     lines = [
         "# How probably each sort of reading is right; see choice.py. Made by",
         f"# {command}",
-        f"accept = {accept}",
-        f"offer = {offer}",
+        f"accept = {by.accept}",
+        f"accept_marked = {by.accept_marked}",
+        f"accept_asked = {by.accept_asked}",
+        f"offer = {by.offer}",
     ]
     for sort in SORTS:
         lines += ["", f"[{sort}]"]
-        lines += [f'"{name}" = {w}' for name, w in zip(NAMES, weights[sort], strict=True)]
+        lines += [f'"{name}" = {w}' for name, w in zip(NAMES, by.of[sort], strict=True)]
     return "\n".join(lines) + "\n"

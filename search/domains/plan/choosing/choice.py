@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from search.domains.plan.choosing.forms import Comparison, compared
 from search.domains.plan.choosing.graphs import shipped_graphs
 from search.domains.plan.choosing.merge import with_values
 from search.domains.plan.choosing.question import ABOUT, chosen, question_of
+from search.domains.plan.choosing.quoted import masked, unmasked
 from search.domains.plan.reading.graphs.types import ReadGraph
 from search.domains.plan.reading.joint.both import learned_reading
 from search.domains.plan.reading.read import read_goal as read_by_rules
@@ -39,13 +40,21 @@ class Weights:
     """Logistic regressions over `features.NAMES`, one for each sort of reading, and thresholds."""
 
     of: Mapping[str, tuple[float, ...]]
-    accept: float  # least probability at which a reading is taken without a question
+    # Least probability at which a reading is taken without a question: where the rules are silent,
+    # underline words, or ask by themselves.
+    accept: float
+    accept_marked: float
+    accept_asked: float
     offer: float  # least probability of a reading that is worth showing
 
     def probability(self, sort: str, row: Sequence[float]) -> float:
         """Return how probably a reading of this sort is right."""
         score = sum(w * x for w, x in zip(self.of[sort], row, strict=True))
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, score))))
+
+    def least(self, *, asks: bool, marks: bool) -> float:
+        """Return the threshold for a goal on which the rules ask, or underline words."""
+        return self.accept_asked if asks else self.accept_marked if marks else self.accept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +75,8 @@ def weights() -> Weights:
     return Weights(
         of={sort: tuple(float(document[sort][name]) for name in NAMES) for sort in SORTS},
         accept=float(document["accept"]),
+        accept_marked=float(document["accept_marked"]),
+        accept_asked=float(document["accept_asked"]),
         offer=float(document["offer"]),
     )
 
@@ -85,7 +96,7 @@ def read_goal(
     """
     rules = read_by_rules(goal, files, specs=specs)
     answers = dict(answers or {})
-    graphs = _graphs(goal, files, rules, read_graphs)
+    graphs = graphs_for(goal, files, rules, read_graphs)
     choice = choice_of(graphs, goal, files, rules, specs)
     if choice is None:
         return _by_rules(goal, files, answers, specs, rules)
@@ -112,16 +123,14 @@ def choice_of(
     rules: Reading,
     specs: Mapping[str, type[Spec]],
 ) -> Choice | None:
-    """Return the readings of a goal; None where the model's first graph is no reading.
+    """Return the readings of a goal; None where none of the model's graphs is a reading.
 
-    graphs: of the model, the likeliest first; all but two are left out.
+    graphs: of the model, the likeliest first. The first two that are readings count.
     """
-    if not graphs:
+    usable = list(_usable(graphs, goal, files, rules, {}, specs))
+    if not usable:
         return None
-    graph = graphs[0]
-    learned = learned_reading(graph, goal, files, rules, {}, specs)
-    if isinstance(learned, str):
-        return None
+    graph, learned = usable[0]
     comparison = compared(learned, rules, specs)
     readings = {MODEL: learned}
     if not comparison.same:
@@ -129,16 +138,31 @@ def choice_of(
         merged = with_values(learned, rules, comparison, specs)
         if merged is not None and not compared(merged, rules, specs).same_graph:
             readings[MERGED] = merged
-        second = _second(graphs, goal, files, rules, specs)
-        if second is not None and not any(
-            compared(second, each, specs).same_graph for each in readings.values()
-        ):
-            readings[SECOND] = second
+        for _, second in usable[1:2]:
+            if not any(
+                compared(second, each, specs).same_graph for each in readings.values()
+            ):
+                readings[SECOND] = second
     return Choice(
         readings=readings,
         row=features(graph, learned, rules, comparison),
         comparison=comparison,
     )
+
+
+def _usable(
+    graphs: Sequence[ReadGraph],
+    goal: str,
+    files: Sequence[FileFacts],
+    rules: Reading,
+    answers: Mapping[str, str],
+    specs: Mapping[str, type[Spec]],
+) -> Iterator[tuple[ReadGraph, Reading]]:
+    """Yield the graphs that are readings, with their readings."""
+    for graph in graphs:
+        reading = learned_reading(graph, goal, files, rules, answers, specs)
+        if not isinstance(reading, str):
+            yield graph, reading
 
 
 def decide(choice: Choice, by: Weights) -> str | tuple[str, ...]:
@@ -148,30 +172,22 @@ def decide(choice: Choice, by: Weights) -> str | tuple[str, ...]:
     ranked = sorted(choice.readings, key=lambda sort: -by.probability(sort, choice.row))
     best = by.probability(ranked[0], choice.row)
     offered = tuple(s for s in ranked if by.probability(s, choice.row) >= by.offer)
-    if best >= by.accept or len(offered) < 2:
+    rules = choice.readings[RULES]
+    least = by.least(asks=bool(rules.questions), marks=bool(rules.not_understood))
+    if best >= least or len(offered) < 2:
         return ranked[0]
     return offered
 
 
-def _second(
-    graphs: Sequence[ReadGraph],
-    goal: str,
-    files: Sequence[FileFacts],
-    rules: Reading,
-    specs: Mapping[str, type[Spec]],
-) -> Reading | None:
-    if len(graphs) < 2:
-        return None
-    reading = learned_reading(graphs[1], goal, files, rules, {}, specs)
-    return None if isinstance(reading, str) else reading
-
-
-def _graphs(
+def graphs_for(
     goal: str, files: Sequence[FileFacts], rules: Reading, read_graphs: ReadGraphs | None
 ) -> Sequence[ReadGraph]:
+    """Return the model's graphs of a goal that it may see; quotations are kept from it."""
     if rules.refused is not None or len(goal) > _MOST_CHARACTERS:
         return ()
-    return (read_graphs or shipped_graphs)(goal, [file.name for file in files])
+    text, places = masked(goal)
+    found = (read_graphs or shipped_graphs)(text, [file.name for file in files])
+    return [unmasked(graph, places) for graph in found]
 
 
 def _answered(
@@ -190,7 +206,8 @@ def _answered(
         return replace(_by_rules(goal, files, answers, specs, rules), reader=who)
     if not answers:
         return replace(choice.readings[sort], reader=who)
-    graph = graphs[1] if sort == SECOND else graphs[0]
+    usable = [graph for graph, _ in _usable(graphs, goal, files, rules, {}, specs)]
+    graph = usable[1] if sort == SECOND else usable[0]
     learned = learned_reading(graph, goal, files, rules, answers, specs)
     if isinstance(learned, str):
         return replace(_by_rules(goal, files, answers, specs, rules), reader=who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from search.domains.plan.choosing.forms import Comparison
+from search.domains.plan.choosing.quoted import masked
 from search.domains.plan.reading.graphs.types import ReadGraph
 from search.domains.plan.types import Reading
 
@@ -46,7 +47,7 @@ def features(
         math.log(confidence / (1 - confidence)) / 4,
         max(-8.0, graph.log_probability) / max(1, len(graph.jobs)) / 4,
         min(len(learned.wishes), 8) / 4,
-        math.log(1 + len(learned.goal.split())) / 4,
+        math.log(1 + len(masked(learned.goal)[0].split())) / 4,
         _few(len(comparison.alone)),
         _few(len(comparison.other_alone)),
         _few(sum(len(p.only_one) for p in pairs)),

@@ -13,7 +13,7 @@ from search.domains.plan.reading.graphs.words import Pieces, coded
 
 
 def graphs_of(
-    text: str, files: Sequence[str], weights: Weights, *, count: int = 2
+    text: str, files: Sequence[str], weights: Weights, *, count: int = BEAM
 ) -> tuple[ReadGraph, ...]:
     """Return the likeliest graphs of a goal, the best first, all with its confidence."""
     row = coded(text, files, Pieces(weights.vocabulary))

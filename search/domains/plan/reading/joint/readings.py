@@ -32,7 +32,7 @@ from search.domains.plan.reading.joint.relations import (
     says_how_often,
 )
 from search.domains.plan.reading.joint.requests import MAIN_FILES, intent_of, refused
-from search.domains.plan.reading.joint.values import base_of, slot_of, value_at
+from search.domains.plan.reading.joint.values import base_of, is_text, slot_of, value_at
 from search.domains.plan.reading.quantities.quantity import scaled
 from search.domains.plan.reading.scene import Scene
 from search.domains.plan.reading.slots import Slot
@@ -73,7 +73,7 @@ def reading_of(graph: ReadGraph, context: Context, answers: Mapping[str, str]) -
         if (why := refused(wish, context.specs)) is not None:
             raise Unusable(why)
     scene = context.scene
-    not_done = tuple(_part(part, context) for part in graph.not_done)
+    not_done = _parts(graph, wishes, context)
     _account(scene, [span for w in wishes for span in _spans_of(w)])
     _account(scene, [span for part in not_done for span in part.spans])
     questions = tuple(_questions(graph, wishes, context, answers))
@@ -118,6 +118,10 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
     """Yield the values that the words state by themselves."""
     for value in job.values:
         spans = _spans(value.words)
+        if _is_quoted(value, job.kind, context.scene):
+            raise Unusable(
+                f"{value.path}: its words are quoted, and quoted words are data"
+            )
         if value.closed:
             yield value.path, Value(path=value.path, value=value.value, spans=spans)
             continue
@@ -137,6 +141,17 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
         )
         if read is not None and read is not NotImplemented:
             yield value.path, Value(path=value.path, value=read, spans=spans)
+
+
+def _is_quoted(value: ReadValue, kind: str, scene: Scene) -> bool:
+    """Return whether a value's words all lie in quoted text; names and texts may."""
+    if not value.words or is_text(kind, value.path):
+        return False
+    quotes = [token for token in scene.tokens if token.form is Form.QUOTE]
+    return all(
+        any(token.start <= place.start and place.end <= token.end for token in quotes)
+        for place in _places(value.words, scene)
+    )
 
 
 def _with_widths(values: dict[str, Value]) -> dict[str, Value]:
@@ -334,18 +349,35 @@ def _order(graph: ReadGraph, context: Context) -> Iterator[Order]:
         )
 
 
+def _parts(
+    graph: ReadGraph, wishes: Sequence[Wish], context: Context
+) -> tuple[NotDone, ...]:
+    """Return the parts that are not done: the model's, and the rules' where no value is."""
+    read = [span for wish in wishes for span in _spans_of(wish)]
+    theirs = [p for p in context.rules.not_done if not _meet(p.spans, read)]
+    own: list[NotDone] = []
+    for part in (_part(part, context) for part in graph.not_done):
+        same = [p for p in theirs if _meet(p.spans, part.spans)]
+        theirs = [p for p in theirs if p not in same]
+        if not part.spans:
+            continue
+        spans = [*part.spans, *(span for p in same for span in p.spans)]
+        whole = Span(start=min(s.start for s in spans), end=max(s.end for s in spans))
+        text = context.scene.text.goal[whole.start : whole.end]
+        own.append(NotDone(text=text[:200], reason=part.reason, spans=(whole,)))
+    return (*own, *theirs)
+
+
+def _meet(some: Sequence[Span], others: Sequence[Span]) -> bool:
+    return any(a.start < b.end and b.start < a.end for a in some for b in others)
+
+
 def _part(part: ReadPart, context: Context) -> NotDone:
     spans = _spans(part.words)
     text = " … ".join(context.scene.text.goal[s.start : s.end] for s in spans)
     reasons: Mapping[str, str] = _table()["reasons"]
     same = next(
-        (
-            known.reason
-            for known in context.rules.not_done
-            for mine in spans
-            for span in known.spans
-            if span.start < mine.end and mine.start < span.end
-        ),
+        (known.reason for known in context.rules.not_done if _meet(known.spans, spans)),
         None,
     )
     reason = same or reasons.get(part.tag, reasons["other"])

@@ -112,6 +112,28 @@ def _unrolled(places: Sequence[Place], devices: Sequence[int]) -> list[int] | No
     return list(devices) or None
 
 
+_TEXTS = (
+    "name",
+    "labels",
+    "model",
+    "webhook.url",
+    "spec.model_text",
+    "spec.source_text",
+    "spec.runs",
+    "spec.build",
+    "spec.link",
+    "spec.image",
+    "spec.constraints",
+    "spec.tables",
+)
+
+
+def is_text(kind: str, path: str) -> bool:
+    """Return whether a path takes a name or a text, which people quote."""
+    del kind
+    return any(path == text or path.startswith(f"{text}.") for text in _TEXTS)
+
+
 def base_of(path: str) -> str:
     """Return a path with every index at 0, as slots have it."""
     return _INDEX.sub(".0", path)

@@ -67,6 +67,8 @@ def by(accept: float, offer: float = 0.05, **bias: float) -> Weights:
     return Weights(
         of={sort: (bias.get(sort, -1.0), *zeros) for sort in SORTS},
         accept=accept,
+        accept_marked=accept,
+        accept_asked=accept,
         offer=offer,
     )
 
@@ -226,6 +228,8 @@ def test_the_shipped_weights_are_complete() -> None:
     shipped = weights()
     assert set(shipped.of) == set(SORTS)
     assert 0 < shipped.offer <= shipped.accept < 1
+    assert shipped.least(asks=True, marks=True) == shipped.accept_asked
+    assert shipped.least(asks=False, marks=True) == shipped.accept_marked
     assert all(len(row) == len(NAMES) for row in shipped.of.values())
     assert 0 < shipped.probability(MODEL, (1.0,) * len(NAMES)) < 1
 

@@ -140,12 +140,12 @@ def test_the_column_of_a_table_gives_the_unit() -> None:
     assert values(read(goal, MODEL, made)) == {"budget.seconds": 1800}
 
 
-def test_quoted_words_are_read_where_the_model_points_at_them() -> None:
+def test_numbers_in_quoted_text_are_data() -> None:
     goal = "> Tomek: solve a.mps, 40 seconds.\nfine"
     made = graph(
         job("ilp", stated(goal, "budget.seconds", "40 seconds"), files={"model": "a.mps"})
     )
-    assert values(read(goal, MODEL, made)) == {"budget.seconds": 40}
+    assert "quoted" in str(read(goal, MODEL, made))
 
 
 @pytest.mark.parametrize(
