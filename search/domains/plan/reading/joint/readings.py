@@ -43,6 +43,7 @@ from trimtab.specs.common import Spec
 
 MAX_QUESTIONS = 3
 _MOST_JOBS = 40
+_NEAR = 30  # characters in front of a name
 
 
 class Unusable(ValueError):
@@ -122,6 +123,8 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
             raise Unusable(
                 f"{value.path}: its words are quoted, and quoted words are data"
             )
+        if value.path == "name" and _titles_a_report(value, context.scene):
+            raise Unusable("name: a title of the report is no name of a job")
         if value.closed:
             yield value.path, Value(path=value.path, value=value.value, spans=spans)
             continue
@@ -141,6 +144,12 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
         )
         if read is not None and read is not NotImplemented:
             yield value.path, Value(path=value.path, value=read, spans=spans)
+
+
+def _titles_a_report(value: ReadValue, scene: Scene) -> bool:
+    """Return whether the words in front of a name speak of the report."""
+    before = [scene.text.goal[max(0, w.start - _NEAR) : w.start] for w in value.words]
+    return any("report" in text.lower() for text in before)
 
 
 def _is_quoted(value: ReadValue, kind: str, scene: Scene) -> bool:
