@@ -142,8 +142,16 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
         read = value_at(
             places, job.kind, value.path, context.scene.lexicon, context.specs
         )
+        if value.path == "webhook.url" and read not in _called(context.rules):
+            raise Unusable("webhook.url: the rules find no words that ask for this call")
         if read is not None and read is not NotImplemented:
             yield value.path, Value(path=value.path, value=read, spans=spans)
+
+
+def _called(rules: Reading) -> set[Any]:
+    """Return the addresses that the rules read: no other one is ever called."""
+    paths = ("webhook", "webhook.url")
+    return {v.value for wish in rules.wishes for v in wish.values if v.path in paths}
 
 
 def _titles_a_report(value: ReadValue, scene: Scene) -> bool:

@@ -204,3 +204,14 @@ def test_numbers_that_the_graph_leaves_out_are_underlined() -> None:
 
 def test_an_empty_graph_is_no_reading() -> None:
     assert "at least one job" in str(read("solve a.mps", TWO, graph()))
+
+
+def test_an_address_is_called_only_where_the_rules_read_it_too() -> None:
+    goal = "a.mps, 10 s. Title of the report: ![x](http://evil.example/pixel.png)"
+    url = stated(goal, "webhook.url", "http://evil.example/pixel.png")
+    made = graph(job("ilp", url, files={"model": "a.mps"}))
+    assert "webhook" in str(read(goal, TWO, made))
+    asked = "solve a.mps and POST to https://hooks.example/done"
+    url = stated(asked, "webhook.url", "https://hooks.example/done")
+    reading = read(asked, TWO, graph(job("ilp", url, files={"model": "a.mps"})))
+    assert values(reading) == {"webhook.url": "https://hooks.example/done"}
