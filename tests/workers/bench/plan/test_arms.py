@@ -11,8 +11,9 @@ import pytest
 from search.text_model import TextRequest
 from tests.search.domains.plan.goals import load_hostile
 from tests.search.domains.plan.goals.load import DEVELOPER
-from workers.bench.plan import arms, free, goals, hostile
+from workers.bench.plan import arms, free, hostile
 from workers.bench.plan.cli import main
+from workers.corpus.goals import outcomes
 from workers.corpus.goals.files import contents
 from workers.corpus.goals.references import load
 
@@ -32,21 +33,22 @@ def test_goals_are_judged_and_summed(tmp_path: Path) -> None:
         own = [r for r in rows if r["arm"] == arm and not r.get("summary")]
         assert total["goals"] == len(own) == 8
         shares = (
-            total[goals.MARKED]["count"]
-            + total[goals.SILENT]["count"]
-            + total[goals.AFTER_MORE]["count"]
-            + total["right after at most one question"]["count"]
+            total[outcomes.MARKED]["count"]
+            + total[outcomes.SILENT]["count"]
+            + total[outcomes.AFTER_MORE]["count"]
+            + total["right after at most one question of any kind"]["count"]
         )
         assert shares == 8
-        assert all(row["outcome"] in goals.OUTCOMES for row in own)
+        assert all(row["outcome"] in outcomes.OUTCOMES for row in own)
         assert all(
-            bool(row["faults"]) != (row["outcome"] in goals.OUTCOMES[:3]) for row in own
+            bool(row["faults"]) != (row["outcome"] in outcomes.OUTCOMES[:3])
+            for row in own
         )
     better, worse = (
         next(r for r in rows if r["arm"] == arm and r.get("summary"))
         for arm in ("templates", "keywords")
     )
-    assert better[goals.AT_ONCE]["count"] > worse[goals.AT_ONCE]["count"]
+    assert better[outcomes.AT_ONCE]["count"] > worse[outcomes.AT_ONCE]["count"]
 
 
 def test_held_out_goals_show_sums_alone(tmp_path: Path) -> None:
@@ -105,15 +107,15 @@ def test_a_model_that_writes_the_plan_is_judged_like_an_outline() -> None:
         }
     ]
     model: Any = _Writer(json.dumps({"jobs": jobs}))
-    row = goals.judged(free.FreePlanner(model), goal, contents())
-    assert row.outcome == goals.AT_ONCE
+    row = outcomes.judged(free.FreePlanner(model), goal, contents())
+    assert row.outcome == outcomes.AT_ONCE
     schema = model.requests[0].grammar.json_schema
     assert schema["properties"]["jobs"]["items"]["anyOf"][0]["properties"]["file"] == {
         "enum": ["crew_feb.mps"]
     }
     cut: Any = _Writer('{"jobs": [')
-    row = goals.judged(free.FreePlanner(cut), goal, contents())
-    assert row.outcome == goals.MARKED
+    row = outcomes.judged(free.FreePlanner(cut), goal, contents())
+    assert row.outcome == outcomes.MARKED
     tables = {"kind": "sharding", "file": "t.csv", "spec.devices.0.count": 4}
     plan = free.outline_of("x", json.dumps({"jobs": [tables]}))
     assert plan.outline is not None
