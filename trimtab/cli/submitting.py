@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,8 +86,7 @@ def submit(
     }
     fields = _fields(setting)
     with connect() as client:
-        # With a target, a .json is data to learn from, such as a board.
-        if file.suffix == ".json" and not (kind == "learn" and "target" in fields):
+        if _is_request(file, kind, fields):
             if warm_start is not None or fields:
                 raise typer.BadParameter(
                     "--warm-start, --set: expected an input file with them, got a JSON spec; "
@@ -110,6 +109,11 @@ def submit(
                 show(job.view, as_json)
         if watch or wait or report:
             raise typer.Exit(live.exit_code(job.view))
+
+
+def _is_request(file: Path, kind: str | None, fields: Mapping[str, Any]) -> bool:
+    """Return whether a file is a spec or request; with a target it is data to learn from."""
+    return file.suffix == ".json" and not (kind == "learn" and "target" in fields)
 
 
 def _fields(settings: list[str] | None) -> dict[str, Any]:
