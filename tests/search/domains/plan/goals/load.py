@@ -34,6 +34,8 @@ TRAINING = tuple(
         "nineteenth",
         "twentieth",
         "twenty-first",
+        "twenty-second",
+        "twenty-third",
     )
 )
 """The same, in other shares of the strata; from the tenth on with `marks`."""
