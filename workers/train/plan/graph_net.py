@@ -189,21 +189,18 @@ class GraphNet(nn.Module):
     def _logits(self, y: Tensor, batch: Batch, states: Tensor, words: Tensor) -> Tensor:
         scale = y.shape[-1] ** -0.5
         w = words.shape[1]
-        pointed = (
-            self.word_query(y) @ self.word_key(words).transpose(1, 2) * scale
-        )  # [b, t, w]
+        # [b, t, w]
+        pointed = self.word_query(y) @ self.word_key(words).transpose(1, 2) * scale
         place = torch.arange(w)
         far = (place - batch.since[:, :, None]).clamp(-FAR, FAR) + FAR
         pointed = pointed + self.near(y).gather(2, far)
         pointed = pointed + self.again(y).gather(2, batch.used)
         beyond = place >= batch.words[:, None]
         pointed = pointed.masked_fill(beyond[:, None], -1e4)
-        found = (
-            self.file_query(y) @ self.file_key(states).transpose(1, 2) * scale
-        )  # [b, t, p]
-        of_file = (batch.ids == FILE)[:, None] * batch.signs[:, :, 1][
-            :, None
-        ]  # [b, 1, p]
+        # [b, t, p]
+        found = self.file_query(y) @ self.file_key(states).transpose(1, 2) * scale
+        # [b, 1, p]
+        of_file = (batch.ids == FILE)[:, None] * batch.signs[:, :, 1][:, None]
         number = torch.arange(1, MAX_FILES + 1)[:, None]
         mask = torch.where(of_file == number, 0.0, -1e4)  # [b, files, p]
         files = torch.stack(

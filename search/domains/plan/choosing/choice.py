@@ -61,9 +61,8 @@ class Weights:
 class Choice:
     """Readings of a goal with what was chosen, for the bench and the fit."""
 
-    readings: Mapping[
-        str, Reading
-    ]  # by sort; a sort that says what another says is left out
+    # by sort; a sort that says what another says is left out
+    readings: Mapping[str, Reading]
     row: tuple[float, ...]
     comparison: Comparison
 

@@ -93,9 +93,8 @@ class Labels:
     """The closed vocabulary: labels, and the kinds of jobs that each belongs to."""
 
     names: tuple[str, ...]
-    kinds: Mapping[
-        str, tuple[str, ...]
-    ]  # label → kinds; labels without a row fit every kind
+    # label → kinds; labels without a row fit every kind
+    kinds: Mapping[str, tuple[str, ...]]
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -187,9 +186,8 @@ class _Draft:
     files: dict[str, int] = field(default_factory=dict)
     outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
     values: dict[str, ReadValue] = field(default_factory=dict)
-    own: set[str] = field(
-        default_factory=set
-    )  # paths and fields said for this job itself
+    # paths and fields said for this job itself
+    own: set[str] = field(default_factory=set)
     copied: bool = False
 
 
