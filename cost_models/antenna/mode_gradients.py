@@ -73,7 +73,7 @@ def pullback(modes: Modes, slope: Reduced) -> Real:
     inductance, elastance = _of_matrices(slope, modes.reduced)
     _through_matrices(modes, count, inductance, elastance, by_psi, by_charge)
     by_value[:count] += np.einsum("fkk->k", elastance[:NODES])[:count]
-    _through_feeds(modes, count, slope, by_charge, by_value, direct[1])
+    _through_feeds(modes, count, slope, by_charge, by_value)
     _through_densities(modes, count, slope, (by_psi, by_charge, by_value), direct)
     ends = modes.edge_ends
     by_psi += by_charge[ends[0]] - by_charge[ends[1]]
@@ -154,18 +154,15 @@ def _through_feeds(
     slope: Reduced,
     by_charge: Real,
     by_value: Real,
-    by_potential: Real,
 ) -> None:
     posts = modes.posts()  # (NODES, feeds, cells)
     for f in range(NODES):
         by_charge[:, :given] += posts[f].real.T @ slope.coupling[:, f, :given]
         by_charge[:, :given] += posts[f].imag.T @ slope.coupling[:, NODES + f, :given]
-    above, values = modes.potentials[modes.feeds, given:], modes.values[given:]
+    above, values = modes.felt_by_posts()[:, given:], modes.values[given:]
     first, second = slope.rest[:, 0:1], slope.rest[:, 1:2]
     size = above * (first + second / values)
-    by_charge[:, given:] += 2 * modes.potential[:, modes.feeds] @ (size / np.sqrt(values))
-    own = modes.charges[modes.feeds, given:]
-    np.add.at(by_potential, modes.feeds, 2 * (size * own / np.sqrt(values)).sum(axis=1))
+    by_charge[:, given:] += 2 * posts[NODES // 2].real.T @ (size / np.sqrt(values))
     by_value[given:] -= (above**2 * (first + 2 * second / values) / values).sum(axis=0)
 
 

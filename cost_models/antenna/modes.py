@@ -226,7 +226,7 @@ class Modes:
         elastance[:, :given, :given] = np.diag(self.values[:given])
         elastance[:, :given, :given] += c.T @ (self.potential_changes @ c)
         coupling[..., :given] = (self.posts() @ c).transpose(1, 0, 2)
-        above = self.potentials[self.feeds, given:] ** 2
+        above = self.felt_by_posts()[:, given:] ** 2
         rest = np.stack(
             [above.sum(axis=1), (above / self.values[given:]).sum(axis=1)], axis=1
         )
@@ -263,6 +263,14 @@ class Modes:
         di = np.abs(fi[:, None] - self.i[None])
         dj = np.abs(fj[:, None] - self.j[None])
         return np.asarray(self._tables.post[:, di, dj])
+
+    def felt_by_posts(self) -> Real:
+        """Return the potential of a post at each feed by charge/√λ of each mode, (feeds, modes).
+
+        At the middle of the band, its real part.
+        """
+        felt: Real = self.posts()[NODES // 2].real @ self.charges / np.sqrt(self.values)
+        return felt
 
     @property
     def edge_ends(self) -> tuple[Index, Index]:
