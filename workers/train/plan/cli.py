@@ -57,9 +57,9 @@ def _add_graphs(steps: Steps) -> None:
     graphs = add_step(
         steps, "graphs", _graphs, "train the reader of whole graphs on marked goals"
     )
-    graphs.add_argument("--epochs", type=int, default=7, help="of the first training")
-    graphs.add_argument("--more-epochs", type=int, default=4, help="of the second")
-    graphs.add_argument("--layers", type=int, default=3, help="of MiniLM")
+    graphs.add_argument("--epochs", type=int, default=4, help="of the first training")
+    graphs.add_argument("--more-epochs", type=int, default=2, help="of the second")
+    graphs.add_argument("--layers", type=int, default=6, help="of MiniLM")
     graphs.add_argument("--seed", type=int, default=0)
     graphs.add_argument(
         "--leave-out", nargs="*", default=[], help="authors for the second training alone"

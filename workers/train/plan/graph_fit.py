@@ -29,7 +29,8 @@ from workers.train.plan.graph_net import GraphNet, Sizes, from_minilm, loss_of
 _BATCH = 16
 _CHANGED = 0.9  # share of the examples that are not as they were written
 _MEAN = 0.99  # of the running mean of the weights
-_ENCODER, _DECODER, _DECAY, _WARM = 2e-4, 1e-3, 0.01, 0.06
+_ENCODER, _DECODER, _DECAY, _WARM = 1e-4, 8e-4, 0.01, 0.06
+_LOWER = 0.85  # rate of a layer of the encoder, times that of the one above it
 
 
 Make = Callable[[int, Sizes], tuple[GraphNet, dict[str, int]]]
@@ -158,24 +159,37 @@ def _pass(
         momentum = min(_MEAN, (1 + done) / (10 + done))
         with torch.no_grad():
             for name, parameter in net.named_parameters():
-                state.mean[name].lerp_(parameter, 1 - momentum)
+                if parameter.requires_grad:
+                    state.mean[name].lerp_(parameter, 1 - momentum)
         total += float(loss.detach())
     return total / len(batches)
 
 
-_FROM_MINILM = ("pieces.", "raise_.", "places", "norm.", "layers.")
+_LOWEST = ("places", "norm.")
 
 
 def _optimizer(net: GraphNet) -> torch.optim.Optimizer:
-    slow: list[Tensor] = []
-    fast: list[Tensor] = []
+    """Return the optimizer: the lower a layer of MiniLM, the slower it learns.
+
+    The vectors of pieces stay as MiniLM's, so that those of words in no training goal still lie
+    among the others.
+    """
+    net.pieces.requires_grad_(False)
+    net.raise_.requires_grad_(False)
+    by_rate: dict[float, list[Tensor]] = {}
     for name, parameter in net.named_parameters():
-        (slow if name.startswith(_FROM_MINILM) else fast).append(parameter)
-    groups = [
-        {"params": slow, "peak": _ENCODER, "lr": 0.0},
-        {"params": fast, "peak": _DECODER, "lr": 0.0},
-    ]
+        if parameter.requires_grad:
+            by_rate.setdefault(_peak(name, net.sizes.layers), []).append(parameter)
+    groups = [{"params": own, "peak": peak, "lr": 0.0} for peak, own in by_rate.items()]
     return torch.optim.AdamW(groups, weight_decay=_DECAY, betas=(0.9, 0.98))
+
+
+def _peak(name: str, layers: int) -> float:
+    if name.startswith(_LOWEST):
+        return _ENCODER * _LOWER**layers
+    if name.startswith("layers."):
+        return _ENCODER * _LOWER ** (layers - 1 - int(name.split(".")[1]))
+    return _DECODER
 
 
 def _begin(state: State, labels: Labels, other: State, names: Labels) -> None:

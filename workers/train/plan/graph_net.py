@@ -29,12 +29,12 @@ FAR = 24  # distances to the last word pointed at, cut off here
 class Sizes:
     """Sizes of the network."""
 
-    layers: int = 3
-    rank: int = 96  # dimensions of the vectors of pieces
+    layers: int = 6
+    rank: int = 256  # dimensions of the vectors of pieces
     width: int = 256  # of the decoder
     decoder_layers: int = 2
     heads: int = 8
-    dropout: float = 0.2
+    dropout: float = 0.15
 
 
 @dataclass

@@ -67,6 +67,35 @@ class Choice:
     comparison: Comparison
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A goal with the answers so far, and what the rules read in it without them."""
+
+    goal: str
+    files: Sequence[FileFacts]
+    answers: Mapping[str, str]
+    specs: Mapping[str, type[Spec]]
+    rules: Reading
+
+    def by_rules(self) -> Reading:
+        """Return what the rules read after the answers to their own questions."""
+        others = {about: text for about, text in self.answers.items() if about != ABOUT}
+        if not others:
+            return self.rules
+        return read_by_rules(self.goal, self.files, answers=others, specs=self.specs)
+
+    def usable(
+        self, graphs: Sequence[ReadGraph], answers: Mapping[str, str]
+    ) -> Iterator[tuple[ReadGraph, Reading]]:
+        """Yield the graphs that are readings, with their readings after some answers."""
+        for graph in graphs:
+            reading = learned_reading(
+                graph, self.goal, self.files, self.rules, answers, self.specs
+            )
+            if not isinstance(reading, str):
+                yield graph, reading
+
+
 @functools.cache
 def weights() -> Weights:
     """Return the shipped weights of the choice."""
@@ -94,16 +123,18 @@ def read_goal(
     Pure and deterministic like both readers. read_graphs, by: other than the shipped ones.
     """
     rules = read_by_rules(goal, files, specs=specs)
-    answers = dict(answers or {})
+    asked = _Asked(
+        goal=goal, files=files, answers=dict(answers or {}), specs=specs, rules=rules
+    )
     graphs = graphs_for(goal, files, rules, read_graphs)
     choice = choice_of(graphs, goal, files, rules, specs)
     if choice is None:
-        return _by_rules(goal, files, answers, specs, rules)
+        return asked.by_rules()
     decided = decide(choice, by or weights())
     if isinstance(decided, str):
         sort = decided
     else:
-        index = chosen(answers.get(ABOUT, ""), len(decided))
+        index = chosen(asked.answers.get(ABOUT, ""), len(decided))
         if index is None:
             shown = [choice.readings[sort] for sort in decided]
             return replace(
@@ -112,7 +143,7 @@ def read_goal(
                 reader="not decided: the readers differ",
             )
         sort = decided[index]
-    return _answered(sort, choice, graphs, goal, files, answers, specs, rules)
+    return _answered(sort, choice, graphs, asked)
 
 
 def choice_of(
@@ -126,7 +157,8 @@ def choice_of(
 
     graphs: of the model, the likeliest first. The first two that are readings count.
     """
-    usable = list(_usable(graphs, goal, files, rules, {}, specs))
+    asked = _Asked(goal=goal, files=files, answers={}, specs=specs, rules=rules)
+    usable = list(asked.usable(graphs, {}))
     if not usable:
         return None
     graph, learned = usable[0]
@@ -147,21 +179,6 @@ def choice_of(
         row=features(graph, learned, rules, comparison),
         comparison=comparison,
     )
-
-
-def _usable(
-    graphs: Sequence[ReadGraph],
-    goal: str,
-    files: Sequence[FileFacts],
-    rules: Reading,
-    answers: Mapping[str, str],
-    specs: Mapping[str, type[Spec]],
-) -> Iterator[tuple[ReadGraph, Reading]]:
-    """Yield the graphs that are readings, with their readings."""
-    for graph in graphs:
-        reading = learned_reading(graph, goal, files, rules, answers, specs)
-        if not isinstance(reading, str):
-            yield graph, reading
 
 
 def decide(choice: Choice, by: Weights) -> str | tuple[str, ...]:
@@ -190,41 +207,24 @@ def graphs_for(
 
 
 def _answered(
-    sort: str,
-    choice: Choice,
-    graphs: Sequence[ReadGraph],
-    goal: str,
-    files: Sequence[FileFacts],
-    answers: Mapping[str, str],
-    specs: Mapping[str, type[Spec]],
-    rules: Reading,
+    sort: str, choice: Choice, graphs: Sequence[ReadGraph], asked: _Asked
 ) -> Reading:
     """Return the chosen reading after the other questions were answered."""
     who = _who(sort, choice)
     if sort == RULES:
-        return replace(_by_rules(goal, files, answers, specs, rules), reader=who)
-    if not answers:
+        return replace(asked.by_rules(), reader=who)
+    if not asked.answers:
         return replace(choice.readings[sort], reader=who)
-    usable = [graph for graph, _ in _usable(graphs, goal, files, rules, {}, specs)]
+    usable = [graph for graph, _ in asked.usable(graphs, {})]
     graph = usable[1] if sort == SECOND else usable[0]
-    learned = learned_reading(graph, goal, files, rules, answers, specs)
-    if isinstance(learned, str):
-        return replace(_by_rules(goal, files, answers, specs, rules), reader=who)
+    answered = list(asked.usable([graph], asked.answers))
+    if not answered:
+        return replace(asked.by_rules(), reader=who)
+    learned = answered[0][1]
     if sort == MERGED:
-        comparison = compared(learned, rules, specs)
-        learned = with_values(learned, rules, comparison, specs) or learned
+        comparison = compared(learned, asked.rules, asked.specs)
+        learned = with_values(learned, asked.rules, comparison, asked.specs) or learned
     return replace(learned, reader=who)
-
-
-def _by_rules(
-    goal: str,
-    files: Sequence[FileFacts],
-    answers: Mapping[str, str],
-    specs: Mapping[str, type[Spec]],
-    rules: Reading,
-) -> Reading:
-    others = {about: text for about, text in answers.items() if about != ABOUT}
-    return read_by_rules(goal, files, answers=others, specs=specs) if others else rules
 
 
 def _who(sort: str, choice: Choice) -> str:
