@@ -235,6 +235,8 @@ def outline_text(outline: Outline, jobs: Mapping[str, str] | None = None) -> str
     lines = [_short(" ".join(outline.goal.split()))]
     if outline.understood:
         lines += ["", f"Understood: {outline.understood}"]
+    if outline.reader:
+        lines += ["", f"Read by: {outline.reader}"]
     for goal, stages in grouped(outline):
         lines += ["", outline.goals[goal].title if goal else "Further jobs"]
         for stage, leaves in stages:

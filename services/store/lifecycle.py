@@ -102,12 +102,25 @@ class IllegalMove(Exception):
     def __init__(self, facts: Facts, verb: Verb) -> None:
         self.facts = facts
         self.verb = verb
-        allowed = (
-            ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
-        )
-        super().__init__(
-            f"cannot {verb.value} a {facts.state.value} job: expected {allowed}"
-        )
+        allowed = [
+            done for each, done in _BY_OWNERS.items() if _is_legal(facts.state, each)
+        ]
+        if facts.state is JobState.SKIPPED:
+            then = "it runs if the job that it waited for is redriven"
+        elif allowed:
+            then = f"it can be {' or '.join(allowed)}"
+        else:
+            then = "it has ended for good"
+        super().__init__(f"cannot {verb.value} a {facts.state.value} job: {then}")
+
+
+# What an owner may ask for, as it is said of the job.
+_BY_OWNERS = {
+    Verb.CANCEL: "cancelled",
+    Verb.STOP: "stopped",
+    Verb.RELEASE: "answered or approved",
+    Verb.REDRIVE: "redriven",
+}
 
 
 _LEGAL: dict[JobState, frozenset[Verb]] = {

@@ -97,6 +97,7 @@ def _outline(
     return SimpleNamespace(
         parts=goal_parts(outline),
         understood=outline.understood,
+        reader=outline.reader,
         lost=[words_of(outline.goal, [span]) for span in outline.not_understood],
         not_done=outline.not_done,
         notes=outline.notes,

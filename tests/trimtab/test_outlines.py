@@ -131,3 +131,8 @@ def test_what_is_set_of_the_envelope_is_shown() -> None:
         "webhook.url": "https://x.example/d",
         "model": "shipped",
     }
+
+
+def test_the_text_says_who_read_the_goal() -> None:
+    assert "Read by: rules" in outline_text(made(reader="rules"))
+    assert "Read by" not in outline_text(made())

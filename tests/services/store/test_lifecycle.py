@@ -197,6 +197,14 @@ def test_a_job_at_rest_moves_by_its_owner_alone(facts: Facts) -> None:
             move(facts, other)
 
 
-def test_a_refusal_says_what_is_allowed() -> None:
-    with pytest.raises(IllegalMove, match="cannot cancel a DEAD job: expected redrive"):
-        move(Facts(state=JobState.DEAD, attempt=3, max_attempts=3), Verb.CANCEL)
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (JobState.DEAD, "cannot cancel a DEAD job: it can be redriven"),
+        (JobState.SUCCEEDED, "cannot cancel a SUCCEEDED job: it has ended for good"),
+        (JobState.SKIPPED, "a SKIPPED job: it runs if the job that it waited for is"),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(state: JobState, said: str) -> None:
+    with pytest.raises(IllegalMove, match=said):
+        move(Facts(state=state, attempt=3, max_attempts=3), Verb.CANCEL)

@@ -74,9 +74,10 @@ def changed(answers: list[tuple[str, str]], **more: str) -> list[tuple[str, str]
 
 
 def test_the_page_accounts_for_every_word(reader: Reader) -> None:
-    plan = rested(reader, made())
+    plan = rested(reader, made(reader="rules; the learned reader differs"))
     page = reader.get(f"/jobs/{plan}")
     for words in (
+        "Read by: rules; the learned reader differs.",
         "Awaiting approval",
         "Nothing runs until you approve",
         "Understood: Solve model.mps, then again with HiGHS.",
