@@ -65,7 +65,10 @@ def _add_graphs(steps: Steps) -> None:
         "--leave-out", nargs="*", default=[], help="authors for the second training alone"
     )
     graphs.add_argument(
-        "--never", nargs="*", default=["fourteenth"], help="authors to measure on"
+        "--never",
+        nargs="*",
+        default=["fourteenth", "thirty-first"],
+        help="authors to measure on",
     )
     graphs.add_argument(
         "--goals", nargs="*", type=Path, default=[], help="files; default: the tree's"

@@ -13,7 +13,7 @@ from search.domains.plan.reading.graphs.types import ReadGraph
 from search.domains.plan.reading.graphs.words import Pieces, coded
 
 NAME = "plan-graphs"
-PARTS = (NAME, f"{NAME}-2", f"{NAME}-3")
+PARTS = (NAME, *(f"{NAME}-{number}" for number in range(2, 6)))
 """Files of the weights, each below the 4 MiB that one file in the tree may have."""
 BEAM = 3
 

@@ -36,12 +36,21 @@ TRAINING = tuple(
         "twenty-first",
         "twenty-second",
         "twenty-third",
+        "twenty-fourth",
+        "twenty-fifth",
+        "twenty-sixth",
+        "twenty-seventh",
+        "twenty-eighth",
+        "twenty-ninth",
+        "thirtieth",
+        "thirty-first",
     )
 )
 """The same, in other shares of the strata; from the tenth on with `marks`."""
 SECOND_HELD_OUT = HERE / "second_held_out.sealed"
 THIRD_HELD_OUT = HERE / "third_held_out.sealed"
 FOURTH_HELD_OUT = HERE / "fourth_held_out.sealed"
+FIFTH_HELD_OUT = HERE / "fifth_held_out.sealed"
 
 STRATA = (
     "single_leaf",
