@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from cost_models.weights import load_weights
 from search.domains.plan import PlanDomain
 from search.domains.plan.choosing.choice import (
     MODEL,
@@ -34,8 +33,7 @@ from search.domains.plan.choosing.choice import (
 )
 from search.domains.plan.choosing.features import NAMES
 from search.domains.plan.choosing.graphs import graphs_of
-from search.domains.plan.reading.graphs.network import Weights as GraphWeights
-from search.domains.plan.reading.graphs.predict import NAME as NAME_OF_GRAPHS
+from search.domains.plan.reading.graphs.predict import weights_in
 from search.domains.plan.reading.read import read_goal as read_by_rules
 from search.domains.plan.types import FileFacts, Reading
 from trimtab.specs.common import Spec
@@ -272,7 +270,7 @@ def train(
     file = work / "rated.jsonl"
     rows = kept(file)
     if graphs is not None:
-        weights = GraphWeights.of(load_weights(NAME_OF_GRAPHS, folder=graphs))
+        weights = weights_in(graphs)
         content = contents()
         done = {row.goal for row in rows}
         for path in goals:

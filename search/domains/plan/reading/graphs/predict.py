@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
-from cost_models.weights import load_weights
+from cost_models.weights import FOLDER, load_weights
 from search.domains.plan.reading.graphs.decode import Found, decoded
 from search.domains.plan.reading.graphs.network import Weights
 from search.domains.plan.reading.graphs.types import ReadGraph
@@ -60,4 +61,10 @@ def confidence(weights: Weights, found: Sequence[Found]) -> float:
 @functools.cache
 def shipped() -> Weights:
     """Return the shipped weights. Raises WeightsRefused."""
-    return Weights.of({k: v for part in PARTS for k, v in load_weights(part).items()})
+    return weights_in(FOLDER)
+
+
+def weights_in(folder: Path) -> Weights:
+    """Return the weights that a training has published in a folder. Raises WeightsRefused."""
+    parts = [load_weights(part, folder=folder) for part in PARTS]
+    return Weights.of({name: array for part in parts for name, array in part.items()})
