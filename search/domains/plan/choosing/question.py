@@ -24,7 +24,7 @@ _LABELS = {
 
 
 def question_of(readings: Sequence[Reading], specs: Mapping[str, type[Spec]]) -> Question:
-    """Return the question which of two to five readings is meant, by what differs in them."""
+    """Return the question which of two to five readings is meant."""
     texts = [_said(reading, readings, specs) for reading in readings]
     return Question(
         text=f"The goal can be read in {counted(len(readings), 'way')}. Which one is meant?",
@@ -47,44 +47,33 @@ def chosen(answer: str, count: int) -> int | None:
 def _said(
     reading: Reading, readings: Sequence[Reading], specs: Mapping[str, type[Spec]]
 ) -> str:
-    """Return a reading in words: all of its jobs, with the values in which the readings differ."""
+    """Return a reading in words: all of its jobs, and their order where readings differ in it."""
     forms = [form_of(wish, specs) for wish in reading.wishes]
-    every = [[form_of(wish, specs) for wish in each.wishes] for each in readings]
     if not forms:
         return "nothing of it is run" + _parts(reading)
-    shared = _shared(every)
-    jobs = [_job(form, shared) for form in forms]
-    order = [f"job {row.parent + 1} before job {row.child + 1}" for row in reading.order]
+    jobs = [_job(form) for form in forms]
     text = f"{counted(len(jobs), 'job')}: " + "; ".join(
         f"({number}) {job}" if len(jobs) > 1 else job
         for number, job in enumerate(jobs, 1)
     )
+    return text + _order(reading, forms, readings) + _parts(reading)
+
+
+def _order(reading: Reading, forms: Sequence[Form], readings: Sequence[Reading]) -> str:
+    """Return the order that the goal asks for, if another reading has another one.
+
+    That a job waits for the one whose output it takes is not said again.
+    """
+    order = [f"job {row.parent + 1} before job {row.child + 1}" for row in reading.order]
     if order and len({len(each.order) for each in readings}) > 1:
-        text += f"; {listed(order)}"
-    elif not order and any(each.order for each in readings):
-        text += "; in any order"
-    return text + _parts(reading)
+        return f"; {listed(order)}"
+    waits = any(form.outputs for form in forms)
+    if len(forms) > 1 and not order and not waits and any(r.order for r in readings):
+        return "; in any order"
+    return ""
 
 
-def _shared(every: Sequence[Sequence[Form]]) -> set[tuple[int, str]]:
-    """Return (index of a job, path) of the values that all readings have alike."""
-    first, *others = every
-    return {
-        (index, path)
-        for index, form in enumerate(first)
-        for path, value in form.values.items()
-        if all(
-            index < len(rows)
-            and rows[index].kind == form.kind
-            and rows[index].values.get(path) == value
-            for rows in others
-        )
-        and len({len(rows) for rows in every}) == 1
-    }
-
-
-def _job(form: Form, shared: set[tuple[int, str]]) -> str:
-    del shared
+def _job(form: Form) -> str:
     files = listed(list(dict.fromkeys(form.files.values())))
     made = listed([f"{name} of job {maker + 1}" for maker, name in form.outputs.values()])
     subject = " with ".join(part for part in (files, made) if part)

@@ -34,6 +34,8 @@ from search.domains.plan.types import Reading
 from trimtab.plans import NotDone, Question
 
 MAX_QUESTIONS = 3
+# Kinds that plans may have and only the learned reader reads.
+_READ_BY_MODEL = ("learn",)
 
 
 def complete(
@@ -98,7 +100,7 @@ def _nothing(
                 NotDone(
                     text=scene.text.goal[:200],
                     reason="no kind of job here does this; the kinds are "
-                    + ", ".join(scene.lexicon.kinds),
+                    + ", ".join(sorted({*scene.lexicon.kinds, *_READ_BY_MODEL})),
                     spans=(scene.text.span(0, len(scene.text.folded)),),
                 )
             )
