@@ -49,11 +49,11 @@ def summary_table(
         columns=("figure", "asked", "measured", "", "suite"),
         rows=rows,
         notes=(
-            "Rows of `search` and `surrogate-ranks` are of 2026-11-30, before the coarse mesh had "
-            "its correction. Training of the shipped surrogate, at most 90 minutes asked: 4.6 CPU "
-            "minutes ([design](../design/antenna-surrogate.md)). Not measured: second seeds at "
-            "20,000 and 31,000 designs, attention at 5,000 and above, several seeds of the funnel, "
-            "a surrogate of 4,000 fine designs.",
+            "Training of the shipped surrogate, at most 90 minutes asked: 51 CPU minutes after 45 "
+            "of solving designs ([design](../design/antenna-surrogate.md)). Errors of trunks and "
+            "heads, ranks of searches, random search and annealing are of 2026-11-30; the former "
+            "two with the coarse mesh before its correction. Not measured: second seeds at 20,000 "
+            "and 31,000 designs, attention at 5,000 and above, several seeds of the funnel.",
         ),
         command="python -m workers.bench antenna SUITE",
         source=source(*files, remark=BUSY),
