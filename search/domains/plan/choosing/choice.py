@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ MODEL, RULES, MERGED, SECOND = "model", "rules", "merged", "second"
 SORTS = (MODEL, RULES, MERGED, SECOND)
 """The model's likeliest graph, the rules' reading, both together, the model's second graph."""
 ReadGraphs = Callable[[str, Sequence[str]], Sequence[ReadGraph]]
+_MARKUP = re.compile(r"<.*>", re.DOTALL)
 _MOST_CHARACTERS = 4_000  # longer goals are the rules' alone
 
 
@@ -202,8 +204,25 @@ def graphs_for(
     if rules.refused is not None or len(goal) > _MOST_CHARACTERS:
         return ()
     text, places = masked(goal)
-    found = (read_graphs or shipped_graphs)(text, [file.name for file in files])
-    return [unmasked(graph, places) for graph in found]
+    shown = {_plain(file.name, number): file.name for number, file in enumerate(files)}
+    if len(shown) < len(files):
+        return ()
+    found = (read_graphs or shipped_graphs)(text, list(shown))
+    return [_renamed(unmasked(graph, places), shown) for graph in found]
+
+
+def _plain(name: str, number: int) -> str:
+    """Return a file's name as the model sees it: markup in it is one X."""
+    return _MARKUP.sub("X" if number == 0 else f"X{number}", name)
+
+
+def _renamed(graph: ReadGraph, names: Mapping[str, str]) -> ReadGraph:
+    """Return a graph with the files' own names."""
+    jobs = (
+        replace(job, files={field: names[name] for field, name in job.files.items()})
+        for job in graph.jobs
+    )
+    return replace(graph, jobs=tuple(jobs))
 
 
 def _answered(

@@ -54,6 +54,7 @@ _TABLE: dict[Dimension, dict[float, str]] = {
         1e3: "khz kilohertz",
         1e6: "mhz megahertz meg megs",
         1e9: "ghz gigahertz gig gigs",
+        1e12: "thz terahertz",
     },
     Dimension.RATIO: {
         0.01: "% percent pct prozent procent percents",

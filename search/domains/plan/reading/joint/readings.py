@@ -123,6 +123,8 @@ def _direct(job: ReadJob, context: Context) -> Iterator[tuple[str, Value]]:
             raise Unusable(
                 f"{value.path}: its words are quoted, and quoted words are data"
             )
+        if _in_braces(value, context.scene):
+            raise Unusable(f"{value.path}: its words stand in braces, which is no text")
         if value.path == "name" and _titles_a_report(value, context.scene):
             raise Unusable("name: a title of the report is no name of a job")
         if value.closed:
@@ -154,10 +156,19 @@ def _called(rules: Reading) -> set[Any]:
     return {v.value for wish in rules.wishes for v in wish.values if v.path in paths}
 
 
+def _in_braces(value: ReadValue, scene: Scene) -> bool:
+    """Return whether a value's words begin inside a marker such as `{0.name}`."""
+    return any(scene.text.goal[max(0, w.start - 1) : w.start] == "{" for w in value.words)
+
+
 def _titles_a_report(value: ReadValue, scene: Scene) -> bool:
-    """Return whether the words in front of a name speak of the report."""
-    before = [scene.text.goal[max(0, w.start - _NEAR) : w.start] for w in value.words]
-    return any("report" in text.lower() for text in before)
+    """Return whether a name, or the words in front of it, speak of the title of the report."""
+    goal = scene.text.goal.lower()
+    before = [goal[max(0, w.start - _NEAR) : w.start] for w in value.words]
+    said = [goal[w.start : w.end] for w in value.words]
+    return any("report" in text for text in before) or any(
+        "title" in text and "report" in text for text in said
+    )
 
 
 def _is_quoted(value: ReadValue, kind: str, scene: Scene) -> bool:
