@@ -219,7 +219,9 @@ def _plain(name: str, number: int) -> str:
 def _renamed(graph: ReadGraph, names: Mapping[str, str]) -> ReadGraph:
     """Return a graph with the files' own names."""
     jobs = (
-        replace(job, files={field: names[name] for field, name in job.files.items()})
+        replace(
+            job, files={field: names.get(name, name) for field, name in job.files.items()}
+        )
         for job in graph.jobs
     )
     return replace(graph, jobs=tuple(jobs))
