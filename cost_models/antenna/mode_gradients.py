@@ -155,11 +155,11 @@ def _through_feeds(
     by_charge: Real,
     by_value: Real,
 ) -> None:
-    posts = modes.posts()  # (NODES, feeds, cells)
+    posts = modes.posts
     for f in range(NODES):
         by_charge[:, :given] += posts[f].real.T @ slope.coupling[:, f, :given]
         by_charge[:, :given] += posts[f].imag.T @ slope.coupling[:, NODES + f, :given]
-    above, values = modes.felt_by_posts()[:, given:], modes.values[given:]
+    above, values = modes.felt_by_posts[:, given:], modes.values[given:]
     first, second = slope.rest[:, 0:1], slope.rest[:, 1:2]
     size = above * (first + second / values)
     by_charge[:, given:] += 2 * posts[NODES // 2].real.T @ (size / np.sqrt(values))

@@ -225,8 +225,8 @@ class Modes:
         c = self.charges[:, :given]
         elastance[:, :given, :given] = np.diag(self.values[:given])
         elastance[:, :given, :given] += c.T @ (self.potential_changes @ c)
-        coupling[..., :given] = (self.posts() @ c).transpose(1, 0, 2)
-        above = self.felt_by_posts()[:, given:] ** 2
+        coupling[..., :given] = (self.posts @ c).transpose(1, 0, 2)
+        above = self.felt_by_posts[:, given:] ** 2
         rest = np.stack(
             [above.sum(axis=1), (above / self.values[given:]).sum(axis=1)], axis=1
         )
@@ -257,19 +257,21 @@ class Modes:
         tables = self._tables
         return tables_at(tables.scalar - tables.base[2], self.i, self.j)
 
+    @cached_property
     def posts(self) -> Complex:
-        """Return the potential of a post at each feed by charge on each cell."""
+        """Potential of a post at each feed by charge on each cell, (NODES, feeds, cells)."""
         fi, fj = self.i[self.feeds], self.j[self.feeds]
         di = np.abs(fi[:, None] - self.i[None])
         dj = np.abs(fj[:, None] - self.j[None])
         return np.asarray(self._tables.post[:, di, dj])
 
+    @cached_property
     def felt_by_posts(self) -> Real:
-        """Return the potential of a post at each feed by charge/√λ of each mode, (feeds, modes).
+        """Potential of a post at each feed by charge/√λ of each mode, (feeds, modes).
 
         At the middle of the band, its real part.
         """
-        felt: Real = self.posts()[NODES // 2].real @ self.charges / np.sqrt(self.values)
+        felt: Real = self.posts[NODES // 2].real @ self.charges / np.sqrt(self.values)
         return felt
 
     @property

@@ -86,13 +86,11 @@ class _Asked:
             return self.rules
         return read_by_rules(self.goal, self.files, answers=others, specs=self.specs)
 
-    def usable(
-        self, graphs: Sequence[ReadGraph], answers: Mapping[str, str]
-    ) -> Iterator[tuple[ReadGraph, Reading]]:
-        """Yield the graphs that are readings, with their readings after some answers."""
+    def usable(self, graphs: Sequence[ReadGraph]) -> Iterator[tuple[ReadGraph, Reading]]:
+        """Yield the graphs that are readings, with their readings after the answers."""
         for graph in graphs:
             reading = learned_reading(
-                graph, self.goal, self.files, self.rules, answers, self.specs
+                graph, self.goal, self.files, self.rules, self.answers, self.specs
             )
             if not isinstance(reading, str):
                 yield graph, reading
@@ -160,7 +158,7 @@ def choice_of(
     graphs: of the model, the likeliest first. The first two that are readings count.
     """
     asked = _Asked(goal=goal, files=files, answers={}, specs=specs, rules=rules)
-    usable = list(asked.usable(graphs, {}))
+    usable = list(asked.usable(graphs))
     if not usable:
         return None
     graph, learned = usable[0]
@@ -236,9 +234,9 @@ def _answered(
         return replace(asked.by_rules(), reader=who)
     if not asked.answers:
         return replace(choice.readings[sort], reader=who)
-    usable = [graph for graph, _ in asked.usable(graphs, {})]
+    usable = [graph for graph, _ in replace(asked, answers={}).usable(graphs)]
     graph = usable[1] if sort == SECOND else usable[0]
-    answered = list(asked.usable([graph], asked.answers))
+    answered = list(asked.usable([graph]))
     if not answered:
         return replace(asked.by_rules(), reader=who)
     learned = answered[0][1]
